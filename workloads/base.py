@@ -1,0 +1,176 @@
+"""The protocol every workload implements: what is set up, what one step does, what it says of its quality.
+
+A workload is one file with one class. The harness in ``sweeps`` owns the clock, the memory counters
+and the outcome; a workload only does the work, on the device it was given, without synchronising.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import torch
+
+PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
+MEMORY_FORMATS = ("contiguous", "channels_last")
+COMPILE_MODES = ("none", "default", "reduce-overhead")
+
+
+class UnsupportedError(Exception):
+    """The device, the installed libraries or the workload lack what the cell asks for.
+
+    The message names it; the cell ends as ``unsupported``, which is a finding and not a failure.
+    """
+
+
+class BadInputError(ValueError):
+    """The user's input cannot be used; the message holds the value and what is allowed (exit code 2)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Defaults:
+    """What a workload sweeps where the user names nothing."""
+
+    batch_size: tuple[int, ...]
+    precision: tuple[str, ...] = ("fp32", "bf16")
+    model: tuple[str, ...] = ("none",)
+    smoke_batch_size: tuple[int, ...] = (1,)
+    """Batch sizes of ``--smoke``, which must end within 60 s."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellContext:
+    """What one cell of the grid hands its workload.
+
+    The precision's global switches (float32 matrix-product precision) are already set by the harness;
+    the workload applies ``autocast_dtype`` around its own forward pass.
+    """
+
+    device: torch.device
+    batch_size: int
+    precision: str = "fp32"
+    model: str = "none"
+    memory_format: str = "contiguous"
+    compile: str = "none"
+    seed: int = 0
+    options: Any = None
+    """An instance of the workload's ``Options`` whose axes hold one value each (a tuple of length one)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetupFacts:
+    """What the row records about a workload's real input and its static size."""
+
+    input_shape: str
+    """Channels x height x width of one item, such as ``3x224x224``."""
+    input_source: str
+    """Where the items come from, such as ``scikit-learn photographs`` or a folder's base name."""
+    weights: str | None = None
+    """``imagenet``, ``random`` or the source's name; null where the workload has no weights."""
+    input_is_synthetic: bool = False
+    n_images_skipped: int = 0
+    """Files named as input that did not decode."""
+    static_bytes: int | None = None
+    """Bytes of parameters and buffers."""
+    n_train_items: int | None = None
+    n_heldout_items: int | None = None
+
+
+@runtime_checkable
+class Workload(Protocol):
+    """One kind of work that a sweep measures.
+
+    Life of an instance, in one process and one thread: ``__init__(context)``, ``setup()``, then
+    ``step()`` many times (the first ones are warm-up and are timed apart), ``end_round()`` after each
+    round, ``quality()`` once at the end, ``teardown()`` always. ``step`` must not synchronise the device.
+
+    Attributes:
+        name: The name on the command line, such as ``inference``.
+        item: What is counted, in the plural: ``images``.
+        Options: A frozen keyword-only dataclass of the workload's own command-line options. A field
+            typed ``tuple[...]`` is an axis of the grid, any other field a constant of every cell. The
+            string under a field is its help.
+        defaults: The axes where the user names none.
+        steps_per_round: How many steps make a round, or None to let the harness decide by time.
+        items_per_step: Items that one step works through, known after ``setup``.
+    """
+
+    name: ClassVar[str]
+    item: ClassVar[str]
+    Options: ClassVar[type[Any]]
+    defaults: ClassVar[Defaults]
+    steps_per_round: int | None
+    items_per_step: int
+
+    def __init__(self, context: CellContext) -> None: ...
+
+    @classmethod
+    def check(cls, options: Any, models: tuple[str, ...]) -> None:
+        """Check what can be checked without a device, in the driver, before Ray starts.
+
+        Raises:
+            BadInputError: With the value given and what is allowed.
+        """
+
+    def setup(self) -> SetupFacts:
+        """Load the input and the model onto the device.
+
+        Raises:
+            UnsupportedError: What the device or the libraries lack.
+        """
+
+    def step(self) -> None:
+        """Run one batch; may return before the device has finished."""
+
+    def end_round(self, round_index: int) -> Mapping[str, float]:
+        """Say what a round reached, as columns of the rounds table (``accuracy``, ``loss``); not timed."""
+
+    def is_done(self) -> bool:
+        """Say whether the work is complete, such as the last epoch; always false for steady work."""
+
+    def quality(self) -> Mapping[str, object]:
+        """Columns of the trials table that tell whether the answer is right, such as ``top1_agreement_ratio``."""
+
+    def teardown(self) -> None:
+        """Let go of everything held on the device; called however the cell ended."""
+
+
+def axes_of(options: Any) -> dict[str, tuple[Any, ...]]:
+    """The axes among a workload's options: every field whose value is a tuple."""
+    return {f.name: v for f in dataclasses.fields(options) if isinstance(v := getattr(options, f.name), tuple)}
+
+
+def constants_of(options: Any) -> dict[str, Any]:
+    """The options that are the same in every cell: every field whose value is not a tuple."""
+    return {f.name: v for f in dataclasses.fields(options) if not isinstance(v := getattr(options, f.name), tuple)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoOptions:
+    """For workloads without options of their own."""
+
+
+
+@runtime_checkable
+class Comparable(Protocol):
+    """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
+
+    def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Outputs of one fixed batch from the cell's device and precision, and the CPU's in fp32; both on the CPU.
+
+        Both are floating point of one shape, items first.
+        """
+
+
+@runtime_checkable
+class Transferable(Protocol):
+    """A workload whose step has a copy in, a computation and a copy out that can be timed apart."""
+
+    def host_batch(self) -> torch.Tensor:
+        """One batch on the host, in pageable memory."""
+
+    def compute(self, batch: torch.Tensor) -> torch.Tensor:
+        """The step's work on a batch that is on the device already; the result stays there."""
