@@ -1,0 +1,164 @@
+"""What a sweep is asked to do: the grid, its cells with their stable keys, and how each cell is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS, BadInputError
+
+KEY_LENGTH = 16
+"""Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
+
+
+def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        raise BadInputError(f"--{option}: {value!r} is not one of {', '.join(allowed)}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One cell of the grid: everything that decides what is run, nothing about how long it is measured."""
+
+    workload: str
+    device: str
+    batch_size: int
+    precision: str = "fp32"
+    model: str = "none"
+    memory_format: str = "contiguous"
+    compile: str = "none"
+    seed: int = 0
+    node: str | None = None
+    """Kind of node it must run on; None for any node that has the device."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The workload's own options, one value each."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise BadInputError(f"--batch-size: {self.batch_size} is not a positive whole number")
+        _check_choice("precision", self.precision, PRECISIONS)
+        _check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
+        _check_choice("compile", self.compile, COMPILE_MODES)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
+        return cls(**{k: v for k, v in values.items() if k != "key"})
+
+    @property
+    def key(self) -> str:
+        """Hash of the cell, the same on every machine and in every version that has the same options."""
+        text = json.dumps(self.as_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def label(self) -> str:
+        """A short name for people, such as ``cpu bf16 batch 32 full``."""
+        words = [self.device, self.precision, f"batch {self.batch_size}"]
+        words += [self.model] if self.model != "none" else []
+        words += [self.memory_format] if self.memory_format != "contiguous" else []
+        words += [f"compile {self.compile}"] if self.compile != "none" else []
+        shown = ("pipeline", "implementation", "tune", "learning_rate", "scenario", "rate")
+        words += [f"{self.options[name]}" for name in shown if self.options.get(name) is not None]
+        return " ".join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How each cell is measured."""
+
+    min_rounds: int = 5
+    min_s: float = 1.0
+    max_s: float = 10.0
+    precision_target: float = 0.02
+    round_s: float = 0.2
+    warmup_max_s: float = 10.0
+    cooldown_s: float = 0.0
+    rounds: str = "consecutive"
+    leak_check: bool = False
+    record_hostname: bool = False
+    report_every_s: float = 1.0
+    """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
+
+    def __post_init__(self) -> None:
+        if self.min_rounds < 1:
+            raise BadInputError(f"--min-rounds: {self.min_rounds} is not a positive whole number")
+        if not 0 < self.min_s <= self.max_s:
+            raise BadInputError(f"--min-s: {self.min_s} must be over 0 and at most --max-s, {self.max_s}")
+        if not 0 < self.precision_target < 1:
+            raise BadInputError(f"--precision-target: {self.precision_target} must lie between 0 and 1")
+        if self.cooldown_s < 0:
+            raise BadInputError(f"--cooldown: {self.cooldown_s} must not be negative")
+        _check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A whole sweep: the axes of its grid, how it is measured, and its limits."""
+
+    workload: str
+    device: tuple[str, ...]
+    batch_size: tuple[int, ...]
+    precision: tuple[str, ...]
+    model: tuple[str, ...]
+    memory_format: tuple[str, ...] = ("contiguous",)
+    compile: tuple[str, ...] = ("none",)
+    node: tuple[str | None, ...] = (None,)
+    option_axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    option_constants: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+    trial_timeout_s: float = 600.0
+    budget_s: float | None = None
+    isolate: bool = False
+
+    def __post_init__(self) -> None:
+        axes = ("device", "batch_size", "precision", "model", "memory_format", "compile")
+        for name, values in (*((a, getattr(self, a)) for a in axes), *self.option_axes.items()):
+            if not values:
+                raise BadInputError(f"--{name.replace('_', '-')}: needs at least one value")
+            if len(set(values)) < len(values):
+                raise BadInputError(f"--{name.replace('_', '-')}: {list(values)} names a value twice")
+        if self.trial_timeout_s <= 0:
+            raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0")
+        if self.budget_s is not None and self.budget_s <= 0:
+            raise BadInputError(f"--budget: {self.budget_s} s must be over 0")
+
+    def cells(self) -> list[TrialConfig]:
+        """The product of the axes, in the order of running: small batches first within each stratum."""
+        names = list(self.option_axes)
+        product = itertools.product(
+            self.node, self.device, self.model, *self.option_axes.values(),
+            self.precision, self.memory_format, self.compile, sorted(self.batch_size),
+        )  # fmt: skip
+        cells = []
+        for node, device, model, *rest in product:
+            own, (precision, memory_format, compile_mode, batch_size) = rest[: len(names)], rest[len(names) :]
+            cells.append(
+                TrialConfig(
+                    workload=self.workload, device=device, model=model, batch_size=batch_size,
+                    precision=precision, memory_format=memory_format, compile=compile_mode, node=node,
+                    seed=self.seed,
+                    options={**self.option_constants, **dict(zip(names, own, strict=True))},
+                )
+            )  # fmt: skip
+        return cells
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
+        """The inverse of ``as_dict`` after a round trip through JSON, which knows no tuples."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        kept["measure"] = MeasureConfig(**kept["measure"])
+        kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
+        return cls(**kept)

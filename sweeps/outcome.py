@@ -1,0 +1,55 @@
+"""Every way a cell can end, told from the exception that ended it."""
+
+from __future__ import annotations
+
+import re
+import traceback
+from dataclasses import dataclass
+
+from sweeps.measure.device import is_out_of_memory, is_unsupported
+from workloads.base import UnsupportedError
+
+MAX_MESSAGE = 2_000
+N_FRAMES = 6
+
+
+class WrongResultError(Exception):
+    """The cell's answer disagrees with the reference by more than its precision explains."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """How a cell ended, as columns of the trials table."""
+
+    status: str
+    status_reason: str | None = None
+    error_type: str | None = None
+    error_message: str | None = None
+    error_frames: str | None = None
+
+
+def _without_home(text: str) -> str:
+    """Shorten paths to their package, so that results carry no user name or home folder."""
+    text = re.sub(r"(?:/[^\s'\",:]+)+/(site-packages|dist-packages)/", "", text)
+    return re.sub(r"(?:/[^\s'\",:/]+){2,}/(?=[^\s'\",:/]+)", ".../", text)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """Map an exception to the status a cell ends with, with type, message and the last frames."""
+    status, reason = "error", None
+    message = str(error)[:MAX_MESSAGE]
+    if is_out_of_memory(error):
+        status, reason = "oom", "out of memory"
+    elif isinstance(error, UnsupportedError) or is_unsupported(error):
+        status, reason = "unsupported", message.splitlines()[0][:200] if message else None
+    elif isinstance(error, WrongResultError):
+        reason = "wrong-result"
+    frames = traceback.extract_tb(error.__traceback__)[-N_FRAMES:]
+    shown = "\n".join(f"{f.filename}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames)
+    return Outcome(
+        status=status,
+        status_reason=None if reason is None else _without_home(reason),
+        error_type=type(error).__name__,
+        error_message=_without_home(message),
+        error_frames=_without_home(shown) or None,
+    )

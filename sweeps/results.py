@@ -1,0 +1,196 @@
+"""Durable Parquet: a cell's row, samples and rounds are on disk before the next cell starts.
+
+One part file per cell and table, written under a temporary name, flushed to the disk and renamed. The
+trial row comes last, so that a row is the sign that its samples are whole. Because a part is named by the
+cell's key, measuring a cell again replaces its row instead of adding a second one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
+from workloads.base import BadInputError
+
+DESCRIPTION = "sweep.json"
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename in the folder durable (POSIX: the folder itself must be flushed)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, write: Any) -> None:
+    """Write a file so that after a crash it is there whole or not at all.
+
+    Args:
+        path: The final name.
+        write: Called with a binary file to write to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    _flush_folder(path.parent)
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one Parquet file durably."""
+    write_durably(path, lambda file: pq.write_table(table, file, compression="zstd"))
+
+
+def row_table(row: Mapping[str, Any]) -> pa.Table:
+    """One row as a table of the trials schema; what the row lacks is null, what the schema lacks is an error."""
+    unknown = set(row) - set(TRIALS.names)
+    if unknown:
+        raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
+    return pa.Table.from_pylist([dict(row)], schema=TRIALS)
+
+
+class ResultStore:
+    """The folder of one sweep.
+
+    Attributes:
+        folder: ``RESULTS/SWEEP_ID``.
+        sweep_id: Its name.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sweep_id = folder.name
+
+    @classmethod
+    def create(cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> ResultStore:
+        """Make a new sweep's folder with its description.
+
+        Raises:
+            BadInputError: If the folder cannot be written.
+        """
+        store = cls(folder)
+        try:
+            for name in TABLES:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            store.describe(config, cells, command)
+        except OSError as error:
+            raise BadInputError(f"--output: cannot write to {str(folder.parent)!r} ({error.strerror})") from error
+        return store
+
+    def describe(self, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> None:
+        """Write ``sweep.json``: what was asked, so that it can be resumed and reproduced."""
+        description = {
+            "schema_version": SCHEMA_VERSION,
+            "sweep_id": self.sweep_id,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": list(command),
+            "config": config.as_dict(),
+            "n_cells": len(cells),
+            "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
+        }
+        text = json.dumps(description, indent=1, default=str)
+        write_durably(self.folder / DESCRIPTION, lambda file: file.write(text.encode()))
+
+    @classmethod
+    def open(cls, folder: Path) -> tuple[ResultStore, dict[str, Any]]:
+        """Open a sweep that exists, with its description.
+
+        Raises:
+            BadInputError: If it is no sweep, or of another schema version.
+        """
+        try:
+            description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
+        except (OSError, ValueError) as error:
+            known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
+            raise BadInputError(f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}") from error
+        version = description.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BadInputError(
+                f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
+                " use the version that wrote it, or start a new sweep"
+            )
+        for name in TABLES:
+            (folder / name).mkdir(exist_ok=True)
+        store = cls(folder)
+        store._finish_compaction()
+        return store, description
+
+    def _part(self, table: str, key: str) -> Path:
+        return self.folder / table / f"part-{key}.parquet"
+
+    def record(self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]]) -> None:
+        """Make a cell's results durable: samples and rounds first, the row last."""
+        key = row["trial_key"]
+        if samples is not None and samples.num_rows:
+            write_table(self._part("samples", key), samples.cast(SAMPLES))
+        rounds = [{"trial_key": key, **r} for r in rounds]
+        if rounds:
+            known = set(ROUNDS.names)
+            table = pa.Table.from_pylist([{k: v for k, v in r.items() if k in known} for r in rounds], schema=ROUNDS)
+            write_table(self._part("rounds", key), table)
+        write_table(self._part("trials", key), row_table(row))
+
+    def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The rows recorded so far."""
+        files = sorted((self.folder / "trials").glob("[!._]*.parquet"))
+        rows: list[dict[str, Any]] = []
+        for file in files:
+            rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
+        return rows
+
+    def compact(self) -> None:
+        """Join the parts of each table into one file.
+
+        The new file names the parts it replaces, so that a crash between its rename and their removal
+        can be finished by the next opening.
+        """
+        for table, schema in TABLES.items():
+            parts = sorted((self.folder / table).glob("[!._]*.parquet"))
+            if len(parts) < 2:
+                continue
+            whole = pa.concat_tables(pq.read_table(p, schema=schema, partitioning=None) for p in parts)
+            names = json.dumps([p.name for p in parts])
+            whole = whole.replace_schema_metadata({**(schema.metadata or {}), b"compacted_parts": names.encode()})
+            target = self.folder / table / f"compact-{len(whole)}-{parts[-1].stem[-8:]}.parquet"
+            write_table(target, whole)
+        self._finish_compaction()
+
+    def _finish_compaction(self) -> None:
+        for table in TABLES:
+            for file in (self.folder / table).glob("compact-*.parquet"):
+                metadata = pq.read_schema(file).metadata or {}
+                for name in json.loads(metadata.get(b"compacted_parts", b"[]")):
+                    if name != file.name:
+                        (self.folder / table / name).unlink(missing_ok=True)
+
+    def discard(self) -> None:
+        """Remove a sweep that recorded nothing."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def new_sweep_id(workload: str, results: Path) -> str:
+    """A name that sorts by time: workload, UTC date and time, and a number if it is taken."""
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{workload}"
+    number, name = 1, stem
+    while (results / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
