@@ -102,7 +102,7 @@ def interval(draws: Floats, n_blocks: int, degrees_of_freedom: int, confidence: 
 
 
 def p_value(a: Blocks, b: Blocks) -> float:
-    """p value of the two-sided hypothesis that samples of ``a`` and ``b`` are of one size.
+    """P value of the two-sided hypothesis that samples of ``a`` and ``b`` are of one size.
 
     The larger of two: Mann-Whitney on the raw samples, which takes all of them as independent, and Welch's t on
     the logarithms of the blocks' medians, which takes only the blocks as independent. Where a round makes its
@@ -122,7 +122,7 @@ def p_value(a: Blocks, b: Blocks) -> float:
 
 
 def holm(p_values: Floats) -> Floats:
-    """p values corrected for their number by Holm's step-down method; NaN stays NaN and is not counted.
+    """P values corrected for their number by Holm's step-down method; NaN stays NaN and is not counted.
 
     S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6:2, 1979.
     """

@@ -80,7 +80,9 @@ class ResultStore:
         self.sweep_id = folder.name
 
     @classmethod
-    def create(cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> ResultStore:
+    def create(
+        cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]
+    ) -> ResultStore:
         """Make a new sweep's folder with its description.
 
         Raises:
@@ -120,7 +122,9 @@ class ResultStore:
             description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
         except (OSError, ValueError) as error:
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
-            raise BadInputError(f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}") from error
+            raise BadInputError(
+                f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
+            ) from error
         version = description.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BadInputError(

@@ -204,7 +204,12 @@ _SAMPLE_COLUMNS: list[tuple[str, pa.DataType, str, str]] = [
     ("phase", _STRING, "", "warmup or measure"),
     ("round", pa.int32(), "", "round, from 0"),
     ("index", pa.int32(), "", "position in the round, from 0"),
-    ("seconds", _FLOAT, "s", "one timed sample, timer overhead not subtracted; server: latency from scheduled arrival"),
+    (
+        "seconds",
+        _FLOAT,
+        "s",
+        "one timed sample, timer overhead not subtracted; server: latency from scheduled arrival",
+    ),
     ("scheduled_s", _FLOAT, "s", "server: scheduled arrival since the round began"),
 ]
 

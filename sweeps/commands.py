@@ -1,0 +1,140 @@
+"""The commands: a sweep of a workload, ``devices``, ``list``, ``schema``; bad usage is one line and exit code 2."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tyro
+from workloads.registry import load_workload, workload_names
+
+from sweeps.options import sweep_command
+from workloads.base import BadInputError
+
+EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
+
+
+@dataclass(frozen=True, kw_only=True)
+class Devices:
+    """Say what each device here is and which precisions it supports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class List:
+    """List the sweeps with their cells done, failed and missing."""
+
+    output: Path = Path("results")
+    """Folder of all results."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schema:
+    """Print the columns of the Parquet tables with type, unit and meaning."""
+
+
+def _devices(_: Devices) -> int:
+    from sweeps.inspect import print_devices
+
+    return print_devices()
+
+
+def _list(options: List) -> int:
+    from sweeps.inspect import print_sweeps
+
+    return print_sweeps(options.output)
+
+
+def _schema(_: Schema) -> int:
+    from sweeps.schema import TABLES, markdown_table
+
+    sys.stdout.write("\n".join(f"### {name}\n\n{markdown_table(schema)}" for name, schema in TABLES.items()))
+    return EXIT_OK
+
+
+TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
+    "devices": (Devices, _devices),
+    "list": (List, _list),
+    "schema": (Schema, _schema),
+}
+
+
+def _one_line(text: str) -> str:
+    """What tyro says of bad usage in a box, as one line."""
+    words = " ".join(re.sub(r"[│╭╮╰╯─┌┐└┘|]+", " ", line).strip() for line in text.splitlines())
+    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", words)).strip()
+
+
+def _parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
+    """A command's dataclass from its arguments; tyro prints its help itself.
+
+    Raises:
+        BadInputError: For anything the command line gets wrong.
+    """
+    errors = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(errors):
+            return tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments))
+    except SystemExit as end:
+        if end.code in (0, None):
+            raise
+        raise BadInputError(_one_line(errors.getvalue())) from None
+
+
+def _first_line(kind: type[Any]) -> str:
+    return (kind.__doc__ or "").strip().split("\n")[0]
+
+
+def _overview() -> str:
+    """What ``accelsweep --help`` prints."""
+    sweeps = [(name, _first_line(load_workload(name))) for name in workload_names()]
+    tools = [(name, _first_line(kind)) for name, (kind, _) in TOOLS.items()]
+    width = max(len(name) for name, _ in [*sweeps, *tools])
+    return "\n".join(
+        [
+            "usage: accelsweep COMMAND [options]",
+            "",
+            "Which device, batch size and precision should this machine use for PyTorch, and what does not work?",
+            "Start with `accelsweep finetune`: it needs no other option. `accelsweep COMMAND --help` explains its own.",
+            "",
+            "sweeps:",
+            *(f"  {name:<{width}}  {line}" for name, line in sweeps),
+            "",
+            "tools:",
+            *(f"  {name:<{width}}  {line}" for name, line in tools),
+            "",
+        ]
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Returns:
+        0 if every cell was measured or is unsupported, 1 if some failed, 2 for bad usage, 130 if interrupted.
+    """
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_overview())
+        return EXIT_OK
+    name, rest = arguments[0], arguments[1:]
+    try:
+        if name in TOOLS:
+            kind, run = TOOLS[name]
+            return run(_parse(kind, name, rest))
+        names = workload_names()
+        if name not in names:
+            raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *TOOLS])}")
+        from sweeps.session import run_sweep
+
+        workload = load_workload(name)
+        command = _parse(sweep_command(workload), name, rest)
+        return run_sweep(workload, command.sweep, command.own, ["accelsweep", *arguments])
+    except BadInputError as error:
+        sys.stderr.write(f"accelsweep: error: {error}\n")
+        return EXIT_USAGE

@@ -1,0 +1,63 @@
+"""What is proven and measured of a device once per sweep: its timer, its ceilings, its idle power."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sweeps.measure.energy import measure_idle_power, open_energy_source
+from sweeps.measure.limits import measure_copy_ceiling, measure_flop_ceiling
+from sweeps.measure.verify import verify_timing
+
+if TYPE_CHECKING:
+    import torch
+
+_IN_THIS_PROCESS: dict[str, DeviceFacts] = {}
+IDLE_S = 1.0
+
+
+@dataclass(kw_only=True)
+class DeviceFacts:
+    """Facts of one device, shared by all the cells of a sweep.
+
+    Attributes:
+        timing_verified: The timer passed its proof.
+        idle_power_w: Watts of the idle device; None if no counter is known or it is too slow.
+        ceiling_bytes_per_s: A large copy, read plus written.
+        ceiling_flop_per_s: A large matrix product, by precision.
+    """
+
+    timing_verified: bool
+    idle_power_w: float | None
+    ceiling_bytes_per_s: float | None
+    ceiling_flop_per_s: dict[str, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, device: torch.device, precision: str, known: Mapping[str, Any]) -> DeviceFacts:
+        """The device's facts: from an earlier cell of this process or of the sweep, else measured now."""
+        facts = _IN_THIS_PROCESS.get(str(device))
+        if facts is None and known:
+            facts = cls(**known)
+        if facts is None:
+            facts = cls(
+                timing_verified=verify_timing(device).verified,
+                idle_power_w=measure_idle_power(open_energy_source(device), IDLE_S),
+                ceiling_bytes_per_s=measure_copy_ceiling(device),
+            )
+        _IN_THIS_PROCESS[str(device)] = facts
+        if precision not in facts.ceiling_flop_per_s:
+            facts.ceiling_flop_per_s[precision] = measure_flop_ceiling(device, precision)
+        return facts
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def columns(self, precision: str) -> dict[str, Any]:
+        """The columns of the trials table for a cell of the given precision."""
+        return {
+            "timing_verified": self.timing_verified,
+            "idle_power_w": self.idle_power_w,
+            "ceiling_bytes_per_s": self.ceiling_bytes_per_s,
+            "ceiling_flop_per_s": self.ceiling_flop_per_s.get(precision),
+        }

@@ -1,0 +1,248 @@
+"""Ray: starting it, what a trial needs of a node, and Tune's loop over the ledger's cells."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.ledger import Ledger, Message
+
+# Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
+# experiment state is not needed (our Parquet is the truth), and its reporters are replaced by ours.
+_TUNE_ENVIRONMENT = {
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "86400",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_PRINT_ALL_TRIAL_ERRORS": "0",
+    "TUNE_WARN_INSUFFICENT_RESOURCE_THRESHOLD_S": "1000000",
+    "TUNE_RESULT_BUFFER_LENGTH": "1",
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",
+    "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_DEDUP_LOGS": "0",
+}
+OBJECT_STORE_BYTES = 100 * 2**20
+"""Results are small; Ray's default takes 30 % of the memory that a CPU trial measures with."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayOptions:
+    """How to reach or start Ray."""
+
+    address: str | None = None
+    verbose: bool = False
+
+
+class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
+    """The sweep was interrupted; everything finished is recorded."""
+
+
+@contextlib.contextmanager
+def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
+    """Ray, started here or joined at ``options.address``, and left again.
+
+    Args:
+        options: Where Ray is, or None to start it.
+        devices: Number of devices by name on this machine, ``cpu`` included.
+    """
+    os.environ.update({k: os.environ.get(k, v) for k, v in _TUNE_ENVIRONMENT.items()})
+    warnings.filterwarnings("ignore", module=r"ray\..*")
+    import ray
+
+    level = logging.INFO if options.verbose else logging.ERROR
+    for name in ("ray", "ray.tune", "ray.train"):
+        logging.getLogger(name).setLevel(level)
+    common: dict[str, Any] = {
+        "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
+    }  # fmt: skip
+    if options.address:
+        ray.init(address=options.address, **common)
+    else:
+        accelerators = {name: n for name, n in devices.items() if name != "cpu"}
+        ray.init(
+            num_cpus=os.cpu_count(),
+            # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
+            resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
+            include_dashboard=False,
+            object_store_memory=OBJECT_STORE_BYTES,
+            **common,
+        )
+    try:
+        yield
+    finally:
+        with contextlib.suppress(KeyboardInterrupt):
+            ray.shutdown()
+
+
+def resources_for(cell: TrialConfig) -> dict[str, float]:
+    """What a cell's trial takes of a node: a CPU trial every core, an accelerator trial its device and its share.
+
+    Exclusive by arithmetic: a CPU trial and an accelerator trial cannot share a node, and no two trials share
+    an accelerator.
+    """
+    import ray
+
+    total = ray.cluster_resources()
+    if cell.device == "cpu":
+        cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
+        return {"CPU": max(1, cpus)}
+    custom = f"accelsweep_{cell.device}"
+    if custom in total:
+        share = max(1, int(total["CPU"] // max(1, total[custom])))
+        needs: dict[str, float] = {"CPU": share, custom: 1}
+        if total.get("GPU", 0) >= total[custom]:
+            needs["GPU"] = 1  # so that Ray hides the other devices from the worker
+        return needs
+    return {"CPU": max(1, int(total["CPU"] // max(1, total.get("GPU", 1)))), "GPU": 1}
+
+
+def _bridge(ledger: Ledger, config: SweepConfig) -> tuple[Any, Any, Any]:
+    """Tune's searcher, scheduler and callback, each handing what Tune says to the ledger."""
+    from ray.tune import Callback
+    from ray.tune.schedulers import FIFOScheduler
+    from ray.tune.search import Searcher
+
+    class CellSearcher(Searcher):
+        """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
+
+        def suggest(self, trial_id: str) -> Any:
+            cell = ledger.hand_out(trial_id)
+            if cell is None:
+                return Searcher.FINISHED
+            return {
+                "cell": cell.as_dict(),
+                "measure": asdict(config.measure),
+                "resources": resources_for(cell),
+                "device_facts": ledger.device_facts.get(cell.device, {}),
+            }
+
+        def on_trial_result(self, trial_id: str, result: Any) -> None:
+            """Results are taken by the scheduler, which alone can stop a trial."""
+
+        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+            if not error:
+                ledger.close(trial_id)
+
+        def save(self, checkpoint_path: str) -> None:
+            """Nothing: a sweep resumes from its Parquet files."""
+
+        def restore(self, checkpoint_path: str) -> None:
+            """Nothing, see ``save``."""
+
+    class LedgerScheduler(FIFOScheduler):
+        """Runs trials in order and stops the ones that the ledger's pruner gives up."""
+
+        def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
+            message = result.get("message")
+            if not isinstance(message, Message):
+                return FIFOScheduler.CONTINUE
+            stop = ledger.receive(trial.trial_id, message)
+            return FIFOScheduler.STOP if stop else FIFOScheduler.CONTINUE
+
+    class Watch(Callback):
+        """Starts the clock of each trial, ends those over their time, and records workers that died."""
+
+        def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+            import ray
+
+            for trial in trials[-8:]:
+                if trial.status == "RUNNING":
+                    ledger.start(trial.trial_id)
+            late = set(ledger.overdue())
+            for trial in trials:
+                if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
+                    ray.kill(trial.temporary_state.ray_actor)
+
+        def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            ledger.start(trial.trial_id)
+
+        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+            error = trial.get_error()
+            out_of_memory = type(error).__name__ == "OutOfMemoryError" or "OutOfMemory" in str(error)
+            ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
+
+    return CellSearcher(), LedgerScheduler(), Watch()
+
+
+def _stopper(ledger: Ledger, signals: list[int]) -> Any:
+    from ray.tune import Stopper
+
+    class SweepStopper(Stopper):
+        """Ends the sweep, and the cell that runs, when the budget is spent or a signal came."""
+
+        def __call__(self, trial_id: str, result: Any) -> bool:
+            return False
+
+        def stop_all(self) -> bool:
+            return ledger.is_over_budget or bool(signals)
+
+    return SweepStopper()
+
+
+@contextlib.contextmanager
+def _collected_signals() -> Iterator[list[int]]:
+    """Ctrl-C, SIGTERM and SIGHUP as a list that grows; a second one interrupts at once, as if uncollected."""
+    received: list[int] = []
+
+    def note(number: int, _frame: Any) -> None:
+        received.append(number)
+        if len(received) > 1:
+            raise KeyboardInterrupt
+
+    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
+    previous = {n: signal.signal(getattr(signal, n), note) for n in names}
+    try:
+        yield received
+    finally:
+        for name, handler in previous.items():
+            signal.signal(getattr(signal, name), handler)
+
+
+def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int]) -> Sequence[TrialConfig]:
+    """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
+
+    Returns:
+        The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
+
+    Raises:
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
+    """
+    with ray_session(options, devices), tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
+        from ray import tune
+
+        from sweeps.trial import CellTrial
+
+        searcher, scheduler, watch = _bridge(ledger, config)
+        n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
+        with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
+            tune.run(
+                CellTrial,
+                name="sweep",
+                search_alg=tune.search.ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
+                scheduler=scheduler,
+                callbacks=[watch],
+                stop=_stopper(ledger, signals),
+                num_samples=-1,
+                storage_path=scratch,
+                reuse_actors=not config.isolate,
+                max_failures=0,
+                raise_on_failed_trial=False,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                verbose=3 if options.verbose else 0,
+                log_to_file=False,
+            )
+        left = ledger.drop()
+        if signals:
+            raise Interrupted
+        return left

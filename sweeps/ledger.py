@@ -1,0 +1,249 @@
+"""The books of a running sweep: which cells are open, running and done; every cell ends here as one row.
+
+Free of Ray: ``launch.py`` feeds it what Tune reports. Whatever happens to a worker, ``close`` is called
+once for its cell, and the row is durable when it returns.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import pyarrow as pa
+
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.results import ResultStore
+from sweeps.schema import SAMPLES, SCHEMA_VERSION
+
+
+@dataclass(kw_only=True)
+class Message:
+    """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""
+
+    trial_key: str
+    row: dict[str, Any]
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = field(default_factory=list)
+    """(phase, round, seconds, scheduled seconds or None) for each block of samples."""
+    device_facts: dict[str, Any] = field(default_factory=dict)
+    """What was proven and measured of the device, for the cells that follow."""
+    is_final: bool = False
+
+
+class Pruner(Protocol):
+    """What decides which cell comes next and whether a running one goes on; see ``pruning.py``."""
+
+    def next_cell(self) -> TrialConfig | None:
+        """The next cell to run, or None when there is none left."""
+
+    def report(self, cell: TrialConfig, message: Message) -> Mapping[str, Any] | None:
+        """Take a running cell's estimates; columns that say why it should stop, or None to go on."""
+
+    def close(self, cell: TrialConfig, row: dict[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+        """Take a cell's final row before it is recorded; may add columns."""
+
+    def finish(self) -> None:
+        """Called once after the last cell, however the sweep ends."""
+
+
+class WholeGrid:
+    """Every cell, in order, to its end."""
+
+    def __init__(self, cells: Iterable[TrialConfig]) -> None:
+        self._cells = iter(cells)
+
+    def next_cell(self) -> TrialConfig | None:
+        return next(self._cells, None)
+
+    def report(self, cell: TrialConfig, message: Message) -> Mapping[str, Any] | None:
+        return None
+
+    def close(self, cell: TrialConfig, row: dict[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+        return None
+
+    def finish(self) -> None:
+        return None
+
+
+class Observer(Protocol):
+    """Who watches a sweep, such as the terminal."""
+
+    def cell_started(self, cell: TrialConfig) -> None: ...
+    def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None: ...
+    def cell_ended(self, cell: TrialConfig, row: Mapping[str, Any]) -> None: ...
+
+
+@dataclass(kw_only=True)
+class _Running:
+    cell: TrialConfig
+    handed_out: float
+    started: float | None = None
+    message: Message | None = None
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = field(default_factory=list)
+    verdict: dict[str, Any] | None = None
+    """Columns of a status decided here: pruned or timeout."""
+
+
+def samples_table(key: str, blocks: Sequence[tuple[str, int, np.ndarray, np.ndarray | None]]) -> pa.Table | None:
+    """Blocks of samples as a table of the samples schema; None without samples."""
+    blocks = [block for block in blocks if len(block[2])]
+    if not blocks:
+        return None
+    sizes = [len(seconds) for _, _, seconds, _ in blocks]
+    n = sum(sizes)
+    scheduled = [
+        np.full(size, np.nan) if s is None else np.asarray(s, dtype=float)
+        for (_, _, _, s), size in zip(blocks, sizes, strict=True)
+    ]
+    columns = {
+        "trial_key": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([key])).cast(pa.string()),
+        "phase": np.repeat([phase for phase, *_ in blocks], sizes),
+        "round": np.repeat(np.array([b[1] for b in blocks], dtype=np.int32), sizes),
+        "index": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
+        "seconds": np.concatenate([np.asarray(b[2], dtype=float) for b in blocks]),
+        "scheduled_s": pa.array(np.concatenate(scheduled), from_pandas=True),
+    }
+    return pa.table({name: pa.array(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}).cast(
+        SAMPLES
+    )
+
+
+class Ledger:
+    """Hands out cells and records how each ends.
+
+    Attributes:
+        counts: Cells by status, of this run and of the runs it resumes.
+        device_facts: What the workers proved of each device, by device name.
+    """
+
+    def __init__(
+        self,
+        config: SweepConfig,
+        cells: Sequence[TrialConfig],
+        store: ResultStore,
+        pruner: Pruner,
+        observer: Observer,
+    ) -> None:
+        self._config, self._store, self._pruner, self._observer = config, store, pruner, observer
+        self._index = {cell.key: i for i, cell in enumerate(cells)}
+        self._running: dict[str, _Running] = {}
+        self.counts: dict[str, int] = {}
+        self.device_facts: dict[str, dict[str, Any]] = {}
+        self.measured_s = 0.0
+        self._began = time.monotonic()
+        self._stopped = False
+
+    @property
+    def is_over_budget(self) -> bool:
+        budget = self._config.budget_s
+        return budget is not None and time.monotonic() - self._began > budget
+
+    @property
+    def running(self) -> dict[str, TrialConfig]:
+        """The cell of each running Tune trial."""
+        return {trial_id: run.cell for trial_id, run in self._running.items()}
+
+    def hand_out(self, trial_id: str) -> TrialConfig | None:
+        """The next cell for a new Tune trial, or None when nothing is left or the budget is spent."""
+        if self.is_over_budget:
+            return None
+        cell = self._pruner.next_cell()
+        if cell is not None:
+            self._index.setdefault(cell.key, len(self._index))
+            self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
+        return cell
+
+    def start(self, trial_id: str) -> None:
+        """A worker has been told to run the trial's cell; its timeout counts from here."""
+        run = self._running.get(trial_id)
+        if run is not None and run.started is None:
+            run.started = time.monotonic()
+            self._observer.cell_started(run.cell)
+
+    def receive(self, trial_id: str, message: Message) -> bool:
+        """Take a worker's message; True if the trial is to be stopped now."""
+        run = self._running.get(trial_id)
+        if run is None:
+            return True
+        run.message = message
+        run.rounds += message.rounds
+        run.samples += message.samples
+        self.device_facts.setdefault(run.cell.device, {}).update(message.device_facts)
+        self._observer.cell_progressed(run.cell, message.row)
+        if message.is_final:
+            self.close(trial_id)
+            return False
+        stop = self._pruner.report(run.cell, message)
+        if stop is not None:
+            run.verdict = {"status": "pruned", **stop}
+            self.close(trial_id)
+            return True
+        return False
+
+    def overdue(self) -> list[str]:
+        """Trials over their time limit, which from now on count as timed out."""
+        now, late = time.monotonic(), []
+        for trial_id, run in self._running.items():
+            if run.started is not None and now - run.started > self._config.trial_timeout_s:
+                limit = f"{self._config.trial_timeout_s:g} s"
+                run.verdict = {"status": "timeout", "status_reason": f"over --trial-timeout {limit}"}
+                late.append(trial_id)
+        return late
+
+    def close(self, trial_id: str, error: str | None = None, *, is_out_of_memory: bool = False) -> None:
+        """End a trial's cell as one durable row; without effect if it has ended already.
+
+        Args:
+            trial_id: The Tune trial.
+            error: What Tune said of a worker that died.
+            is_out_of_memory: The worker was killed because the node ran out of memory.
+        """
+        run = self._running.pop(trial_id, None)
+        if run is None:
+            return
+        cell = run.cell
+        row = {**self._bare_row(run), **(run.message.row if run.message else {})}
+        if run.verdict is not None:
+            row.update(run.verdict)
+        elif run.message is None or not run.message.is_final:
+            row["status"] = "oom" if is_out_of_memory else "crashed"
+            row["status_reason"] = "killed for memory" if is_out_of_memory else "the worker died"
+            row["error_message"] = (error or "").strip()[:2000] or None
+        row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
+        self._pruner.close(cell, row, run.rounds)
+        self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
+        self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
+        self.measured_s += row.get("measured_s") or 0.0
+        self._observer.cell_ended(cell, row)
+
+    def drop(self) -> list[TrialConfig]:
+        """Forget the cells that still run, when the sweep is interrupted; a resume measures them again."""
+        left = [run.cell for run in self._running.values()]
+        self._running.clear()
+        return left
+
+    def _bare_row(self, run: _Running) -> dict[str, Any]:
+        now = time.monotonic()
+        wall_s = now - (run.started if run.started is not None else run.handed_out)
+        return {**cell_columns(run.cell), "wall_s": wall_s, "started_at": datetime.now(UTC)}
+
+
+def cell_columns(cell: TrialConfig) -> dict[str, Any]:
+    """The columns of the trials table that say what the cell is."""
+    import json
+
+    named = ("pipeline", "tune", "learning_rate", "scenario")
+    columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
+    return {
+        **columns,
+        "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
+        "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
+        "compile": cell.compile, "node": cell.node, "seed": cell.seed,
+        "rate_per_s": cell.options.get("rate"),
+        "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
+    }  # fmt: skip

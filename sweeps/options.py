@@ -1,0 +1,210 @@
+"""The command line as typed dataclasses: what each option means, its unit and its default; tyro reads them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tyro
+
+from sweeps.config import MeasureConfig, SweepConfig
+from workloads.base import (
+    COMPILE_MODES,
+    MEMORY_FORMATS,
+    PRECISIONS,
+    BadInputError,
+    Workload,
+    axes_of,
+    constants_of,
+)
+
+_UNITS_S = {"s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
+
+
+def parse_duration_s(option: str, text: str) -> float:
+    """Seconds from ``90``, ``90s``, ``10m`` or ``2h``.
+
+    Raises:
+        BadInputError: If the text is no duration.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
+    if match is None or match[2] not in _UNITS_S or float(match[1]) <= 0:
+        raise BadInputError(f"--{option}: {text!r} is no duration; write 90s, 10m or 2h")
+    return float(match[1]) * _UNITS_S[match[2]]
+
+
+def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
+    """Batch sizes from words.
+
+    Raises:
+        BadInputError: If one is no positive whole number.
+    """
+    sizes = []
+    for text in texts:
+        if not re.fullmatch(r"\d+", text) or int(text) < 1:
+            raise BadInputError(f"--batch-size: {text!r} is not a positive whole number")
+        sizes.append(int(text))
+    return tuple(sizes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepOptions:
+    """Options that every workload has. The grid is the product of the axes."""
+
+    device: tuple[str, ...] = ()
+    """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
+    batch_size: tuple[str, ...] = ()
+    """Axis: items per step."""
+    precision: tuple[str, ...] = ()
+    """Axis: fp32 (strict), tf32, bf16, fp16 (autocast)."""
+    model: tuple[str, ...] = ()
+    """Axis: model names."""
+    memory_format: tuple[str, ...] = ("contiguous",)
+    """Axis: contiguous, channels_last."""
+    compile: tuple[str, ...] = ("none",)
+    """Axis: torch.compile mode: none, default, reduce-overhead."""
+    min_rounds: int = 5
+    """Measure at least this many rounds."""
+    min_s: float = 1.0
+    """Measure each cell at least this long, in seconds."""
+    max_s: float = 10.0
+    """Stop measuring a cell after this many seconds, precise or not."""
+    precision_target: float = 0.02
+    """Measure until the 95 % interval of the median step is within this share of it."""
+    rounds: Literal["consecutive", "interleaved"] = "consecutive"
+    """interleaved: visit the cells in turns, so that slow drift of the machine hits all alike."""
+    cooldown: str = "0"
+    """Pause after each cell, such as 5s."""
+    leak_check: bool = False
+    """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
+    trial_timeout: str = "10m"
+    """End a cell that takes longer, set-up included."""
+    budget: str = ""
+    """End the whole sweep after this time, such as 10m, and say which cells are left."""
+    isolate: bool = False
+    """Give each cell a fresh process instead of reusing one per device."""
+    seed: int = 0
+    """Seed of every random generator."""
+    output: Path = Path("results")
+    """Folder of all results."""
+    resume: str = ""
+    """Go on with this sweep: measure only the cells it lacks. Its own options hold; others are ignored."""
+    retry_failed: bool = False
+    """With --resume: measure again the cells that ended as crashed, timeout or error."""
+    dry_run: bool = False
+    """Print the grid and its number of cells, and stop."""
+    smoke: bool = False
+    """A small grid with short rounds that ends within a minute."""
+    address: str = ""
+    """Address of a Ray cluster that runs already; auto finds one on this machine."""
+    report: bool = True
+    """Write the Markdown report at the end."""
+    record_hostname: bool = False
+    """Record the host's name in the rows instead of a hash of it."""
+    verbose: bool = False
+    """Show what Ray says."""
+
+    def __post_init__(self) -> None:
+        allowed = {"precision": PRECISIONS, "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}
+        for name, choices in allowed.items():
+            for value in getattr(self, name):
+                if value not in choices:
+                    raise BadInputError(f"--{name.replace('_', '-')}: {value!r} is not one of {', '.join(choices)}")
+        parse_batch_sizes(self.batch_size)
+
+
+def sweep_command(workload: type[Workload]) -> Any:
+    """The dataclass of a workload's subcommand: the common options, then its own, without prefixes."""
+    defaults = workload.defaults
+    common = SweepOptions(
+        batch_size=tuple(str(b) for b in defaults.batch_size),
+        precision=defaults.precision,
+        model=defaults.model,
+    )
+    own = workload.Options()
+    doc = (workload.__doc__ or "").strip().split("\n\n")[0]
+    fields: list[Any] = [
+        ("sweep", Annotated[SweepOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=common)),
+        ("own", Annotated[workload.Options, tyro.conf.OmitArgPrefixes], dataclasses.field(default=own)),
+    ]
+    command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
+    command.__doc__ = doc
+    return command
+
+
+def build_config(workload: type[Workload], common: SweepOptions, own: Any, devices: Sequence[str]) -> SweepConfig:
+    """The sweep that a command line asks for.
+
+    Args:
+        workload: The workload's class.
+        common: Options that every workload has.
+        own: An instance of the workload's ``Options``.
+        devices: The devices there are; asked-for devices must be among them.
+
+    Raises:
+        BadInputError: With the option, the value given and what is allowed.
+    """
+    for name in common.device:
+        if name not in devices:
+            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(devices)}")
+    workload.check(own, common.model)
+    smoke = common.smoke
+    default_sizes = tuple(str(b) for b in workload.defaults.batch_size)
+    sizes = parse_batch_sizes(common.batch_size)
+    if smoke and common.batch_size == default_sizes:
+        sizes = workload.defaults.smoke_batch_size
+    option_axes, constants = axes_of(own), constants_of(own)
+    if smoke:
+        changed = getattr(workload.defaults, "smoke_options", {})
+        plain = workload.Options()
+        for name, value in changed.items():
+            if getattr(own, name) == getattr(plain, name):
+                (option_axes if isinstance(value, tuple) else constants)[name] = value
+    measure = MeasureConfig(
+        min_rounds=2 if smoke else common.min_rounds,
+        min_s=min(common.min_s, 0.4) if smoke else common.min_s,
+        max_s=min(common.max_s, 2.0) if smoke else common.max_s,
+        precision_target=common.precision_target,
+        cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
+        rounds=common.rounds,
+        leak_check=common.leak_check,
+        record_hostname=common.record_hostname,
+    )
+    return SweepConfig(
+        workload=workload.name,
+        device=common.device or tuple(devices),
+        batch_size=sizes,
+        precision=common.precision[:1]
+        if smoke and common.precision == workload.defaults.precision
+        else common.precision,
+        model=common.model,
+        memory_format=common.memory_format,
+        compile=common.compile,
+        option_axes=option_axes,
+        option_constants={k: str(v) if isinstance(v, Path) else v for k, v in constants.items()},
+        seed=common.seed,
+        measure=measure,
+        trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
+        budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
+        isolate=common.isolate,
+    )
+
+
+def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:
+    """A workload's ``Options`` for one cell: axes as tuples of length one, constants in their field's type."""
+    plain = workload.Options()
+    changes: dict[str, Any] = {}
+    for f in dataclasses.fields(plain):
+        if f.name not in values:
+            continue
+        value, default = values[f.name], getattr(plain, f.name)
+        if isinstance(default, tuple):
+            value = (value,) if value is not None else ()
+        elif isinstance(default, Path) or "Path" in str(f.type):
+            value = None if value is None else Path(value)
+        changes[f.name] = value
+    return dataclasses.replace(plain, **changes)

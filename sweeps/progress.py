@@ -1,0 +1,136 @@
+"""What the terminal shows of a running sweep: a live table, or plain lines where there is no terminal."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+
+from sweeps.config import TrialConfig
+
+REFRESH_PER_S = 2
+"""Each refresh costs CPU time on the machine that is being measured."""
+N_RECENT = 8
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds as people say them: ``8 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def format_rate(row: Mapping[str, Any]) -> str:
+    """A row's throughput with its item, or its status's reason."""
+    rate = row.get("throughput_items_per_s")
+    return "" if rate is None else f"{rate:,.4g} {row.get('item') or 'items'}/s"
+
+
+def format_result(row: Mapping[str, Any]) -> str:
+    """What a row found, in a few words."""
+    parts = [format_rate(row)]
+    accuracy = row.get("accuracy_best")
+    if accuracy is not None:
+        parts.append(f"accuracy {accuracy:.1%}")
+    if row.get("status") not in {None, "complete"}:
+        parts.append(str(row.get("status_reason") or row.get("error_message") or "").split("\n")[0][:80])
+    return ", ".join(p for p in parts if p)
+
+
+class Terminal:
+    """Follows a sweep's cells; use as a context manager around the sweep.
+
+    Args:
+        n_cells: Cells of the grid.
+        n_done: Cells that a resumed sweep has already.
+        console: Where to write; a console that is no terminal gets one plain line per event.
+    """
+
+    def __init__(self, n_cells: int | None, n_done: int = 0, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=False, soft_wrap=True)
+        self._n_cells, self._n_done = n_cells, n_done
+        self._began = time.monotonic()
+        self._n_new = 0
+        self._running: dict[str, tuple[TrialConfig, float, str]] = {}
+        self._recent: list[tuple[str, str, str]] = []
+        self._best: dict[str, tuple[float, str]] = {}
+        self._progress = Progress(
+            TextColumn("cells"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[eta]}"),
+            console=self._console,
+        )
+        self._task = self._progress.add_task("", total=n_cells, completed=n_done, eta="")
+        self._live: Live | None = None
+
+    def __enter__(self) -> Terminal:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                get_renderable=self._render,
+                console=self._console,
+                refresh_per_second=REFRESH_PER_S,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line above the live table."""
+        self._console.print(text, highlight=False, markup=False)
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the last cell by the mean of this run's cells; None before the first has ended."""
+        if not self._n_new or self._n_cells is None:
+            return None
+        left = self._n_cells - self._n_done - self._n_new
+        return left * (time.monotonic() - self._began) / self._n_new
+
+    def cell_started(self, cell: TrialConfig) -> None:
+        self._running[cell.key] = (cell, time.monotonic(), "starting")
+
+    def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
+        started = self._running.get(cell.key, (cell, time.monotonic(), ""))[1]
+        self._running[cell.key] = (cell, started, format_result(row) or "warming up")
+
+    def cell_ended(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
+        self._running.pop(cell.key, None)
+        self._n_new += 1
+        status, result = str(row["status"]), format_result(row)
+        self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]
+        rate = row.get("throughput_items_per_s")
+        if status == "complete" and rate is not None and rate > self._best.get(cell.device, (0.0, ""))[0]:
+            self._best[cell.device] = (rate, f"{cell.label}: {result}")
+        eta = self.eta_s
+        eta_text = "" if not eta else f"ETA {format_duration(eta)}"
+        self._progress.update(self._task, completed=self._n_done + self._n_new, eta=eta_text)
+        if self._live is None:
+            total = "?" if self._n_cells is None else self._n_cells
+            took = format_duration(row.get("wall_s") or 0)
+            end = f"; {eta_text}" if eta_text else ""
+            self.say(f"[{self._n_done + self._n_new}/{total}] {cell.label}: {status}  {result} ({took}{end})")
+
+    def _render(self) -> Group:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("cell", "status", "result"):
+            table.add_column(name, overflow="fold")
+        for label, status, result in self._recent:
+            table.add_row(label, status, result, style=None if status == "complete" else "yellow")
+        now = time.monotonic()
+        for cell, started, estimate in self._running.values():
+            table.add_row(cell.label, f"running {format_duration(now - started)}", estimate, style="cyan")
+        best = [f"best on {device}: {text}" for device, (_, text) in self._best.items()]
+        return Group(self._progress, table, *best)

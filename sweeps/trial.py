@@ -1,0 +1,81 @@
+"""The Tune trainable: runs cells in a worker that is reused while it stays clean."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from typing import Any
+
+import ray
+from ray import tune
+
+from sweeps.cell import CellRun
+from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.ledger import Message
+
+
+class UncleanWorkerError(Exception):
+    """Raised after a cell that ended badly, so that Tune replaces the worker; its row is already with the driver."""
+
+
+class CellTrial(tune.Trainable):
+    """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
+
+    The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
+    MeasureConfig as a dictionary), ``resources`` and ``device_facts``.
+    """
+
+    _run: CellRun | None = None
+    _is_unclean = False
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        return tune.PlacementGroupFactory([config["resources"]])
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._cell = TrialConfig.from_dict(config["cell"])
+        self._measure = MeasureConfig(**config["measure"])
+        self._run = CellRun(
+            self._cell,
+            self._measure,
+            n_threads=max(1, int(config["resources"].get("CPU", 1))),
+            device_facts=config["device_facts"],
+            node_id=ray.get_runtime_context().get_node_id(),
+        )
+
+    def step(self) -> dict[str, Any]:
+        """Measure until there is something worth sending; the last message holds the final row."""
+        if self._is_unclean:
+            raise UncleanWorkerError
+        assert self._run is not None
+        began = time.monotonic()
+        while not self._run.is_finished:
+            self._run.advance()
+            if time.monotonic() - began >= self._measure.report_every_s:
+                break
+        message: Message = self._run.take_message()
+        self._is_unclean = message.is_final and not self._run.ended_well
+        if message.is_final and self._measure.cooldown_s:
+            time.sleep(self._measure.cooldown_s)
+        sys.stdout.flush()
+        return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._is_unclean}
+
+    def cleanup(self) -> None:
+        if self._run is not None:
+            self._run.close()
+            self._run = None
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to save: the sweep's Parquet files are the truth, and a cell begins anew."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to restore, see ``save_checkpoint``."""
