@@ -60,7 +60,7 @@ def final_columns(
     if n_train:
         yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
     yield training_columns(curve, cell.options.get("target_accuracy"))
-    yield limits_columns(workload.step, row, cell.precision)
+    yield limits_columns(workload.step, row)
     if isinstance(workload, Transferable):
         yield asdict(measure_transfers(device, workload.host_batch(), workload.compute))
     if measure.leak_check:

@@ -12,9 +12,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sweeps.config import SweepConfig, TrialConfig
-from sweeps.ledger import Ledger, Message
-
 # Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
 # experiment state is not needed (our Parquet is the truth), and its reporters are replaced by ours.
 _TUNE_ENVIRONMENT = {
@@ -32,6 +29,20 @@ _TUNE_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
 }
+for _name, _value in _TUNE_ENVIRONMENT.items():
+    os.environ.setdefault(_name, _value)
+warnings.filterwarnings("ignore", module=r"ray\..*")
+
+import ray  # noqa: E402 (after the environment that it reads)
+from ray import tune  # noqa: E402
+from ray.tune import Callback, Stopper  # noqa: E402
+from ray.tune.schedulers import FIFOScheduler  # noqa: E402
+from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
+
+from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.ledger import Interrupted, Ledger, Message  # noqa: E402
+from sweeps.trial import CellTrial  # noqa: E402
+
 OBJECT_STORE_BYTES = 100 * 2**20
 """Results are small; Ray's default takes 30 % of the memory that a CPU trial measures with."""
 
@@ -44,10 +55,6 @@ class RayOptions:
     verbose: bool = False
 
 
-class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
-    """The sweep was interrupted; everything finished is recorded."""
-
-
 @contextlib.contextmanager
 def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     """Ray, started here or joined at ``options.address``, and left again.
@@ -56,10 +63,6 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
         options: Where Ray is, or None to start it.
         devices: Number of devices by name on this machine, ``cpu`` included.
     """
-    os.environ.update({k: os.environ.get(k, v) for k, v in _TUNE_ENVIRONMENT.items()})
-    warnings.filterwarnings("ignore", module=r"ray\..*")
-    import ray
-
     level = logging.INFO if options.verbose else logging.ERROR
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(level)
@@ -91,8 +94,6 @@ def resources_for(cell: TrialConfig) -> dict[str, float]:
     Exclusive by arithmetic: a CPU trial and an accelerator trial cannot share a node, and no two trials share
     an accelerator.
     """
-    import ray
-
     total = ray.cluster_resources()
     if cell.device == "cpu":
         cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
@@ -107,87 +108,91 @@ def resources_for(cell: TrialConfig) -> dict[str, float]:
     return {"CPU": max(1, int(total["CPU"] // max(1, total.get("GPU", 1)))), "GPU": 1}
 
 
-def _bridge(ledger: Ledger, config: SweepConfig) -> tuple[Any, Any, Any]:
-    """Tune's searcher, scheduler and callback, each handing what Tune says to the ledger."""
-    from ray.tune import Callback
-    from ray.tune.schedulers import FIFOScheduler
-    from ray.tune.search import Searcher
+class CellSearcher(Searcher):
+    """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
 
-    class CellSearcher(Searcher):
-        """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
+    def __init__(self, ledger: Ledger, config: SweepConfig) -> None:
+        super().__init__()
+        self._ledger, self._measure = ledger, asdict(config.measure)
 
-        def suggest(self, trial_id: str) -> Any:
-            cell = ledger.hand_out(trial_id)
-            if cell is None:
-                return Searcher.FINISHED
-            return {
-                "cell": cell.as_dict(),
-                "measure": asdict(config.measure),
-                "resources": resources_for(cell),
-                "device_facts": ledger.device_facts.get(cell.device, {}),
-            }
+    def suggest(self, trial_id: str) -> Any:
+        cell = self._ledger.hand_out(trial_id)
+        if cell is None:
+            return Searcher.FINISHED
+        return {
+            "cell": cell.as_dict(),
+            "measure": self._measure,
+            "resources": resources_for(cell),
+            "device_facts": self._ledger.device_facts.get(cell.device, {}),
+        }
 
-        def on_trial_result(self, trial_id: str, result: Any) -> None:
-            """Results are taken by the scheduler, which alone can stop a trial."""
+    def on_trial_result(self, trial_id: str, result: Any) -> None:
+        """Results are taken by the scheduler, which alone can stop a trial."""
 
-        def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-            if not error:
-                ledger.close(trial_id)
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        if not error:
+            self._ledger.close(trial_id)
 
-        def save(self, checkpoint_path: str) -> None:
-            """Nothing: a sweep resumes from its Parquet files."""
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a sweep resumes from its Parquet files."""
 
-        def restore(self, checkpoint_path: str) -> None:
-            """Nothing, see ``save``."""
-
-    class LedgerScheduler(FIFOScheduler):
-        """Runs trials in order and stops the ones that the ledger's pruner gives up."""
-
-        def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
-            message = result.get("message")
-            if not isinstance(message, Message):
-                return FIFOScheduler.CONTINUE
-            stop = ledger.receive(trial.trial_id, message)
-            return FIFOScheduler.STOP if stop else FIFOScheduler.CONTINUE
-
-    class Watch(Callback):
-        """Starts the clock of each trial, ends those over their time, and records workers that died."""
-
-        def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
-            import ray
-
-            for trial in trials[-8:]:
-                if trial.status == "RUNNING":
-                    ledger.start(trial.trial_id)
-            late = set(ledger.overdue())
-            for trial in trials:
-                if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
-                    ray.kill(trial.temporary_state.ray_actor)
-
-        def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            ledger.start(trial.trial_id)
-
-        def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-            error = trial.get_error()
-            out_of_memory = type(error).__name__ == "OutOfMemoryError" or "OutOfMemory" in str(error)
-            ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
-
-    return CellSearcher(), LedgerScheduler(), Watch()
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see ``save``."""
 
 
-def _stopper(ledger: Ledger, signals: list[int]) -> Any:
-    from ray.tune import Stopper
+class LedgerScheduler(FIFOScheduler):
+    """Runs trials in order and stops the ones that the ledger's pruner gives up."""
 
-    class SweepStopper(Stopper):
-        """Ends the sweep, and the cell that runs, when the budget is spent or a signal came."""
+    def __init__(self, ledger: Ledger) -> None:
+        super().__init__()
+        self._ledger = ledger
 
-        def __call__(self, trial_id: str, result: Any) -> bool:
-            return False
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
+        message = result.get("message")
+        if isinstance(message, Message) and self._ledger.receive(trial.trial_id, message):
+            return str(FIFOScheduler.STOP)
+        return str(FIFOScheduler.CONTINUE)
 
-        def stop_all(self) -> bool:
-            return ledger.is_over_budget or bool(signals)
 
-    return SweepStopper()
+class LedgerWatch(Callback):
+    """Starts the clock of each trial, ends those over their time, and records workers that died."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        running = self._ledger.running
+        if not running:
+            return
+        late = set(self._ledger.overdue())
+        for trial in reversed(trials):
+            if trial.trial_id not in running:
+                continue
+            if trial.status == "RUNNING":
+                self._ledger.start(trial.trial_id)
+            if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
+                ray.kill(trial.temporary_state.ray_actor)
+            running.pop(trial.trial_id)
+            if not running:
+                break
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        error = trial.get_error()
+        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}"
+        self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
+
+
+class SweepStopper(Stopper):
+    """Ends the sweep, and the cell that runs, when the budget is spent or a signal came."""
+
+    def __init__(self, ledger: Ledger, signals: list[int]) -> None:
+        self._ledger, self._signals = ledger, signals
+
+    def __call__(self, trial_id: str, result: Any) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return self._ledger.is_over_budget or bool(self._signals)
 
 
 @contextlib.contextmanager
@@ -219,20 +224,16 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
     """
     with ray_session(options, devices), tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
-        from ray import tune
-
-        from sweeps.trial import CellTrial
-
-        searcher, scheduler, watch = _bridge(ledger, config)
+        searcher = CellSearcher(ledger, config)
         n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
         with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
             tune.run(
                 CellTrial,
                 name="sweep",
-                search_alg=tune.search.ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
-                scheduler=scheduler,
-                callbacks=[watch],
-                stop=_stopper(ledger, signals),
+                search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
+                scheduler=LedgerScheduler(ledger),
+                callbacks=[LedgerWatch(ledger)],
+                stop=SweepStopper(ledger, signals),
                 num_samples=-1,
                 storage_path=scratch,
                 reuse_actors=not config.isolate,

@@ -20,6 +20,10 @@ from sweeps.results import ResultStore
 from sweeps.schema import SAMPLES, SCHEMA_VERSION
 
 
+class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
+    """The sweep was interrupted; everything finished is recorded."""
+
+
 @dataclass(kw_only=True)
 class Message:
     """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""

@@ -11,8 +11,7 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.launch import Interrupted, RayOptions, launch
-from sweeps.ledger import Ledger, WholeGrid
+from sweeps.ledger import Interrupted, Ledger, WholeGrid
 from sweeps.measure.device import available_devices, n_devices
 from sweeps.options import SweepOptions, build_config
 from sweeps.progress import Terminal
@@ -78,6 +77,8 @@ def run_sweep(workload: type[Workload], common: SweepOptions, own: Any, command:
         ledger = Ledger(config, open_cells, store, WholeGrid(open_cells), terminal)
         try:
             if open_cells:
+                from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
+
                 options = RayOptions(address=common.address or None, verbose=common.verbose)
                 launch(config, ledger, options, {name: n_devices(name) for name in devices})
         except Interrupted:

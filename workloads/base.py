@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Defaults:
     model: tuple[str, ...] = ("none",)
     smoke_batch_size: tuple[int, ...] = (1,)
     """Batch sizes of ``--smoke``, which must end within 60 s."""
+    smoke_options: Mapping[str, Any] = field(default_factory=dict)
+    """The workload's own options that ``--smoke`` sets where the user did not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +153,6 @@ def constants_of(options: Any) -> dict[str, Any]:
 @dataclass(frozen=True, kw_only=True)
 class NoOptions:
     """For workloads without options of their own."""
-
 
 
 @runtime_checkable

@@ -1,0 +1,89 @@
+"""What measured: device, driver, library versions, machine. Taken in the worker, since the nodes of a cluster differ.
+
+Holds no user name, no path and no token; the host's name only as a hash unless asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import socket
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from sweeps.measure.device import cpu_name, describe, driver_version, total_bytes
+
+HASH_LENGTH = 12
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def usable_cpus() -> int:
+    """Logical CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _git_commit() -> str | None:
+    """Commit of the checkout that this file is in, with + if tracked files are changed; None outside of one."""
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _host(record_hostname: bool) -> str:
+    name = socket.gethostname()
+    return name if record_hostname else hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
+
+
+@functools.cache
+def _constant(device: torch.device) -> dict[str, Any]:
+    return {
+        "device_name": describe(device.type).device_name,
+        "device_total_bytes": total_bytes(device),
+        "driver_version": driver_version(device),
+        "torch_version": torch.__version__,
+        "torchvision_version": _version("torchvision"),
+        "ray_version": _version("ray"),
+        "accelsweep_version": _version("accelsweep"),
+        "python_version": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu_name": cpu_name(),
+        "n_cpus": usable_cpus(),
+        "host_total_bytes": int(psutil.virtual_memory().total),
+        "git_commit": _git_commit(),
+    }
+
+
+def environment(device: torch.device, *, record_hostname: bool = False) -> dict[str, Any]:
+    """The environment columns of the trials table, taken in this process.
+
+    Args:
+        device: An open device.
+        record_hostname: Give the host's name itself instead of a hash of it.
+    """
+    return {
+        **_constant(device),
+        "host": _host(record_hostname),
+        "n_threads": torch.get_num_threads(),
+        "worker_pid": os.getpid(),
+    }

@@ -1,0 +1,82 @@
+"""Agreement: whether an answer is right, told by comparing it with a trusted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+RELATIVE_TOLERANCE = {"fp32": 2e-3, "tf32": 3e-2, "bf16": 0.25, "fp16": 6e-2}
+"""Largest difference over the reference's largest magnitude that a whole network in a precision explains.
+
+Unit roundoff is 6e-8 (fp32), 5e-4 (tf32 and fp16, 10 stored bits) and 4e-3 (bf16, 7 stored bits). Errors of the
+some 50 layers of a deep network grow by about the square root of their number to their number (Higham, Accuracy and
+Stability of Numerical Algorithms, 4.2 and 3.1); each bound is some 60 to 120 units, and for fp32, where the order of
+summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
+themselves are columns.
+"""
+REFERENCE = "cpu fp32"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """How outputs compare with the reference; columns of the trials table.
+
+    Attributes:
+        reference: What the reference was.
+        max_abs_diff: Largest absolute difference.
+        max_rel_diff: That over the largest magnitude of the reference; None if that is zero.
+        max_softmax_diff: Largest difference of class probabilities; None where outputs are not items x classes.
+        top1_agreement_ratio: Share of items with the same best class; None likewise.
+        n_nonfinite: NaN or infinity where the reference is finite.
+    """
+
+    reference: str
+    max_abs_diff: float | None
+    max_rel_diff: float | None
+    max_softmax_diff: float | None
+    top1_agreement_ratio: float | None
+    n_nonfinite: int
+
+
+def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor, *, name: str = REFERENCE) -> Agreement:
+    """Compare outputs with a reference of the same shape, items first, both on the CPU.
+
+    Raises:
+        ValueError: If the shapes differ or there is nothing to compare.
+    """
+    if outputs.shape != reference.shape or outputs.numel() == 0:
+        raise ValueError(
+            f"one shape with elements is needed, got {tuple(outputs.shape)=} and {tuple(reference.shape)=}"
+        )
+    ours, theirs = outputs.double(), reference.double()
+    finite = torch.isfinite(ours) & torch.isfinite(theirs)
+    n_nonfinite = int((~torch.isfinite(ours) & torch.isfinite(theirs)).sum())
+    if not finite.any():
+        difference = largest = None
+    else:
+        difference = float((ours - theirs)[finite].abs().max())
+        largest = float(theirs[finite].abs().max())
+    softmax = top1 = None
+    if ours.ndim == 2 and ours.shape[1] > 1:
+        probabilities = (ours.softmax(1) - theirs.softmax(1)).abs()
+        softmax = float(probabilities.max()) if torch.isfinite(probabilities).all() else None
+        top1 = float((ours.argmax(1) == theirs.argmax(1)).double().mean())
+    return Agreement(
+        reference=name,
+        max_abs_diff=difference,
+        max_rel_diff=None if difference is None or not largest else difference / largest,
+        max_softmax_diff=softmax,
+        top1_agreement_ratio=top1,
+        n_nonfinite=n_nonfinite,
+    )
+
+
+def wrong_reason(agreement: Agreement, precision: str) -> str | None:
+    """Why an answer is wrong rather than rounded, or None if its precision explains the differences."""
+    if agreement.n_nonfinite:
+        return f"{agreement.n_nonfinite} values are NaN or infinite where the {agreement.reference} is finite"
+    allowed = RELATIVE_TOLERANCE[precision]
+    if agreement.max_rel_diff is not None and agreement.max_rel_diff > allowed:
+        return f"differs from the {agreement.reference} by {agreement.max_rel_diff:.3g} of its largest value; {precision} explains {allowed:g}"
+    return None

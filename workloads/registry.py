@@ -1,0 +1,43 @@
+"""Workloads by name: the built-in ones, and those that installed packages add through an entry point."""
+
+from __future__ import annotations
+
+import importlib
+from importlib.metadata import entry_points
+from typing import Any, cast
+
+from workloads.base import BadInputError, Workload
+
+GROUP = "accelsweep.workloads"
+BUILT_IN = {
+    "image-processing": "workloads.image_processing:ImageProcessing",
+    "inference": "workloads.inference:Inference",
+    "finetune": "workloads.finetune:Finetune",
+}
+
+
+def _targets() -> dict[str, str]:
+    # Built-in names win: a package cannot replace what is measured under a known name.
+    return {**{point.name: point.value for point in entry_points(group=GROUP)}, **BUILT_IN}
+
+
+def workload_names() -> tuple[str, ...]:
+    """The names of all workloads, built-in ones first."""
+    return (*BUILT_IN, *sorted(set(_targets()) - set(BUILT_IN)))
+
+
+def load_workload(name: str) -> type[Workload]:
+    """The class of a workload.
+
+    Raises:
+        BadInputError: If no installed package has one of that name, or it cannot be imported.
+    """
+    targets = _targets()
+    if name not in targets:
+        raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join(workload_names())}")
+    module, _, attribute = targets[name].partition(":")
+    try:
+        kind: Any = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise BadInputError(f"workload {name!r} ({targets[name]}) cannot be imported: {error}") from error
+    return cast("type[Workload]", kind)
