@@ -86,7 +86,7 @@ def _parse(text: object) -> dict[str, str]:
         options = None
     if not isinstance(options, dict):
         return {"options": text}
-    own = {name: value for name, value in options.items() if name not in CELL_COLUMNS}
+    own = {name: value for name, value in options.items() if name not in (*CELL_COLUMNS, "rate")}
     return {name: json.dumps(value, sort_keys=True) for name, value in own.items()}
 
 

@@ -130,8 +130,12 @@ class CellSearcher(Searcher):
         """Results are taken by the scheduler, which alone can stop a trial."""
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        if not error:
-            self._ledger.close(trial_id)
+        if error:
+            return  # recorded by LedgerWatch, which sees what killed the worker
+        message = (result or {}).get("message")
+        if isinstance(message, Message):  # Tune hands the last result to the searcher, not to the scheduler
+            self._ledger.receive(trial_id, message)
+        self._ledger.close(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a sweep resumes from its Parquet files."""

@@ -142,6 +142,10 @@ class Ledger:
         self._began = time.monotonic()
         self._stopped = False
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
+        return {}
+
     @property
     def is_over_budget(self) -> bool:
         budget = self._config.budget_s

@@ -1,0 +1,134 @@
+"""Image processing: real JPEG photographs through torchvision's transforms on the device, in images per second.
+
+There is no autocast for such operations: precision is the floating type that a pipeline computes in, from
+the conversion of its 8-bit input on. ``classification`` works on 8-bit images until its last two operations, as is
+usual, and ``decode`` has no floating part: it does the same work in every precision.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+from torchvision.io import ImageReadMode, decode_jpeg
+from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
+from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
+from workloads.data import Photographs, load_photographs
+from workloads.pipelines import PIPELINES, draw_parameters
+from workloads.precision import compute_dtype
+
+HEIGHT, WIDTH = 427, 640
+"""Every photograph is brought to this size once, before the clock runs, so that they form a batch."""
+MAX_COMPARED_ITEMS = 4
+PipelineName = Literal["decode", "classification", "resize", "gaussian-blur", "geometric", "sobel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageProcessingOptions:
+    pipeline: tuple[PipelineName, ...] = ("decode", "classification", "resize", "gaussian-blur", "geometric", "sobel")
+    """Axis: what is done to each batch. decode: JPEG bytes to pixels; classification: crop to 224, flip, colour
+    jitter, to float, normalise; resize: antialiased to 224; gaussian-blur: 9 x 9; geometric: affine and perspective;
+    sobel: gradient by conv2d."""
+    implementation: tuple[Literal["eager", "compiled"], ...] = ("eager",)
+    """Axis: the pipeline as torchvision composes it, or fused by torch.compile."""
+    images: Path | None = None
+    """Folder with your photographs. Default: the two that scikit-learn ships."""
+
+
+class ImageProcessing:
+    """Decode, augment, resize and filter real photographs on the device."""
+
+    name: ClassVar[str] = "image-processing"
+    item: ClassVar[str] = "images"
+    Options: ClassVar[type[Any]] = ImageProcessingOptions
+    defaults: ClassVar[Defaults] = Defaults(
+        batch_size=(1, 8, 32), precision=("fp32",), smoke_batch_size=(4,),
+    )  # fmt: skip
+    steps_per_round: int | None = None
+
+    def __init__(self, context: CellContext) -> None:
+        self._context = context
+        self._options: ImageProcessingOptions = context.options or ImageProcessingOptions()
+        self.items_per_step = context.batch_size
+        self._pipeline = self._options.pipeline[0]
+        self._dtype = compute_dtype(context.precision)
+
+    @classmethod
+    def check(cls, options: ImageProcessingOptions, model_names: tuple[str, ...]) -> None:
+        if options.images is not None:
+            load_photographs(options.images)
+
+    def setup(self) -> SetupFacts:
+        photographs = load_photographs(self._options.images)
+        n = self._context.batch_size
+        if self._pipeline == "decode":
+            self._set_up_decode(photographs, n)
+        else:
+            resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
+            self._host = torch.stack([resized[i % len(resized)] for i in range(n)])
+            self._batch = self._host.to(self._context.device)
+            self._parameters = draw_parameters(HEIGHT, WIDTH, self._context.seed)
+            self._function = PIPELINES[self._pipeline]
+            if self._options.implementation == ("compiled",) or self._context.compile != "none":
+                mode = None if self._context.compile == "none" else self._context.compile
+                self._function = torch.compile(self._function, mode=mode)
+        return SetupFacts(
+            input_shape=f"3x{HEIGHT}x{WIDTH}",
+            input_source=photographs.source,
+            n_images_skipped=photographs.n_skipped,
+        )
+
+    def _set_up_decode(self, photographs: Photographs, n: int) -> None:
+        files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
+        self._files = [files[i % len(files)] for i in range(n)]
+        try:
+            self._decode()
+        except (RuntimeError, ValueError, TypeError) as error:
+            if self._context.device.type == "cpu":
+                raise
+            reason = str(error).splitlines()[0][:150]
+            raise UnsupportedError(f"decode: no JPEG decoder on {self._context.device.type}: {reason}") from error
+
+    def _decode(self) -> list[torch.Tensor]:
+        device = self._context.device
+        if device.type == "cpu":
+            return [decode_jpeg(file, mode=ImageReadMode.RGB) for file in self._files]
+        decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
+        return decoded
+
+    def step(self) -> None:
+        if self._pipeline == "decode":
+            self._decode()
+        else:
+            with torch.inference_mode():
+                self._function(self._batch, self._parameters, self._dtype)
+
+    def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
+        n = min(MAX_COMPARED_ITEMS, self._context.batch_size)
+        if self._pipeline == "decode":
+            decoded = torch.stack([F.resize(i.cpu(), [HEIGHT, WIDTH]) for i in self._decode()[:n]])
+            exact = torch.stack(
+                [F.resize(decode_jpeg(f, mode=ImageReadMode.RGB), [HEIGHT, WIDTH]) for f in self._files[:n]]
+            )
+            return decoded.float(), exact.float()
+        with torch.inference_mode():
+            outputs = self._function(self._batch, self._parameters, self._dtype)[:n]
+            reference = PIPELINES[self._pipeline](self._host[:n], self._parameters, torch.float32)
+        return outputs.float().cpu(), reference
+
+    def end_round(self, round_index: int) -> Mapping[str, float]:
+        return {}
+
+    def is_done(self) -> bool:
+        return False
+
+    def quality(self) -> Mapping[str, object]:
+        return {}
+
+    def teardown(self) -> None:
+        for name in ("_batch", "_function", "_files", "_host"):
+            self.__dict__.pop(name, None)

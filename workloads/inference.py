@@ -1,0 +1,143 @@
+"""Inference: a trained network on batches of real photographs, in latency and images per second."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import torch
+
+from workloads import models
+from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
+from workloads.data import load_photographs, photograph_batch, to_model_input
+from workloads.precision import apply_precision, autocast
+
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+MAX_COMPARED_ITEMS = 16
+"""Items compared with the CPU in fp32, which would take minutes for a large batch."""
+VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
+
+
+@dataclass(frozen=True, kw_only=True)
+class InferenceOptions:
+    scenario: tuple[Literal["offline", "single-stream", "multi-stream", "server"], ...] = ("single-stream",)
+    """Axis (MLPerf's terms): single-stream sends the next batch when the last is done and gives latencies; offline
+    queues batches without waiting and gives throughput; multi-stream sends queries of eight batches; server sends at
+    random times at --rate and counts latency from the scheduled arrival."""
+    rate: tuple[float, ...] = ()
+    """Axis of the server scenario: mean arrivals per second. Default: search the highest that holds the limit."""
+    max_latency_ms: float | None = None
+    """Server scenario: the 99th percentile of the latency must not exceed this many milliseconds."""
+    include_copy: bool = False
+    """Copy each batch from the host to the device as part of the step."""
+    images: Path | None = None
+    """Folder with your photographs. Default: the two that scikit-learn ships."""
+    weights: Path | None = None
+    """Your weights: a state dictionary saved by torch.save."""
+
+    def __post_init__(self) -> None:
+        if "server" in self.scenario and not self.rate and self.max_latency_ms is None:
+            raise BadInputError("--scenario server: needs --rate, or --max-latency-ms to search the highest rate for")
+        if any(rate <= 0 for rate in self.rate):
+            raise BadInputError(f"--rate: {list(self.rate)} must be over 0")
+        if self.max_latency_ms is not None and self.max_latency_ms <= 0:
+            raise BadInputError(f"--max-latency-ms: {self.max_latency_ms} must be over 0")
+
+
+class Inference:
+    """Run a trained network on photographs: latency, throughput, memory and agreement with fp32 on the CPU."""
+
+    name: ClassVar[str] = "inference"
+    item: ClassVar[str] = "images"
+    Options: ClassVar[type[Any]] = InferenceOptions
+    defaults: ClassVar[Defaults] = Defaults(
+        batch_size=(1, 8, 32), precision=("fp32", "bf16"), model=(models.DEFAULT_MODEL,), smoke_batch_size=(1, 4)
+    )
+    steps_per_round: int | None = None
+
+    def __init__(self, context: CellContext) -> None:
+        self._context = context
+        self._options: InferenceOptions = context.options or InferenceOptions()
+        self.items_per_step = context.batch_size
+        self._n_varied = 0
+
+    @classmethod
+    def check(cls, options: InferenceOptions, model_names: tuple[str, ...]) -> None:
+        for name in model_names:
+            models.check_model(name)
+        if options.images is not None:
+            load_photographs(options.images)
+        if options.weights is not None and not options.weights.is_file():
+            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+
+    def setup(self) -> SetupFacts:
+        context = self._context
+        photographs = load_photographs(self._options.images)
+        torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
+        loaded = models.build_model(context.model, weights_file=self._options.weights)
+        self._loaded = loaded
+        pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
+        self._host = to_model_input(pixels, loaded.mean, loaded.std)
+        self._reference_module = copy.deepcopy(loaded.module)
+        self._module = loaded.module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
+        self._forward = self._module
+        if context.compile != "none":
+            self._forward = torch.compile(self._module, mode=context.compile)
+        self._batch = self._to_device(self._host)
+        return SetupFacts(
+            input_shape=f"3x{loaded.input_size}x{loaded.input_size}",
+            input_source=photographs.source,
+            weights=loaded.weights,
+            n_images_skipped=photographs.n_skipped,
+            static_bytes=models.static_bytes(self._module),
+        )
+
+    def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
+        return batch.to(self._context.device).contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+
+    def compute(self, batch: torch.Tensor) -> torch.Tensor:
+        """Class scores, items x classes, of a normalised batch on the device."""
+        with torch.inference_mode(), autocast(self._context.device, self._context.precision):
+            out: torch.Tensor = self._forward(batch)
+        return out
+
+    def step(self) -> None:
+        self.compute(self._to_device(self._host) if self._options.include_copy else self._batch)
+
+    def step_varying(self) -> None:
+        """A step whose batch changes its size each time, for the search of leaks."""
+        share = VARYING_SHARES[self._n_varied % len(VARYING_SHARES)]
+        self._n_varied += 1
+        self.compute(self._batch[: max(1, round(share * len(self._batch)))])
+
+    def host_batch(self) -> torch.Tensor:
+        return self._host
+
+    def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
+        inputs = self._host[:MAX_COMPARED_ITEMS]
+        # The whole batch runs, as measured: a compiled graph knows this shape only.
+        outputs = self.compute(self._batch)[: len(inputs)].float().cpu()
+        precision = self._context.precision
+        apply_precision("fp32")
+        try:
+            with torch.inference_mode():
+                reference = self._reference_module(inputs)
+        finally:
+            apply_precision(precision)
+        return outputs, reference.float()
+
+    def end_round(self, round_index: int) -> Mapping[str, float]:
+        return {}
+
+    def is_done(self) -> bool:
+        return False
+
+    def quality(self) -> Mapping[str, object]:
+        return {}
+
+    def teardown(self) -> None:
+        for name in ("_module", "_forward", "_batch", "_reference_module", "_loaded"):
+            self.__dict__.pop(name, None)
