@@ -1,0 +1,127 @@
+"""Figures: one style, colour-blind safe and readable in grey, the same bytes for the same numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+# Okabe and Ito's palette (2008), yellow left out, which is lost on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+LINES = ("-", "--", "-.", ":")
+STYLE = {
+    "figure.figsize": (7.2, 4.0), "figure.dpi": 100, "savefig.dpi": 160, "font.size": 10, "axes.spines.top": False,
+    "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False, "lines.linewidth": 1.6,
+    "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444", "font.family": "DejaVu Sans",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """One line of a figure, with an interval around each point where known.
+
+    Attributes:
+        label: What it is.
+        x: Of each point.
+        y: Likewise.
+        low: Lower ends, None where unknown.
+        high: Upper ends.
+        group: Lines of one group share a colour; within it they differ by marker and line style.
+    """
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    low: Sequence[float | None] = ()
+    high: Sequence[float | None] = ()
+    group: str = ""
+
+
+@contextmanager
+def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple[Figure, Axes]]:
+    """A figure with one pair of axes, saved at the end without dates or versions in the file."""
+    with mpl.rc_context(STYLE):
+        drawn, axes = plt.subplots(figsize=size, layout="constrained")
+        try:
+            yield drawn, axes
+            path.parent.mkdir(parents=True, exist_ok=True)
+            metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+            drawn.savefig(path, metadata=metadata)
+        finally:
+            plt.close(drawn)
+
+
+def plain_ticks(axis: mpl.axis.Axis, values: Sequence[float]) -> None:
+    """On a logarithmic axis, ticks at the very values measured, written plainly."""
+    axis.set_major_locator(FixedLocator(sorted(set(values))))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
+
+
+def plain_log_scale(axes: Axes) -> None:
+    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+
+
+def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+    """Draw lines with error bars and put the legend outside of the data."""
+    groups = list(dict.fromkeys(line.group for line in lines))
+    within: Mapping[str, list[Line]] = {g: [line for line in lines if line.group == g] for g in groups}
+    for g, group in enumerate(groups):
+        for i, line in enumerate(within[group]):
+            colour = COLOURS[(g if len(groups) > 1 else i) % len(COLOURS)]
+            errors = None
+            if line.low and line.high:
+                errors = [
+                    [0 if lo is None else max(0.0, y - lo) for y, lo in zip(line.y, line.low, strict=True)],
+                    [0 if hi is None else max(0.0, hi - y) for y, hi in zip(line.y, line.high, strict=True)],
+                ]
+            axes.errorbar(
+                line.x, line.y, yerr=errors, label=line.label, color=colour, capsize=2.5,
+                marker=MARKERS[(g + i) % len(MARKERS)], linestyle=LINES[i % len(LINES)],
+            )  # fmt: skip
+    if len(lines) > 1:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
+
+
+def lines_over_batch(
+    path: Path, lines: Sequence[Line], *, title: str, y_label: str, x_label: str = "batch size"
+) -> None:
+    """Values over batch size, both logarithmic, with 95 % intervals."""
+    with figure(path) as (_, axes):
+        draw_lines(axes, lines)
+        axes.set_xscale("log", base=2)
+        plain_ticks(axes.xaxis, [x for line in lines for x in line.x])
+        values = [y for line in lines for y in line.y]
+        if max(values) > 4 * min(values):
+            plain_log_scale(axes)
+        else:
+            axes.set_ylim(0, None)
+        axes.set(title=title, xlabel=x_label, ylabel=y_label)
+
+
+def accuracy_over_time(path: Path, lines: Sequence[Line], *, target: float | None, title: str) -> None:
+    """Held-out accuracy over seconds of training, with the target as a line."""
+    with figure(path) as (_, axes):
+        draw_lines(axes, lines)
+        if target is not None:
+            axes.axhline(100 * target, color="#444444", linewidth=1, linestyle=(0, (1, 2)))
+            axes.annotate(f"target {100 * target:g} %", (0.0, 100 * target), xycoords=("axes fraction", "data"),
+                          xytext=(4, 3), textcoords="offset points", fontsize=8, color="#444444")  # fmt: skip
+        axes.set_ylim(0, 102)
+        axes.set_xlim(0, None)
+        axes.set(title=title, xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)")
