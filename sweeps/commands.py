@@ -67,7 +67,9 @@ TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
 def _one_line(text: str) -> str:
     """What tyro says of bad usage in a box, as one line."""
     words = " ".join(re.sub(r"[│╭╮╰╯─┌┐└┘|]+", " ", line).strip() for line in text.splitlines())
-    return re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", words)).strip()
+    line = re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", words)).strip()
+    line = re.sub(r"^(Value error|Parsing error|Unrecognized options?|Missing (from|required options?))\s*", "", line)
+    return re.sub(r"^Error parsing \S+: |\s*For full helptext, (see|run) .*$|^Invalid choice (?=invalid)", "", line)
 
 
 def _parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:

@@ -37,11 +37,11 @@ def print_devices() -> int:
 
 def print_sweeps(results: Path) -> int:
     """One line per sweep: cells asked for, done, unsupported, failed, missing."""
+    folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
     table = Table(box=None)
-    table.add_column("sweep")
+    table.add_column("sweep", no_wrap=True, min_width=max([5, *(len(f.name) for f in folders)]))
     for name in ("cells", "complete", "pruned", "unsupported", "failed", "missing"):
         table.add_column(name, justify="right")
-    folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
     for folder in folders:
         description = json.loads((folder / DESCRIPTION).read_text())
         statuses = [

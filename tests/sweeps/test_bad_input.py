@@ -49,9 +49,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
 def test_the_script_itself_exits_with_2_and_no_traceback(accelsweep) -> None:
     ended = accelsweep("inference", "--batch-size", "none")
     assert ended.returncode == 2
-    assert ended.stderr.splitlines() == [
-        "accelsweep: error: --batch-size: 'none' is not a positive whole number" + ended.stderr.split("number")[1].rstrip()
-    ]
+    assert ended.stderr == "accelsweep: error: --batch-size: 'none' is not a positive whole number\n"
 
 
 def test_an_output_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
