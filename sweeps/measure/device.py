@@ -1,6 +1,6 @@
 """Devices: what there is, what it supports, and everything that is named after one. The only file that names them.
 
-On Apple GPUs (mps) this file follows PyTorch's documented interfaces; it has not been run on a Mac.
+On Apple and Intel GPUs (mps, xpu) this file follows PyTorch's documented interfaces; it has not been run on either.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import functools
 import gc
 import platform
 import random
+import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -18,19 +20,19 @@ import numpy as np
 import psutil
 import torch
 
-KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
-PRECISION_NAMES = ("fp32", "tf32", "bf16", "fp16")
+from sweeps.measure.device_memory import DeviceMemory, empty_cache, memory_now, reset_peaks
+from sweeps.measure.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.support import PRECISION_NAMES, float32_products, probe_autocast, probe_tf32
 
-_OUT_OF_MEMORY_TEXTS = (
-    "out of memory", "can't allocate memory", "cannot allocate memory", "not enough memory",
-    "cuda_error_out_of_memory", "cublas_status_alloc_failed", "failed to allocate",
-)  # fmt: skip
-_UNSUPPORTED_TEXTS = (
-    "not implemented for", "not currently implemented for", "is not supported on", "not supported for",
-    "unsupported dtype", "unsupported data type", "does not support", "no kernel image is available",
-    "could not run '", "not available for device", "not compiled with",
-)  # fmt: skip
+__all__ = [
+    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceDescription", "DeviceMemory", "available_devices", "compile_note",
+    "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "float32_products", "has_unified_memory",
+    "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now", "n_devices", "new_event", "nvml_handle",
+    "open_device", "reset_device_state", "reset_peaks", "set_threads", "synchronize", "total_bytes",
+    "unsupported_reason",
+]  # fmt: skip
+
+KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,7 @@ class DeviceDescription:
         driver_version: Driver and runtime; None on the CPU.
         unified_memory: Host and device share one memory.
         precisions: For each precision None if supported, else why not.
+        compile_note: Why torch.compile cannot work here, or how mature it is; None if nothing is to be said.
     """
 
     name: str
@@ -54,17 +57,7 @@ class DeviceDescription:
     driver_version: str | None
     unified_memory: bool
     precisions: dict[str, str | None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceMemory:
-    """Memory counters in bytes; None where the device has no such counter."""
-
-    allocated_bytes: int | None = None
-    reserved_bytes: int | None = None
-    peak_allocated_bytes: int | None = None
-    peak_reserved_bytes: int | None = None
-    recommended_max_bytes: int | None = None
+    compile_note: str | None = None
 
 
 def available_devices() -> tuple[str, ...]:
@@ -74,7 +67,9 @@ def available_devices() -> tuple[str, ...]:
 
 
 def n_devices(name: str) -> int:
-    """How many devices of a type this machine has."""
+    """How many devices of a type this machine has; 0 if none."""
+    if name not in available_devices():
+        return 0
     return 1 if name == "cpu" else torch.accelerator.device_count()
 
 
@@ -92,12 +87,18 @@ def open_device(name: str) -> torch.device:
 
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all that it was given; nothing to wait for on the CPU."""
-    if device.type != "cpu":
+    if device.type == "cpu":
+        return
+    if device.type == "mps":
+        torch.mps.synchronize()  # waits for every stream; the generic call waits for the current one
+    else:
         torch.accelerator.synchronize(device)
 
 
 def has_unified_memory(device: torch.device) -> bool:
-    """Host and device share one memory: the CPU itself, and Apple GPUs."""
+    """Host and device share one memory: the CPU itself, Apple GPUs, and CUDA devices built into the host's chip."""
+    if device.type == "cuda":
+        return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))
     return device.type in {"cpu", "mps"}
 
 
@@ -109,14 +110,15 @@ def set_threads(n_threads: int) -> None:
 
 def cpu_name() -> str:
     """The processor as the system names it."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as file:
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
     return platform.processor() or platform.machine()
 
 
-def _device_name(device: torch.device) -> str:
+def device_name(device: torch.device) -> str:
+    """The device as its driver names it."""
     names: dict[str, Callable[[], str]] = {
         "cpu": cpu_name,
         "cuda": lambda: torch.cuda.get_device_name(device),
@@ -127,81 +129,90 @@ def _device_name(device: torch.device) -> str:
 
 
 def total_bytes(device: torch.device) -> int | None:
-    """Memory of the device; a unified memory counts whole."""
-    if has_unified_memory(device):
+    """Memory of the device; a unified memory counts whole. None if unknown."""
+    if device.type in {"cpu", "mps"}:
         return int(psutil.virtual_memory().total)
-    if device.type == "cuda":
-        return int(torch.cuda.get_device_properties(device).total_memory)
-    if device.type == "xpu":
-        return int(torch.xpu.get_device_properties(device).total_memory)
+    if device.type in {"cuda", "xpu"}:
+        return int(getattr(torch, device.type).get_device_properties(device).total_memory)
     return None
 
 
-def _nvidia_driver() -> str | None:
+def _nvml() -> Any:
+    """NVML, started; None on a machine without it."""
     try:
         import pynvml
 
         pynvml.nvmlInit()
-        return str(pynvml.nvmlSystemGetDriverVersion())
-    except Exception:  # NVML raises its own family of errors; without it only the driver's version is unknown
+    except Exception:  # NVML has a family of errors of its own, and no library at all on most machines
         return None
+    return pynvml
 
 
 def driver_version(device: torch.device) -> str | None:
     """Driver and runtime of an accelerator; None on the CPU."""
     if device.type == "cuda":
-        driver, runtime = _nvidia_driver(), torch.version.cuda or torch.version.hip
-        return f"{driver or 'unknown'}, runtime {runtime}"
-    if device.type == "mps":
-        return f"macOS {platform.mac_ver()[0]}"
-    return None
+        nvml = None if torch.version.hip else _nvml()
+        driver = "unknown" if nvml is None else str(nvml.nvmlSystemGetDriverVersion())
+        return f"{driver}, runtime {torch.version.cuda or torch.version.hip}"
+    if device.type == "xpu":
+        return str(getattr(torch.xpu.get_device_properties(device), "driver_version", "unknown"))
+    return f"macOS {platform.mac_ver()[0]}" if device.type == "mps" else None
 
 
 @functools.cache
-def _probe(device: torch.device, precision: str) -> str | None:
-    """Run a small convolution and matrix product in the precision; None if the device does it."""
-    try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=_DTYPES[precision]):
-            image = torch.ones(1, 3, 8, 8, device=device)
-            kernel = torch.ones(4, 3, 3, 3, device=device)
-            out = torch.nn.functional.conv2d(image, kernel).flatten(1)
-            out = out @ torch.ones(out.shape[1], 4, device=device)
-            if out.dtype != _DTYPES[precision]:
-                return f"{device.type} does not compute in {precision}: autocast left {out.dtype}"
-            out.float().sum().item()
-    except (RuntimeError, NotImplementedError, TypeError) as error:
-        return f"{device.type} lacks {precision}: {str(error).splitlines()[0][:150]}"
-    return None
+def _unsupported_reason(device: torch.device, precision: str) -> str | None:
+    if precision != "tf32":
+        return probe_autocast(device, precision)
+    if device.type != "cuda" or torch.version.hip:
+        return probe_tf32(device)
+    major, minor = torch.cuda.get_device_capability(device)
+    return None if major >= 8 else f"tf32 needs compute capability 8.0; this GPU has {major}.{minor}"
 
 
-def unsupported_reason(device: torch.device, precision: str) -> str | None:
-    """Why a device cannot compute in a precision, or None if it can; found out by running it.
+def unsupported_reason(device: torch.device | str, precision: str) -> str | None:
+    """Why a device cannot compute in a precision, or None if it can; found out by running it, once per process.
 
     Args:
-        device: An open device.
+        device: An open device, or the name of one.
         precision: One of fp32, tf32, bf16, fp16.
+
+    Raises:
+        ValueError: For a device that is not here or an unknown precision.
     """
-    if precision == "fp32":
-        return None
-    if precision == "tf32":
-        if device.type != "cuda":
-            return f"tf32 needs an NVIDIA GPU; this is {device.type}"
-        major, minor = torch.cuda.get_device_capability(device)
-        return None if major >= 8 else f"tf32 needs compute capability 8.0; this GPU has {major}.{minor}"
-    return _probe(device, precision)
+    if precision not in PRECISION_NAMES:
+        raise ValueError(f"a precision is one of {', '.join(PRECISION_NAMES)}, got {precision=}")
+    device = open_device(device) if isinstance(device, str) else device
+    return None if precision == "fp32" else _unsupported_reason(device, precision)
+
+
+def compile_note(device: torch.device) -> str | None:
+    """What to know of torch.compile here before asking for it; None if nothing. Found without compiling anything."""
+    if device.type == "mps":
+        return "torch.compile for Apple GPUs is a prototype (pytorch issue 150121)"
+    if device.type == "cpu":
+        found = any(shutil.which(name) for name in ("g++", "c++", "clang++", "cl"))
+        return None if found else "torch.compile needs a C++ compiler, and none was found"
+    from torch.utils._triton import has_triton
+
+    return None if has_triton() else "torch.compile needs Triton, which is not installed or does not know this device"
 
 
 def describe(name: str) -> DeviceDescription:
-    """Open a device and say what it is."""
+    """Open a device and say what it is.
+
+    Raises:
+        ValueError: If this machine has none of that name.
+    """
     device = open_device(name)
     return DeviceDescription(
         name=name,
-        device_name=_device_name(device),
+        device_name=device_name(device),
         total_bytes=total_bytes(device),
         n_devices=n_devices(name),
         driver_version=driver_version(device),
         unified_memory=has_unified_memory(device),
         precisions={precision: unsupported_reason(device, precision) for precision in PRECISION_NAMES},
+        compile_note=compile_note(device),
     )
 
 
@@ -210,72 +221,35 @@ def reset_device_state(device: torch.device, seed: int) -> None:
     gc.collect()
     if device.type != "cpu":
         synchronize(device)
-        torch.accelerator.empty_cache()
+        empty_cache(device)
         reset_peaks(device)
-    torch._dynamo.reset()
+    if "torch._dynamo" in sys.modules:  # importing it takes seconds, and what was never used needs no reset
+        torch._dynamo.reset()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
-def reset_peaks(device: torch.device) -> None:
-    """Start the device's peak counters anew, where it has them."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif device.type == "xpu":
-        torch.xpu.reset_peak_memory_stats(device)
-
-
-def memory_now(device: torch.device) -> DeviceMemory:
-    """The device's memory counters; all None on the CPU, whose memory is the process's."""
-    if device.type in {"cuda", "xpu"}:
-        module: Any = getattr(torch, device.type)
-        return DeviceMemory(
-            allocated_bytes=module.memory_allocated(device),
-            reserved_bytes=module.memory_reserved(device),
-            peak_allocated_bytes=module.max_memory_allocated(device),
-            peak_reserved_bytes=module.max_memory_reserved(device),
-        )
-    if device.type == "mps":
-        return DeviceMemory(
-            allocated_bytes=torch.mps.current_allocated_memory(),
-            reserved_bytes=torch.mps.driver_allocated_memory(),
-            recommended_max_bytes=torch.mps.recommended_max_memory(),
-        )
-    return DeviceMemory()
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception says that host or device memory ran out."""
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
-        return True
-    return isinstance(error, RuntimeError) and any(text in str(error).lower() for text in _OUT_OF_MEMORY_TEXTS)
-
-
-def is_unsupported(error: BaseException) -> bool:
-    """Whether an exception says that an operation or type is not implemented, rather than that something failed."""
-    if isinstance(error, NotImplementedError):
-        return True
-    return isinstance(error, (RuntimeError, TypeError)) and any(t in str(error).lower() for t in _UNSUPPORTED_TEXTS)
-
-
 def new_event(device: torch.device) -> torch.Event | None:
-    """An event that takes the device's own time, or None where the device has none."""
-    return None if device.type == "cpu" else torch.Event(device, enable_timing=True)
+    """An event that takes the device's own time, or None where the device has none that can be trusted.
+
+    Apple GPUs count as having none: their events have carried the time of a callback on the host, and
+    ``elapsed_time`` could wait for ever after ``synchronize`` (pytorch issue 162872, pull request 196395).
+    """
+    return None if device.type in {"cpu", "mps"} else torch.Event(device, enable_timing=True)
 
 
 def nvml_handle(device: torch.device) -> Any:
-    """NVML's handle of an NVIDIA device, by its PCI address, which torch's numbering may not follow; else None."""
+    """NVML's handle of an NVIDIA device, by its UUID, as NVML and torch may number devices differently; else None."""
     if device.type != "cuda" or torch.version.hip:
         return None
+    nvml = _nvml()
+    if nvml is None:
+        return None
+    uuid = str(torch.cuda.get_device_properties(device).uuid)
     try:
-        import pynvml
-
-        pynvml.nvmlInit()
-        uuid = str(torch.cuda.get_device_properties(device).uuid)
-        uuid = uuid if uuid.startswith("GPU-") else f"GPU-{uuid}"
-        return pynvml.nvmlDeviceGetHandleByUUID(uuid.encode())
-    except Exception:  # any NVML error means that its figures are unknown, which is null in the row
+        return nvml.nvmlDeviceGetHandleByUUID((uuid if uuid.startswith("GPU-") else f"GPU-{uuid}").encode())
+    except nvml.NVMLError:  # its figures are then unknown, which is null in the row
         return None
 
 

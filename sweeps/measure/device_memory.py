@@ -1,0 +1,58 @@
+"""A device's own memory counters, found by what its backend offers. Names no device.
+
+CUDA and XPU backends count allocated and reserved bytes and their peaks; Apple's counts only what is held now, and says
+what the system recommends as the most (torch.mps's documented functions; not run on a Mac); the CPU's has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeviceMemory:
+    """Memory counters in bytes; None where the device has no such counter."""
+
+    allocated_bytes: int | None = None
+    reserved_bytes: int | None = None
+    peak_allocated_bytes: int | None = None
+    peak_reserved_bytes: int | None = None
+    recommended_max_bytes: int | None = None
+
+
+def _backend(device: torch.device) -> Any:
+    return getattr(torch, device.type, None)
+
+
+def empty_cache(device: torch.device) -> None:
+    """Give memory that the allocator keeps for later back to the device."""
+    if hasattr(_backend(device), "empty_cache"):
+        _backend(device).empty_cache()
+
+
+def reset_peaks(device: torch.device) -> None:
+    """Start the device's peak counters anew, where it has them."""
+    if hasattr(_backend(device), "reset_peak_memory_stats"):
+        _backend(device).reset_peak_memory_stats(device)
+
+
+def memory_now(device: torch.device) -> DeviceMemory:
+    """The device's memory counters; all None on the CPU, whose memory is the process's."""
+    backend = _backend(device)
+    if hasattr(backend, "max_memory_allocated"):
+        return DeviceMemory(
+            allocated_bytes=backend.memory_allocated(device),
+            reserved_bytes=backend.memory_reserved(device),
+            peak_allocated_bytes=backend.max_memory_allocated(device),
+            peak_reserved_bytes=backend.max_memory_reserved(device),
+        )
+    if hasattr(backend, "driver_allocated_memory"):
+        return DeviceMemory(
+            allocated_bytes=backend.current_allocated_memory(),
+            reserved_bytes=backend.driver_allocated_memory(),
+            recommended_max_bytes=backend.recommended_max_memory(),
+        )
+    return DeviceMemory()
