@@ -157,7 +157,9 @@ def build_config(workload: type[Workload], common: SweepOptions, own: Any, devic
     sizes = parse_batch_sizes(common.batch_size)
     if smoke and common.batch_size == default_sizes:
         sizes = workload.defaults.smoke_batch_size
-    option_axes, constants = axes_of(own), constants_of(own)
+    # An axis that the user left empty has one value: none.
+    option_axes = {name: values or (None,) for name, values in axes_of(own).items()}
+    constants = constants_of(own)
     if smoke:
         changed = getattr(workload.defaults, "smoke_options", {})
         plain = workload.Options()
