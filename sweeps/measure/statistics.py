@@ -1,8 +1,9 @@
-"""Statistics of samples that assume no distribution: intervals by order statistics, robust lines, honest percentiles."""
+"""Statistics of samples that assume no distribution: intervals by order statistics, robust lines, percentiles."""
 
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,11 +13,18 @@ from scipy import stats
 MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}
 """Samples from which a percentile may be reported: MLPerf LoadGen's early-stopping rule with confidence 0.99 and one
 allowed sample over the latency (its results.cc; 64 and 662 are its published minimums, the others the same rule)."""
-_QUANTILES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p999": 0.999}
+# Tenths of a percent, so that ranks are whole numbers: 0.9 * 70 in floating point may lie over 63.
+_PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 
 UNSTABLE_IQR, VERY_UNSTABLE_IQR = 0.10, 0.25
 """Interquartile range over median from which torch.utils.benchmark warns of fluctuation."""
 DRIFT_RATIO, DRIFT_P = 0.05, 0.01
+MIN_DRIFT_ROUNDS = 6
+"""Of five rounds even a perfect order has p = 2/5! = 1.7 %, so that no drift could be significant."""
+MAX_DRIFT_ROUNDS = 500
+"""The line needs the slope of every pair; more rounds are averaged in neighbouring groups first."""
+
+Samples = Sequence[float] | np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +34,12 @@ class Interval:
     low: float | None
     median: float
     high: float | None
+
+    def half_width_ratio(self) -> float | None:
+        """The farther end's distance from the median, over the median; None without ends."""
+        if self.low is None or self.high is None or self.median <= 0:
+            return None
+        return max(self.high - self.median, self.median - self.low) / self.median
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,43 +56,79 @@ class Drift:
 
 
 @functools.lru_cache(maxsize=4096)
-def _interval_ranks(n: int, confidence: float) -> tuple[int, int] | None:
-    """Ranks (from 0) of the order statistics that enclose the median with at least the confidence.
+def _binomial_rank(n: int, confidence: float) -> int | None:
+    """Rank (from 0) of the lower end of the median's interval; the upper end is its mirror image.
 
     The number of samples under the median is Binomial(n, 1/2) whatever their distribution
     (David and Nagaraja, Order Statistics, 7.1).
     """
     tail = (1 - confidence) / 2
-    low = int(stats.binom.ppf(tail, n, 0.5)) - 1
-    while low >= 0 and stats.binom.cdf(low, n, 0.5) > tail:
-        low -= 1
-    return None if low < 0 else (low, n - 1 - low)
+    rank = int(stats.binom.ppf(tail, n, 0.5)) - 1
+    while rank >= 0 and stats.binom.cdf(rank, n, 0.5) > tail:
+        rank -= 1
+    return None if rank < 0 else rank
 
 
-def median_interval(samples: Sequence[float] | np.ndarray, confidence: float = 0.95) -> Interval:
-    """The median and its distribution-free interval.
+def _clustered_half_width(values: np.ndarray, median: float, round_sizes: np.ndarray, confidence: float) -> float:
+    """Half the interval's width in ranks when samples of one round resemble each other.
+
+    The interval of a median from clusters (Woodruff 1952): ranks as far from the middle as the share of samples
+    under the median varies from round to round, by Student's t for that many rounds.
 
     Args:
-        samples: At least one value.
-        confidence: Of the interval; the true coverage is at least this.
+        values: Samples in the order of measurement.
+        median: Their median.
+        round_sizes: Samples in each round; two rounds at least.
+        confidence: Of the interval.
+    """
+    n_rounds = len(round_sizes)
+    # Ties with the median count half, or a coarse clock would look like rounds that agree.
+    under = np.where(values < median, 1.0, np.where(values == median, 0.5, 0.0))
+    starts = np.concatenate(([0], np.cumsum(round_sizes)[:-1]))
+    # Variance of a ratio of sums over rounds of unequal size (Cochran, Sampling Techniques, 6.3).
+    excess = np.add.reduceat(under, starts) - 0.5 * round_sizes
+    return _student_t(n_rounds - 1, confidence) * math.sqrt(n_rounds / (n_rounds - 1) * float(np.sum(excess**2)))
+
+
+@functools.lru_cache(maxsize=4096)
+def _student_t(degrees: int, confidence: float) -> float:
+    return float(stats.t.ppf((1 + confidence) / 2, degrees))
+
+
+def median_interval(
+    samples: Samples, confidence: float = 0.95, *, round_sizes: Sequence[int] | None = None
+) -> Interval:
+    """The median and its interval by order statistics, free of any assumption on the distribution.
+
+    Args:
+        samples: At least one value, in the order of measurement.
+        confidence: Of the interval; for independent samples the true coverage is at least this.
+        round_sizes: How many samples each round has. Samples of one round resemble each other (clocks, caches
+            and neighbours change slowly), so with at least two rounds the interval is the wider of the one for
+            independent samples and the one for clusters.
 
     Raises:
-        ValueError: Without samples.
+        ValueError: Without samples, or if the rounds do not add up to the samples.
     """
     values = np.asarray(samples, dtype=float)
     n = len(values)
     if n == 0:
         raise ValueError(f"a median needs samples, got {n=}")
-    ranks = _interval_ranks(n, confidence)
-    if ranks is None:
-        return Interval(low=None, median=float(np.median(values)), high=None)
-    middle = (n - 1) // 2, n // 2
-    ordered = np.partition(values, sorted({*ranks, *middle}))
-    median = float(ordered[middle[0]] + ordered[middle[1]]) / 2
-    return Interval(low=float(ordered[ranks[0]]), median=median, high=float(ordered[ranks[1]]))
+    if round_sizes is not None and (sum(round_sizes) != n or min(round_sizes) < 1):
+        raise ValueError(f"rounds must have samples and add up to all of them, got {sum(round_sizes)} of {n}")
+    rank = _binomial_rank(n, confidence)
+    ordered = np.sort(values)
+    median = float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2
+    sizes = np.asarray(round_sizes if round_sizes is not None else [], dtype=int)
+    if rank is not None and len(sizes) >= 2 and sizes.max() > 1:
+        low = math.floor((n - 1) / 2 - _clustered_half_width(values, median, sizes, confidence))
+        rank = min(rank, low) if low >= 0 else None
+    if rank is None:
+        return Interval(low=None, median=median, high=None)
+    return Interval(low=float(ordered[rank]), median=median, high=float(ordered[n - 1 - rank]))
 
 
-def iqr_ratio(samples: Sequence[float] | np.ndarray) -> float | None:
+def iqr_ratio(samples: Samples) -> float | None:
     """Interquartile range over median; None from fewer than four samples or for a median of zero."""
     if len(samples) < 4:
         return None
@@ -95,25 +145,26 @@ def stability(ratio: float | None) -> str | None:
     return "unstable" if ratio > UNSTABLE_IQR else "stable"
 
 
-def percentiles(samples: Sequence[float] | np.ndarray) -> dict[str, float | None]:
+def percentiles(samples: Samples) -> dict[str, float | None]:
     """p50, p90, p95, p99 and p99.9 (``p999``), each None from too few samples.
 
-    Each is an order statistic that was really observed: the smallest sample with at least that share of the
-    samples at or under it.
+    Each is an order statistic that was really observed, rounded up: the smallest sample with at least that share
+    of the samples at or under it. Nothing is interpolated.
     """
-    values = np.sort(np.asarray(samples, dtype=float))
+    values = np.asarray(samples, dtype=float)
     n = len(values)
-    return {
-        name: float(values[min(n - 1, int(np.ceil(q * n)) - 1)]) if n >= MIN_SAMPLES[name] else None
-        for name, q in _QUANTILES.items()
-    }
+    ranks = {name: -(-permille * n // 1000) - 1 for name, permille in _PERMILLE.items() if n >= MIN_SAMPLES[name]}
+    ordered = np.partition(values, sorted(set(ranks.values()))) if ranks else values
+    return {name: float(ordered[ranks[name]]) if name in ranks else None for name in _PERMILLE}
 
 
-def drift(round_medians: Sequence[float] | np.ndarray) -> Drift | None:
-    """Drift over the rounds by a Theil-Sen line and Kendall's tau; None from fewer than five rounds."""
+def drift(round_medians: Samples) -> Drift | None:
+    """Drift over the rounds by a Theil-Sen line and Kendall's tau; None from fewer than six rounds."""
     values = np.asarray(round_medians, dtype=float)
-    if len(values) < 5:
+    if len(values) < MIN_DRIFT_ROUNDS or np.median(values) <= 0:
         return None
+    if len(values) > MAX_DRIFT_ROUNDS:
+        values = np.array([np.median(group) for group in np.array_split(values, MAX_DRIFT_ROUNDS)])
     index = np.arange(len(values))
     slope = stats.theilslopes(values, index).slope
     ratio = float(slope * (len(values) - 1) / np.median(values))
