@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import torch
 
-from sweeps.measure.device import cpu_name, describe, driver_version, total_bytes
+from sweeps.measure.device import cpu_name, device_name, driver_version, total_bytes
 
 HASH_LENGTH = 12
 
@@ -31,13 +31,16 @@ def _version(package: str) -> str | None:
 
 
 def usable_cpus() -> int:
-    """Logical CPUs that this process may use."""
+    """Logical CPUs that this process may use: of its affinity, where the system has one."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @functools.cache
 def _git_commit() -> str | None:
-    """Commit of the checkout that this file is in, with + if tracked files are changed; None outside of one."""
+    """Commit of the checkout that holds this file, with + if tracked files are changed; None outside of one.
+
+    A package installed into a virtual environment inside somebody's checkout is not part of that checkout.
+    """
 
     def git(*arguments: str) -> str:
         return subprocess.run(
@@ -45,6 +48,7 @@ def _git_commit() -> str | None:
         ).stdout.strip()
 
     try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
     except (OSError, subprocess.SubprocessError):
         return None
@@ -58,7 +62,7 @@ def _host(record_hostname: bool) -> str:
 @functools.cache
 def _constant(device: torch.device) -> dict[str, Any]:
     return {
-        "device_name": describe(device.type).device_name,
+        "device_name": device_name(device),
         "device_total_bytes": total_bytes(device),
         "driver_version": driver_version(device),
         "torch_version": torch.__version__,
