@@ -168,12 +168,11 @@ def failures_table(frame: pd.DataFrame) -> str:
     failed = frame[~frame["status"].isin(["complete", "pruned"])]
     rows = []
     for row in summaries.records(failed.head(MAX_FAILURES)):
-        reason = row["status_reason"] if not is_missing(row["status_reason"]) else row["error_message"]
-        text = "" if is_missing(reason) else str(reason)
-        kind = "" if is_missing(row["error_type"]) else f"{row['error_type']}: "
-        task = summaries.label(row, summaries.task_columns(frame)) if summaries.task_columns(frame) else ""
+        said = [row[c] for c in ("status_reason", "error_type", "error_message") if not is_missing(row[c])]
+        text = ": ".join(str(x) for i, x in enumerate(said) if x not in said[:i])
+        task = label(row, summaries.task_columns(frame)) if summaries.task_columns(frame) else ""
         cell = ", ".join(x for x in (task, summaries.setting_label(frame, row)) if x)
-        rows.append([escape(cell), escape(row["status"]), escape((kind + text)[:200])])
+        rows.append([escape(cell), escape(row["status"]), escape(text[:240])])
     return table(["cell", "status", "reason"], rows, n_left=3) if rows else ""
 
 

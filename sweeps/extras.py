@@ -69,6 +69,6 @@ def final_columns(
         outputs, reference = workload.outputs_and_reference()
         agreement = compare_outputs(outputs, reference)
         yield asdict(agreement)
-        wrong = wrong_reason(agreement, cell.precision)
+        wrong = wrong_reason(agreement, cell.precision, getattr(workload, "relative_tolerance", None))
         if wrong is not None:
             raise WrongResultError(wrong)

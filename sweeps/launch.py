@@ -64,8 +64,9 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
         devices: Number of devices by name on this machine, ``cpu`` included.
     """
     level = logging.INFO if options.verbose else logging.ERROR
+    # Tune logs every trial that ended badly as an error; those are rows, and our terminal shows them.
     for name in ("ray", "ray.tune", "ray.train"):
-        logging.getLogger(name).setLevel(level)
+        logging.getLogger(name).setLevel(level if options.verbose else logging.CRITICAL)
     common: dict[str, Any] = {
         "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
     }  # fmt: skip

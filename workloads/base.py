@@ -157,7 +157,11 @@ class NoOptions:
 
 @runtime_checkable
 class Comparable(Protocol):
-    """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
+    """A workload whose answer can be compared with a slower, trusted one; the harness then judges it.
+
+    A workload whose work rounds more coarsely than its precision, as on 8-bit images, may have an attribute
+    ``relative_tolerance``: the largest difference over the reference's largest value that it allows.
+    """
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Outputs of one fixed batch from the cell's device and precision, and the CPU's in fp32; both on the CPU.

@@ -72,11 +72,18 @@ def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor, *, name: str
     )
 
 
-def wrong_reason(agreement: Agreement, precision: str) -> str | None:
-    """Why an answer is wrong rather than rounded, or None if its precision explains the differences."""
+def wrong_reason(agreement: Agreement, precision: str, tolerance: float | None = None) -> str | None:
+    """Why an answer is wrong rather than rounded, or None if its precision explains the differences.
+
+    Args:
+        agreement: How the outputs compare.
+        precision: What they were computed in.
+        tolerance: The workload's own bound on ``max_rel_diff``, where its work rounds more coarsely than the precision.
+    """
     if agreement.n_nonfinite:
         return f"{agreement.n_nonfinite} values are NaN or infinite where the {agreement.reference} is finite"
-    allowed = RELATIVE_TOLERANCE[precision]
+    allowed = max(RELATIVE_TOLERANCE[precision], tolerance or 0.0)
     if agreement.max_rel_diff is not None and agreement.max_rel_diff > allowed:
-        return f"differs from the {agreement.reference} by {agreement.max_rel_diff:.3g} of its largest value; {precision} explains {allowed:g}"
+        difference = f"{agreement.max_rel_diff:.3g} of its largest value"
+        return f"differs from the {agreement.reference} by {difference}; {precision} explains {allowed:g}"
     return None
