@@ -1,41 +1,83 @@
-"""Limits: the FLOPs and bytes of a step, and the ceilings of this very device to hold them against.
+"""Limits: the FLOPs and bytes of a step, and its share of the ceilings measured on the same device.
 
-Ceilings are measured, never looked up: a large matrix product per precision and a large copy.
+A fused or cached operation moves less than is counted here, so bytes are an upper estimate of memory traffic; what a
+compiled graph does inside is not seen at all, and its counts are null.
 """
 
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from sweeps.measure.device import is_out_of_memory, is_unsupported, unsupported_reason
-from sweeps.measure.timing import Timer
+from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 
-CEILING_S = 0.4
-_MATMUL_SIZES = {"cpu": 1536}
-_COPY_BYTES = {"cpu": 256 * 2**20}
-_DEFAULT_MATMUL_SIZE, _DEFAULT_COPY_BYTES = 8192, 2**30
-_DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["ByteCounter", "count_step", "limits_columns", "measure_copy_ceiling", "measure_flop_ceiling"]
+
+_READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
+"""Operations in place that overwrite their tensor without reading it."""
+_TOUCH_NOTHING = {
+    "aten::empty",
+    "aten::empty_like",
+    "aten::empty_strided",
+    "aten::new_empty",
+    "aten::new_empty_strided",
+}
+"""Operations that hand out memory without writing to it."""
 
 
-def _tensors(values: Iterable[Any]) -> Iterable[torch.Tensor]:
-    for value in values:
-        if isinstance(value, torch.Tensor):
-            yield value
-        elif isinstance(value, (list, tuple)):
-            yield from _tensors(value)
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _tensors(item)
+
+
+def _n_bytes(tensors: Iterable[torch.Tensor]) -> int:
+    """Bytes of distinct tensors; a dimension that was only expanded is in memory once."""
+    total = 0
+    for tensor in {id(t): t for t in tensors}.values():
+        expanded = tensor.layout == torch.strided and 0 in tensor.stride()
+        shape = (
+            [n for n, stride in zip(tensor.shape, tensor.stride(), strict=True) if stride] if expanded else tensor.shape
+        )
+        total += math.prod(shape) * tensor.element_size()
+    return total
+
+
+def _traffic(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
+    """Bytes that one operation reads and writes, told from its schema; 0 for one that makes a view."""
+    schema = func._schema
+    if schema.name in _TOUCH_NOTHING:
+        return 0
+    reads: list[torch.Tensor] = []
+    writes: list[torch.Tensor] = []
+    for i, argument in enumerate(schema.arguments):
+        tensors = list(_tensors(args[i] if i < len(args) else kwargs.get(argument.name)))
+        is_written = argument.alias_info is not None and argument.alias_info.is_write
+        if is_written:
+            writes += tensors
+        if not is_written or not (argument.is_out or schema.name in _READ_NOTHING):
+            reads += tensors
+    if not writes:
+        held = {t.untyped_storage()._cdata for t in reads if t.layout == torch.strided}
+        made = list(_tensors(result))
+        writes = [t for t in made if t.layout != torch.strided or t.untyped_storage()._cdata not in held]
+        if made and not writes:
+            return 0
+    return _n_bytes(reads) + _n_bytes(writes)
 
 
 class ByteCounter(TorchDispatchMode):
-    """Counts the bytes of each operation's tensor arguments and results, each once; views count nothing.
+    """Counts the bytes that each operation reads and writes, each tensor once per operation.
 
-    An upper estimate of memory traffic: what a fused or cached operation does not move is counted too.
+    Attributes:
+        n_bytes: Bytes so far.
     """
 
     def __init__(self) -> None:
@@ -44,11 +86,7 @@ class ByteCounter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        if not getattr(func, "is_view", False):
-            seen: dict[int, int] = {}
-            for tensor in (*_tensors(args), *_tensors((kwargs or {}).values()), *_tensors((result,))):
-                seen[id(tensor)] = tensor.numel() * tensor.element_size()
-            self.n_bytes += sum(seen.values())
+        self.n_bytes += _traffic(func, args, kwargs or {}, result)
         return result
 
 
@@ -70,7 +108,10 @@ _FORMULAS = {torch.ops.aten.convolution_backward: convolution_backward_flops}
 
 
 def count_step(step: Callable[[], object]) -> tuple[float | None, float | None]:
-    """FLOPs and bytes of one step; None where nothing is known, as inside a compiled graph."""
+    """FLOPs and bytes of one step, which is run once; None where nothing is known, as inside a compiled graph.
+
+    FLOPs are torch's own count: products and convolutions, two for each multiplication with its addition.
+    """
     try:
         with FlopCounterMode(display=False, custom_mapping=_FORMULAS) as flops, ByteCounter() as moved:
             step()
@@ -79,68 +120,26 @@ def count_step(step: Callable[[], object]) -> tuple[float | None, float | None]:
     return float(flops.get_total_flops()) or None, float(moved.n_bytes) or None
 
 
-def _best_s(timer: Timer, step: Callable[[], object]) -> float:
-    """Shortest of the repetitions that fit in CEILING_S, at least three: a ceiling is the best seen."""
-    timer.time(step)
-    end, best, n = time.perf_counter() + CEILING_S, float("inf"), 0
-    while n < 3 or time.perf_counter() < end:
-        best, n = min(best, timer.time(step)), n + 1
-    return best
+def _over(value: float | None, by: float | None) -> float | None:
+    return None if value is None or not by else value / by
 
 
-def measure_flop_ceiling(device: torch.device, precision: str) -> float | None:
-    """FLOP/s of a large square matrix product in a precision; None if the device lacks it.
+def limits_columns(step: Callable[[], object], row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Columns of the trials table: counts of one step, rates by the row's median step, and shares of its ceilings.
 
-    The process's float32 precision must be set already, as for the cells.
+    Args:
+        step: The cell's step, run once more.
+        row: With ``step_median_s``, ``ceiling_flop_per_s`` and ``ceiling_bytes_per_s``; what is missing leaves its
+            columns None.
     """
-    if unsupported_reason(device, precision) is not None:
-        return None
-    n = _MATMUL_SIZES.get(device.type, _DEFAULT_MATMUL_SIZE)
-    while n >= 256:
-        try:
-            # Random values: products of zeros draw less power and run faster than real ones.
-            a = torch.randn(n, n, device=device, dtype=_DTYPES[precision])
-            out = torch.empty_like(a)
-            return 2 * n**3 / _best_s(Timer(device), lambda a=a, out=out: torch.mm(a, a, out=out))  # type: ignore[misc]
-        except Exception as error:
-            if is_unsupported(error):
-                return None
-            if not is_out_of_memory(error):
-                raise
-            n //= 2
-    return None
-
-
-def measure_copy_ceiling(device: torch.device) -> float | None:
-    """Bytes per second of a large copy within the device's memory, read plus written."""
-    n_bytes = _COPY_BYTES.get(device.type, _DEFAULT_COPY_BYTES)
-    while n_bytes >= 2**20:
-        try:
-            source = torch.ones(n_bytes // 4, device=device)
-            target = torch.empty_like(source)
-            return 2 * n_bytes / _best_s(Timer(device), lambda s=source, t=target: t.copy_(s))  # type: ignore[misc]
-        except Exception as error:
-            if not is_out_of_memory(error):
-                raise
-            n_bytes //= 4
-    return None
-
-
-def limits_columns(step: Callable[[], object], row: Mapping[str, Any]) -> dict[str, Any]:
-    """Columns of the trials table: counts of one step, rates by the row's median step, and shares of its ceilings."""
     flops, moved = count_step(step)
-    median, top_flops, top_bytes = (
-        row.get("step_median_s"),
-        row.get("ceiling_flop_per_s"),
-        row.get("ceiling_bytes_per_s"),
-    )
-    columns: dict[str, Any] = {"flops_per_step": flops, "bytes_per_step": moved}
-    if flops is not None and median:
-        columns["achieved_flop_per_s"] = flops / median
-        columns["flop_share_ratio"] = None if not top_flops else flops / median / top_flops
-    if moved is not None and median:
-        columns["achieved_bytes_per_s"] = moved / median
-        columns["bandwidth_share_ratio"] = None if not top_bytes else moved / median / top_bytes
-    if flops is not None and moved is not None:
-        columns["intensity_flop_per_byte"] = flops / moved
-    return columns
+    flop_rate, byte_rate = _over(flops, row.get("step_median_s")), _over(moved, row.get("step_median_s"))
+    return {
+        "flops_per_step": flops,
+        "bytes_per_step": moved,
+        "achieved_flop_per_s": flop_rate,
+        "achieved_bytes_per_s": byte_rate,
+        "flop_share_ratio": _over(flop_rate, row.get("ceiling_flop_per_s")),
+        "bandwidth_share_ratio": _over(byte_rate, row.get("ceiling_bytes_per_s")),
+        "intensity_flop_per_byte": _over(flops, moved),
+    }
