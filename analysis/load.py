@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 SCHEMA_VERSION = 1
 DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
-                 "precision", "memory_format", "compile", "pipeline", "tune", "scenario", "item", "weights", "stability",
-                 "options", "throttle_reasons", "energy_source", "leak_verdict", "pruned_on", "pruned_against",
+                 "precision", "memory_format", "compile", "pipeline", "tune", "scenario", "item", "weights",
+                 "stability", "options", "throttle_reasons", "energy_source", "leak_verdict",
+                 "pruned_on", "pruned_against",
                  "search_role", "host", "device_name", "torch_version", "node")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
@@ -77,7 +78,7 @@ def load_description(path: str | Path) -> dict[str, Any]:
     version = description.get("schema_version")
     if not isinstance(version, int) or version > SCHEMA_VERSION:
         raise AnalysisError(
-            f"{Path(path).name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}, use a newer one"
+            f"{Path(path).name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}"
         )
     return description
 

@@ -21,7 +21,8 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 STYLE = {
     "figure.figsize": (7.2, 4.0), "figure.dpi": 100, "savefig.dpi": 160, "font.size": 10, "axes.spines.top": False,
-    "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6, "axes.axisbelow": True,
+    "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
+    "axes.axisbelow": True,
     "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False, "lines.linewidth": 1.6,
     "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444", "font.family": "DejaVu Sans",
 }  # fmt: skip

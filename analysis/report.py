@@ -16,27 +16,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import pandas as pd
 
-from analysis import figures, summaries
+from analysis import figures, summaries, tables
+from analysis.html import write_html
 from analysis.load import find_sweep, load_rounds, load_sweep, run_main
 from analysis.render import (
     escape,
-    gibibytes,
-    is_missing,
     number,
     render,
-    seconds_as_ms,
     share,
     significant,
-    table,
 )
-
-ENVIRONMENT = (
-    ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"), ("CPUs", "n_cpus"),
-    ("threads", "n_threads"), ("system", "os"), ("Python", "python_version"), ("torch", "torch_version"),
-    ("torchvision", "torchvision_version"), ("Ray", "ray_version"), ("accelsweep", "accelsweep_version"),
-    ("commit", "git_commit"), ("host", "host"),
-)  # fmt: skip
-MAX_FAILURES = 40
 
 
 def _rate(row: dict[str, Any]) -> str:
@@ -44,6 +33,10 @@ def _rate(row: dict[str, Any]) -> str:
         row["throughput_items_per_s"], row.get("throughput_low_items_per_s"), row.get("throughput_high_items_per_s")
     )
     return f"{value} {escape(row.get('item') or 'items')}/s"
+
+
+def _setting(frame: pd.DataFrame, row: dict[str, Any]) -> str:
+    return escape(summaries.setting_label(frame, row))
 
 
 def _times(ratio: float) -> str:
@@ -69,125 +62,28 @@ def answer(frame: pd.DataFrame) -> list[str]:
             gains.append(f"{_times(first.over_cpu)} the CPU")
         gain = f", {' and '.join(gains)}" if gains else ""
         subject = f"{workload} ({escape(task)})" if task else workload
-        settings = escape(summaries.setting_label(frame, first.row))
+        settings = _setting(frame, first.row)
         sentences.append(f"On this machine {subject} is fastest with **{settings}**: {_rate(first.row)}{gain}.")
         sentences += [
-            f"On {escape(other.row['device'])} the best is {escape(summaries.setting_label(frame, other.row))}: {_rate(other.row)}."
+            f"On {escape(other.row['device'])} the best is {_setting(frame, other.row)}: {_rate(other.row)}."
             for other in of_task[1:]
         ]
     accurate = summaries.best_by(frame, "accuracy_best")
     if accurate is not None:
-        told = escape(summaries.setting_label(frame, accurate))
+        told = _setting(frame, accurate)
         sentences.append(f"The best held-out accuracy is {share(accurate['accuracy_best'])}, with {told}.")
     quick = summaries.best_by(frame, "time_to_target_s", smallest=True)
     if quick is not None:
-        told, target = escape(summaries.setting_label(frame, quick)), share(quick["target_accuracy"])
-        sentences.append(
-            f"{target} held-out accuracy comes soonest with {told}: after {significant(quick['time_to_target_s'])} s of training."
-        )
+        told, target = _setting(frame, quick), share(quick["target_accuracy"])
+        after = f"after {significant(quick['time_to_target_s'])} s of training"
+        sentences.append(f"{target} held-out accuracy comes soonest with {told}: {after}.")
     frugal = summaries.best_by(frame, "items_per_j")
     if frugal is not None:
-        told = escape(summaries.setting_label(frame, frugal))
+        told = _setting(frame, frugal)
         sentences.append(f"Most {escape(frugal['item'])} per joule: {significant(frugal['items_per_j'])}, with {told}.")
     else:
         sentences.append("Energy is unknown here: no counter could be read.")
     return sentences
-
-
-def settings_table(frame: pd.DataFrame) -> str:
-    """Every cell with its figures, by device and precision."""
-    done = frame[frame["status"].isin(["complete", "pruned"])]
-    words = [
-        c
-        for c in (*summaries.TASK_COLUMNS, "device", "precision", "memory_format", "compile")
-        if c in {"device", "precision"} or c in summaries.task_columns(frame) or done[c].nunique() > 1
-    ]
-    headers = [c.replace("_", " ") for c in words] + [
-        "batch size",
-        "throughput (items/s)",
-        "95 % interval",
-        "median step (ms)",
-        "p99 (ms)",
-        "peak memory (GiB)",
-    ]
-    has = {
-        c: c in summaries.columns_with_values(done, [c])
-        for c in (
-            "learning_rate",
-            "energy_per_item_j",
-            "accuracy_best",
-            "time_to_target_s",
-            "top1_agreement_ratio",
-            "flop_share_ratio",
-        )
-    }
-    extra = [
-        ("energy_per_item_j", "energy (J/item)", number), ("accuracy_best", "best accuracy", share),
-        ("time_to_target_s", "time to target (s)", number), ("top1_agreement_ratio", "top-1 agreement", share),
-        ("flop_share_ratio", "share of FLOP/s ceiling", share),
-    ]  # fmt: skip
-    headers += [title for column, title, _ in extra if has[column]]
-    if done["learning_rate"].nunique() > 1:
-        headers.insert(len(words), "learning rate")
-    if (done["status"] == "pruned").any():
-        headers.append("status")
-    rows = []
-    peak = summaries.memory_bytes(done)
-    for (index, _), row in zip(done.iterrows(), summaries.records(done), strict=True):
-        low, high = row["throughput_low_items_per_s"], row["throughput_high_items_per_s"]
-        cells = [escape(row[c]) for c in words]
-        if done["learning_rate"].nunique() > 1:
-            cells.append(number(row["learning_rate"]))
-        cells += [
-            number(row["batch_size"]) if is_missing(row["batch_size"]) else f"{int(row['batch_size'])}",
-            number(row["throughput_items_per_s"], low, high),
-            "n/a" if is_missing(low) else f"{number(low, low, high)} to {number(high, low, high)}",
-            seconds_as_ms(row["step_median_s"], row["step_median_low_s"], row["step_median_high_s"]),
-            seconds_as_ms(row["latency_p99_s"]) if not is_missing(row["latency_p99_s"]) else f"n/a (n={int(row['n_samples'] or 0)})",
-            gibibytes(peak[index]),
-        ]  # fmt: skip
-        cells += [show(row[column]) for column, _, show in extra if has[column]]
-        if (done["status"] == "pruned").any():
-            cells.append(escape(row["status"]))
-        rows.append(cells)
-    return table(headers, rows, n_left=len(words)) if rows else ""
-
-
-def grid_table(frame: pd.DataFrame) -> str:
-    """Cells by device and precision (rows) and status (columns)."""
-    statuses = list(summaries.status_counts(frame))
-    rows = []
-    for (device, precision), group in frame.groupby(["device", "precision"], sort=False):
-        counts = summaries.status_counts(group)
-        rows.append([escape(device), escape(precision), *(str(counts.get(s, 0)) for s in statuses), str(len(group))])
-    return table(["device", "precision", *statuses, "cells"], rows, n_left=2) if rows else ""
-
-
-def failures_table(frame: pd.DataFrame) -> str:
-    """What did not work, with its reason; at most MAX_FAILURES rows."""
-    failed = frame[~frame["status"].isin(["complete", "pruned"])]
-    rows = []
-    for row in summaries.records(failed.head(MAX_FAILURES)):
-        said = [row[c] for c in ("status_reason", "error_type", "error_message") if not is_missing(row[c])]
-        text = ": ".join(str(x) for i, x in enumerate(said) if x not in said[:i])
-        task = label(row, summaries.task_columns(frame)) if summaries.task_columns(frame) else ""
-        cell = ", ".join(x for x in (task, summaries.setting_label(frame, row)) if x)
-        rows.append([escape(cell), escape(row["status"]), escape(text[:240])])
-    return table(["cell", "status", "reason"], rows, n_left=3) if rows else ""
-
-
-def environment_table(frame: pd.DataFrame) -> str:
-    """What measured: one column per device and machine."""
-    names = [c for _, c in ENVIRONMENT if c in frame]
-    known = frame.dropna(subset=["torch_version"]).drop_duplicates(["device", "host", "torch_version"])
-    if known.empty:
-        return ""
-    devices = summaries.records(known)
-    rows = [
-        [title, *("" if is_missing(d[column]) else escape(d[column]) for d in devices)]
-        for title, column in ENVIRONMENT if column in names
-    ]  # fmt: skip
-    return table(["", *(escape(d["device"]) for d in devices)], rows, n_left=1 + len(devices))
 
 
 def recommendations(frame: pd.DataFrame, limits: dict[str, float | None]) -> list[str]:
@@ -205,32 +101,31 @@ def recommendations(frame: pd.DataFrame, limits: dict[str, float | None]) -> lis
     sentences = []
     for b in best:
         task = f"{escape(b.task)}: " if b.task else ""
-        sentences.append(
-            f"{task}within {told}, on {escape(b.row['device'])}: **{escape(summaries.setting_label(frame, b.row))}**, {_rate(b.row)}."
-        )
+        device = escape(b.row["device"])
+        sentences.append(f"{task}within {told}, on {device}: **{_setting(frame, b.row)}**, {_rate(b.row)}.")
     return sentences
 
 
 def build(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: dict[str, float | None]) -> str:
     """The report's Markdown; its figures are written into ``folder/figures``."""
     description = frame.attrs.get("description", {})
-    n_cells = description.get("n_cells")
+    n_cells, asked = description.get("n_cells"), description.get("config", {})
     drawn = figures.draw_all(frame, rounds, folder / "figures")
     return render(
         "report.md.j2",
-        title=f"{frame['workload'].iloc[0] if len(frame) else description.get('config', {}).get('workload', 'empty sweep')}",
+        title=escape(frame["workload"].iloc[0] if len(frame) else asked.get("workload", "empty sweep")),
         answer=answer(frame),
         caveats=summaries.caveats(frame, n_cells, frame.attrs.get("unreadable", [])),
         recommendations=recommendations(frame, limits),
-        settings=settings_table(frame),
+        settings=tables.settings_table(frame),
         figures=[(f"figures/{path.name}", title) for path, title in drawn],
-        grid=grid_table(frame),
+        grid=tables.grid_table(frame),
         n_cells=len(frame),
         counts=", ".join(f"{n} {status}" for status, n in summaries.status_counts(frame).items()),
-        failures=failures_table(frame),
+        failures=tables.failures_table(frame),
         n_failures=int((~frame["status"].isin(["complete", "pruned"])).sum()),
-        max_failures=MAX_FAILURES,
-        environment=environment_table(frame),
+        max_failures=tables.MAX_FAILURES,
+        environment=tables.environment_table(frame),
         command=shlex.join(description.get("command", [])),
         sweep_id=description.get("sweep_id", ""),
     )
@@ -255,8 +150,6 @@ def write_report(path: str | Path, output: Path | None = None, *, html: bool = F
     text = build(frame, load_rounds(sweep), target.parent, limits)
     target.write_text(text, encoding="utf-8")
     if html:
-        from analysis.html import write_html
-
         return write_html(target)
     return target
 

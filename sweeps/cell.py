@@ -13,8 +13,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
-from workloads.precision import apply_precision
-from workloads.registry import load_workload
 
 from sweeps.config import MeasureConfig, TrialConfig
 from sweeps.extras import final_columns
@@ -29,6 +27,8 @@ from sweeps.measure.timing import RoundPolicy, Timer, run_round, summarise_timin
 from sweeps.options import options_instance
 from sweeps.outcome import outcome_of
 from workloads.base import CellContext, UnsupportedError, Workload
+from workloads.precision import apply_precision
+from workloads.registry import load_workload
 
 
 def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s: float | None) -> float | None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import tyro
-from workloads.registry import load_workload, workload_names
 
 from sweeps.options import sweep_command
 from workloads.base import BadInputError
+from workloads.registry import load_workload, workload_names
 
 EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 

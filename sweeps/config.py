@@ -158,7 +158,7 @@ class SweepConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
         """The inverse of ``as_dict`` after a round trip through JSON, which knows no tuples."""
         known = {f.name for f in dataclasses.fields(cls)}
-        kept = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         kept["measure"] = MeasureConfig(**kept["measure"])
         kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
         return cls(**kept)

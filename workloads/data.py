@@ -65,11 +65,12 @@ def _decode(path: Path) -> tuple[torch.Tensor, bytes]:
     import io
 
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as image:
+    with Image.open(io.BytesIO(content)) as opened:
+        image: Image.Image = opened
         is_plain = image.format == "JPEG" and image.mode == "RGB"
         if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bits: to the range of 8
             wide = np.asarray(image, dtype=np.float64)
-            image = Image.fromarray((wide * (255 / max(1.0, wide.max()))).astype(np.uint8))  # noqa: PLW2901
+            image = Image.fromarray((wide * (255 / max(1.0, wide.max()))).astype(np.uint8))
         rgb = image.convert("RGB")
     if not is_plain:
         buffer = io.BytesIO()
@@ -135,7 +136,8 @@ def photograph_batch(photographs: Photographs, batch_size: int, size: int, seed:
 
 def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """uint8 pixels to normalised float32."""
-    return F.normalize(F.to_dtype(batch, torch.float32, scale=True), list(mean), list(std))
+    normalised: torch.Tensor = F.normalize(F.to_dtype(batch, torch.float32, scale=True), list(mean), list(std))
+    return normalised
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,7 +211,9 @@ def load_image_folder(folder: Path, size: int, seed: int) -> LabelledImages:
         BadInputError: See ``check_image_folder``; also if a class has no image that decodes.
     """
     classes = check_image_folder(folder)
-    images, labels, n_skipped = [], [], 0
+    images: list[torch.Tensor] = []
+    labels: list[int] = []
+    n_skipped = 0
     for label, name in enumerate(classes):
         before = len(images)
         for path in list_images(folder / name, "data"):

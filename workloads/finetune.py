@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,7 @@ from workloads.data import LabelledImages, check_image_folder, load_digits, load
 from workloads.precision import autocast
 
 BATCH_NORM_MOMENTUM = 0.1
-"""EfficientNet's own 0.01 lets the running statistics lag behind so short a training: 76 % instead of 98.9 % held out."""
+"""EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
 WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
@@ -112,7 +112,7 @@ class Finetune:
             parameter.requires_grad = False
         for parameter in self._trained:
             parameter.requires_grad = True
-        self._forward = self._module
+        self._forward: Callable[..., Any] = self._module
         if context.compile != "none":
             self._forward = torch.compile(self._module, mode=context.compile)
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -83,7 +83,7 @@ class Inference:
         self._host = to_model_input(pixels, loaded.mean, loaded.std)
         self._reference_module = copy.deepcopy(loaded.module)
         self._module = loaded.module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
-        self._forward = self._module
+        self._forward: Callable[..., Any] = self._module
         if context.compile != "none":
             self._forward = torch.compile(self._module, mode=context.compile)
         self._batch = self._to_device(self._host)

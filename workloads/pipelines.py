@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torchvision.transforms import InterpolationMode, v2
@@ -49,12 +50,13 @@ def draw_parameters(height: int, width: int, seed: int) -> Parameters:
         crop=(made["top"], made["left"], made["height"], made["width"]),
         flip=uniform[8] > 0,
         brightness=1 + 0.4 * uniform[0], contrast=1 + 0.4 * uniform[1], saturation=1 + 0.4 * uniform[2],
-        hue=0.1 * uniform[3], angle=20 * uniform[4], translate=(round(0.1 * width * uniform[5]), round(0.1 * height * uniform[6])),
+        hue=0.1 * uniform[3], angle=20 * uniform[4],
+        translate=(round(0.1 * width * uniform[5]), round(0.1 * height * uniform[6])),
         scale=1 + 0.1 * uniform[7], shear=5 * uniform[9], end_points=ends,
     )  # fmt: skip
 
 
-def classification(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tensor:
+def classification(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> Any:
     """The usual training augmentation: crop and resize to 224, flip, colour jitter, to float, normalise."""
     top, left, height, width = p.crop
     out = F.resized_crop(batch, top, left, height, width, [SIZE, SIZE], InterpolationMode.BILINEAR, antialias=True)
@@ -66,17 +68,17 @@ def classification(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> to
     return F.normalize(F.to_dtype(out, dtype, scale=True), IMAGENET_MEAN, IMAGENET_STD)
 
 
-def resize(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tensor:
+def resize(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> Any:
     """Antialiased resize to 224 x 224."""
     return F.resize(F.to_dtype(batch, dtype, scale=True), [SIZE, SIZE], antialias=True)
 
 
-def gaussian_blur(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tensor:
+def gaussian_blur(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> Any:
     """Gaussian blur, 9 x 9, sigma 2."""
     return F.gaussian_blur(F.to_dtype(batch, dtype, scale=True), BLUR_KERNEL, BLUR_SIGMA)
 
 
-def geometric(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tensor:
+def geometric(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> Any:
     """Affine, then perspective, both bilinear."""
     out = F.to_dtype(batch, dtype, scale=True)
     out = F.affine(
@@ -88,7 +90,7 @@ def geometric(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.T
     return F.perspective(out, edge, p.end_points, interpolation=InterpolationMode.BILINEAR)
 
 
-def sobel(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tensor:
+def sobel(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> Any:
     """Magnitude of the Sobel gradient of the grey image, by conv2d."""
     grey = F.rgb_to_grayscale(F.to_dtype(batch, dtype, scale=True))
     across = torch.tensor([[1.0, 0.0, -1.0], [2.0, 0.0, -2.0], [1.0, 0.0, -1.0]], dtype=dtype, device=batch.device)
@@ -97,7 +99,8 @@ def sobel(batch: torch.Tensor, p: Parameters, dtype: torch.dtype) -> torch.Tenso
     return gradient.square().sum(1, keepdim=True).sqrt()
 
 
-Pipeline = Callable[[torch.Tensor, Parameters, torch.dtype], torch.Tensor]
+Pipeline = Callable[[torch.Tensor, Parameters, torch.dtype], Any]
+"""uint8 batch x 3 x height x width to a floating tensor, items first; torchvision's functions are untyped."""
 PIPELINES: Mapping[str, Pipeline] = {
     "classification": classification,
     "resize": resize,

@@ -72,7 +72,8 @@ def _repeat(
     synchronize(device)
     one = max(time.perf_counter() - began, 1e-6)
     per_point = max(1, min(20, int(max_s / (N_POINTS * one))))
-    done, readings = 0, []
+    done = 0
+    readings: list[tuple[int, int, int | None]] = []
     n_settle = max(2, round(N_POINTS * SETTLE_SHARE))
     while len(readings) < N_POINTS + n_settle and (time.perf_counter() - began < max_s or len(readings) < n_settle + 6):
         for _ in range(per_point):

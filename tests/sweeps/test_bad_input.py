@@ -33,7 +33,11 @@ CASES = {
 
 @pytest.mark.parametrize(("arguments", "told"), CASES.values(), ids=CASES.keys())
 def test_bad_input_is_one_line_and_exit_code_2(
-    arguments: list[str], told: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    told: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     from sweeps.commands import main
 

@@ -29,9 +29,19 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = rows_of(tmp_path / "out")
     assert len(rows) == N_CELLS == rows["trial_key"].nunique()
-    assert rows.groupby("precision")["status"].unique().map(list).to_dict() == {"fp32": ["complete"], "tf32": ["unsupported"]}
+    assert rows.groupby("precision")["status"].unique().map(list).to_dict() == {
+        "fp32": ["complete"],
+        "tf32": ["unsupported"],
+    }
     complete = rows[rows["status"] == "complete"]
-    for column in ("throughput_items_per_s", "step_median_s", "peak_rss_bytes", "torch_version", "n_threads", "setup_s"):
+    for column in (
+        "throughput_items_per_s",
+        "step_median_s",
+        "peak_rss_bytes",
+        "torch_version",
+        "n_threads",
+        "setup_s",
+    ):
         assert complete[column].notna().all(), column
     assert (complete["n_rounds"] >= 2).all()
     assert rows["worker_pid"].nunique() == 1, "a clean worker is reused"
