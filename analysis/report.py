@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files are no top-level modules
 
 import pandas as pd
 
 from analysis import figures, summaries, tables
-from analysis.html import write_html
+from analysis.page import write_html
 from analysis.load import find_sweep, load_rounds, load_sweep, run_main
 from analysis.render import (
     escape,
