@@ -12,7 +12,9 @@ from sweeps.measure.timing import Timer
 
 MAX_PRODUCTS_S = 0.15
 """The next larger product is tried only if three of them are expected within this time."""
-MIN_REPEATS, REPEAT_S = 3, 0.03
+MIN_REPEATS, REPEAT_S = 3, 0.02
+LEAST_SIZE = 512
+"""Tried however long the smaller ones took, which says little on a busy machine."""
 _SIZES = (256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384)
 _CPU_COPY_BYTES, _MAX_COPY_BYTES, _MIN_COPY_BYTES = 2**27, 2**30, 2**20
 _DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -56,7 +58,7 @@ def measure_flop_ceiling(device: torch.device, precision: str) -> float | None:
                     break
                 raise
             best = max(best, 2 * n**3 / seconds)
-            if following is None or seconds * (following / n) ** 3 * MIN_REPEATS > MAX_PRODUCTS_S:
+            if following is None or (n >= LEAST_SIZE and seconds * (following / n) ** 3 * MIN_REPEATS > MAX_PRODUCTS_S):
                 break
     return best or None
 

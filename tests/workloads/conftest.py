@@ -1,0 +1,20 @@
+from __future__ import annotations
+
+import torch
+
+from workloads.base import CellContext, Workload
+from workloads.registry import load_workload
+
+
+def prepared(
+    name: str, *, batch_size: int = 2, precision: str = "fp32", model: str = "none", **options: object
+) -> Workload:
+    """A workload on the CPU, set up."""
+    kind = load_workload(name)
+    context = CellContext(
+        device=torch.device("cpu"), batch_size=batch_size, precision=precision, model=model,
+        options=kind.Options(**options),
+    )  # fmt: skip
+    workload = kind(context)
+    workload.setup()
+    return workload

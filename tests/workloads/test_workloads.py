@@ -1,0 +1,106 @@
+"""The three workloads on the CPU, each doing its real work."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.workloads.conftest import prepared
+from workloads.base import BadInputError, Comparable, Transferable, Workload
+from workloads.finetune import FinetuneOptions
+from workloads.inference import InferenceOptions
+from workloads.pipelines import PIPELINES
+from workloads.registry import load_workload, workload_names
+
+
+def test_the_built_in_workloads_follow_the_protocol() -> None:
+    assert workload_names()[:3] == ("image-processing", "inference", "finetune")
+    for name in workload_names()[:3]:
+        kind = load_workload(name)
+        assert kind.name == name
+        for member in ("setup", "step", "end_round", "is_done", "quality", "teardown", "check"):
+            assert callable(getattr(kind, member))
+    with pytest.raises(BadInputError, match="'nothing'.*finetune"):
+        load_workload("nothing")
+
+
+@pytest.mark.parametrize("pipeline", ["decode", *PIPELINES])
+def test_each_pipeline_runs_and_agrees_with_itself(pipeline: str) -> None:
+    workload = prepared("image-processing", pipeline=(pipeline,))
+    assert isinstance(workload, Workload)
+    assert isinstance(workload, Comparable)
+    workload.step()
+    outputs, reference = workload.outputs_and_reference()
+    torch.testing.assert_close(outputs, reference)
+    assert outputs.shape[0] == 2
+    assert outputs.float().std() > 0
+    workload.teardown()
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_a_pipeline_computes_in_the_precision_asked_for(precision: str) -> None:
+    workload = prepared("image-processing", pipeline=("resize",), precision=precision)
+    outputs, reference = workload.outputs_and_reference()
+    difference = (outputs - reference).abs().max()
+    assert 0 < difference < 0.05, "rounded, and not much"
+
+
+def test_sobel_finds_the_edge_of_a_step() -> None:
+    image = torch.zeros(1, 3, 8, 8, dtype=torch.uint8)
+    image[..., 4:] = 255
+    gradient = PIPELINES["sobel"](image, None, torch.float32)  # type: ignore[arg-type]
+    assert gradient[0, 0, 4].argmax().item() in (3, 4)
+    assert gradient[0, 0, 4, 3].item() == pytest.approx(4.0, abs=1e-3)
+
+
+def test_inference_in_bf16_agrees_with_fp32_on_the_best_class() -> None:
+    workload = prepared("inference", model="efficientnet_lite0", precision="bf16")
+    assert isinstance(workload, Transferable)
+    outputs, reference = workload.outputs_and_reference()
+    assert outputs.shape == (2, 1000)
+    assert (outputs.argmax(1) == reference.argmax(1)).all()
+    assert (outputs - reference).abs().max() > 0, "bf16 was really used"
+    assert workload.compute(workload.host_batch()).shape == (2, 1000)
+
+
+def test_head_only_finetuning_learns_and_leaves_the_rest_alone() -> None:
+    workload = prepared(
+        "finetune", model="efficientnet_lite0", batch_size=64, tune=("head",), image_size=32, learning_rate=(1e-2,)
+    )
+    first = next(workload._module.parameters()).detach().clone()  # type: ignore[attr-defined]
+    before = workload.end_round(0)["accuracy"]
+    for _ in range(30):
+        workload.step()
+    after = workload.end_round(1)["accuracy"]
+    assert before < 0.3
+    assert after > 0.5
+    assert torch.equal(first, next(workload._module.parameters()))  # type: ignore[attr-defined]
+    workload.restart()  # type: ignore[attr-defined]
+    assert workload.end_round(2)["accuracy"] == pytest.approx(before)
+
+
+def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
+    workload = prepared("finetune", model="efficientnet_lite0", batch_size=8, image_size=32, epochs=0.02)
+    first = next(workload._module.parameters()).detach().clone()  # type: ignore[attr-defined]
+    steps = 0
+    while not workload.is_done():
+        workload.step()
+        steps += 1
+    assert steps == workload._total_steps >= 1  # type: ignore[attr-defined]
+    assert not torch.equal(first, next(workload._module.parameters()))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: FinetuneOptions(epochs=0),
+        lambda: FinetuneOptions(target_accuracy=1.5),
+        lambda: FinetuneOptions(learning_rate=(0.0,)),
+        lambda: FinetuneOptions(image_size=8),
+        lambda: InferenceOptions(scenario=("server",)),
+        lambda: InferenceOptions(rate=(-1.0,)),
+    ],
+)
+def test_bad_options_are_refused(make: object) -> None:
+    with pytest.raises(BadInputError, match="--"):
+        make()  # type: ignore[operator]
