@@ -17,8 +17,8 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import figures, summaries, tables
-from analysis.page import write_html
 from analysis.load import find_sweep, load_rounds, load_sweep, run_main
+from analysis.page import write_html
 from analysis.render import (
     escape,
     number,

@@ -20,7 +20,7 @@ def test_the_built_in_workloads_follow_the_protocol() -> None:
         assert kind.name == name
         for member in ("setup", "step", "end_round", "is_done", "quality", "teardown", "check"):
             assert callable(getattr(kind, member))
-    with pytest.raises(BadInputError, match="'nothing'.*finetune"):
+    with pytest.raises(BadInputError, match=r"'nothing'.*finetune"):
         load_workload("nothing")
 
 

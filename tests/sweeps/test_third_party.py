@@ -1,0 +1,92 @@
+"""A third party's workload through an installed package, and every way such a one can end."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.sweeps.conftest import ROOT, Run
+
+EXAMPLE = ROOT / "docs" / "examples" / "sort_pixels"
+
+ENDINGS = '''
+import ctypes, os, time, torch
+from dataclasses import dataclass
+from typing import Literal
+from sort_pixels import SortPixels
+from workloads.base import Defaults, UnsupportedError
+
+@dataclass(frozen=True, kw_only=True)
+class EndingsOptions:
+    ending: tuple[str, ...] = ("fine", "oom", "unsupported", "error", "segfault", "exit", "hang", "fine-again")
+
+class Endings(SortPixels):
+    """End in every way."""
+    name, Options = "endings", EndingsOptions
+    defaults = Defaults(batch_size=(1,), precision=("fp32",))
+
+    def step(self):
+        super().step()
+        {
+            "oom": lambda: torch.empty(2**48),
+            "unsupported": lambda: torch.linalg.svd(torch.ones(3, 3, dtype=torch.half)),
+            "error": lambda: {}["no such thing"],
+            "segfault": lambda: ctypes.string_at(0),
+            "exit": lambda: os._exit(0),
+            "hang": lambda: time.sleep(1000),
+        }.get(self.context.options.ending[0], lambda: None)()
+'''
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the example installed by pip, and the workload of endings beside it."""
+    folder = tmp_path_factory.mktemp("site")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(folder), str(EXAMPLE)],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    (folder / "endings.py").write_text(ENDINGS)
+    info = folder / "endings-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: endings\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[accelsweep.workloads]\nendings = endings:Endings\n")
+    return folder
+
+
+def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_path: Path) -> None:
+    listed = accelsweep("--help", PYTHONPATH=str(site))
+    assert "sort-pixels" in listed.stdout
+    ended = accelsweep("sort-pixels", "--device", "cpu", "--smoke", "--output", "out", PYTHONPATH=str(site))
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
+    assert rows["status"].tolist() == ["complete"]
+    assert rows["workload"].tolist() == ["sort-pixels"]
+
+
+@pytest.mark.slow
+def test_every_ending_is_one_row_and_costs_only_its_own_cell(accelsweep: Run, site: Path, tmp_path: Path) -> None:
+    ended = accelsweep(
+        "endings", "--device", "cpu", "--min-s", "0.1", "--max-s", "0.3", "--min-rounds", "2", "--trial-timeout", "12s",
+        "--output", "out", PYTHONPATH=str(site),
+    )  # fmt: skip
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
+    rows["ending"] = rows["options"].str.extract(r'"ending": "([^"]+)"')
+    statuses = rows.set_index("ending")["status"].to_dict()
+    assert statuses == {
+        "fine": "complete", "oom": "oom", "unsupported": "unsupported", "error": "error", "segfault": "crashed",
+        "exit": "crashed", "hang": "timeout", "fine-again": "complete",
+    }  # fmt: skip
+    error = rows.set_index("ending").loc["error"]
+    assert error["error_type"] == "KeyError"
+    assert "no such thing" in error["error_message"]
+    assert "endings.py" in error["error_frames"]
+    assert str(Path.home()) not in error["error_frames"]
+    clean = rows[rows["ending"].isin(["fine", "fine-again"])]
+    assert clean["worker_pid"].nunique() == 2, "a worker that ended badly is replaced"
