@@ -28,7 +28,7 @@ TOO_MANY_ELEMENTS = 2**48
 """One byte each: 256 TiB, which no machine has and which fits in 64-bit sizes of any backend."""
 
 Verdict = tuple[bool | None, str]
-"""Shown or not, or None where this machine cannot show it and the column will be null; and what was seen."""
+"""Shown or not, or None where this machine cannot show it; and what was seen."""
 
 
 def _percentiles_need_samples() -> Verdict:

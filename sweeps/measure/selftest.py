@@ -22,7 +22,7 @@ class Proof:
     Attributes:
         name: What was to be shown.
         device: On which device, or ``-`` for what has none.
-        passed: Shown, or not; None where this machine cannot show it and the column will be null.
+        passed: Shown, or not; None where this machine cannot show it, which is no fault of the tool.
         detail: What was seen.
         seconds: How long it took.
     """
@@ -35,7 +35,7 @@ class Proof:
 
     def line(self) -> str:
         """The proof as one line of text."""
-        word = {True: "ok", False: "FAILED", None: "null"}[self.passed]
+        word = {True: "ok", False: "FAILED", None: "note"}[self.passed]
         return f"{word:<6}  {self.device:<4}  {self.name:<34}  {self.detail} ({self.seconds:.1f} s)"
 
 
@@ -88,7 +88,7 @@ def run_selftest(devices: Sequence[str] | None = None, say: Callable[[str], None
         for title, check_device in PER_DEVICE:
             prove(title, name, lambda c=check_device, d=device: c(d))  # type: ignore[misc]
     counts = [sum(proof.passed is verdict for proof in proofs) for verdict in (True, False, None)]
-    say(f"{counts[0]} ok, {counts[1]} failed, {counts[2]} null, {sum(p.seconds for p in proofs):.0f} s")
+    say(f"{counts[0]} ok, {counts[1]} failed, {counts[2]} to note, {sum(p.seconds for p in proofs):.0f} s")
     return proofs
 
 
