@@ -53,7 +53,7 @@ def _list(options: List) -> int:
 def _schema(_: Schema) -> int:
     from sweeps.schema import TABLES, markdown_table
 
-    sys.stdout.write("\n".join(f"### {name}\n\n{markdown_table(schema)}" for name, schema in TABLES.items()))
+    sys.stdout.write("\n".join(f"**{name}**\n\n{markdown_table(schema)}" for name, schema in TABLES.items()))
     return EXIT_OK
 
 
