@@ -26,6 +26,14 @@ class Devices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SelfTest:
+    """Prove the measurement on this very machine: every proof in under a minute, one line each."""
+
+    device: tuple[str, ...] = ()
+    """Devices to prove it on. Default: every device this machine has."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class List:
     """List the sweeps with their cells done, failed and missing."""
 
@@ -44,6 +52,18 @@ def _devices(_: Devices) -> int:
     return print_devices()
 
 
+def _selftest(options: SelfTest) -> int:
+    from sweeps.measure.device import available_devices
+    from sweeps.measure.selftest import run_selftest
+
+    here = available_devices()
+    for name in options.device:
+        if name not in here:
+            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(here)}")
+    proofs = run_selftest(options.device or None)
+    return EXIT_FAILED if any(proof.passed is False for proof in proofs) else EXIT_OK
+
+
 def _list(options: List) -> int:
     from sweeps.inspect import print_sweeps
 
@@ -59,6 +79,7 @@ def _schema(_: Schema) -> int:
 
 TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "devices": (Devices, _devices),
+    "selftest": (SelfTest, _selftest),
     "list": (List, _list),
     "schema": (Schema, _schema),
 }
