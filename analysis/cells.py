@@ -32,7 +32,8 @@ def word(column: str, value: Any) -> str | None:
         return None
     is_whole = isinstance(value, float) and value.is_integer()
     text = str(int(value)) if is_whole else f"{value:g}" if isinstance(value, float) else str(value)
-    return _WORDS.get(column, "{}").format(text)
+    plain = column.removeprefix("option ") + " {}" if column.startswith("option ") else "{}"
+    return _WORDS.get(column, plain).format(text)
 
 
 def label(row: dict[str, Any], columns: Sequence[str]) -> str:

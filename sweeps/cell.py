@@ -22,10 +22,12 @@ from sweeps.measure.device import memory_now, open_device, reset_device_state, s
 from sweeps.measure.energy import EnergyMonitor, open_energy_source
 from sweeps.measure.environment import environment
 from sweeps.measure.memory import MemoryMonitor, resident_bytes
+from sweeps.measure.rounds import RoundLog, RoundPolicy
 from sweeps.measure.throttle import ConditionMonitor
-from sweeps.measure.timing import RoundPolicy, Timer, run_round, summarise_timing, warm_up
+from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.options import options_instance
 from sweeps.outcome import outcome_of
+from sweeps.scenarios import plan_for, serve
 from workloads.base import CellContext, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
@@ -74,11 +76,8 @@ class CellRun:
         self._n_threads = n_threads
         self._workload: Workload | None = None
         self._monitors = ExitStack()
-        self._samples: list[float] = []
-        self._round_medians: list[float] = []
         self._curve: list[dict[str, Any]] = []
         self._items = 0
-        self._measured_s = 0.0
         self._new_rounds: list[dict[str, Any]] = []
         self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
         self._next: Callable[[], None] = self._set_up
@@ -158,41 +157,55 @@ class CellRun:
             restart()  # training must not count the warm-up's steps towards its accuracy
         self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
         self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))
-        self._next = self._round
+        self._step_s = float(np.median(warm.seconds[-5:]))
+        scenario = self._cell.options.get("scenario")
+        self._plan = plan_for(scenario, self._workload.step, self._step_s, self._timer)
+        self._log = RoundLog(self._plan.steps_per_sample)
+        self._next = self._serve if scenario == "server" else self._round
+
+    def _serve(self) -> None:
+        """The server scenario: one long round of requests at scheduled times."""
+        assert self._workload is not None
+        options = self._cell.options
+        columns, latency, scheduled = serve(
+            self._plan.step, self._timer, rate_per_s=options.get("rate"), max_latency_ms=options.get("max_latency_ms"),
+            step_s=self._step_s, items_per_step=self._workload.items_per_step, min_s=self._measure.min_s,
+            seed=self._cell.seed,
+        )  # fmt: skip
+        self._row.update(columns)
+        self._items = len(latency) * self._workload.items_per_step
+        self._new_samples.append(("measure", 0, latency, scheduled))
+        self._next = self._conclude
 
     def _round(self) -> None:
-        workload = self._workload
+        workload, plan = self._workload, self._plan
         assert workload is not None
-        index = len(self._round_medians)
+        index = len(self._log.round_medians)
         energy_before = self._energy.read_j()
         seconds = run_round(
-            workload.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round, steps_per_sample=1
-        )
+            plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
+            steps_per_sample=plan.steps_per_sample,
+        )  # fmt: skip
         energy_after = self._energy.read_j()
-        total = float(sum(seconds))
-        items = len(seconds) * workload.items_per_step
-        self._samples += seconds
-        self._round_medians.append(float(np.median(seconds)))
+        items_per_step = workload.items_per_step * plan.n_batches
+        n_steps = workload.steps_per_round or len(seconds) * plan.steps_per_sample
+        before = self._log.measured_s
+        self._log.add(seconds)
+        total, items = self._log.measured_s - before, n_steps * items_per_step
         self._items += items
-        self._measured_s += total
         reached = dict(workload.end_round(index))
         energy = None if energy_before is None or energy_after is None else energy_after - energy_before
         entry = {
-            "round": index, "elapsed_s": self._measured_s, "seconds": total, "items": items,
+            "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,
             "throughput_items_per_s": items / total, "rss_bytes": resident_bytes(), "energy_j": energy,
             "device_bytes": memory_now(self._device).allocated_bytes, **reached,
         }  # fmt: skip
         self._curve.append(entry)
         self._new_rounds.append(entry)
         self._new_samples.append(("measure", index, np.asarray(seconds), None))
-        summary = summarise_timing(
-            self._samples, self._round_medians, items_per_step=workload.items_per_step, steps_per_sample=1,
-            policy=self._policy,
-        )  # fmt: skip
-        self._row.update(asdict(summary))
-        steady = workload.steps_per_round is None
-        enough = self._policy.is_enough(len(self._round_medians), self._measured_s, self._samples)
-        if workload.is_done() or (steady and enough):
+        self._row.update(asdict(self._log.summary(items_per_step, self._policy)))
+        is_steady = workload.steps_per_round is None
+        if workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
             self._next = self._conclude
 
     def _conclude(self) -> None:

@@ -1,0 +1,111 @@
+"""How steps are sent: MLPerf's scenarios, as a plan of what a sample is, and the server's open loop."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from sweeps.measure.load import ServerResult, find_max_rate, poisson_arrivals, run_server
+from sweeps.measure.statistics import MIN_SAMPLES
+from sweeps.measure.timing import Timer, choose_steps_per_sample
+from workloads.base import UnsupportedError
+
+MULTI_STREAM_STEPS = 8
+"""Samples in a multi-stream query (MLPerf Inference rules)."""
+OFFLINE_SAMPLE_S = 0.05
+MAX_OFFLINE_STEPS = 256
+MAX_RUN_S = 120.0
+"""Longest run at one rate; slower devices cannot collect the requests that a p99 takes in a sensible time."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What one timed sample is.
+
+    Attributes:
+        step: The work of one sample's step; in multi-stream a query of eight.
+        n_batches: Batches in such a step.
+        steps_per_sample: Steps between two synchronisations.
+    """
+
+    step: Callable[[], object]
+    n_batches: int = 1
+    steps_per_sample: int = 1
+
+
+def plan_for(scenario: str | None, step: Callable[[], object], step_s: float, timer: Timer) -> Plan:
+    """The plan of a scenario.
+
+    Args:
+        scenario: single-stream, offline, multi-stream, server, or None for a workload without scenarios.
+        step: The workload's step.
+        step_s: About how long it takes, from the warm-up.
+        timer: The device's timer.
+    """
+    if scenario in {"single-stream", "server"}:
+        return Plan(step=step)  # a latency is that of one batch, whatever the timer takes
+    if scenario == "multi-stream":
+
+        def query() -> None:
+            for _ in range(MULTI_STREAM_STEPS):
+                step()
+
+        return Plan(step=query, n_batches=MULTI_STREAM_STEPS)
+    fewest = choose_steps_per_sample(step_s, timer.overhead_s)
+    if scenario == "offline":
+        fewest = max(fewest, min(MAX_OFFLINE_STEPS, math.ceil(OFFLINE_SAMPLE_S / step_s)))
+    return Plan(step=step, steps_per_sample=fewest)
+
+
+def _run_at(
+    rate: float, timer: Timer, step: Callable[[], object], *, seed: int, min_s: float, limit_s: float | None
+) -> ServerResult:
+    n = max(MIN_SAMPLES["p99"], math.ceil(rate * min_s))
+    if n / rate > MAX_RUN_S:
+        raise UnsupportedError(
+            f"server: {n} requests, which a p99 takes, last {n / rate:.0f} s at {rate:.3g} per second; "
+            f"at most {MAX_RUN_S:g} s"
+        )
+    return run_server(lambda: timer.time(step), poisson_arrivals(rate, n, seed), deadline_s=limit_s)
+
+
+def serve(
+    step: Callable[[], object],
+    timer: Timer,
+    *,
+    rate_per_s: float | None,
+    max_latency_ms: float | None,
+    step_s: float,
+    items_per_step: int,
+    min_s: float,
+    seed: int,
+) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """The server scenario at a rate, or at the highest that holds the latency limit.
+
+    Returns:
+        Columns of the trials table, latencies in seconds, and their scheduled arrivals in seconds.
+
+    Raises:
+        UnsupportedError: If the device is too slow for a p99 in sensible time.
+    """
+    limit_s = None if max_latency_ms is None else max_latency_ms * 1e-3
+    columns: dict[str, Any] = {}
+    if rate_per_s is not None:
+        result = _run_at(rate_per_s, timer, step, seed=seed, min_s=min_s, limit_s=limit_s)
+    else:
+        if limit_s is None:
+            raise ValueError(f"a rate or a latency limit is needed, got {rate_per_s=} and {max_latency_ms=}")
+        search = find_max_rate(
+            lambda rate: _run_at(rate, timer, step, seed=seed, min_s=min_s, limit_s=limit_s), step_s, limit_s
+        )
+        result = search.result
+        columns["max_rate_per_s"] = search.rate_per_s
+    columns |= result.columns(limit_s, items_per_step)
+    columns |= {
+        "measured_s": result.duration_s, "n_rounds": 1, "n_samples": len(result.latency_s), "steps_per_sample": 1,
+    }  # fmt: skip
+    return columns, result.latency_s, result.scheduled_s
