@@ -14,10 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from sweeps.chooser import Message
 from sweeps.config import MeasureConfig, TrialConfig
 from sweeps.extras import final_columns
 from sweeps.facts import DeviceFacts
-from sweeps.ledger import Message, cell_columns
+from sweeps.ledger import cell_columns
 from sweeps.measure.device import memory_now, open_device, reset_device_state, set_threads, unsupported_reason
 from sweeps.measure.energy import EnergyMonitor, open_energy_source
 from sweeps.measure.environment import environment

@@ -14,6 +14,7 @@ from typing import Any
 import tyro
 
 from sweeps.options import sweep_command
+from sweeps.search_options import split_ranges
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
 
@@ -156,8 +157,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from sweeps.session import run_sweep
 
         workload = load_workload(name)
-        command = _parse(sweep_command(workload), name, rest)
-        return run_sweep(workload, command.sweep, command.own, ["accelsweep", *arguments])
+        rest, ranges = split_ranges(workload, rest)
+        options = _parse(sweep_command(workload), name, rest)
+        return run_sweep(workload, options, ["accelsweep", *arguments], ranges)
     except BadInputError as error:
         sys.stderr.write(f"accelsweep: error: {error}\n")
         return EXIT_USAGE

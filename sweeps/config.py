@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sweeps.strategy import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS, BadInputError
 
 KEY_LENGTH = 16
@@ -51,6 +52,12 @@ class TrialConfig:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
         return cls(**{k: v for k, v in values.items() if k != "key"})
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
+        """The cell of a row of the trials table."""
+        columns = ("workload", "device", "batch_size", "precision", "model", "memory_format", "compile", "seed", "node")
+        return cls(**{name: row[name] for name in columns}, options=json.loads(row["options"] or "{}"))
 
     @property
     def key(self) -> str:
@@ -118,6 +125,11 @@ class SweepConfig:
     trial_timeout_s: float = 600.0
     budget_s: float | None = None
     isolate: bool = False
+    is_batch_auto: bool = False
+    """Find the batch sizes by doubling and bisection instead of taking them from ``batch_size``."""
+    pruning: PruningConfig = field(default_factory=PruningConfig)
+    search: SearchConfig | None = None
+    limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
         axes = ("device", "batch_size", "precision", "model", "memory_format", "compile")
@@ -130,6 +142,20 @@ class SweepConfig:
             raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0")
         if self.budget_s is not None and self.budget_s <= 0:
             raise BadInputError(f"--budget: {self.budget_s} s must be over 0")
+        if self.is_batch_auto and self.search is not None:
+            raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
+
+    @property
+    def is_grid(self) -> bool:
+        """Every cell is known before the sweep starts."""
+        return self.search is None and not self.is_batch_auto
+
+    @property
+    def n_cells(self) -> int | None:
+        """Cells of the whole sweep; None where only the sweep itself will tell."""
+        if self.is_batch_auto:
+            return None
+        return len(self.cells()) if self.search is None else len(self.tasks()) * self.search.n_trials
 
     def cells(self) -> list[TrialConfig]:
         """The product of the axes, in the order of running: small batches first within each stratum."""
@@ -151,6 +177,13 @@ class SweepConfig:
             )  # fmt: skip
         return cells
 
+    def tasks(self) -> list[TrialConfig]:
+        """One cell of each task (model and the options that say what the work is), at the first value of the rest."""
+        found: dict[str, TrialConfig] = {}
+        for cell in self.cells():
+            found.setdefault(task_of(cell), cell)
+        return list(found.values())
+
     def as_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
 
@@ -161,4 +194,21 @@ class SweepConfig:
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         kept["measure"] = MeasureConfig(**kept["measure"])
         kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
+        kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
+        kept["limits"] = Limits(**kept.get("limits", {}))
+        search = kept.get("search")
+        if search is not None:
+            ranges = {name: Range(**r) for name, r in search["ranges"].items()}
+            kept["search"] = SearchConfig(**{**search, "objectives": tuple(search["objectives"]), "ranges": ranges})
         return cls(**kept)
+
+
+def task_of(cell: TrialConfig) -> str:
+    """The work that a cell does, whatever device, precision and batch size: only cells of one task are compared."""
+    words = [cell.workload, cell.model, *(cell.options.get(name) for name in TASK_OPTIONS), cell.node]
+    return " ".join(str(word) for word in words if word not in (None, "none"))
+
+
+def stratum_of(cell: TrialConfig) -> str:
+    """The name of a cell's Optuna study: its task on one device in one precision."""
+    return f"{task_of(cell)} {cell.device} {cell.precision}"

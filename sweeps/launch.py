@@ -39,8 +39,9 @@ from ray.tune import Callback, Stopper  # noqa: E402
 from ray.tune.schedulers import FIFOScheduler  # noqa: E402
 from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
+from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
-from sweeps.ledger import Interrupted, Ledger, Message  # noqa: E402
+from sweeps.ledger import Interrupted, Ledger  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -120,6 +121,8 @@ class CellSearcher(Searcher):
         cell = self._ledger.hand_out(trial_id)
         if cell is None:
             return Searcher.FINISHED
+        if cell is WAIT:
+            return None  # Tune asks again
         return {
             "cell": cell.as_dict(),
             "measure": self._measure,

@@ -7,7 +7,7 @@ once for its cell, and the row is durable when it returns.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
+from sweeps.chooser import Chooser, Message, Wait
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.results import ResultStore
 from sweeps.schema import SAMPLES, SCHEMA_VERSION
@@ -22,55 +23,6 @@ from sweeps.schema import SAMPLES, SCHEMA_VERSION
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
     """The sweep was interrupted; everything finished is recorded."""
-
-
-@dataclass(kw_only=True)
-class Message:
-    """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""
-
-    trial_key: str
-    row: dict[str, Any]
-    rounds: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = field(default_factory=list)
-    """(phase, round, seconds, scheduled seconds or None) for each block of samples."""
-    device_facts: dict[str, Any] = field(default_factory=dict)
-    """What was proven and measured of the device, for the cells that follow."""
-    is_final: bool = False
-
-
-class Pruner(Protocol):
-    """What decides which cell comes next and whether a running one goes on; see ``pruning.py``."""
-
-    def next_cell(self) -> TrialConfig | None:
-        """The next cell to run, or None when there is none left."""
-
-    def report(self, cell: TrialConfig, message: Message) -> Mapping[str, Any] | None:
-        """Take a running cell's estimates; columns that say why it should stop, or None to go on."""
-
-    def close(self, cell: TrialConfig, row: dict[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
-        """Take a cell's final row before it is recorded; may add columns."""
-
-    def finish(self) -> None:
-        """Called once after the last cell, however the sweep ends."""
-
-
-class WholeGrid:
-    """Every cell, in order, to its end."""
-
-    def __init__(self, cells: Iterable[TrialConfig]) -> None:
-        self._cells = iter(cells)
-
-    def next_cell(self) -> TrialConfig | None:
-        return next(self._cells, None)
-
-    def report(self, cell: TrialConfig, message: Message) -> Mapping[str, Any] | None:
-        return None
-
-    def close(self, cell: TrialConfig, row: dict[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
-        return None
-
-    def finish(self) -> None:
-        return None
 
 
 class Observer(Protocol):
@@ -130,10 +82,10 @@ class Ledger:
         config: SweepConfig,
         cells: Sequence[TrialConfig],
         store: ResultStore,
-        pruner: Pruner,
+        chooser: Chooser,
         observer: Observer,
     ) -> None:
-        self._config, self._store, self._pruner, self._observer = config, store, pruner, observer
+        self._config, self._store, self._chooser, self._observer = config, store, chooser, observer
         self._index = {cell.key: i for i, cell in enumerate(cells)}
         self._running: dict[str, _Running] = {}
         self.counts: dict[str, int] = {}
@@ -156,12 +108,12 @@ class Ledger:
         """The cell of each running Tune trial."""
         return {trial_id: run.cell for trial_id, run in self._running.items()}
 
-    def hand_out(self, trial_id: str) -> TrialConfig | None:
-        """The next cell for a new Tune trial, or None when nothing is left or the budget is spent."""
+    def hand_out(self, trial_id: str) -> TrialConfig | Wait | None:
+        """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left."""
         if self.is_over_budget:
             return None
-        cell = self._pruner.next_cell()
-        if cell is not None:
+        cell = self._chooser.next_cell()
+        if isinstance(cell, TrialConfig):
             self._index.setdefault(cell.key, len(self._index))
             self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
         return cell
@@ -186,7 +138,7 @@ class Ledger:
         if message.is_final:
             self.close(trial_id)
             return False
-        stop = self._pruner.report(run.cell, message)
+        stop = self._chooser.report(run.cell, message, run.rounds) if message.rounds else None
         if stop is not None:
             run.verdict = {"status": "pruned", **stop}
             self.close(trial_id)
@@ -223,8 +175,11 @@ class Ledger:
             row["status_reason"] = "killed for memory" if is_out_of_memory else "the worker died"
             row["error_message"] = (error or "").strip()[:2000] or None
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
-        self._pruner.close(cell, row, run.rounds)
+        if row["status"] == "complete":
+            row["constraints_held"] = self._config.limits.held(row)
+        self._chooser.close(cell, row)
         self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
+        self._chooser.recorded(cell, row, run.rounds)
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
         self.measured_s += row.get("measured_s") or 0.0
         self._observer.cell_ended(cell, row)
@@ -233,6 +188,8 @@ class Ledger:
         """Forget the cells that still run, when the sweep is interrupted; a resume measures them again."""
         left = [run.cell for run in self._running.values()]
         self._running.clear()
+        for cell in left:
+            self._chooser.forget(cell)
         return left
 
     def _bare_row(self, run: _Running) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.search_options import LatencyLimit, SearchOptions, limits, pruning_config, search_config
+from sweeps.strategy import PruningConfig, Range
 from workloads.base import (
     COMPILE_MODES,
     MEMORY_FORMATS,
@@ -22,6 +24,8 @@ from workloads.base import (
     constants_of,
 )
 
+AUTO = "auto"
+"""The batch size that the sweep finds itself."""
 _UNITS_S = {"s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -38,11 +42,13 @@ def parse_duration_s(option: str, text: str) -> float:
 
 
 def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
-    """Batch sizes from words.
+    """Batch sizes from words; ``auto`` alone starts at 1.
 
     Raises:
         BadInputError: If one is no positive whole number.
     """
+    if list(texts) == [AUTO]:
+        return (1,)
     sizes = []
     for text in texts:
         if not re.fullmatch(r"\d+", text) or int(text) < 1:
@@ -58,7 +64,7 @@ class SweepOptions:
     device: tuple[str, ...] = ()
     """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
-    """Axis: items per step."""
+    """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
     precision: tuple[str, ...] = ()
     """Axis: fp32 (strict), tf32, bf16, fp16 (autocast)."""
     model: tuple[str, ...] = ()
@@ -130,24 +136,38 @@ def sweep_command(workload: type[Workload]) -> Any:
     fields: list[Any] = [
         ("sweep", Annotated[SweepOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=common)),
         ("own", Annotated[workload.Options, tyro.conf.OmitArgPrefixes], dataclasses.field(default=own)),
+        ("choice", Annotated[SearchOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=SearchOptions())),
     ]
+    if not hasattr(own, "max_latency_ms"):
+        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes]
+        fields.append(("limit", limit, dataclasses.field(default=LatencyLimit())))
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
     command.__doc__ = doc
     return command
 
 
-def build_config(workload: type[Workload], common: SweepOptions, own: Any, devices: Sequence[str]) -> SweepConfig:
+def build_config(
+    workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None
+) -> SweepConfig:
     """The sweep that a command line asks for.
 
     Args:
         workload: The workload's class.
-        common: Options that every workload has.
-        own: An instance of the workload's ``Options``.
+        command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
         devices: The devices there are; asked-for devices must be among them.
+        ranges: Axes given as a range, for a search.
 
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
+    common, own, choice = command.sweep, command.own, command.choice
+    pruning = pruning_config(choice, workload.defaults)
+    search = search_config(choice, dict(ranges or {}))
+    is_auto = common.batch_size == (AUTO,)
+    if is_auto and not choice.pruner:
+        pruning = PruningConfig()  # a default that the user did not ask for must not cut the search for the largest
+    if is_auto and pruning.pruner != "none":
+        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     for name in common.device:
         if name not in devices:
             raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(devices)}")
@@ -159,6 +179,9 @@ def build_config(workload: type[Workload], common: SweepOptions, own: Any, devic
         sizes = workload.defaults.smoke_batch_size
     # An axis that the user left empty has one value: none.
     option_axes = {name: values or (None,) for name, values in axes_of(own).items()}
+    for name in search.ranges if search else ():
+        if name in option_axes:
+            option_axes[name] = (search.ranges[name].low,)  # type: ignore[union-attr]
     constants = constants_of(own)
     if smoke:
         changed = getattr(workload.defaults, "smoke_options", {})
@@ -175,6 +198,7 @@ def build_config(workload: type[Workload], common: SweepOptions, own: Any, devic
         rounds=common.rounds,
         leak_check=common.leak_check,
         record_hostname=common.record_hostname,
+        report_every_s=0.0 if pruning.pruner != "none" else 1.0,
     )
     return SweepConfig(
         workload=workload.name,
@@ -193,6 +217,10 @@ def build_config(workload: type[Workload], common: SweepOptions, own: Any, devic
         trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
         budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
         isolate=common.isolate,
+        is_batch_auto=is_auto,
+        pruning=pruning,
+        search=search,
+        limits=limits(choice, getattr(getattr(command, "limit", own), "max_latency_ms", None)),
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweeps.config import SweepConfig, TrialConfig
@@ -105,7 +106,7 @@ class ResultStore:
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": list(command),
             "config": config.as_dict(),
-            "n_cells": len(cells),
+            "n_cells": config.n_cells,
             "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
         }
         text = json.dumps(description, indent=1, default=str)
@@ -135,6 +136,7 @@ class ResultStore:
             (folder / name).mkdir(exist_ok=True)
         store = cls(folder)
         store._finish_compaction()
+        store._finish_replacement()
         return store, description
 
     def _part(self, table: str, key: str) -> Path:
@@ -151,6 +153,32 @@ class ResultStore:
             table = pa.Table.from_pylist([{k: v for k, v in r.items() if k in known} for r in rounds], schema=ROUNDS)
             write_table(self._part("rounds", key), table)
         write_table(self._part("trials", key), row_table(row))
+        for name in TABLES:
+            self._evict(name, {key})
+
+    def _evict(self, table: str, keys: set[str]) -> None:
+        """Drop cells from a table's compacted file, where parts of their own have replaced them."""
+        for file in (self.folder / table).glob("compact-*.parquet"):
+            whole = pq.read_table(file, partitioning=None)
+            kept = whole.filter(pc.invert(pc.is_in(whole["trial_key"], pa.array(sorted(keys), pa.string()))))
+            if len(kept) < len(whole):
+                write_table(file, kept)
+
+    def amend(self, key: str, columns: Mapping[str, Any]) -> None:
+        """Change columns of a row that is recorded already, as durably as it was written."""
+        row = next(row for row in self.rows() if row["trial_key"] == key)
+        write_table(self._part("trials", key), row_table({**row, **columns}))
+        self._evict("trials", {key})
+
+    def rounds(self, keys: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """The rounds recorded of some cells, in order."""
+        wanted = set(keys)
+        found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
+        for file in sorted((self.folder / "rounds").glob("[!._]*.parquet")) if wanted else ():
+            for entry in pq.read_table(file, partitioning=None).to_pylist():
+                if entry["trial_key"] in wanted:
+                    found[entry["trial_key"]].append(entry)
+        return {key: sorted(entries, key=lambda e: e["round"]) for key, entries in found.items()}
 
     def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows recorded so far."""
@@ -178,12 +206,27 @@ class ResultStore:
         self._finish_compaction()
 
     def _finish_compaction(self) -> None:
-        for table in TABLES:
+        """Remove the parts that compacted files replace, then forget their names.
+
+        A cell measured again later has a part of the same name.
+        """
+        for table, schema in TABLES.items():
             for file in (self.folder / table).glob("compact-*.parquet"):
                 metadata = pq.read_schema(file).metadata or {}
-                for name in json.loads(metadata.get(b"compacted_parts", b"[]")):
-                    if name != file.name:
-                        (self.folder / table / name).unlink(missing_ok=True)
+                names = json.loads(metadata.get(b"compacted_parts", b"[]"))
+                for name in set(names) - {file.name}:
+                    (self.folder / table / name).unlink(missing_ok=True)
+                if names:
+                    _flush_folder(file.parent)
+                    whole = pq.read_table(file, partitioning=None)
+                    write_table(file, whole.replace_schema_metadata(schema.metadata))
+
+    def _finish_replacement(self) -> None:
+        """Finish what a crash between writing a part and evicting the row it replaces left behind."""
+        for table in TABLES:
+            keys = {part.stem.removeprefix("part-") for part in (self.folder / table).glob("part-*.parquet")}
+            if keys:
+                self._evict(table, keys)
 
     def discard(self) -> None:
         """Remove a sweep that recorded nothing."""

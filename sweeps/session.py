@@ -3,59 +3,102 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
-from collections.abc import Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
 
+from sweeps.auto_batch import AutoBatch
+from sweeps.chooser import Chooser, WholeGrid
+from sweeps.closing import EXIT_OK, RETRIED, say, sum_up
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.ledger import Interrupted, Ledger, WholeGrid
+from sweeps.ledger import Interrupted, Ledger
 from sweeps.measure.device import available_devices, n_devices
-from sweeps.options import SweepOptions, build_config
+from sweeps.options import build_config
 from sweeps.progress import Terminal
 from sweeps.results import ResultStore, new_sweep_id
+from sweeps.strategy import Range
 from workloads.base import BadInputError, Workload
-
-EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
-RETRIED = ("crashed", "timeout", "error")
-FAILED = ("oom", *RETRIED)
-
-
-def _say(console: Console, text: str = "") -> None:
-    console.print(text, highlight=False, markup=False)
 
 
 def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConfig]) -> None:
     for cell in cells:
-        _say(console, f"  {cell.key}  {cell.label}")
-    _say(console, f"{len(cells)} cells of {config.workload}")
+        say(console, f"  {cell.key}  {cell.label}")
+    if config.search is not None:
+        names = ", ".join(f"{name} {r.low:g} to {r.high:g} ({r.scale})" for name, r in config.search.ranges.items())
+        say(console, f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
+    say(console, f"{config.n_cells or 'as many as it takes'} cells of {config.workload}")
 
 
 def _open_or_create(
-    workload: type[Workload], common: SweepOptions, own: Any, command: Sequence[str], devices: Sequence[str]
-) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, set[str]]:
-    """The sweep's configuration, its cells, its store (None for a dry run), and the keys recorded already."""
+    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], devices: Sequence[str]
+) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]]]:
+    """The sweep's configuration, its cells, its store (None for a dry run), and the rows that count as done.
+
+    The cells of a search, and of batch sizes found on the way, are known only when they have run: none here.
+    """
+    common = options.sweep
     if not common.resume:
-        config = build_config(workload, common, own, devices)
-        cells = config.cells()
+        config = build_config(workload, options, devices, ranges)
+        _check_energy(config)
+        cells = config.cells() if config.is_grid else []
         if common.dry_run:
-            return config, cells, None, set()
+            return config, cells, None, []
         folder = common.output / new_sweep_id(config.workload, common.output)
-        return config, cells, ResultStore.create(folder, config, cells, command), set()
+        return config, cells, ResultStore.create(folder, config, cells, command), []
     store, description = ResultStore.open(common.output / common.resume)
     config = SweepConfig.from_dict(description["config"])
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
     cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
     again = RETRIED if common.retry_failed else ()
-    done = {r["trial_key"] for r in store.rows(["trial_key", "status"]) if r["status"] not in again}
-    return config, cells, None if common.dry_run else store, done
+    return config, cells, None if common.dry_run else store, [r for r in store.rows() if r["status"] not in again]
 
 
-def run_sweep(workload: type[Workload], common: SweepOptions, own: Any, command: Sequence[str]) -> int:
+def _check_energy(config: SweepConfig) -> None:
+    """Energy can only be judged where it can be measured."""
+    objectives = config.search.objectives if config.search else ()
+    is_pruned_on = config.pruning.pruner != "none" and config.pruning.prune_on == "energy_per_item"
+    if "energy_per_item" not in objectives and not is_pruned_on:
+        return
+    import torch
+
+    from sweeps.measure.energy import open_energy_source
+
+    for name in config.device:
+        if open_energy_source(torch.device(name)) is None:
+            option = "--objective" if "energy_per_item" in objectives else "--prune-on"
+            raise BadInputError(f"{option}: 'energy_per_item' cannot be measured on {name} here; `accelsweep selftest`"
+                                " says why")  # fmt: skip
+
+
+def _choose(
+    config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore, done: Sequence[dict[str, Any]]
+) -> Chooser:
+    """What chooses the cells of this sweep; Optuna is imported only where it is asked for."""
+    if config.search is None and config.is_batch_auto:
+        return AutoBatch(config.cells(), done)
+    if config.search is None and config.pruning.pruner == "none":
+        keys = {row["trial_key"] for row in done}
+        return WholeGrid(cell for cell in cells if cell.key not in keys)
+    from sweeps.pruning import GridStudies
+    from sweeps.pruning_search import SearchStudies
+    from sweeps.pruning_study import StudyBook
+
+    book, rounds = StudyBook(store.folder), store.rounds(row["trial_key"] for row in done)
+    if config.search is not None:
+        return SearchStudies(config, book, done, rounds)
+    return GridStudies(cells, config, book, done, rounds)
+
+
+def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range]) -> int:
     """Run or resume a sweep and write its report.
+
+    Args:
+        workload: Its class.
+        options: What ``sweep_command`` made of the command line.
+        command: The command line, to reproduce it.
+        ranges: Axes given as ranges.
 
     Returns:
         0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
@@ -65,80 +108,40 @@ def run_sweep(workload: type[Workload], common: SweepOptions, own: Any, command:
     """
     console = Console(soft_wrap=True)
     devices = available_devices()
-    config, cells, store, done = _open_or_create(workload, common, own, command, devices)
-    open_cells = [cell for cell in cells if cell.key not in done]
+    config, cells, store, done = _open_or_create(workload, options, command, ranges, devices)
     if store is None:
-        _print_grid(console, config, open_cells)
+        keys = {row["trial_key"] for row in done}
+        _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
         return EXIT_OK
-    counted = f"{len(open_cells)} of {len(cells)} cells" if done else f"{len(cells)} cells"
-    _say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
+    common, n_cells = options.sweep, config.n_cells
+    all_cells = "cells as they come" if n_cells is None else f"{n_cells} cells"
+    counted = f"{n_cells - len(done)} of {all_cells}" if done and n_cells is not None else all_cells
+    say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
+    if config.search is not None and len(config.search.objectives) > 1:
+        say(console, "several objectives: every cell is measured whole, for Optuna prunes for one objective only")
     interrupted = False
-    with _terminal(len(cells), len(done), console) as terminal:
-        ledger = Ledger(config, open_cells, store, WholeGrid(open_cells), terminal)
+    chooser = _choose(config, cells, store, done)
+    with _terminal(n_cells, len(done), console) as terminal:
+        ledger = Ledger(config, cells, store, chooser, terminal)
         try:
-            if open_cells:
+            if n_cells is None or len(done) < n_cells:
                 from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
 
-                options = RayOptions(address=common.address or None, verbose=common.verbose)
-                launch(config, ledger, options, {name: n_devices(name) for name in devices})
+                ray_options = RayOptions(address=common.address or None, verbose=common.verbose)
+                launch(config, ledger, ray_options, {name: n_devices(name) for name in devices})
         except Interrupted:
             interrupted = True
+    for key, columns in chooser.finish().items():
+        store.amend(key, columns)
     if not interrupted:
         store.compact()
-    return _sum_up(console, common, config, cells, store, interrupted=interrupted)
+    for line in chooser.summary():
+        say(console, line)
+    is_cut = ledger.is_over_budget or interrupted
+    return sum_up(console, common, config, cells, store, is_cut=is_cut, interrupted=interrupted)
 
 
 @contextlib.contextmanager
-def _terminal(n_cells: int, n_done: int, console: Console) -> Iterator[Terminal]:
+def _terminal(n_cells: int | None, n_done: int, console: Console) -> Iterator[Terminal]:
     with Terminal(n_cells, n_done, console) as terminal:
         yield terminal
-
-
-def _sum_up(
-    console: Console, common: SweepOptions, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
-    *, interrupted: bool,
-) -> int:  # fmt: skip
-    """Print the summary, write the report, and choose the exit code."""
-    from sweeps.progress import format_result
-
-    rows = store.rows()
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
-    missing = [cell for cell in cells if cell.key not in {row["trial_key"] for row in rows}]
-    told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
-    _say(console, f"\n{len(cells)} cells: {told}" + (f", {len(missing)} missing" if missing else ""))
-    labels = {cell.key: cell.label for cell in cells}
-    for device in config.device:
-        complete = [r for r in rows if r["device"] == device and r["status"] == "complete"]
-        complete = [r for r in complete if r["throughput_items_per_s"] is not None]
-        if complete:
-            best = max(complete, key=lambda r: r["throughput_items_per_s"])
-            _say(console, f"fastest on {labels.get(best['trial_key'], device)}: {format_result(best)}")
-            accurate = [r for r in complete if r["accuracy_best"] is not None]
-            if accurate:
-                best = max(accurate, key=lambda r: r["accuracy_best"])
-                _say(
-                    console,
-                    f"most accurate on {labels.get(best['trial_key'], device)}: {format_result(best)}",
-                )
-    random = sorted({r["model"] for r in rows if r["weights"] == "random"})
-    if random:
-        _say(
-            console,
-            f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing",
-        )
-    if missing and not interrupted:
-        _say(console, "the budget left out: " + "; ".join(cell.label for cell in missing))
-    if missing:
-        output = [] if common.output == Path("results") else ["--output", str(common.output)]
-        resume = shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])
-        _say(console, f"go on with: {resume}")
-    if common.report and rows:
-        from analysis.report import write_report
-
-        _say(console, f"report: {write_report(store.folder)}")
-    if interrupted:
-        return EXIT_INTERRUPTED
-    failed = any(counts.get(status) for status in FAILED)
-    return EXIT_FAILED if failed or missing else EXIT_OK

@@ -11,8 +11,8 @@ import ray
 from ray import tune
 
 from sweeps.cell import CellRun
+from sweeps.chooser import Message
 from sweeps.config import MeasureConfig, TrialConfig
-from sweeps.ledger import Message
 
 
 class UncleanWorkerError(Exception):

@@ -41,6 +41,10 @@ class Defaults:
     """Batch sizes of ``--smoke``, which must end within 60 s."""
     smoke_options: Mapping[str, Any] = field(default_factory=dict)
     """The workload's own options that ``--smoke`` sets where the user did not."""
+    pruner: str = "none"
+    """Optuna's pruner that a sweep has unless the user says otherwise."""
+    prune_on: str = "throughput"
+    """What it judges: ``accuracy`` only for a workload whose ``end_round`` reports it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -69,6 +69,8 @@ class Finetune:
         model=(models.DEFAULT_MODEL,),
         smoke_batch_size=(32,),
         smoke_options={"epochs": 1.0, "max_train_s": 12.0},
+        pruner="median",
+        prune_on="accuracy",
     )
 
     def __init__(self, context: CellContext) -> None:

@@ -30,7 +30,8 @@ class InferenceOptions:
     rate: tuple[float, ...] = ()
     """Axis of the server scenario: mean arrivals per second. Default: search the highest that holds the limit."""
     max_latency_ms: float | None = None
-    """Server scenario: the 99th percentile of the latency must not exceed this many milliseconds."""
+    """Limit: milliseconds of a step, the 99th percentile where it is known, else the median. The server scenario
+    searches the highest rate that holds it."""
     include_copy: bool = False
     """Copy each batch from the host to the device as part of the step."""
     images: Path | None = None

@@ -113,3 +113,30 @@ def test_sweep_names_do_not_collide(tmp_path: Path) -> None:
     first = new_sweep_id("finetune", tmp_path)
     (tmp_path / first).mkdir()
     assert new_sweep_id("finetune", tmp_path) != first
+
+
+def n_samples(store: ResultStore) -> dict[str, int]:
+    keys = pq.read_table(store.folder / "samples", partitioning=None)["trial_key"].to_pylist()
+    return {key: keys.count(key) for key in sorted(set(keys))}
+
+
+def test_a_cell_measured_again_after_compaction_replaces_its_row_and_samples(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    keys = [record(store, i, "error") for i in range(3)]
+    store.compact()
+    record(store, 0, "complete")
+    for again in (store, ResultStore.open(store.folder)[0]):
+        statuses = [(row["trial_key"], row["status"]) for row in again.rows(["trial_key", "status"])]
+        assert sorted(statuses) == sorted([(keys[0], "complete"), (keys[1], "error"), (keys[2], "error")])
+        assert n_samples(again) == dict.fromkeys(sorted(keys), 3)
+
+
+def test_an_amended_row_keeps_its_samples(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    keys = [record(store, i) for i in range(3)]
+    store.compact()
+    store.amend(keys[1], {"search_role": "fastest"})
+    again, _ = ResultStore.open(store.folder)
+    roles = {row["trial_key"]: row["search_role"] for row in again.rows(["trial_key", "search_role"])}
+    assert roles == {keys[0]: None, keys[1]: "fastest", keys[2]: None}
+    assert n_samples(again) == dict.fromkeys(sorted(keys), 3)

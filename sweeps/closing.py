@@ -1,0 +1,85 @@
+"""The end of a sweep: its summary, its report, how to go on, and the exit code."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.progress import format_result
+from sweeps.results import ResultStore
+
+EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
+RETRIED = ("crashed", "timeout", "error")
+FAILED = ("oom", *RETRIED)
+
+
+def say(console: Console, text: str = "") -> None:
+    """Print a line as it is."""
+    console.print(text, highlight=False, markup=False)
+
+
+def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
+    complete = [r for r in rows if r["device"] == device and r["status"] == "complete"]
+    lines = []
+    for word, column in (("fastest", "throughput_items_per_s"), ("most accurate", "accuracy_best")):
+        known = [r for r in complete if r[column] is not None]
+        if known:
+            best = max(known, key=lambda r: r[column])
+            lines.append(f"{word} on {TrialConfig.from_row(best).label}: {format_result(best)}")
+    return lines
+
+
+def sum_up(
+    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
+    *, is_cut: bool, interrupted: bool,
+) -> int:  # fmt: skip
+    """Print the summary, write the report, and choose the exit code.
+
+    Args:
+        console: Where to print.
+        common: The options that every workload has.
+        config: The sweep.
+        cells: The grid; empty where cells are chosen on the way.
+        store: Its results.
+        is_cut: The sweep ended before it was through.
+        interrupted: A signal ended it.
+    """
+    rows = store.rows()
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["status"]] = counts.get(row["status"], 0) + 1
+    keys = {row["trial_key"] for row in rows}
+    missing = [cell for cell in cells if cell.key not in keys]
+    is_unfinished = bool(missing) or (is_cut and not config.is_grid)
+    told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
+    n_cells = len(cells) if config.is_grid else len(rows)
+    say(console, f"\n{n_cells} cells: {told}" + (f", {len(missing)} missing" if missing else ""))
+    for device in config.device:
+        for line in _best_lines(rows, device):
+            say(console, line)
+    random = sorted({r["model"] for r in rows if r["weights"] == "random"})
+    if random:
+        say(console, f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
+    if missing and not interrupted:
+        say(console, "the budget left out: " + "; ".join(cell.label for cell in missing))
+    if is_unfinished:
+        output = [] if common.output == Path("results") else ["--output", str(common.output)]
+        resume = shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])
+        say(console, f"go on with: {resume}")
+    if (store.folder / "study.db").exists():
+        say(console, f"study: optuna-dashboard sqlite:///{store.folder / 'study.db'}")
+    if common.report and rows:
+        from analysis.report import write_report
+
+        say(console, f"report: {write_report(store.folder)}")
+    if interrupted:
+        return EXIT_INTERRUPTED
+    failed = any(counts.get(status) for status in FAILED)
+    if config.is_batch_auto:  # out of memory is what the search for the largest batch size is after
+        failed = any(counts.get(status) for status in RETRIED)
+    return EXIT_FAILED if failed or is_unfinished else EXIT_OK

@@ -1,0 +1,223 @@
+"""How a sweep chooses its cells and gives them up: what is judged, by which pruner or sampler, within which limits.
+
+Names and defaults of pruners' parameters are Optuna's, except that a study may prune after two trials: strata of a
+grid are small, and Optuna's five would often never prune. Free of Optuna, so that bad usage is told before its import.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Literal
+
+from workloads.base import BadInputError
+
+Row = Mapping[str, Any]
+Direction = Literal["maximize", "minimize"]
+
+_PERCENTILE = ("n_startup_trials", "n_warmup_steps", "interval_steps", "n_min_trials")
+PRUNERS: dict[str, tuple[str, ...]] = {
+    "none": (),
+    "median": _PERCENTILE,
+    "percentile": ("percentile", *_PERCENTILE),
+    "hyperband": ("min_resource", "max_resource", "reduction_factor", "bootstrap_count"),
+    "successive-halving": ("min_resource", "reduction_factor", "min_early_stopping_rate", "bootstrap_count"),
+    "wilcoxon": ("p_threshold", "n_startup_steps"),
+    "patient": ("patience", "min_delta", "wrapped_pruner", *_PERCENTILE),
+}
+"""Parameters of each pruner, by Optuna's names."""
+SAMPLERS = ("tpe", "gp", "nsga2", "random")
+SCALES = ("linear", "log", "log2")
+TASK_OPTIONS = ("pipeline", "tune", "scenario", "rate")
+"""Options that say what the work is; cells that differ in them are never compared to choose or prune."""
+
+
+def _memory_bytes(row: Row) -> float | None:
+    """Peak memory that decides whether a cell fits: the device's, or the process's where the device has none."""
+    device = row.get("device_peak_reserved_bytes") or row.get("device_peak_allocated_bytes")
+    return device if device is not None else row.get("peak_rss_bytes")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """A figure that cells are judged by.
+
+    Attributes:
+        direction: ``maximize`` or ``minimize``.
+        of_row: Its value in a finished row, or None.
+        of_round: Its value in one round, or None; the second argument is the items per step.
+        unit: For people.
+    """
+
+    direction: Direction
+    of_row: Callable[[Row], float | None]
+    of_round: Callable[[Row, int], float | None] | None
+    unit: str
+
+
+def _round_energy(entry: Row, _items_per_step: int) -> float | None:
+    return None if entry.get("energy_j") is None or not entry["items"] else float(entry["energy_j"]) / entry["items"]
+
+
+FIGURES: dict[str, Figure] = {
+    "throughput": Figure(
+        direction="maximize", unit="items/s", of_row=lambda row: row.get("throughput_items_per_s"),
+        of_round=lambda entry, _: entry["throughput_items_per_s"],
+    ),
+    "latency": Figure(
+        direction="minimize", unit="s", of_row=lambda row: row.get("step_median_s") or row.get("latency_p50_s"),
+        of_round=lambda entry, per_step: entry["seconds"] * per_step / entry["items"],
+    ),
+    "energy_per_item": Figure(
+        direction="minimize", unit="J", of_row=lambda row: row.get("energy_per_item_j"), of_round=_round_energy
+    ),
+    "accuracy": Figure(
+        direction="maximize", unit="", of_row=lambda row: row.get("accuracy_best"),
+        of_round=lambda entry, _: entry.get("accuracy"),
+    ),
+    "memory": Figure(direction="minimize", unit="B", of_row=_memory_bytes, of_round=None),
+}  # fmt: skip
+PRUNE_ON = tuple(name for name, figure in FIGURES.items() if figure.of_round is not None)
+
+
+def reported_values(name: str, rounds: Sequence[Row], items_per_step: int, *, running: bool) -> dict[int, float]:
+    """What a study is told of a cell's rounds: the number of rounds so far, and the figure.
+
+    Args:
+        name: A figure of ``PRUNE_ON``.
+        rounds: Entries of the rounds table, in order.
+        items_per_step: Items of one step.
+        running: The median of the rounds so far, which one slow round does not move; False for each round's own
+            value, as Wilcoxon's test takes it. Accuracy is always the round's own.
+    """
+    figure, values, told = FIGURES[name], [], {}
+    assert figure.of_round is not None
+    for number, entry in enumerate(rounds, start=1):
+        value = figure.of_round(entry, items_per_step)
+        if value is not None and math.isfinite(value):
+            values.append(float(value))
+            told[number] = float(value) if name == "accuracy" or not running else median(values)
+    return told
+
+
+@dataclass(frozen=True, kw_only=True)
+class PruningConfig:
+    """Which pruner judges which figure, with its parameters by Optuna's names."""
+
+    pruner: str = "none"
+    prune_on: str = "throughput"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.pruner not in PRUNERS:
+            raise BadInputError(f"--pruner: {self.pruner!r} is not one of {', '.join(PRUNERS)}")
+        if self.prune_on not in PRUNE_ON:
+            raise BadInputError(f"--prune-on: {self.prune_on!r} is not one of {', '.join(PRUNE_ON)}")
+        for name in self.parameters:
+            if name not in PRUNERS[self.pruner]:
+                allowed = ", ".join("--" + p.replace("_", "-") for p in PRUNERS[self.pruner]) or "none"
+                raise BadInputError(f"--{name.replace('_', '-')}: --pruner {self.pruner} has {allowed}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Range:
+    """A range of an axis, ends included, for a search."""
+
+    low: float
+    high: float
+    scale: str = "linear"
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise BadInputError(f"range {self.low:g}:{self.high:g}: the first end must be below the second")
+        if self.scale not in SCALES:
+            raise BadInputError(
+                f"range {self.low:g}:{self.high:g}: scale {self.scale!r} is not one of {', '.join(SCALES)}"
+            )
+        if self.scale != "linear" and self.low <= 0:
+            raise BadInputError(f"range {self.low:g}:{self.high:g}: a {self.scale} scale starts above 0")
+
+    @property
+    def is_whole(self) -> bool:
+        """Both ends are whole numbers, and so is every value between them that is tried."""
+        return isinstance(self.low, int) and isinstance(self.high, int)
+
+
+_NUMBER = r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
+_RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::(\w+))?")
+
+
+def parse_range(text: str) -> Range | None:
+    """``1:1024:log2`` as a range; None if the text is none.
+
+    Raises:
+        BadInputError: If its ends or its scale are wrong.
+    """
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        return None
+    low, high = (int(t) if re.fullmatch(r"[+-]?\d+", t) else float(t) for t in match.group(1, 2))
+    return Range(low=low, high=high, scale=match[3] or "linear")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchConfig:
+    """A search in place of the whole grid."""
+
+    sampler: str
+    n_trials: int
+    objectives: tuple[str, ...] = ("throughput",)
+    ranges: Mapping[str, Range] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sampler not in SAMPLERS:
+            raise BadInputError(f"--search: {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
+        if self.n_trials < 1:
+            raise BadInputError(f"--trials: {self.n_trials} is not a positive whole number")
+        for name in self.objectives:
+            if name not in FIGURES:
+                raise BadInputError(f"--objective: {name!r} is not one of {', '.join(FIGURES)}")
+        if len(set(self.objectives)) < len(self.objectives) or not self.objectives:
+            raise BadInputError(f"--objective: {list(self.objectives)} must name each figure once, and at least one")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What a cell must hold to be recommended; None for no limit."""
+
+    max_latency_ms: float | None = None
+    max_memory_gb: float | None = None
+    min_accuracy: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("max_latency_ms", "max_memory_gb"):
+            value = getattr(self, name)
+            if value is not None and value <= 0:
+                raise BadInputError(f"--{name.replace('_', '-')}: {value:g} must be over 0")
+        if self.min_accuracy is not None and not 0 <= self.min_accuracy <= 1:
+            raise BadInputError(f"--min-accuracy: {self.min_accuracy:g} must lie between 0 and 1")
+
+    def violations(self, row: Row) -> dict[str, float]:
+        """By how much a row breaks each limit, in the limit's unit; zero or less where it holds (Optuna's convention).
+
+        Latency is the 99th percentile where there are samples enough for one, else the median step. A figure that
+        the row lacks breaks its limit: what is unknown cannot be recommended.
+        """
+        latency_s = row.get("latency_p99_s") or row.get("step_median_s")
+        memory, accuracy = _memory_bytes(row), row.get("accuracy_best")
+        found: dict[str, float] = {}
+        if self.max_latency_ms is not None:
+            found["latency_ms"] = math.inf if latency_s is None else latency_s * 1e3 - self.max_latency_ms
+        if self.max_memory_gb is not None:
+            found["memory_gb"] = math.inf if memory is None else memory / 1e9 - self.max_memory_gb
+        if self.min_accuracy is not None:
+            found["accuracy"] = math.inf if accuracy is None else self.min_accuracy - accuracy
+        return found
+
+    def held(self, row: Row) -> bool | None:
+        """Whether every limit is held; None without limits."""
+        found = self.violations(row)
+        return all(v <= 0 for v in found.values()) if found else None
