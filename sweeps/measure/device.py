@@ -26,7 +26,8 @@ from sweeps.measure.support import PRECISION_NAMES, float32_products, probe_auto
 
 __all__ = [
     "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceDescription", "DeviceMemory", "available_devices", "compile_note",
-    "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "float32_products", "has_unified_memory",
+    "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "fallback_environment", "float32_products",
+    "has_unified_memory",
     "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now", "n_devices", "new_event", "nvml_handle",
     "open_device", "reset_device_state", "reset_peaks", "set_threads", "synchronize", "total_bytes",
     "unsupported_reason",
@@ -251,6 +252,16 @@ def nvml_handle(device: torch.device) -> Any:
         return nvml.nvmlDeviceGetHandleByUUID((uuid if uuid.startswith("GPU-") else f"GPU-{uuid}").encode())
     except nvml.NVMLError:  # its figures are then unknown, which is null in the row
         return None
+
+
+def fallback_environment(name: str, *, allow: bool) -> dict[str, str]:
+    """Environment variables, read when torch is imported, that let operations which a device lacks run on the CPU.
+
+    Args:
+        name: A device's name. Only Apple GPUs have such a fallback; for others there is nothing to set.
+        allow: Let them fall back with a warning; else they raise (strict mode).
+    """
+    return {"PYTORCH_ENABLE_MPS_FALLBACK": "1" if allow else "0"} if name == "mps" else {}
 
 
 def is_apple_gpu(device: torch.device) -> bool:
