@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.options import sweep_command
 from sweeps.search_options import split_ranges
 from workloads.base import BadInputError
@@ -83,6 +84,7 @@ TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "selftest": (SelfTest, _selftest),
     "list": (List, _list),
     "schema": (Schema, _schema),
+    **COVERAGE_TOOLS,
 }
 
 

@@ -1,0 +1,104 @@
+"""Reading a coverage sweep's ``operations`` table as a pandas frame, whatever state its folder is in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from analysis.load import AnalysisError
+
+SCHEMA_VERSION = 1
+DESCRIPTION = "coverage.json"
+TABLE = "operations"
+IDENTITY = ["source", "operation", "device", "dtype", "direction"]
+DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
+DIRECTIONS = ("forward", "backward")
+VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout")
+"""As reports count them: a wrong answer that rounding explains is told apart from one that it does not."""
+NEEDED = (*IDENTITY, "operation_key", "family", "verdict")
+
+
+def find_coverage(path: str | Path = "results") -> Path:
+    """The folder of one coverage sweep, or a Parquet file: the path itself, or the latest in a results folder.
+
+    Raises:
+        AnalysisError: If there is none.
+    """
+    folder = Path(path)
+    if folder.is_file() or (folder / TABLE).is_dir():
+        return folder
+    sweeps = [p.parent for p in folder.glob(f"*/{DESCRIPTION}")]
+    if not sweeps:
+        raise AnalysisError(f"{str(folder)!r} holds no coverage sweep; run one with `accelsweep op-coverage`")
+    return max(sweeps, key=lambda p: (load_description(p).get("created_at", ""), p.name))
+
+
+def load_description(sweep: Path) -> dict[str, Any]:
+    """What was asked of a sweep; empty for a lone Parquet file.
+
+    Raises:
+        AnalysisError: If it is unreadable or newer than this analysis.
+    """
+    file = sweep / DESCRIPTION
+    if not file.is_file():
+        return {}
+    try:
+        description: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise AnalysisError(f"{str(file)!r} is no JSON: {error}") from error
+    version = description.get("schema_version")
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise AnalysisError(f"{sweep.name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}")
+    return description
+
+
+def load_coverage(path: str | Path = "results") -> pd.DataFrame:
+    """The rows of a coverage sweep, one per operation, type, direction and device.
+
+    Args:
+        path: A sweep's folder, a results folder (its latest coverage sweep), or a Parquet file.
+
+    Returns:
+        All columns, and ``outcome``: one of VERDICTS. ``attrs`` has ``path``, ``description`` and ``unreadable``.
+
+    Raises:
+        AnalysisError: If there is none, or it is no such table.
+    """
+    sweep = find_coverage(path)
+    joined = [sweep] if sweep.is_file() else sorted((sweep / TABLE).glob("all-*.parquet"))
+    parts = [] if sweep.is_file() else sorted((sweep / TABLE).glob("part-*.parquet"))
+    frames: list[pd.DataFrame] = []
+    unreadable: list[str] = []
+    for order, file in enumerate([*joined, *parts]):
+        try:
+            frames.append(pq.read_table(file, partitioning=None).to_pandas().assign(_file=order))
+        except (pa.ArrowInvalid, OSError):
+            unreadable.append(file.name)
+    if not frames:
+        raise AnalysisError(f"{str(sweep)!r} holds no rows yet")
+    frame = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
+    absent = [name for name in NEEDED if name not in frame]
+    if absent:
+        raise AnalysisError(f"{str(sweep)!r} is no coverage table: it lacks {', '.join(absent)}")
+    # What was written last of a cell holds, whole.
+    frame = frame[frame["_file"] == frame.groupby("operation_key")["_file"].transform("max")].drop(columns="_file")
+    for name in pq.read_schema(joined[0] if joined else parts[0]).names:
+        if name not in frame:
+            frame[name] = None
+    frame["outcome"] = [
+        "wrong by rounding" if by == "rounding" else "wrong values" if verdict == "wrong" else verdict
+        for verdict, by in zip(frame["verdict"], frame["wrong_by"], strict=True)
+    ]
+    for name, known in (("dtype", DTYPES), ("direction", DIRECTIONS)):
+        frame[name] = pd.Categorical(frame[name], categories=known, ordered=True)
+    frame = frame.sort_values(["device", "source", "family", "operation", "dtype", "direction"], ignore_index=True)
+    for name in ("dtype", "direction"):
+        frame[name] = frame[name].astype(str)
+    description = load_description(sweep) if sweep.is_dir() else {}
+    frame.attrs = {"path": str(sweep), "description": description, "unreadable": unreadable}
+    return frame

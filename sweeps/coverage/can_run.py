@@ -1,0 +1,175 @@
+"""``accelsweep can-run MODEL``: which operations that a model really dispatches are missing, fall back or are wrong."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from sweeps.coverage.evidence import Finding, findings, latest_rows
+from sweeps.coverage.options import CanRun
+from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
+from sweeps.measure.device import available_devices, fallback_environment
+from sweeps.measure.environment import usable_cpus
+from sweeps.options import parse_duration_s
+from workloads.base import BadInputError
+
+EXIT_OK, EXIT_FAILED = 0, 1
+MODEL_TIMEOUT_S = 600.0
+BAD = ("unsupported", "crashed", "timeout", "wrong", "fallback")
+_HEADINGS = {
+    "unsupported": "missing", "crashed": "crash the process", "timeout": "hang", "wrong": "wrong",
+    "fallback": "fall back to the CPU",
+}  # fmt: skip
+
+
+class ModelQuestions:
+    """Asks a child about one model; a child that dies is replaced.
+
+    Args:
+        options: Of the command.
+        environment: Of the child.
+    """
+
+    def __init__(self, options: CanRun, environment: Mapping[str, str]) -> None:
+        self._options, self._environment = options, environment
+        self._child: OperationChild | None = None
+        self._timeout_s = parse_duration_s("operation-timeout", options.operation_timeout)
+
+    def ask(self, question: str, timeout_s: float | None = None, **more: Any) -> dict[str, Any]:
+        """One answer.
+
+        Raises:
+            ChildCrashedError: If the child ended.
+            ChildTimeoutError: If it took too long; recording the model anew counts.
+            ChildRefusedError: If it could not.
+        """
+        if self._child is None:
+            self._child = OperationChild(self._environment)
+        request = {"command": "can-run", "ask": question, "model": self._options.model, "train": self._options.train,
+                   "n_threads": usable_cpus(), **more}  # fmt: skip
+        try:
+            answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
+        except (ChildCrashedError, ChildTimeoutError):
+            self._child = None
+            raise
+        return answer
+
+    def recorded(self) -> dict[str, int]:
+        """What the model dispatches, and how often; a child replays only what it has recorded itself."""
+        operations: dict[str, int] = self.ask("record", MODEL_TIMEOUT_S)["operations"]
+        return operations
+
+    def replay(self, operation: str, device: str, dtype: str) -> Finding:
+        """Run an operation's calls on the device."""
+        if self._child is None:
+            self.recorded()
+        try:
+            row = self.ask("replay", operation=operation, device=device, dtype=dtype)["row"]
+        except ChildCrashedError as error:
+            return Finding(verdict="crashed", reason=str(error), source="executed")
+        except ChildTimeoutError:
+            return Finding(verdict="timeout", reason=f"over {self._timeout_s:g} s", source="executed")
+        except ChildRefusedError as error:
+            return Finding(verdict="unsupported", reason=str(error), source="executed")
+        verdict = "supported" if row.get("wrong_by") == "rounding" else row["verdict"]
+        return Finding(verdict=verdict, reason=row.get("reason"), source="executed")
+
+    def whole(self, device: str, dtype: str) -> dict[str, Any]:
+        """Run the whole model on the device."""
+        try:
+            return self.ask("whole", MODEL_TIMEOUT_S, device=device, dtype=dtype)
+        except ChildCrashedError as error:
+            return {"runs": False, "reason": f"crashed: {error}"}
+        except ChildTimeoutError:
+            return {"runs": False, "reason": f"took over {MODEL_TIMEOUT_S:g} s"}
+        except ChildRefusedError as error:
+            return {"runs": False, "reason": str(error)}
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.close()
+
+
+def _schema_name(overload: str) -> str:
+    """``aten::add.Tensor`` for ``aten.add.Tensor``, ``aten::relu`` for ``aten.relu.default``: as exceptions name it."""
+    package, _, rest = overload.partition(".")
+    return f"{package}::{rest.removesuffix('.default')}"
+
+
+def _check_model(name: str) -> None:
+    import torchvision
+
+    known = torchvision.models.list_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=4) or known[:4]
+        raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; near it: {', '.join(near)}")
+
+
+def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, Any]) -> bool:
+    """Print what stands in the way and what the whole model did; True if nothing but speed is lost."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False)
+
+    sources = Counter(f.source for f in found.values())
+    told = ", ".join(f"{n} {'known from coverage' if s == 'coverage' else 'executed'}" for s, n in sources.items())
+    n_bad = sum(f.verdict in BAD for f in found.values())
+    say(f"  operations: {len(found)} dispatched ({told}); {len(found) - n_bad} work")
+    for verdict in BAD:
+        names = {name: f for name, f in found.items() if f.verdict == verdict}
+        if names:
+            say(f"  {_HEADINGS[verdict]}: {len(names)}")
+        for name, finding in names.items():
+            say(f"    {name} ({finding.source}): {(finding.reason or '').splitlines()[0][:160]}")
+    if not whole["runs"]:
+        say(f"  the whole model: does not run: {whole['reason'].splitlines()[0][:200]}")
+    elif whole["agrees"] is None:
+        say("  the whole model: runs; its outputs have other shapes than the reference's, which values decide")
+    else:
+        word = "agrees with" if whole["agrees"] else "DISAGREES with"
+        say(
+            f"  the whole model: runs and {word} the CPU in fp64 (off by {whole['max_rel_diff']:.2g} of its largest value)"
+        )
+    return bool(whole["runs"]) and whole["agrees"] is not False
+
+
+def run_can_run(options: CanRun) -> int:
+    """Answer for each device and type.
+
+    Returns:
+        0 if the model runs and agrees everywhere asked, else 1.
+
+    Raises:
+        BadInputError: For a model or device that is not there.
+    """
+    _check_model(options.model)
+    here = available_devices()
+    for name in options.device:
+        if name not in here:
+            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(here)}")
+    console = Console(soft_wrap=True)
+    rows = latest_rows(options.results, torch.__version__)
+    can = True
+    for device in options.device or here:
+        questions = ModelQuestions(options, fallback_environment(device, allow=True))
+        try:
+            operations = questions.recorded()
+            for dtype in options.dtype:
+                known = findings(rows, device, dtype)
+                found = {}
+                for overload in operations:
+                    name = _schema_name(overload)
+                    found[name] = known.get(name) or questions.replay(overload, device, dtype)
+                console.print(f"{options.model} on {device} in {dtype}", highlight=False, markup=False)
+                can &= _tell(console, found, questions.whole(device, dtype))
+        except (ChildCrashedError, ChildTimeoutError, ChildRefusedError) as error:
+            raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error
+        finally:
+            questions.close()
+    return EXIT_OK if can else EXIT_FAILED

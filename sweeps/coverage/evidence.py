@@ -1,0 +1,70 @@
+"""What a coverage sweep says of a dispatched operation: works, missing, falls back, wrong, or nothing."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sweeps.coverage.store import DESCRIPTION, CoverageStore
+from workloads.base import BadInputError
+
+_NAMED = re.compile(r"aten::\w+(?:\.\w+)?")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """What is known of one dispatched operation in one type on one device.
+
+    Attributes:
+        verdict: As in the operations table.
+        reason: Why it is not ``supported``.
+        source: ``coverage`` or ``executed``.
+    """
+
+    verdict: str
+    reason: str | None
+    source: str
+
+
+def latest_rows(results: Path, torch_version: str) -> list[dict[str, Any]]:
+    """The rows of the latest coverage sweep in a results folder that ran this torch; none if there is none."""
+    for description in sorted(results.glob(f"*/{DESCRIPTION}"), reverse=True):
+        try:
+            store = CoverageStore.open(description.parent)
+        except BadInputError:  # of another version of the schema
+            continue
+        rows = [row for rows in store.rows_by_cell().values() for row in rows]
+        rows = [row for row in rows if row["torch_version"] == torch_version]
+        if rows:
+            return rows
+    return []
+
+
+def findings(rows: Sequence[Mapping[str, Any]], device: str, dtype: str) -> dict[str, Finding]:
+    """What rows say of each dispatched operation, by name such as ``aten::convolution``.
+
+    An operation works if a call that dispatches it gave the right answer; falls back if a warning named it; is missing
+    if the text of an exception named it; is wrong if a call that dispatches it alone was wrong. Bad news holds over
+    good. Of what no row tells nothing is said.
+    """
+    mine = [r for r in rows if r["device"] == device and r["dtype"] == dtype]
+    found: dict[str, Finding] = {}
+    for row in mine:
+        if row["verdict"] == "supported" or row["wrong_by"] == "rounding":
+            for name in row["aten_operations"] or ():
+                found[name] = Finding(verdict="supported", reason=None, source="coverage")
+    for row in mine:
+        verdict, text = row["verdict"], f"{row['operation']}: {row['reason']}"
+        bad: Sequence[str] = ()
+        if verdict == "fallback":
+            bad = row["fallback_operations"] or ()
+        elif verdict == "unsupported" and not str(row["reason"]).startswith(tuple("123456789")):
+            bad = _NAMED.findall(str(row["reason"]))
+        elif verdict == "wrong" and row["wrong_by"] == "values" and len(row["aten_operations"] or ()) == 1:
+            bad = row["aten_operations"]
+        for name in bad:
+            found[name] = Finding(verdict=verdict, reason=text, source="coverage")
+    return found

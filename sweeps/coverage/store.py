@@ -1,0 +1,139 @@
+"""The folder of one coverage sweep: what was asked, the recording of the model zoo, and one durable part per cell."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.coverage.schema import OPERATIONS, SCHEMA_VERSION
+from sweeps.results import write_durably, write_table
+from workloads.base import BadInputError
+
+DESCRIPTION = "coverage.json"
+RECORDING = "recording.json"
+TABLE = "operations"
+RETRIED = ("crashed", "timeout")
+
+
+def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """Rows as a table of the schema; what a row lacks is null.
+
+    Raises:
+        ValueError: If a row has a column that the schema has not.
+    """
+    unknown = {name for row in rows for name in row} - set(OPERATIONS.names)
+    if unknown:
+        raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
+    return pa.Table.from_pylist([dict(row) for row in rows], schema=OPERATIONS)
+
+
+class CoverageStore:
+    """Rows of one sweep on disk.
+
+    A cell's rows are written as one part, named by its key, under a temporary name, flushed and renamed; so they are
+    there whole or not at all, and a cell run again replaces its rows.
+
+    Attributes:
+        folder: ``RESULTS/SWEEP_ID``.
+        description: What was asked.
+    """
+
+    def __init__(self, folder: Path, description: dict[str, Any]) -> None:
+        self.folder, self.description = folder, description
+
+    @property
+    def sweep_id(self) -> str:
+        return self.folder.name
+
+    @classmethod
+    def create(cls, folder: Path, asked: Mapping[str, Any], recording: Mapping[str, Any]) -> CoverageStore:
+        """Make a new sweep's folder.
+
+        Raises:
+            BadInputError: If it cannot be written.
+        """
+        description = {
+            "schema_version": SCHEMA_VERSION,
+            "sweep_id": folder.name,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            **asked,
+        }
+        try:
+            (folder / TABLE).mkdir(parents=True, exist_ok=True)
+            for name, content in ((RECORDING, recording), (DESCRIPTION, description)):
+                text = json.dumps(content).encode()
+                write_durably(folder / name, lambda file, text=text: file.write(text))
+        except OSError as error:
+            raise BadInputError(f"--output: cannot write to {str(folder.parent)!r} ({error.strerror})") from error
+        return cls(folder, description)
+
+    @classmethod
+    def open(cls, folder: Path) -> CoverageStore:
+        """Open a sweep that exists.
+
+        Raises:
+            BadInputError: If it is no coverage sweep, or of another schema version.
+        """
+        try:
+            description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
+        except (OSError, ValueError) as error:
+            known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
+            raise BadInputError(
+                f"--resume: no coverage sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
+            ) from error
+        version = description.get("schema_version")
+        if version != SCHEMA_VERSION:
+            raise BadInputError(f"{folder.name}: schema version {version!r}; this accelsweep reads {SCHEMA_VERSION}")
+        (folder / TABLE).mkdir(exist_ok=True)
+        return cls(folder, description)
+
+    def recording(self) -> dict[str, Any]:
+        """What the model zoo was recorded to call."""
+        recording: dict[str, Any] = json.loads((self.folder / RECORDING).read_text())
+        return recording
+
+    def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Make the rows of one cell durable, in the place of any it has already."""
+        named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.sweep_id, **row} for row in rows]
+        write_table(self.folder / TABLE / f"part-{rows[0]['operation_key']}.parquet", rows_table(named))
+
+    def rows_of(self, key: str) -> list[dict[str, Any]]:
+        """Rows recorded of one cell."""
+        part = self.folder / TABLE / f"part-{key}.parquet"
+        if part.is_file():
+            rows: list[dict[str, Any]] = pq.read_table(part, partitioning=None).to_pylist()
+            return rows
+        return self.rows_by_cell().get(key, [])
+
+    def rows_by_cell(self) -> dict[str, list[dict[str, Any]]]:
+        """Rows recorded so far by cell; a part holds over a joined file."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for file in self._joined() + self._parts():
+            by_key: dict[str, list[dict[str, Any]]] = {}
+            for row in pq.read_table(file, partitioning=None).to_pylist():
+                by_key.setdefault(row["operation_key"], []).append(row)
+            found.update(by_key)
+        return found
+
+    def _parts(self) -> list[Path]:
+        return sorted((self.folder / TABLE).glob("part-*.parquet"))
+
+    def _joined(self) -> list[Path]:
+        return sorted((self.folder / TABLE).glob("all-*.parquet"))
+
+    def compact(self) -> None:
+        """Join everything into one file; what a crash leaves behind is read right and joined the next time."""
+        parts, joined = self._parts(), self._joined()
+        if not parts:
+            return
+        rows = [row for cell in self.rows_by_cell().values() for row in cell]
+        number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
+        write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(rows))
+        for file in parts + joined:
+            file.unlink()

@@ -1,0 +1,118 @@
+"""torch's functions and modules as torchvision's models call them: a recording of ``zoo.py`` as operations."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torchvision
+from torch import nn
+
+from workloads.operations.base import (
+    DEFAULT_TOLERANCES,
+    DTYPES,
+    FLOAT_DTYPES,
+    OperationsMissingError,
+    Sample,
+    Tolerance,
+)
+from workloads.operations.encoding import decode
+
+_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
+"""As the operator database compares devices; torch has none for modules at their models' shapes."""
+
+
+def _resolve(name: str) -> Any:
+    """The function or class of a public name such as ``torch.nn.functional.conv2d``.
+
+    Raises:
+        OperationsMissingError: If this torch or torchvision lacks it.
+    """
+    package, _, path = name.partition(".")
+    try:
+        return operator.attrgetter(path)({"torch": torch, "torchvision": torchvision}[package])
+    except (AttributeError, KeyError, RuntimeError) as error:
+        raise OperationsMissingError(f"torch {torch.__version__} lacks {name}, which a recording calls") from error
+
+
+def _module_call(module: nn.Module) -> Callable[..., Any]:
+    """A module as a function of its parameters and buffers, so that they can be moved like any argument."""
+
+    def run(*args: Any, module_state: Mapping[str, torch.Tensor], **kwargs: Any) -> Any:
+        return torch.func.functional_call(module, dict(module_state), args, kwargs)
+
+    return run
+
+
+def _state(module: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
+    """Its parameters, to differentiate by, and its buffers, in the type."""
+    parameters = {k: p.detach().to(dtype).requires_grad_() for k, p in module.named_parameters()}
+    buffers = {k: b.to(dtype) if b.is_floating_point() else b for k, b in module.named_buffers()}
+    return {**parameters, **buffers}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecordedOperation:
+    """A function or module with the calls that models make of it; see ``Operation``.
+
+    Attributes:
+        calls: Encoded by ``encoding.py``; a module's have ``made_with``, what it is constructed with.
+    """
+
+    name: str
+    calls: Sequence[Mapping[str, Any]]
+    source: str = "modules"
+    not_compared: str | None = None
+
+    @property
+    def family(self) -> str:
+        return "zoo modules" if self.is_module else "zoo functions"
+
+    @property
+    def is_module(self) -> bool:
+        """Whether it is a class of modules rather than a function."""
+        return "made_with" in self.calls[0]
+
+    @property
+    def dtypes(self) -> Sequence[str]:
+        return FLOAT_DTYPES
+
+    def tolerance(self, dtype: str, device_type: str) -> Tolerance:
+        return DEFAULT_TOLERANCES[dtype].loosest(_TOLERANCE)
+
+    def samples(self, dtype: str) -> Iterator[Sample]:
+        wanted = DTYPES[dtype]
+        generator = torch.Generator().manual_seed(0)
+        torch.manual_seed(0)
+        target = _resolve(self.name)
+        for call in self.calls:
+            args = decode(call["args"], wanted, generator)
+            kwargs = decode(call["kwargs"], wanted, generator)
+            if self.is_module:
+                module = target(**decode(call["made_with"], wanted, generator)).eval()
+                kwargs["module_state"] = _state(module, wanted)
+                yield Sample(function=_module_call(module), args=args, kwargs=kwargs)
+            else:
+                function = functools.partial(_write, target) if self._writes else target
+                yield Sample(function=function, args=args, kwargs=kwargs)
+
+    @property
+    def _writes(self) -> bool:
+        """Whether the function changes its first argument."""
+        return self.name.endswith("__setitem__") or (self.name.endswith("_") and not self.name.endswith("__"))
+
+
+def _write(function: Callable[..., Any], target: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+    """What the function makes of a copy of its first argument; autograd forbids to write into a leaf itself."""
+    copy = target.clone()
+    function(copy, *args, **kwargs)
+    return copy
+
+
+def recorded_operations(recording: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[RecordedOperation]:
+    """The operations of a recording, by name."""
+    return [RecordedOperation(name=name, calls=calls) for name, calls in sorted(recording.items()) if calls]
