@@ -66,7 +66,7 @@ def _check_energy(config: SweepConfig) -> None:
     from sweeps.measure.energy import open_energy_source
 
     for name in config.device:
-        if open_energy_source(torch.device(name)) is None:
+        if open_energy_source(torch.device(name)).read_j() is None:
             option = "--objective" if "energy_per_item" in objectives else "--prune-on"
             raise BadInputError(f"{option}: 'energy_per_item' cannot be measured on {name} here; `accelsweep selftest`"
                                 " says why")  # fmt: skip
