@@ -133,9 +133,8 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
         say("  the whole model: runs; its outputs have other shapes than the reference's, which values decide")
     else:
         word = "agrees with" if whole["agrees"] else "DISAGREES with"
-        say(
-            f"  the whole model: runs and {word} the CPU in fp64 (off by {whole['max_rel_diff']:.2g} of its largest value)"
-        )
+        off = f"off by {whole['max_rel_diff']:.2g} of its largest value"
+        say(f"  the whole model: runs and {word} the CPU in fp64 ({off})")
     return bool(whole["runs"]) and whole["agrees"] is not False
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import operator
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,25 +93,52 @@ class RecordedOperation:
         for call in self.calls:
             args = decode(call["args"], wanted, generator)
             kwargs = decode(call["kwargs"], wanted, generator)
+            function = target
             if self.is_module:
                 module = target(**decode(call["made_with"], wanted, generator)).eval()
+                function = _module_call(module)
                 kwargs["module_state"] = _state(module, wanted)
-                yield Sample(function=_module_call(module), args=args, kwargs=kwargs)
+                writes = bool(getattr(module, "inplace", False))
             else:
-                function = functools.partial(_write, target) if self._writes else target
-                yield Sample(function=function, args=args, kwargs=kwargs)
-
-    @property
-    def _writes(self) -> bool:
-        """Whether the function changes its first argument."""
-        return self.name.endswith("__setitem__") or (self.name.endswith("_") and not self.name.endswith("__"))
+                args, kwargs = _with_running_statistics(target, args, kwargs)
+                writes = _writes(self.name, target, args, kwargs)
+            yield Sample(
+                function=functools.partial(_on_copy, function) if writes else function, args=args, kwargs=kwargs
+            )
 
 
-def _write(function: Callable[..., Any], target: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
-    """What the function makes of a copy of its first argument; autograd forbids to write into a leaf itself."""
+def _bound(function: Callable[..., Any], args: Any, kwargs: Any) -> inspect.BoundArguments | None:
+    """Arguments by name; None for functions written in C, which have no signature."""
+    try:
+        return inspect.signature(function).bind(*args, **kwargs)
+    except (TypeError, ValueError):
+        return None
+
+
+def _with_running_statistics(function: Callable[..., Any], args: Any, kwargs: Any) -> tuple[Any, Any]:
+    """Running means and variances as normalisations keep them: never differentiated, variances over 0."""
+    bound = _bound(function, args, kwargs)
+    if bound is None:
+        return args, kwargs
+    for name, value in bound.arguments.items():
+        if name in {"running_mean", "running_var"} and isinstance(value, torch.Tensor):
+            bound.arguments[name] = value.detach() if name == "running_mean" else value.detach().abs() + 0.5
+    return bound.args, bound.kwargs
+
+
+def _writes(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
+    """Whether a call changes its first argument."""
+    if name.endswith("__setitem__") or (name.endswith("_") and not name.endswith("__")):
+        return True
+    bound = _bound(function, args, kwargs)
+    return bound is not None and bool(bound.arguments.get("inplace"))
+
+
+def _on_copy(function: Callable[..., Any], target: torch.Tensor, *args: Any, **kwargs: Any) -> Any:
+    """The call on a copy of its first argument, as autograd forbids to write into a leaf; the copy if it gives none."""
     copy = target.clone()
-    function(copy, *args, **kwargs)
-    return copy
+    result = function(copy, *args, **kwargs)
+    return copy if result is None else result
 
 
 def recorded_operations(recording: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[RecordedOperation]:

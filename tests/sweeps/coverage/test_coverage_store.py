@@ -1,0 +1,77 @@
+"""Durable rows: replaced, joined, read again after a crash in between."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
+from sweeps.coverage.store import CoverageStore, rows_table
+from workloads.base import BadInputError
+
+CELL = OperationCell(source="database", operation="svd", family="linear algebra", dtype="fp32", device="cpu")
+
+
+def row(key: str = "k1", direction: str = "forward", **values: object) -> dict[str, object]:
+    return {"operation_key": key, "operation": "svd", "direction": direction, "verdict": "supported", **values}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> CoverageStore:
+    return CoverageStore.create(tmp_path / "s1", {"cells": [], "n_cells": 0}, {"torch.relu": []})
+
+
+def test_a_cell_recorded_again_replaces_its_rows(store: CoverageStore) -> None:
+    store.record([row(), row(direction="backward")])
+    store.record([row(verdict="crashed")])
+    assert [r["verdict"] for r in store.rows_by_cell()["k1"]] == ["crashed"]
+
+
+def test_joined_rows_are_the_same_rows_and_give_way_to_later_parts(store: CoverageStore) -> None:
+    store.record([row("k1"), row("k1", "backward")])
+    store.record([row("k2", timing_elements=[1, 2], timing_device_s=[0.1, 0.2])])
+    before = store.rows_by_cell()
+    store.compact()
+    assert [p.name for p in (store.folder / "operations").iterdir()] == ["all-000001.parquet"]
+    assert CoverageStore.open(store.folder).rows_by_cell() == before
+    store.record([row("k2", verdict="timeout")])
+    assert store.rows_of("k2")[0]["verdict"] == "timeout"
+    store.compact()
+    found = store.rows_by_cell()
+    assert {k: len(v) for k, v in found.items()} == {"k1": 2, "k2": 1}
+    assert found["k2"][0]["verdict"] == "timeout"
+
+
+def test_the_recording_and_the_request_are_read_back(store: CoverageStore) -> None:
+    opened = CoverageStore.open(store.folder)
+    assert opened.recording() == {"torch.relu": []}
+    assert opened.description["sweep_id"] == "s1"
+
+
+def test_a_column_that_the_schema_lacks_is_refused() -> None:
+    with pytest.raises(ValueError, match="nonsense"):
+        rows_table([row(nonsense=1)])
+
+
+def test_a_folder_that_is_no_coverage_sweep_is_bad_usage(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no coverage sweep 'other'"):
+        CoverageStore.open(tmp_path / "other")
+
+
+def test_a_cell_has_the_same_key_everywhere_and_another_one_for_another_type() -> None:
+    assert CELL.key == OperationCell(**CELL.as_dict()).key
+    assert CELL.key != OperationCell(**{**CELL.as_dict(), "dtype": "fp16"}).key
+    assert CELL.key == OperationCell(**{**CELL.as_dict(), "family": "renamed"}).key
+
+
+def test_cells_are_the_types_that_an_operation_has_on_every_device() -> None:
+    listed = [{"source": "database", "name": "svd", "family": "f", "dtypes": ["fp32", "fp16"]},
+              {"source": "database", "name": "gcd", "family": "f", "dtypes": ["int8"]}]  # fmt: skip
+    cells = cells_of(listed, ["cpu"], ["fp32", "int8"])
+    assert [(c.operation, c.dtype) for c in cells] == [("svd", "fp32"), ("gcd", "int8")]
+
+
+def test_options_out_of_range_are_refused() -> None:
+    with pytest.raises(ValueError, match="max_samples=0"):
+        RunOptions(max_samples=0)

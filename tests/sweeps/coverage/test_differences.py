@@ -1,0 +1,74 @@
+"""Differences against what is allowed."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from sweeps.coverage.differences import DifferentKindError, difference
+from workloads.operations.base import Tolerance
+
+ALLOWED = Tolerance(absolute=0.01, relative=0.1)
+
+
+def test_the_worst_element_counts_against_absolute_plus_relative_tolerance() -> None:
+    found = difference(torch.tensor([1.0, 2.5]), torch.tensor([1.0, 2.0]).double(), ALLOWED, dtype=torch.float32)
+    assert found.absolute == pytest.approx(0.5)
+    assert found.relative == pytest.approx(0.25)
+    assert found.tolerance_ratio == pytest.approx(0.5 / (0.01 + 0.1 * 2))
+    assert found.n_elements == 2
+
+
+def test_nan_equals_nan_and_infinity_itself() -> None:
+    values = torch.tensor([math.nan, math.inf, -math.inf])
+    assert difference(values, values.double(), ALLOWED, dtype=torch.float32).tolerance_ratio == 0
+
+
+@pytest.mark.parametrize("ours", [math.nan, math.inf])
+def test_only_one_side_being_finite_is_wrong_without_bound(ours: float) -> None:
+    found = difference(torch.tensor([ours]), torch.tensor([1.0]).double(), ALLOWED, dtype=torch.float32)
+    assert found.tolerance_ratio == math.inf
+    assert found.rounding_units == math.inf
+
+
+def test_overflow_of_the_results_own_type_is_no_difference() -> None:
+    ours = torch.tensor([math.inf], dtype=torch.float16)
+    assert difference(ours, torch.tensor([1e6]).double(), ALLOWED, dtype=torch.float16).tolerance_ratio == 0
+
+
+def test_cancellation_counts_few_roundings_of_the_largest_value() -> None:
+    ours = torch.tensor([100.0, 0.125], dtype=torch.bfloat16)
+    found = difference(ours, torch.tensor([100.0, 0.0]).double(), ALLOWED, dtype=torch.bfloat16)
+    assert found.tolerance_ratio > 1
+    assert found.rounding_units < 1
+
+
+def test_a_known_magnitude_on_the_way_counts_as_the_largest() -> None:
+    ours = torch.tensor([2**-8], dtype=torch.bfloat16)
+    right = torch.zeros(1, dtype=torch.float64)
+    assert difference(ours, right, ALLOWED, dtype=torch.bfloat16, at_least=1.0).rounding_units == 1.0
+    assert difference(ours, right, ALLOWED, dtype=torch.bfloat16).rounding_units == math.inf
+
+
+def test_whole_numbers_must_be_equal_unless_levels_are_allowed() -> None:
+    ours, right = torch.tensor([3, 4]), torch.tensor([3, 5])
+    exactly = Tolerance(absolute=0.0, relative=0.0)
+    assert difference(ours, right, exactly, dtype=torch.int8).tolerance_ratio == math.inf
+    assert difference(ours, right, Tolerance(absolute=1.0, relative=0.0), dtype=torch.int8).tolerance_ratio == 1.0
+
+
+def test_other_shapes_and_other_numbers_of_results_are_told() -> None:
+    with pytest.raises(DifferentKindError, match=r"shape \(2,\) where the reference has \(3,\)"):
+        difference(torch.zeros(2), torch.zeros(3), ALLOWED, dtype=torch.float32)
+    with pytest.raises(DifferentKindError, match="1 tensors where the reference has 2"):
+        difference(torch.zeros(2), (torch.zeros(2), torch.zeros(2)), ALLOWED, dtype=torch.float32)
+
+
+def test_structures_sparse_and_complex_results_are_compared() -> None:
+    ours = {"a": [torch.eye(3).to_sparse()], "b": torch.tensor([1 + 1j]), "c": 2.0, "d": "text"}
+    right = {"a": [torch.eye(3).double()], "b": torch.tensor([1 + 3j]).to(torch.complex128), "c": 2.0, "d": "text"}
+    found = difference(ours, right, ALLOWED, dtype=torch.float32)
+    assert found.absolute == pytest.approx(2.0)
+    assert found.n_elements == 11
