@@ -67,7 +67,8 @@ def failures(frame: pd.DataFrame, outcomes: Sequence[str]) -> str:
         where = [f"{d}: {_named(group.loc[group['direction'] == d, 'dtype'], DTYPES)}"
                  for d in DIRECTIONS if (group["direction"] == d).any()]  # fmt: skip
         reasons = list(dict.fromkeys(str(r)[:MAX_REASON] for r in group["reason"]))
-        more = f" (and {len(reasons) - 1} other texts)" if len(reasons) > 1 else ""
+        others = len(reasons) - 1
+        more = f" (and {others} other text{'s' if others > 1 else ''})" if others else ""
         first = [escape(device)] if several else []
         rows.append([*first, escape(operation), escape(family), escape(outcome), "; ".join(where),
                      escape(reasons[0]) + more])  # fmt: skip

@@ -49,9 +49,12 @@ def _mapped(sample: Sample, change: Callable[[torch.Tensor], torch.Tensor], devi
 
 
 def _weights(output: torch.Tensor) -> torch.Tensor:
-    """What the gradient of an output begins with: numbers from -1 to 1 in its type, made on the CPU."""
-    weights = torch.linspace(-1, 1, output.numel(), dtype=torch.float64).reshape(output.shape)
-    return weights.to(output.dtype).to(output.device)
+    """What the gradient of an output begins with: eighths from -1 to 1, which every type holds without rounding.
+
+    Made on the CPU, so that a device that lacks an operation for it is not blamed for the operator under test.
+    """
+    eighths = (torch.arange(output.numel()) % 17 - 8).to(torch.float64) / 8
+    return eighths.reshape(output.shape).to(output.dtype).to(output.device)
 
 
 def call(sample: Sample, direction: str, device: torch.device, watch: AbstractContextManager[Any] | None = None) -> Any:
@@ -64,7 +67,7 @@ def call(sample: Sample, direction: str, device: torch.device, watch: AbstractCo
         watch: Entered around the operation itself and its gradient, not around what prepares and weighs.
 
     Returns:
-        The processed result, or for ``backward`` the gradients (zero where a leaf has none).
+        The processed result, or for ``backward`` the gradients of a fixed weighting of it (zero where a leaf has none).
 
     Raises:
         NothingToDifferentiateError: For ``backward``, if there is no gradient.

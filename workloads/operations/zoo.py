@@ -106,8 +106,17 @@ def _watch_modules(model: nn.Module, calls: dict[str, dict[str, Any]]) -> None:
     for module in model.modules():
         kind = type(module)
         is_leaf = not any(True for _ in module.children()) or isinstance(module, nn.MultiheadAttention)
-        if is_leaf and kind.__module__.startswith(_LEAF_PACKAGES) and kind.__name__ not in _CONTAINERS:
+        if is_leaf and _is_public(kind) and kind.__name__ not in _CONTAINERS:
             module.register_forward_hook(hook, with_kwargs=True)
+
+
+def _is_public(kind: type) -> bool:
+    """Whether a class is torch's or torchvision's and can be had by the name it is recorded under."""
+    import torchvision
+
+    if not kind.__module__.startswith(_LEAF_PACKAGES):
+        return False
+    return hasattr(nn if kind.__module__.startswith("torch.nn") else torchvision.ops, kind.__name__)
 
 
 def _package(kind: type) -> str:
