@@ -1,7 +1,7 @@
 """PyTorch's operator database: its operators, sample inputs and tolerances.
 
 The only file that knows ``torch.testing._internal``, which is no public interface and may change with any release;
-read with torch 2.11 and 2.15.
+run with torch 2.15.
 """
 
 from __future__ import annotations
@@ -109,6 +109,15 @@ def _family(name: str, kind: str) -> str:
     return _CLASS_FAMILIES.get(kind, "shapes and others")
 
 
+def _device_dtypes(info: Any) -> list[Any]:
+    """The types that an operator takes on each device: one dictionary in newer torch, else an attribute each."""
+    found: list[Any] = []
+    for name, value in vars(info).items():
+        if name.startswith("dtypesIf") and value:
+            found += value.values() if isinstance(value, dict) else [value]
+    return [dtypes for dtypes in found if dtypes]
+
+
 @dataclass(frozen=True, kw_only=True)
 class DatabaseOperation:
     """An operator of the database; see ``Operation``."""
@@ -124,7 +133,7 @@ class DatabaseOperation:
     @property
     def dtypes(self) -> Sequence[str]:
         """Every floating type if it takes float32 anywhere; else the integer types that the CPU takes."""
-        anywhere = set(self.info.dtypes).union(*(d for d in self.info.dtypesIf.values() if d))
+        anywhere = set(self.info.dtypes).union(*_device_dtypes(self.info))
         if torch.float32 in anywhere:
             return FLOAT_DTYPES
         return [name for name in ("int8", "uint8") if DTYPES[name] in anywhere]
