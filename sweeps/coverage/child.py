@@ -76,6 +76,15 @@ def _prepare(request: Mapping[str, Any]) -> tuple[Any, Any]:
     return _operation(request), open_device(request["cell"]["device"])
 
 
+def _import_and_open(request: Mapping[str, Any], send: Send) -> None:
+    """Everything that is slow the first time: imports, the operator's source, the device."""
+    import sweeps.coverage.sizes
+    import sweeps.coverage.verdicts  # noqa: F401
+
+    _prepare(request)
+    _environment(request["cell"]["device"])
+
+
 def _run(request: Mapping[str, Any], send: Send) -> None:
     """Both directions of a cell; each row is sent as soon as it is there."""
     from sweeps.coverage.calls import DIRECTIONS
@@ -115,7 +124,7 @@ def _can_run(request: Mapping[str, Any], send: Send) -> None:
 
 
 COMMANDS: dict[str, Callable[[Mapping[str, Any], Send], None]] = {
-    "list": _list, "run": _run, "time": _time, "can-run": _can_run,
+    "list": _list, "prepare": _import_and_open, "run": _run, "time": _time, "can-run": _can_run,
 }  # fmt: skip
 
 

@@ -162,12 +162,14 @@ class CellWorker:
     def _ask(
         self, command: str, cell: OperationCell, calls: Sequence[Any] | None, n_threads: int | None = None
     ) -> Iterator[dict[str, Any]]:
-        if self._child is None:
-            self._child = OperationChild(self._environment)
         request = {
             "command": command, "cell": cell.as_dict(), "calls": calls,
             "max_samples": self._options.max_samples, "n_threads": n_threads or self._options.n_threads,
         }  # fmt: skip
+        if self._child is None:
+            self._child = OperationChild(self._environment)
+            # Imports and the device's start take seconds that are not the first operation's.
+            list(self._child.ask({**request, "command": "prepare"}, START_TIMEOUT_S))
         return self._child.ask(request, self._options.operation_timeout_s)
 
     def run(self, cell: OperationCell, calls: Sequence[Any] | None = None) -> list[dict[str, Any]]:

@@ -45,13 +45,13 @@ def test_an_abort_costs_its_own_cell_and_the_next_one_has_a_new_process(worker: 
 
 
 def test_a_hang_in_c_code_is_killed_at_the_deadline() -> None:
-    impatient = CellWorker({}, RunOptions(operation_timeout_s=8.0))
+    impatient = CellWorker({}, RunOptions(operation_timeout_s=3.0))
     try:
         assert impatient.run(cell("torch.relu"), RELU)[0]["verdict"] == "supported"
         pid, began = impatient.pid, time.monotonic()
         rows = impatient.run(cell("torch.math.factorial"), HUGE)
-        assert (rows[0]["verdict"], rows[0]["reason"]) == ("timeout", "over 8 s")
-        assert time.monotonic() - began < 12
+        assert (rows[0]["verdict"], rows[0]["reason"]) == ("timeout", "over 3 s")
+        assert time.monotonic() - began < 8
         assert pid is not None
         assert not psutil.pid_exists(pid)
     finally:
