@@ -27,7 +27,7 @@ _DETECTORS = (
     "fasterrcnn_mobilenet_v3_large_320_fpn", "maskrcnn_resnet50_fpn", "keypointrcnn_resnet50_fpn",
     "retinanet_resnet50_fpn", "fcos_resnet50_fpn", "ssd300_vgg16", "ssdlite320_mobilenet_v3_large",
 )  # fmt: skip
-SMOKE_MODELS = ("mobilenet_v3_small", "vit_b_16")
+SMOKE_MODELS = ("mobilenet_v3_small",)
 _IS_DETECTOR = ("rcnn", "retinanet", "fcos", "ssd")
 _VIDEO = ("r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d")
 _NO_COMPUTATION = (
