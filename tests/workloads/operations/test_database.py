@@ -56,3 +56,10 @@ def test_a_torch_without_the_database_is_told_by_name(monkeypatch: pytest.Monkey
     monkeypatch.delattr(torch.testing._internal, "common_methods_invocations", raising=False)
     with pytest.raises(OperationsMissingError, match=r"torch .* lacks the operator database"):
         database._import_database()
+
+
+def test_reading_the_database_leaves_the_process_free_to_set_precisions() -> None:
+    database._import_database()
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = not before
+    torch.backends.cudnn.allow_tf32 = before
