@@ -1,0 +1,89 @@
+"""Peaks are seen: of this process for real, of an Apple GPU by PyTorch's documented counters, sampled."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import SimpleNamespace
+
+import psutil
+import pytest
+import torch
+
+from sweeps.measure.memory import MemoryMonitor, resident_bytes
+from sweeps.schema import TRIALS
+
+CPU = torch.device("cpu")
+APPLE = SimpleNamespace(type="mps")
+MIB = 2**20
+
+
+def test_resident_memory_is_this_processes() -> None:
+    assert resident_bytes() == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
+
+
+def test_a_peak_between_two_questions_is_seen() -> None:
+    with MemoryMonitor(CPU, interval_s=0.01) as monitor:
+        before = monitor.columns()["peak_rss_bytes"]
+        block = torch.ones(200 * MIB, dtype=torch.uint8)
+        time.sleep(0.1)
+        del block
+        assert resident_bytes() < before + 100 * MIB, "the block is gone by now"
+        peak = monitor.columns()["peak_rss_bytes"]
+    assert peak - before > 150 * MIB
+
+
+def test_the_cpu_has_no_device_memory_rather_than_none_used() -> None:
+    with MemoryMonitor(CPU) as monitor:
+        columns = monitor.columns()
+    assert set(columns) <= set(TRIALS.names)
+    assert [columns[f"device_{name}_bytes"] for name in ("peak_allocated", "peak_reserved", "recommended_max")] == [
+        None, None, None,
+    ]  # fmt: skip
+
+
+def monitors() -> int:
+    return sum(thread.name == "memory-monitor" for thread in threading.enumerate())
+
+
+def test_the_thread_ends_with_the_window_even_after_an_error() -> None:
+    seen: list[int] = []
+
+    def fail() -> None:
+        with MemoryMonitor(CPU):
+            seen.append(monitors())
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail()
+    assert seen == [1]
+    assert monitors() == 0
+
+
+def test_an_apple_gpus_peaks_are_the_most_that_was_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = {"tensors": 100, "driver": 500}
+    monkeypatch.setattr(torch.mps, "current_allocated_memory", lambda: held["tensors"])
+    monkeypatch.setattr(torch.mps, "driver_allocated_memory", lambda: held["driver"])
+    monkeypatch.setattr(torch.mps, "recommended_max_memory", lambda: 9000)
+    with MemoryMonitor(APPLE, interval_s=0.005) as monitor:  # type: ignore[arg-type]
+        held.update(tensors=700, driver=800)
+        time.sleep(0.05)
+        held.update(tensors=50, driver=600)
+        columns = monitor.columns()
+    assert columns["device_peak_allocated_bytes"] == 700
+    assert columns["device_peak_reserved_bytes"] == 800
+    assert columns["device_recommended_max_bytes"] == 9000
+
+
+@pytest.mark.gpu
+def test_an_accelerators_own_peak_counter_starts_anew_with_the_window() -> None:
+    from sweeps.measure.device import available_devices, open_device
+
+    gpu = open_device(available_devices()[1])
+    del_me = torch.ones(256 * MIB, dtype=torch.uint8, device=gpu)
+    del del_me
+    with MemoryMonitor(gpu) as monitor:
+        before = monitor.columns()["device_peak_allocated_bytes"] or 0
+        block = torch.ones(64 * MIB, dtype=torch.uint8, device=gpu)
+        del block
+        assert 64 * MIB <= (monitor.columns()["device_peak_allocated_bytes"] or 0) - before < 128 * MIB
