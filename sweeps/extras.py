@@ -62,7 +62,10 @@ def final_columns(
     yield training_columns(curve, cell.options.get("target_accuracy"))
     yield limits_columns(workload.step, row)
     if isinstance(workload, Transferable):
-        yield asdict(measure_transfers(device, workload.host_batch(), workload.compute))
+        # Steps that were synchronised one by one and copy nothing have timed the computation already.
+        is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1
+        known_s = row.get("step_median_s") if is_timed else None
+        yield asdict(measure_transfers(device, workload.host_batch(), workload.compute, known_s))
     if measure.leak_check:
         yield asdict(check_leak(workload.step, getattr(workload, "step_varying", None), device))
     if isinstance(workload, Comparable):

@@ -176,7 +176,11 @@ class Comparable(Protocol):
 
 @runtime_checkable
 class Transferable(Protocol):
-    """A workload whose step has a copy in, a computation and a copy out that can be timed apart."""
+    """A workload whose step has a copy in, a computation and a copy out that can be timed apart.
+
+    An attribute ``step_is_compute`` that is true says that ``step`` is ``compute`` and nothing else, so that the
+    computation need not be timed twice.
+    """
 
     def host_batch(self) -> torch.Tensor:
         """One batch on the host, in pageable memory."""

@@ -114,6 +114,11 @@ class Inference:
         self._n_varied += 1
         self.compute(self._batch[: max(1, round(share * len(self._batch)))])
 
+    @property
+    def step_is_compute(self) -> bool:
+        """A step copies nothing: its time is that of ``compute``."""
+        return not self._options.include_copy
+
     def host_batch(self) -> torch.Tensor:
         return self._host
 

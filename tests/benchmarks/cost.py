@@ -1,0 +1,151 @@
+"""What a sweep costs beside what it measures, on a 24-cell CPU inference grid in one run.
+
+    python tests/benchmarks/cost.py            (a) share measured, (b) overhead per trial, (c) against a process per cell
+    python tests/benchmarks/cost.py --pruning  (d) measuring time with pruning against the full grid
+
+Measured is what the rows' columns ``warmup_s`` and ``measured_s`` say, and with them the time of what is measured once
+(transfers, agreement), told apart. A trial's overhead is the time from the end of one cell's ``wall_s`` to the start of
+the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import sys
+import tempfile
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+from sweeps.config import MeasureConfig, SweepConfig, TrialConfig  # noqa: E402
+
+GRID = SweepConfig(
+    workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
+    model=("efficientnet_lite0",), memory_format=("contiguous", "channels_last"),
+    option_axes={"scenario": ("single-stream",)},
+    measure=MeasureConfig(min_rounds=5, min_s=0.5, max_s=1.0, round_s=0.1, warmup_max_s=1.0),
+)  # fmt: skip
+
+
+class Watch:
+    """Notes when each cell started and ended."""
+
+    def __init__(self) -> None:
+        self.ended: list[float] = []
+        self.rows: list[dict[str, Any]] = []
+
+    def cell_started(self, cell: TrialConfig) -> None: ...
+
+    def cell_progressed(self, cell: TrialConfig, row: Any) -> None: ...
+
+    def cell_ended(self, cell: TrialConfig, row: Any) -> None:
+        self.ended.append(time.perf_counter())
+        self.rows.append(dict(row))
+
+
+def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float, dict[str, Any]]:
+    """Run a sweep through Ray: seconds of ray.init, seconds after it until the last row was durable, device facts."""
+    import ray
+
+    from sweeps.launch import RayOptions, launch
+    from sweeps.ledger import Ledger
+    from sweeps.results import ResultStore
+    from sweeps.session import _choose
+
+    began, started = time.perf_counter(), []
+    original = ray.init
+
+    def timed(*arguments: Any, **options: Any) -> Any:
+        context = original(*arguments, **options)
+        started.append(time.perf_counter())
+        return context
+
+    ray.init = timed
+    try:
+        cells = config.cells()
+        store = ResultStore.create(folder, config, cells, ["benchmark"])
+        ledger = Ledger(config, cells, store, _choose(config, cells, store, []), watch)
+        launch(config, ledger, RayOptions(), {"cpu": 1})
+    finally:
+        ray.init = original
+    return started[0] - began, watch.ended[-1] - started[0], ledger.device_facts["cpu"]
+
+
+def _alone(cell: dict[str, Any], measure: dict[str, Any], facts: dict[str, Any], pipe: Any) -> None:
+    from sweeps.cell import CellRun
+
+    run = CellRun(
+        TrialConfig.from_dict(cell), MeasureConfig(**measure), n_threads=multiprocessing.cpu_count(), device_facts=facts
+    )
+    while not run.is_finished:
+        run.advance()
+    pipe.send(run.take_message().row)
+
+
+def process_per_cell(
+    config: SweepConfig, cells: list[TrialConfig], facts: dict[str, Any]
+) -> tuple[float, list[dict[str, Any]]]:
+    """The same cells, each in a fresh interpreter one after another; what is known of the device is given to them."""
+    context, rows = multiprocessing.get_context("spawn"), []
+    began = time.perf_counter()
+    for cell in cells:
+        here, there = context.Pipe(duplex=False)
+        child = context.Process(target=_alone, args=(cell.as_dict(), asdict(config.measure), facts, there))
+        child.start()
+        rows.append(here.recv())
+        child.join()
+    return time.perf_counter() - began, rows
+
+
+def _sum(rows: list[dict[str, Any]], *names: str) -> float:
+    return float(sum(row.get(name) or 0.0 for row in rows for name in names))
+
+
+def overheads(watch: Watch) -> np.ndarray:
+    """Seconds between the end of a cell's row and the start of the next cell's work."""
+    walls = np.array([row["wall_s"] for row in watch.rows])
+    return np.diff(watch.ended) - walls[1:]
+
+
+def cost(n_processes: int) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        reused = Watch()
+        init_s, wall_s, facts = sweep(GRID, Path(scratch) / "reused", reused)
+        rows = reused.rows
+        timed = _sum(rows, "warmup_s", "measured_s")
+        once = _sum(rows, "wall_s") - timed - _sum(rows, "setup_s")
+        print(f"24-cell CPU inference grid: ray.init {init_s:.1f} s, then {wall_s:.1f} s")
+        print(f"(a) share of the wall time after ray.init in which something was measured: {(timed + once) / wall_s:.1%}"
+              f" (rounds {_sum(rows, 'measured_s') / wall_s:.1%}, warm-up {_sum(rows, 'warmup_s') / wall_s:.1%},"
+              f" transfers, agreement, FLOPs and the device's ceilings {once / wall_s:.1%});"
+              f" set-up {_sum(rows, 'setup_s') / wall_s:.1%}")  # fmt: skip
+        between = overheads(reused)
+        print(f"(b) overhead per reused trial: median {np.median(between):.3f} s, 90th percentile"
+              f" {np.quantile(between, 0.9):.3f} s, n = {len(between)}")  # fmt: skip
+        isolated = Watch()
+        sweep(replace(GRID, batch_size=(1,), isolate=True), Path(scratch) / "isolated", isolated)
+        print(f"    isolated trial: median {np.median(overheads(isolated)):.3f} s, n = {len(isolated.rows) - 1}")
+        cells = GRID.cells()[:: max(1, 24 // n_processes)]
+        alone_s, alone_rows = process_per_cell(GRID, cells, facts)
+        beside = alone_s - _sum(alone_rows, "measured_s", "warmup_s")
+        print(f"(c) a process per cell: {alone_s / len(cells):.2f} s a cell (n = {len(cells)}) against"
+              f" {wall_s / 24:.2f} s here, {alone_s / len(cells) / (wall_s / 24):.2f} times; beside warm-up and rounds"
+              f" {beside / len(cells):.2f} s against {(wall_s - timed) / 24:.2f} s a cell")  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--processes", type=int, default=6, help="cells measured in a process of their own")
+    options = parser.parse_args()
+    cost(options.processes)
+
+
+if __name__ == "__main__":
+    main()
