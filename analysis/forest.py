@@ -1,0 +1,128 @@
+"""Forest plot: ratios with their intervals, one row a cell, the geometric mean below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.comparison import MIN_RATIO
+from analysis.plots import COLOURS, figure
+from analysis.render import number
+
+MAX_ROWS = 40
+"""More rows do not fit a page; those furthest from 1 are kept."""
+_INK, _GREY = "#222222", "#777777"
+# Marker, colour and filling all differ, so that the verdict survives a grey printer.
+_LOOKS = {
+    "faster": (">", COLOURS[0], COLOURS[0]),
+    "slower": ("<", COLOURS[1], COLOURS[1]),
+    "same": ("o", _GREY, _GREY),
+    "unclear": ("o", _GREY, "white"),
+}
+_TOLD = {
+    "faster": "faster",
+    "slower": "slower",
+    "same": f"same within {100 * (MIN_RATIO - 1):.0f} %",
+    "unclear": "cannot be told",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """One row: a ratio and its interval (NaN where unknown), and the verdict that decides its look."""
+
+    label: str
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+
+def most_different(rows: Sequence[Ratio], n: int = MAX_ROWS) -> list[Ratio]:
+    """The ``n`` rows furthest from 1, in their own order."""
+    furthest = sorted(range(len(rows)), key=lambda i: -abs(math.log(rows[i].ratio)))[:n]
+    return [rows[i] for i in sorted(furthest)]
+
+
+def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title: str, x_label: str) -> None:
+    """Draw the rows from the top, and the geometric mean as a diamond under a line."""
+    shown = most_different(rows)
+    height = 1.35 + 0.27 * (len(shown) + (1.4 if mean else 0))
+    with figure(path, (7.2, height)) as (_, axes):
+        axes.axvspan(1 / MIN_RATIO, MIN_RATIO, color="#eeeeee", zorder=0, linewidth=0)
+        axes.axvline(1, color=_INK, linewidth=0.8, zorder=1)
+        for y, row in enumerate(shown):
+            _draw_row(axes, -y, row)
+        labels = [row.label for row in shown]
+        positions: list[float] = [-y for y in range(len(shown))]
+        if mean:
+            at = -len(shown) - 0.4
+            axes.axhline(at + 0.7, color="#aaaaaa", linewidth=0.6)
+            _draw_mean(axes, at, mean)
+            labels.append(mean.label)
+            positions.append(at)
+        axes.set_yticks(positions, labels)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_ylim((positions[-1] if positions else 0) - 0.6, 0.6)
+        _scale(axes, [*shown, *([mean] if mean else [])])
+        axes.set(xlabel=x_label)
+        axes.set_title(title, loc="left", x=0, pad=8 if len(shown) < 2 else 22)
+        _legend(axes, [row.verdict for row in shown])
+
+
+def _draw_row(axes: Axes, y: float, row: Ratio) -> None:
+    marker, colour, face = _LOOKS[row.verdict]
+    if not math.isnan(row.low):
+        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
+    axes.plot(row.ratio, y, marker=marker, color=colour, markerfacecolor=face, markersize=6, zorder=3)
+    _tell(axes, y, row)
+
+
+def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
+    if math.isnan(mean.low):
+        axes.plot(mean.ratio, y, marker="D", color=_INK, markersize=6)
+    else:
+        corners = [mean.low, mean.ratio, mean.high, mean.ratio], [y, y + 0.25, y, y - 0.25]
+        axes.fill(*corners, color=_INK, zorder=3)
+        axes.plot(mean.ratio, y, marker="d", color=_INK, markersize=5, zorder=3)  # seen however narrow the interval
+    _tell(axes, y, mean)
+
+
+def _tell(axes: Axes, y: float, row: Ratio) -> None:
+    """The figures themselves, right of the axes."""
+    told = number(row.ratio, row.low, row.high)
+    if not math.isnan(row.low):
+        told += f"  ({number(row.low, row.low, row.high)} to {number(row.high, row.low, row.high)})"
+    axes.annotate(
+        told, (1.0, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+        va="center", fontsize=8.5, color=_INK, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
+    ends = [v for row in rows for v in (row.ratio, row.low, row.high) if not math.isnan(v)]
+    low, high = min([*ends, 1 / MIN_RATIO]), max([*ends, MIN_RATIO])
+    margin = (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    narrow = high / low < 4
+    axes.xaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
+
+
+def _legend(axes: Axes, verdicts: Sequence[str]) -> None:
+    for verdict in (name for name in _LOOKS if name in verdicts):
+        marker, colour, face = _LOOKS[verdict]
+        axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=_TOLD[verdict])
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.2,
+        fontsize=8.5,
+    )  # fmt: skip
