@@ -99,8 +99,8 @@ def best_table(best: pd.DataFrame) -> str:
     for row in records(best):
         chosen = label(row, ["device", "precision", "batch_size", "memory_format", "compile", "learning_rate",
                              "rate_per_s"])  # fmt: skip
-        figures = [number(row["throughput_items_per_s"]),
-                   "1" if is_missing(row["ratio"]) else ratio_text(row["ratio"], row["ratio_low"], row["ratio_high"])]  # fmt: skip
+        ratio = "1" if is_missing(row["ratio"]) else ratio_text(row["ratio"], row["ratio_low"], row["ratio_high"])
+        figures = [number(row["throughput_items_per_s"]), ratio]
         figures += [share(row["top1_agreement_ratio"])] if agrees else []
         figures += [number(row["items_per_j"]), escape(row["frugal_settings"] or MISSING)] if frugal else []
         words = [escape(label(row, names))] if names else []

@@ -96,7 +96,7 @@ def _import_database() -> Any:
         if missing:
             sys.modules.pop("expecttest", None)
         # Importing it freezes torch.backends' flags for the whole process, which has precisions to set still.
-        vars(torch.backends)["__allow_nonbracketed_mutation_flag"] = True
+        torch.backends.flags_frozen.__globals__["__allow_nonbracketed_mutation_flag"] = True
     if not hasattr(database, "op_db"):
         raise OperationsMissingError(f"torch {torch.__version__} lacks op_db in its operator database")
     # It seeds random operators inside of the call and puts the generator back, which would hide that they draw.
