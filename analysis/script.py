@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from analysis.load import AnalysisError, find_sweep, load_sweep
+from analysis.load import AnalysisError, find_sweep, load_description, load_rounds, load_sweep
 from analysis.page import write_html
 from analysis.render import escape
 
@@ -32,7 +33,7 @@ class Page:
 
     @property
     def caveats(self) -> list[str]:
-        """What was left out while reading, and what is missing."""
+        """What was left out while reading, what is missing, and whether several machines measured."""
         unreadable, missing = self.trials.attrs["unreadable"], self.trials.attrs["missing"]
         said = []
         if unreadable:
@@ -40,8 +41,24 @@ class Page:
             files, were = ("file", "was") if n == 1 else ("files", "were")
             said.append(f"{n} {files} could not be read and {were} left out: {escape(', '.join(unreadable))}.")
         if missing:
-            said.append(f"{missing} cells asked for are missing: the sweep did not end.")
+            cells = "cell asked for is" if missing == 1 else "cells asked for are"
+            sweep = "the sweep" if len(self.sweeps) == 1 else "a sweep"
+            said.append(f"{missing} {cells} missing: {sweep} did not end.")
+        n_hosts = self.trials["host"].nunique()
+        if n_hosts > 1:
+            said.append(f"The cells come from {n_hosts} machines.")
         return said
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """The rounds of all sweeps, with a column ``sweep``; read when first asked for."""
+        return load_all_rounds(self.sweeps)
+
+    @property
+    def descriptions(self) -> dict[str, dict[str, Any]]:
+        """What was asked of each sweep, by its name in the column ``sweep``; empty of a Parquet file."""
+        told = zip(names(self.sweeps), self.sweeps, strict=True)
+        return {name: load_description(sweep) if sweep.is_dir() else {} for name, sweep in told}
 
 
 def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -58,7 +75,7 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     Raises:
         AnalysisError: If one of them is no sweep.
     """
-    sweeps = list(dict.fromkeys(find_sweep(path) for path in paths))
+    sweeps = find_sweeps(paths)
     parts = [load_sweep(sweep) for sweep in sweeps]
     for part, name in zip(parts, names(sweeps), strict=True):
         part["sweep"] = name
@@ -69,17 +86,60 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     absent = {c: pd.Series(None, index=frame.index, dtype=_null_type(c)) for c in everything if c not in frame}
     frame = pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
     unreadable = [name for part in parts for name in part.attrs["unreadable"]]
-    missing = sum(max(0, (p.attrs["description"].get("n_cells") or 0) - len(p)) for p in parts)
+    missing = sum(_n_missing(part.attrs["description"], len(part)) for part in parts)
     frame.attrs = {"paths": [str(sweep) for sweep in sweeps], "unreadable": unreadable, "missing": missing}
+    return frame
+
+
+def _n_missing(description: Mapping[str, Any], n_rows: int) -> int:
+    """Cells of the grid without a row; none of a search, which may end early with every cell of its space known."""
+    if (description.get("config") or {}).get("search"):
+        return 0
+    return max(0, (description.get("n_cells") or 0) - n_rows)
+
+
+def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
+    """The folders (or Parquet files) that the paths name, each once, in the order named.
+
+    Raises:
+        AnalysisError: If one of them is no sweep.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        sweep = find_sweep(path)
+        found.setdefault(sweep.resolve(), sweep)
+    return list(found.values())
+
+
+def load_all_rounds(sweeps: Sequence[Path]) -> pd.DataFrame:
+    """The rounds of several sweeps as one frame.
+
+    Args:
+        sweeps: Folders as ``find_sweeps`` gives them; a single Parquet file of trials has no rounds.
+
+    Returns:
+        As ``load_rounds``'s, in the order of the sweeps, with ``sweep`` as in ``load_sweeps``: a cell has the same key
+        in every sweep. Columns that an older schema lacks are null.
+    """
+    told = zip(names(sweeps), sweeps, strict=True)
+    parts = [load_rounds(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
+    filled = [part for part in parts if len(part)]
+    frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    for column in ROUND_COLUMNS:
+        if column not in frame:
+            frame[column] = pd.Series(None, index=frame.index, dtype="object" if column in _ROUND_WORDS else "float64")
     return frame
 
 
 def names(sweeps: Sequence[Path]) -> list[str]:
     """What tells the sweeps apart in words: their folders' names, numbered where two are called alike."""
-    plain = [sweep.stem if sweep.is_file() else sweep.name for sweep in sweeps]
+    plain = [sweep.stem if sweep.is_file() else sweep.resolve().name for sweep in sweeps]
     return [n if plain.count(n) == 1 else f"{n} ({plain[:i].count(n) + 1})" for i, n in enumerate(plain)]
 
 
+_ROUND_WORDS = ("sweep", "trial_key")
+ROUND_COLUMNS = (*_ROUND_WORDS, "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
+                 "energy_j")  # fmt: skip
 _UNITS = ("_s", "_bytes", "_j", "_w", "_c", "_ratio", "_mhz", "_diff", "_step", "_byte", "_size", "_rate", "_mean")
 
 
@@ -112,9 +172,13 @@ def write_page(path: Path, text: str, *, html: bool) -> Path:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
+        return write_html(path) if html else path
     except OSError as error:
-        raise AnalysisError(f"cannot write {str(path)!r}: {error.strerror}") from error
-    return write_html(path) if html else path
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> AnalysisError:
+    return AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}")
 
 
 def run_report(
@@ -128,11 +192,17 @@ def run_report(
         description: For ``--help``.
         build: Makes the Markdown and draws the figures.
         columns: Columns of the trials table that ``build`` reads.
+
+    Raises:
+        AnalysisError: If there is no sweep, or the page or a figure cannot be written.
     """
     options: Any = parser(description).parse_args(arguments)
-    sweeps = list(dict.fromkeys(find_sweep(path) for path in options.results))
+    sweeps = find_sweeps(options.results)
     target = options.output or default_output(sweeps, name)
     page = Page(trials=load_sweeps(sweeps, columns), sweeps=sweeps, figures=target.parent / "figures")
-    text = build(page)
+    try:
+        text = build(page)
+    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
+        raise _cannot_write(target, error) from error
     sys.stdout.write(f"{write_page(target, text, html=options.html)}\n")
     return 0
