@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.measure.energy import energy_figures, energy_of_rounds, open_energy_source
 from sweeps.measure.leak import check_leak
 from sweeps.measure.limits import limits_columns
 from sweeps.measure.numerics import compare_outputs, wrong_reason
@@ -18,12 +19,22 @@ if TYPE_CHECKING:
     import torch
 
 
-def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -> dict[str, Any]:
-    """Best and last held-out accuracy of a cell's rounds, and seconds and joules to the target.
+def _energy(rounds: Sequence[Mapping[str, Any]], period_s: float) -> dict[str, float | None]:
+    n_items = sum(entry["items"] for entry in rounds)
+    return energy_of_rounds(
+        [entry["energy_j"] for entry in rounds], [entry["seconds"] for entry in rounds], n_items, period_s
+    )
+
+
+def training_columns(
+    curve: Sequence[Mapping[str, Any]], target: float | None, period_s: float = float("inf")
+) -> dict[str, Any]:
+    """Accuracy of a training's rounds, seconds and joules to the target, and energy without the evaluations.
 
     Args:
-        curve: The rounds in order, with ``accuracy``, ``loss``, ``elapsed_s`` and ``energy_j``.
+        curve: The rounds in order: ``accuracy``, ``loss``, ``elapsed_s``, ``seconds``, ``items`` and ``energy_j``.
         target: The accuracy asked for, 0 to 1.
+        period_s: Seconds between two updates of the energy counter; infinite where there is none.
     """
     scored = [entry for entry in curve if entry.get("accuracy") is not None]
     if not scored:
@@ -31,15 +42,14 @@ def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -
     best = max(entry["accuracy"] for entry in scored)
     columns = {
         "accuracy_best": best, "accuracy_final": scored[-1]["accuracy"], "loss_final": scored[-1].get("loss"),
-        "target_accuracy": target,
+        "target_accuracy": target, **_energy(curve, period_s),
     }  # fmt: skip
     reached = (
         None if target is None else next((i for i, e in enumerate(curve) if (e.get("accuracy") or 0) >= target), None)
     )
     if reached is not None:
         columns["time_to_target_s"] = curve[reached]["elapsed_s"]
-        spent = [entry["energy_j"] for entry in curve[: reached + 1]]
-        columns["energy_to_target_j"] = sum(spent) if all(joules is not None for joules in spent) else None
+        columns["energy_to_target_j"] = _energy(curve[: reached + 1], period_s)["energy_j"]
     return columns
 
 
@@ -59,7 +69,10 @@ def final_columns(
     n_train = row.get("n_train_items")
     if n_train:
         yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
-    yield training_columns(curve, cell.options.get("target_accuracy"))
+    yield training_columns(curve, cell.options.get("target_accuracy"), open_energy_source(device).period_s)
+    if "max_rate_per_s" in row:
+        # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
+        yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}
     yield limits_columns(workload.step, row)
     if isinstance(workload, Transferable):
         # Steps that were synchronised one by one and copy nothing have timed the computation already.

@@ -14,10 +14,11 @@ from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
 from workloads.data import load_photographs, photograph_batch, to_model_input
 from workloads.precision import apply_precision, autocast
+from workloads.reference import reference_outputs
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_COMPARED_ITEMS = 16
-"""Items compared with the CPU in fp32, which would take minutes for a large batch."""
+"""Items compared with the CPU's answer, which would take minutes for a large batch."""
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 
 
@@ -129,11 +130,10 @@ class Inference:
         precision = self._context.precision
         apply_precision("fp32")
         try:
-            with torch.inference_mode():
-                reference = self._reference_module(inputs)
+            reference = reference_outputs(self._reference_module, inputs)
         finally:
             apply_precision(precision)
-        return outputs, reference.float()
+        return outputs, reference
 
     def end_round(self, round_index: int) -> Mapping[str, float]:
         return {}

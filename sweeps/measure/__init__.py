@@ -1,12 +1,52 @@
 """How numbers are taken, free of Ray and usable from a notebook; each name is imported when it is first asked for.
 
-    from sweeps.measure import Timer, median_interval, open_device, run_round, warm_up
+How long does a step take, and how sure is that? ``Timer`` waits for the device on both sides, ``warm_up`` ends by rule,
+and rounds go on until the 95 % interval of the median is within the policy's target or its time is up:
 
-    timer = Timer(open_device("cpu"))
-    warm_up(step, timer)
-    print(median_interval(run_round(step, timer, round_s=1.0)))
+>>> import torch
+>>> from sweeps.measure import RoundLog, RoundPolicy, Timer, open_device, run_round, warm_up
+>>> device = open_device("cpu")  # or the name of this machine's accelerator, see available_devices()
+>>> model, batch = torch.nn.Linear(256, 256).to(device), torch.rand(32, 256, device=device)
+>>> def step():
+...     with torch.inference_mode():
+...         return model(batch)
+>>> timer, policy, log = Timer(device), RoundPolicy(max_s=2.0), RoundLog()
+>>> warm = warm_up(step, timer)
+>>> while not log.is_enough(policy):
+...     log.add(run_round(step, timer, policy.round_s))
+>>> row = log.summary(items_per_step=32, policy=policy)
+>>> row.is_precise or row.measured_s >= policy.max_s  # row.step_median_s, its interval, row.stability, ...
+True
+>>> row.latency_p99_s is None or row.n_samples >= 662  # a percentile takes its samples, or there is none
+True
 
-``environment`` is not among them, as a module has that name: ``from sweeps.measure.environment import environment``.
+Did the timer wait, is the answer right, does memory grow, what did it draw?
+
+>>> from sweeps.measure import EnergyMonitor, MemoryMonitor, check_leak, compare_outputs, open_energy_source
+>>> from sweeps.measure import verify_timing, wrong_reason
+>>> proof = verify_timing(device)  # proof.verified, proof.detail
+>>> right = compare_outputs(step().cpu(), model.cpu().double()(batch.cpu().double()).detach())
+>>> right.reference, wrong_reason(right, "fp32")
+('cpu fp64', None)
+>>> model = model.float().to(device)
+>>> leak = check_leak(step, None, device, max_s=0.5)  # leak.leak_verdict, leak.leak_host_bytes_per_step
+>>> with MemoryMonitor(device) as memory, EnergyMonitor(open_energy_source(device)) as energy:
+...     samples = run_round(step, timer, 0.1)
+...     peaks, joules = memory.columns(), energy.columns(n_items=32 * len(samples))
+>>> peaks["peak_rss_bytes"] > 0
+True
+
+Latency under load: requests at the random times of a Poisson process, counted from when each was due:
+
+>>> from sweeps.measure import poisson_arrivals, run_server
+>>> served = run_server(lambda: timer.time(step), poisson_arrivals(200.0, 100, seed=0), deadline_s=0.05)
+>>> served.n_requests, served.columns(0.05, items_per_step=32)["latency_p99_s"]
+(100, None)
+
+``measure_transfers`` times copies, ``count_step`` with ``measure_flop_ceiling`` and ``measure_copy_ceiling`` tells how
+near to the device's limits a step is, ``ConditionMonitor`` sees throttling and other processes, and ``run_selftest``
+runs every proof. ``environment`` is not among the names, as a module has it: ``from sweeps.measure.environment import
+environment``.
 """
 
 from __future__ import annotations
@@ -17,11 +57,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
     from sweeps.measure.device import available_devices, describe, open_device, synchronize, unsupported_reason
-    from sweeps.measure.energy import EnergyMonitor, open_energy_source
+    from sweeps.measure.energy import EnergyMonitor, measure_idle_power, open_energy_source
     from sweeps.measure.leak import check_leak
     from sweeps.measure.limits import count_step
+    from sweeps.measure.load import find_max_rate, poisson_arrivals, run_server
     from sweeps.measure.memory import MemoryMonitor
-    from sweeps.measure.numerics import compare_outputs
+    from sweeps.measure.numerics import compare_outputs, wrong_reason
     from sweeps.measure.rounds import RoundLog, RoundPolicy, summarise_timing
     from sweeps.measure.selftest import Proof, run_selftest
     from sweeps.measure.statistics import drift, iqr_ratio, median_interval, percentiles, stability
@@ -33,20 +74,22 @@ if TYPE_CHECKING:
 __all__ = [
     "ConditionMonitor", "EnergyMonitor", "MemoryMonitor", "Proof", "RoundLog", "RoundPolicy", "Timer",
     "available_devices", "check_leak", "choose_steps_per_sample", "compare_outputs", "count_step", "describe", "drift",
-    "iqr_ratio", "measure_copy_ceiling", "measure_flop_ceiling", "measure_transfers", "median_interval", "open_device",
-    "open_energy_source", "percentiles", "run_round", "run_selftest", "stability", "summarise_timing", "synchronize",
-    "unsupported_reason", "verify_timing", "warm_up",
+    "find_max_rate", "iqr_ratio", "measure_copy_ceiling", "measure_flop_ceiling", "measure_idle_power",
+    "measure_transfers", "median_interval", "open_device", "open_energy_source", "percentiles", "poisson_arrivals",
+    "run_round", "run_selftest", "run_server", "stability", "summarise_timing", "synchronize", "unsupported_reason",
+    "verify_timing", "warm_up", "wrong_reason",
 ]  # fmt: skip
 
 # torch takes seconds to import and is not needed by the driver's command line, so nothing is imported here.
 _MODULE_OF = {
     "ceilings": ("measure_copy_ceiling", "measure_flop_ceiling"),
     "device": ("available_devices", "describe", "open_device", "synchronize", "unsupported_reason"),
-    "energy": ("EnergyMonitor", "open_energy_source"),
+    "energy": ("EnergyMonitor", "measure_idle_power", "open_energy_source"),
     "leak": ("check_leak",),
     "limits": ("count_step",),
+    "load": ("find_max_rate", "poisson_arrivals", "run_server"),
     "memory": ("MemoryMonitor",),
-    "numerics": ("compare_outputs",),
+    "numerics": ("compare_outputs", "wrong_reason"),
     "rounds": ("RoundLog", "RoundPolicy", "summarise_timing"),
     "selftest": ("Proof", "run_selftest"),
     "statistics": ("drift", "iqr_ratio", "median_interval", "percentiles", "stability"),

@@ -15,7 +15,7 @@ Stability of Numerical Algorithms, 4.2 and 3.1); each bound is some 60 to 120 un
 summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
 themselves are columns.
 """
-REFERENCE = "cpu fp32"
+_REFERENCE_NAMES = {torch.float64: "cpu fp64", torch.float32: "cpu fp32"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,8 +39,17 @@ class Agreement:
     n_nonfinite: int
 
 
-def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor, *, name: str = REFERENCE) -> Agreement:
+def reference_name(reference: torch.Tensor) -> str:
+    """What the reference is called in the row, told from the type it was computed in, such as ``cpu fp64``."""
+    return _REFERENCE_NAMES.get(reference.dtype, f"cpu {str(reference.dtype).removeprefix('torch.')}")
+
+
+def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor) -> Agreement:
     """Compare outputs with a reference of the same shape, items first, both on the CPU.
+
+    Args:
+        outputs: Of the device and precision in question, as floating point of any width.
+        reference: The CPU's answer, in fp64 where that is cheap, else in fp32.
 
     Raises:
         ValueError: If the shapes differ or there is nothing to compare.
@@ -63,7 +72,7 @@ def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor, *, name: str
         softmax = float(probabilities.max()) if torch.isfinite(probabilities).all() else None
         top1 = float((ours.argmax(1) == theirs.argmax(1)).double().mean())
     return Agreement(
-        reference=name,
+        reference=reference_name(reference),
         max_abs_diff=difference,
         max_rel_diff=None if difference is None or not largest else difference / largest,
         max_softmax_diff=softmax,

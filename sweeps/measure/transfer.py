@@ -1,7 +1,11 @@
 """Copies between host and device: their bandwidth, and their share of a step.
 
 On the CPU a copy is one from memory to memory, pinned memory means nothing and its columns are None; on a unified
-memory the same columns show what the shared memory saves.
+memory the same columns show what the shared memory saves. Copies are timed by the device's own events where it has
+them, as those of a single image take no longer than a synchronisation does.
+
+Apple GPUs have neither columns of pinned memory nor of overlap: ``pin_memory`` has handed out memory of the GPU itself
+there (torch 2.7 to 2.12, pytorch issue 181374), and PyTorch gives them one stream. This was not run on a Mac.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sweeps.measure.device import has_unified_memory
-from sweeps.measure.timing import Timer
+from sweeps.measure.device import has_unified_memory, is_apple_gpu
+from sweeps.measure.timing import Step, Timer
 
 BANDWIDTH_BYTES = 64 * 2**20
 REPEATS = 7
@@ -41,20 +45,45 @@ class Transfers:
     unified_memory: bool
 
 
-def _median_s(timer: Timer, step: Callable[[], object], n_steps: int = 1) -> float:
-    timer.time(step)
+def _median_s(sample: Callable[[], float]) -> float:
+    """Median of some samples, fewer where they are long; the first one, which warms up, is left out."""
+    sample()
     seconds: list[float] = []
     while len(seconds) < REPEATS and (len(seconds) < MIN_REPEATS or sum(seconds) < MAX_S):
-        seconds.append(timer.time(step, n_steps))
-    return float(np.median(seconds)) / n_steps
+        seconds.append(sample())
+    return float(np.median(seconds))
+
+
+def _copy_s(timer: Timer, copy: Step, n_copies: int = 1) -> float:
+    """Seconds of one copy: between two events of the device where it has them, else by the host's clock."""
+
+    def sample() -> float:
+        on_device = timer.time_on_device(copy, n_copies)
+        return timer.time(copy, n_copies) / n_copies if on_device is None else on_device
+
+    return _median_s(sample)
+
+
+def _pinned(tensor: torch.Tensor) -> torch.Tensor | None:
+    """A copy in pinned memory of the host; None where a backend has no such memory or hands out something else."""
+    try:
+        pinned = tensor.pin_memory()
+        return pinned if pinned.device.type == "cpu" and pinned.is_pinned() else None
+    except (RuntimeError, NotImplementedError):  # what each backend raises here differs; without it the column is null
+        return None
+
+
+def _has_streams(device: torch.device) -> bool:
+    """Whether copies can run beside the computation in PyTorch."""
+    return device.type != "cpu" and not is_apple_gpu(device)
 
 
 def _overlapped_s(timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor]) -> float | None:
     """Seconds per step when the next batch is copied in on a stream of its own while this one is computed."""
     device = timer.device
-    if device.type == "cpu":
+    pinned = _pinned(host) if _has_streams(device) else None
+    if pinned is None:
         return None
-    pinned = host.pin_memory()
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
 
     def fetch() -> tuple[torch.Tensor, torch.Event]:
@@ -71,7 +100,7 @@ def _overlapped_s(timer: Timer, host: torch.Tensor, compute: Callable[[torch.Ten
             result = compute(batch)
             result.to("cpu", non_blocking=True)
 
-    return _median_s(timer, run) / PIPELINE_STEPS
+    return _median_s(lambda: timer.time(run)) / PIPELINE_STEPS
 
 
 @functools.cache
@@ -80,7 +109,7 @@ def _bandwidths(device: torch.device) -> dict[str, float | None]:
     timer = Timer(device)
     pageable = torch.ones(BANDWIDTH_BYTES, dtype=torch.uint8)
     on_device = torch.ones(BANDWIDTH_BYTES, dtype=torch.uint8, device=device)
-    rate = lambda step, n=1: BANDWIDTH_BYTES / _median_s(timer, step, n)  # noqa: E731
+    rate = lambda copy, n=1: BANDWIDTH_BYTES / _copy_s(timer, copy, n)  # noqa: E731
     rates: dict[str, float | None] = {
         "h2d_pageable_bytes_per_s": rate(lambda: on_device.copy_(pageable)),
         "d2h_pageable_bytes_per_s": rate(lambda: pageable.copy_(on_device)),
@@ -88,8 +117,8 @@ def _bandwidths(device: torch.device) -> dict[str, float | None]:
         "h2d_nonblocking_bytes_per_s": None,
         "d2h_pinned_bytes_per_s": None,
     }
-    if device.type != "cpu":
-        pinned = pageable.pin_memory()
+    pinned = _pinned(pageable) if _has_streams(device) else None
+    if pinned is not None:
         rates["h2d_pinned_bytes_per_s"] = rate(lambda: on_device.copy_(pinned))
         rates["h2d_nonblocking_bytes_per_s"] = rate(lambda: on_device.copy_(pinned, non_blocking=True), 4)
         rates["d2h_pinned_bytes_per_s"] = rate(lambda: pinned.copy_(on_device))
@@ -114,9 +143,10 @@ def measure_transfers(
     batch = host_batch.to(device)
     result = compute(batch)
     target, landing = torch.empty_like(batch), torch.empty_like(result, device="cpu")
-    copy_in = _median_s(timer, lambda: target.copy_(host_batch))
-    computing = _median_s(timer, lambda: compute(batch)) if compute_s is None else compute_s
-    copy_out = _median_s(timer, lambda: landing.copy_(result))
+    copy_in = _copy_s(timer, lambda: target.copy_(host_batch))
+    # By the host's clock: what the host takes to launch the first kernel is part of a step.
+    computing = _median_s(lambda: timer.time(lambda: compute(batch))) if compute_s is None else compute_s
+    copy_out = _copy_s(timer, lambda: landing.copy_(result))
     return Transfers(
         copy_in_s=copy_in,
         compute_s=computing,
