@@ -99,7 +99,8 @@ def test_a_timer_that_returns_after_half_the_work_is_found_out(device: Device) -
 
     proof = proof_with(device, half)
     assert not proof.verified
-    assert "work left to do" in proof.detail
+    # On a busy machine its sleep may last as long as the work; then it is the growth that is missing.
+    assert "work left to do" in proof.detail or "does not grow" in proof.detail
 
 
 def test_a_clock_that_shows_the_same_whatever_was_done_is_found_out(device: Device) -> None:
