@@ -1,0 +1,114 @@
+"""Reading a table's Parquet files whatever state they are in: half written, of older schemas, compacted or not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_NAMED_BY_KEY = re.compile(r"part-([0-9a-f]{16})\.parquet")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What a table's files hold.
+
+    Attributes:
+        table: All rows; None where no file could be read.
+        unreadable: Names of the files that were skipped: truncated, no Parquet, or of types that do not fit the others.
+        schema_version: The newest that a file says it is of; None where none says.
+    """
+
+    table: pa.Table | None
+    unreadable: list[str]
+    schema_version: int | None
+
+
+def part_files(folder: Path) -> list[Path]:
+    """The Parquet files of a table, by name; what is being written has a name that begins with a dot."""
+    return sorted(folder.glob("[!._]*.parquet"))
+
+
+def read_parts(
+    files: Sequence[Path], columns: Sequence[str] | None = None, keys: Collection[str] | None = None
+) -> Parts:
+    """Read the files of a table as one, and name those that cannot be read.
+
+    Args:
+        files: In the order of the rows.
+        columns: Read these only, where a file has them; all by default.
+        keys: Read the rows of these cells only, by their ``trial_key``.
+    """
+    read: list[tuple[Path, pa.Table]] = []
+    unreadable: list[str] = []
+    superseded: set[str] = set()
+    versions: list[int] = []
+    # A crash can leave a compacted file and the parts that it replaces; it names them, so it is read first.
+    for file in sorted(files, key=lambda f: not f.name.startswith("compact-")):
+        if file.name in superseded or not _may_hold(file, keys):
+            continue
+        try:
+            table, metadata = _read_file(file, columns, keys)
+        except (pa.ArrowException, OSError, ValueError):
+            unreadable.append(file.name)
+            continue
+        superseded |= set(json.loads(metadata.get(b"compacted_parts", b"[]"))) - {file.name}
+        versions += [int(metadata[b"schema_version"])] if b"schema_version" in metadata else []
+        read.append((file, table))
+    joined, misfits = _join(read)
+    return Parts(
+        table=joined, unreadable=sorted(unreadable + misfits), schema_version=max(versions) if versions else None
+    )
+
+
+def unreadable_files(folder: Path) -> list[str]:
+    """Names of a table's files that cannot be read; only their ends are looked at."""
+    found = []
+    for file in part_files(folder):
+        try:
+            pq.read_metadata(file)
+        except (pa.ArrowException, OSError):
+            found.append(file.name)
+    return found
+
+
+def _may_hold(file: Path, keys: Collection[str] | None) -> bool:
+    """A sweep names a part by the key of its one cell, so that reading a few cells need not open all parts."""
+    named = _NAMED_BY_KEY.fullmatch(file.name)
+    return keys is None or named is None or named[1] in keys
+
+
+def _read_file(
+    file: Path, columns: Sequence[str] | None, keys: Collection[str] | None
+) -> tuple[pa.Table, dict[bytes, bytes]]:
+    opened = pq.ParquetFile(file)
+    schema = opened.schema_arrow
+    names = None if columns is None else [c for c in columns if c in schema.names]
+    if keys is None:
+        return opened.read(columns=names), schema.metadata or {}
+    chosen = pc.field("trial_key").isin(list(keys))
+    return pq.read_table(file, columns=names, filters=chosen, partitioning=None), schema.metadata or {}
+
+
+def _join(read: Sequence[tuple[Path, pa.Table]]) -> tuple[pa.Table | None, list[str]]:
+    """One table of all, null where one lacks a column; and the names of files whose types do not fit the first's."""
+    kinds: dict[str, list[tuple[Path, pa.Table]]] = {}
+    for file, table in read:
+        kinds.setdefault(table.schema.to_string(show_field_metadata=False, show_schema_metadata=False), []).append(
+            (file, table)
+        )
+    joined: pa.Table | None = None
+    misfits: list[str] = []
+    for alike in kinds.values():
+        whole = pa.concat_tables([table.replace_schema_metadata(None) for _, table in alike], promote_options="default")
+        try:
+            joined = whole if joined is None else pa.concat_tables([joined, whole], promote_options="permissive")
+        except pa.ArrowException:
+            misfits += [file.name for file, _ in alike]
+    return joined, misfits
