@@ -1,0 +1,83 @@
+"""Figures of several panels in the style of ``plots.py``, with one legend for all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+from analysis.plots import STYLE
+
+INK, GREY = "#222222", "#777777"
+RIGHT_OF_AXES = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
+"""Where a legend hides no data."""
+
+
+@contextmanager
+def panels(
+    path: Path, n_rows: int, n_columns: int = 1, *, size: tuple[float, float], share_x: bool = True,
+    share_y: bool = False,
+) -> Iterator[tuple[Figure, list[Axes]]]:  # fmt: skip
+    """A figure of several axes, row by row, saved at the end with the same bytes for the same content.
+
+    Args:
+        path: A PNG or SVG file.
+        n_rows: Of panels.
+        n_columns: Of panels.
+        size: Of the whole figure, in inches.
+        share_x: One scale for the panels of a column.
+        share_y: One scale for the panels of a row.
+    """
+    with mpl.rc_context(STYLE):
+        drawn, grid = plt.subplots(
+            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False,
+            sharex="col" if share_x else False, sharey="row" if share_y else False,
+        )  # fmt: skip
+        try:
+            yield drawn, list(grid.flat)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            drawn.savefig(
+                path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+            )
+        finally:
+            plt.close(drawn)
+
+
+def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
+    """A logarithmic x axis with ticks at the batch sizes measured; powers of two where those are too many."""
+    values = sorted(set(batches))
+    powers = [v for v in values if v >= 1 and (int(v) & (int(v) - 1)) == 0]
+    shown = values if len(values) <= 12 else powers or values
+    shown = shown[:: -(-len(shown) // 12)]
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(shown, [f"{v:,.6g}" for v in shown])
+    axes.xaxis.set_minor_locator(NullLocator())
+    if values and values[0] == values[-1]:
+        axes.set_xlim(values[0] / 2, values[0] * 2)
+
+
+def value_axis(axes: Axes, values: Sequence[float]) -> None:
+    """A y axis for positive values: logarithmic if they span more than fourfold, else from zero."""
+    known = [v for v in values if v > 0]
+    if not known or max(known) <= 4 * min(known):
+        axes.set_ylim(0, None)
+        return
+    axes.set_yscale("log")
+    decades = max(known) / min(known)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1000 else (1.0,)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+
+
+def file_names(stem: str, words: Sequence[str]) -> list[str]:
+    """A PNG's name for each of several figures: its words in ASCII, numbered where two come out alike."""
+    slugs = [re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in words]
+    names = ["-".join(part for part in (stem, slug) if part) for slug in slugs]
+    return [f"{n}.png" if names.count(n) == 1 else f"{n}-{names[:i].count(n) + 1}.png" for i, n in enumerate(names)]

@@ -1,0 +1,73 @@
+"""Lines of a figure: colour and filling tell one thing, marker and dashes another, so that grey print keeps both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from analysis.plots import COLOURS, LINES, MARKERS
+from analysis.ratios import Figure
+
+_PAPER = "white"
+_OPEN = "none"
+_FILLS = (_OPEN, "full", "left", "bottom")
+_SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}
+"""Markers of equal nominal size differ in how large they look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line.
+
+    Attributes:
+        label: What it is.
+        group: Told by colour and filling, such as the device.
+        kind: Told by marker and dashes, such as the precision; by colour too where there is one group.
+        x: Of each point.
+        y: Of each point, with its interval where known; points without a value are left out.
+    """
+
+    label: str
+    group: str
+    kind: str
+    x: Sequence[float]
+    y: Sequence[Figure]
+
+
+def draw_series(axes: Axes, series: Sequence[Series], *, with_markers: bool = True) -> None:
+    """Draw lines with their intervals; the same group and kind look the same in every panel given the same series."""
+    groups = list(dict.fromkeys(s.group for s in series))
+    kinds = list(dict.fromkeys(s.kind for s in series))
+    for one in series:
+        g, k = groups.index(one.group), kinds.index(one.kind)
+        points = [(x, f.value, f) for x, f in zip(one.x, one.y, strict=True) if f.value is not None]
+        marker = MARKERS[k % len(MARKERS)]
+        colour = COLOURS[(k if len(groups) == 1 else g) % len(COLOURS)]
+        fill = "full" if len(groups) == 1 else _FILLS[g % len(_FILLS)]
+        axes.errorbar(
+            [x for x, _, _ in points], [y for _, y, _ in points], yerr=_errors([f for _, _, f in points]),
+            label=one.label, color=colour,
+            linestyle=LINES[k % len(LINES)], marker=marker if with_markers else "", markersize=_SIZES.get(marker, 6.0),
+            fillstyle="full" if fill == _OPEN else fill, markerfacecolor=_PAPER if fill == _OPEN else colour,
+            markerfacecoloralt=_PAPER,
+            capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
+        )  # fmt: skip
+
+
+def _errors(figures: Sequence[Figure]) -> list[list[float]] | None:
+    """Distances of the intervals' ends from the values, zero where unknown; None where all are."""
+    if all(f.low is None or f.high is None for f in figures):
+        return None
+    lower = [max(0.0, f.value - f.low) if f.value is not None and f.low is not None else 0.0 for f in figures]
+    upper = [max(0.0, f.high - f.value) if f.value is not None and f.high is not None else 0.0 for f in figures]
+    return [lower, upper]
+
+
+def legend_last(axes: Axes, last: Sequence[str], **where: object) -> None:
+    """A legend with the lines first, and then the labels named."""
+    handles, labels = axes.get_legend_handles_labels()
+    pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] in last)
+    if len(pairs) > 1:
+        axes.legend([h for h, _ in pairs], [name for _, name in pairs], **where)
