@@ -21,12 +21,8 @@ __all__ = ["ByteCounter", "count_step", "limits_columns", "measure_copy_ceiling"
 _READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
 """Operations in place that overwrite their tensor without reading it."""
 _TOUCH_NOTHING = {
-    "aten::empty",
-    "aten::empty_like",
-    "aten::empty_strided",
-    "aten::new_empty",
-    "aten::new_empty_strided",
-}
+    "aten::empty", "aten::empty_like", "aten::empty_strided", "aten::new_empty", "aten::new_empty_strided",
+}  # fmt: skip
 """Operations that hand out memory without writing to it."""
 
 
@@ -50,6 +46,11 @@ def _n_bytes(tensors: Iterable[torch.Tensor]) -> int:
     return total
 
 
+def _reads_shapes_only(name: str) -> bool:
+    """Operations that make a tensor like a given one without reading what is in it, such as ``zeros_like``."""
+    return name.endswith("_like") or name.startswith("aten::new_")
+
+
 def _traffic(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result: Any) -> int:
     """Bytes that one operation reads and writes, told from its schema; 0 for one that makes a view."""
     schema = func._schema
@@ -63,7 +64,7 @@ def _traffic(func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], result
         if is_written:
             writes += tensors
         if not is_written or not (argument.is_out or schema.name in _READ_NOTHING):
-            reads += tensors
+            reads += [] if _reads_shapes_only(schema.name) else tensors
     if not writes:
         held = {t.untyped_storage()._cdata for t in reads if t.layout == torch.strided}
         made = list(_tensors(result))
