@@ -10,7 +10,7 @@ import torch
 
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.device import PRECISION_NAMES, is_out_of_memory, is_unsupported, synchronize, unsupported_reason
-from sweeps.measure.energy import MIN_PERIODS, EnergyMonitor, open_energy_source
+from sweeps.measure.energy import EnergyMonitor, least_window_s, open_energy_source
 from sweeps.measure.leak import check_leak
 from sweeps.measure.memory import MemoryMonitor
 from sweeps.measure.numerics import compare_outputs, wrong_reason
@@ -23,6 +23,7 @@ from sweeps.measure.verify import verify_timing
 MAX_OVERHEAD_S = 5e-4
 LEAK_CHECK_S = 2.0
 BUSY_MACHINE_RATIO = 0.1
+MAX_ENERGY_S = 10.0
 MIB = 2**20
 TOO_MANY_ELEMENTS = 2**48
 """One byte each: 256 TiB, which no machine has and which fits in 64-bit sizes of any backend."""
@@ -138,15 +139,17 @@ def _energy(device: torch.device) -> Verdict:
     source = open_energy_source(device)
     if source.read_j() is None:
         return None, "no counter that this process may read; energy columns will be null"
+    told, window_s = f"{source.name}, {source.domain}", least_window_s(source.period_s)
+    if window_s > MAX_ENERGY_S:
+        return None, f"{told}: its counter moves so rarely that only windows of {window_s:.0f} s count (--min-s)"
     a = torch.rand(512, 512, device=device)
     with EnergyMonitor(source) as energy:
-        end, n = time.monotonic() + 1.1 * MIN_PERIODS * source.period_s, 0
+        end, n = time.monotonic() + 1.1 * window_s, 0
         while time.monotonic() < end:
             a @ a
             synchronize(device)
             n += 1
         watts = energy.columns(n).get("mean_power_w")
-    told = f"{source.name}, {source.domain}"
     return watts is not None, told + (": the counter stood still" if watts is None else f": {watts:.3g} W under load")
 
 

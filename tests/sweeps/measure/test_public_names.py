@@ -1,0 +1,59 @@
+"""The measurement is usable from a notebook: its documented example runs, and every name is there when asked for."""
+
+from __future__ import annotations
+
+import ast
+import doctest
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import sweeps.measure as measure
+
+SOURCE = Path(measure.__file__)
+
+
+def test_the_documented_example_runs_and_says_what_it_says() -> None:
+    example = doctest.DocTestParser().get_doctest(measure.__doc__ or "", {}, "sweeps.measure", str(SOURCE), 0)
+    assert len(example.examples) > 15
+    found: list[str] = []
+    results = doctest.DocTestRunner(verbose=False).run(example, out=found.append)
+    assert results.failed == 0, "".join(found)
+
+
+def test_every_public_name_is_imported_from_where_it_is_said_to_be() -> None:
+    tree = ast.parse(SOURCE.read_text())
+    typed = {
+        (node.module, alias.name)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sweeps.measure.")
+        for alias in node.names
+    }
+    assert typed == {(f"sweeps.measure.{module}", name) for name, module in measure._HOME.items()}
+    assert {name for _, name in typed} == set(measure.__all__) == set(dir(measure))
+    for module, name in typed:
+        value = getattr(measure, name)
+        assert value is getattr(sys.modules[str(module)], name)
+        assert value.__doc__, name
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="'nothing'"):
+        _ = measure.nothing
+    with pytest.raises(ImportError):
+        from sweeps.measure import nothing  # noqa: F401
+
+
+def test_the_package_costs_nothing_to_import_and_a_measurement_needs_no_ray() -> None:
+    code = """
+import sys, sweeps.measure
+assert "torch" not in sys.modules
+from sweeps.measure import Timer, open_device, run_round, verify_timing, check_leak, measure_transfers, run_selftest
+run_round(lambda: None, Timer(open_device("cpu")), 0.01)
+assert not {"ray", "optuna", "pandas"} & set(sys.modules)
+print("ok")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.stdout.strip() == "ok", done.stderr
