@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -74,10 +73,3 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1000 else (1.0,)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
-
-
-def file_names(stem: str, words: Sequence[str]) -> list[str]:
-    """A PNG's name for each of several figures: its words in ASCII, numbered where two come out alike."""
-    slugs = [re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") for text in words]
-    names = ["-".join(part for part in (stem, slug) if part) for slug in slugs]
-    return [f"{n}.png" if names.count(n) == 1 else f"{n}-{names[:i].count(n) + 1}.png" for i, n in enumerate(names)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,3 +74,18 @@ def ratio(over: Figure, under: Figure) -> Figure:
     high = a - b + math.hypot(a_high - a, b - b_low)
     value, low, high = (math.exp(v) if not math.isnan(v) else math.nan for v in (a - b, low, high))
     return Figure(value=known(value), low=known(low), high=known(high))
+
+
+def geometric_mean(figures: Sequence[Figure]) -> Figure:
+    """The geometric mean of positive figures measured apart; its interval by the same rule as that of ``ratio``.
+
+    Unknown without figures; its ends are unknown where one figure's are.
+    """
+    logs = [figure.logs for figure in figures if figure.value is not None]
+    if not logs:
+        return Figure(value=None)
+    mean = sum(value for value, _, _ in logs) / len(logs)
+    below = math.sqrt(sum((value - low) ** 2 for value, low, _ in logs)) / len(logs)
+    above = math.sqrt(sum((high - value) ** 2 for value, _, high in logs)) / len(logs)
+    low, high = (None if math.isnan(d) else math.exp(mean + d) for d in (-below, above))
+    return Figure(value=math.exp(mean), low=low, high=high)

@@ -12,43 +12,43 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files are no top-level modules
 
 from analysis import scaling_tables as tables
-from analysis.cells import common
 from analysis.crossover import FASTEST, Crossover, crossovers
+from analysis.grouping import file_names, of
 from analysis.load import run_main
-from analysis.panels import file_names
-from analysis.render import escape, render
+from analysis.render import escape
 from analysis.scaling import Curve, curves, is_server
 from analysis.scaling_figures import MAX_CURVES, draw_scaling
 from analysis.script import Page, run_report
-from analysis.strata import with_identity
-from analysis.tables import environment_table
+from analysis.sections import MAX_FIGURES, Drawn, fill, identified
 
 NAME = "report_scaling"
 COLUMNS = ("scenario", "batch_size", "throughput_items_per_s", "throughput_low_items_per_s",
            "throughput_high_items_per_s", "step_median_s", "step_median_low_s", "step_median_high_s")  # fmt: skip
 
 
-def draw(found: Sequence[Curve], met: Sequence[Crossover], folder: Path, item: str) -> list[tuple[str, str]]:
-    """One figure a task with several batch sizes; (path from the page, alternative text)."""
+def draw(found: Sequence[Curve], met: Sequence[Crossover], folder: Path, item: str) -> list[Drawn]:
+    """One figure a task with several batch sizes, at most ``MAX_FIGURES``."""
     by_task: dict[str, list[Curve]] = {}
     for curve in found:
         by_task.setdefault(curve.task, []).append(curve)
     several = {t: c for t, c in by_task.items() if len({p.batch_size for curve in c for p in curve.points}) > 1}
-    drawn = []
+    drawn: list[Drawn] = []
     for name, (task, of_task) in zip(file_names("scaling", list(several)), several.items(), strict=True):
+        if len(drawn) == MAX_FIGURES:
+            break
         crossing = [c for c in met if c.task == task and c.crosses]
         marked = next((c for c in crossing if c.label.startswith(FASTEST)), crossing[0] if crossing else None)
-        title = f"Throughput and median step over batch size{f', {task}' if task else ''}"
+        title = f"Throughput and median step over batch size{of(task)}"
         draw_scaling(folder / name, of_task, marked, title=title, item=item)
         overtakes = f"; {marked.device} overtakes the CPU at batch {marked.batch:.2g}" if marked else ""
         settings = "; ".join(curve.label for curve in of_task[:MAX_CURVES])
-        drawn.append((f"{folder.name}/{name}", f"{title}, with 95 % intervals, of {settings}{overtakes}"))
+        drawn.append((folder / name, f"{title}, with 95 % intervals, of {settings}{overtakes}"))
     return drawn
 
 
-def caveats(page: Page, found: Sequence[Curve]) -> list[str]:
-    """What was left out, and what is wrong with the measurements."""
-    said = page.all_caveats
+def left_out(page: Page, found: Sequence[Curve]) -> list[str]:
+    """What the figures or the whole page do not show."""
+    said = []
     n_server = int(is_server(page.trials).sum())
     if n_server:
         cells = "1 server cell is" if n_server == 1 else f"{n_server} server cells are"
@@ -56,35 +56,33 @@ def caveats(page: Page, found: Sequence[Curve]) -> list[str]:
     tasks = [curve.task for curve in found]
     if any(tasks.count(task) > MAX_CURVES for task in tasks):
         said.append(f"Figures show the {MAX_CURVES} fastest settings of a task; the tables have all.")
+    if len(set(tasks)) > MAX_FIGURES:
+        said.append(f"{MAX_FIGURES} of {len(set(tasks))} tasks have a figure; the tables have all.")
     return said
 
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    frame = with_identity(page.trials)
+    frame = identified(page)
     found = curves(frame)
     met = crossovers(found, frame)
     items = frame["item"].dropna().unique()
-    item = escape(items[0]) if len(items) == 1 else "items"
-    return render(
-        f"{NAME}.md.j2",
-        title="Throughput and latency over the batch size",
-        answer=tables.answer(found, met, item),
-        caveats=caveats(page, found),
+    item = str(items[0]) if len(items) == 1 else "items"
+    told = escape(item)
+    return fill(
+        f"{NAME}.md.j2", page, "Throughput and latency over the batch size",
+        answer=tables.answer(found, met, told),
+        left_out=left_out(page, found),
         figures=draw(found, met, page.figures, item),
-        knees=tables.knee_table(found, item),
+        knees=tables.knee_table(found, told),
         crossovers=tables.crossover_table(met),
-        common=escape(common(page.trials)),
-        cells=tables.cells_table(found, item),
-        environment=environment_table(page.trials),
-        commands=page.commands,
-    )
+        cells=tables.cells_table(found, told),
+    )  # fmt: skip
 
 
 def main(arguments: Sequence[str]) -> int:
-    return run_report(
-        arguments, name=NAME, description=(__doc__ or "").splitlines()[0], build=build, columns=COLUMNS
-    )  # fmt: skip
+    told = "Write the report on throughput and latency over the batch size."
+    return run_report(arguments, name=NAME, description=told, build=build, columns=COLUMNS)
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ def answer(curves: Sequence[Curve], crossovers: Sequence[Crossover], item: str) 
         sentences = [_best_sentence(_best(group), item) for group in _by_place(members)]
         sentences += [_crossover_sentence(c) for c in _telling([c for c in crossovers if c.task == task])]
         said.append(f"{f'{escape(task)}: ' if task else ''}{' '.join(sentences)}")
-    return said or ["No cell was measured to its end, so there is nothing to draw over the batch size."]
+    return said
 
 
 def _by_place(curves: Sequence[Curve]) -> list[list[Curve]]:

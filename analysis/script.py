@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,6 @@ from typing import Any
 
 import pandas as pd
 
-from analysis import summaries
 from analysis.load import AnalysisError, find_sweep, load_description, load_rounds, load_sweep
 from analysis.page import write_html
 from analysis.render import escape
@@ -50,16 +48,6 @@ class Page:
         if n_hosts > 1:
             said.append(f"The cells come from {n_hosts} machines.")
         return said
-
-    @property
-    def all_caveats(self) -> list[str]:
-        """``caveats`` and what is wrong with the measurements themselves, escaped."""
-        return list(dict.fromkeys([*self.caveats, *map(escape, summaries.caveats(self.trials, None, []))]))
-
-    @property
-    def commands(self) -> list[str]:
-        """The command lines that made the sweeps, as far as known."""
-        return [shlex.join(d["command"]) for d in self.descriptions.values() if d.get("command")]
 
     @cached_property
     def rounds(self) -> pd.DataFrame:

@@ -53,6 +53,7 @@ def draw_series(axes: Axes, series: Sequence[Series], *, with_markers: bool = Tr
             fillstyle="full" if fill == _OPEN else fill, markerfacecolor=_PAPER if fill == _OPEN else colour,
             markerfacecoloralt=_PAPER,
             capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
+            clip_on=not points,  # whole markers on an edge; unclipped, a line without points has no box to lay out
         )  # fmt: skip
 
 

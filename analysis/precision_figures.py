@@ -1,0 +1,126 @@
+"""The figure of a precision report: what a precision changes against fp32, a column of panels for each device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
+
+from analysis.panels import GREY, RIGHT_OF_AXES, batch_axis, panels
+from analysis.precision import Pair
+from analysis.ratios import Figure, known
+from analysis.series import Series, draw_series
+from analysis.summaries import Row
+
+MAX_LINES = 8
+"""More lines in a panel cannot be told apart."""
+MAX_PLACES = 3
+"""More columns of panels do not fit a page."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """A row of panels: what is drawn, and whether it is a ratio to fp32."""
+
+    y_label: str
+    of: Callable[[Pair], Figure]
+    is_ratio: bool = True
+
+
+def _softmax(row: Row) -> Figure:
+    """None for no difference at all, which a logarithmic axis cannot show."""
+    return Figure(value=known(row["max_softmax_diff"]) or None)
+
+
+PANELS = (
+    Panel(y_label="speed\n(fp32 = 1)", of=lambda pair: pair.speed),
+    Panel(y_label="peak memory\n(fp32 = 1)", of=lambda pair: Figure(value=pair.memory)),
+    Panel(y_label="energy per item\n(fp32 = 1)", of=lambda pair: Figure(value=pair.energy)),
+    Panel(y_label="largest softmax\ndifference", of=lambda pair: _softmax(pair.row), is_ratio=False),
+)
+
+
+def draw_precision(path: Path, pairs: Sequence[Pair], *, title: str) -> list[str]:
+    """Draw one task's pairs over the batch size, or over the precisions where there is one batch size.
+
+    Args:
+        path: Of the file.
+        pairs: Of which both cells were measured, one or more, of one task.
+        title: Of the figure.
+
+    Returns:
+        What the panels show, in words.
+    """
+    places = list(dict.fromkeys(pair.place for pair in pairs))[:MAX_PLACES]
+    shown = [panel for panel in PANELS if any(panel.of(pair).value is not None for pair in pairs)]
+    lines = list(dict.fromkeys(pair.line for pair in pairs))[:MAX_LINES]
+    over = _Over(pairs)
+    width = 3.0 + 2.6 * len(places) if len(places) > 1 else 7.2
+    with panels(path, len(shown), len(places), size=(width, 1.0 + 1.75 * len(shown)), share_y=True) as (drawn, grid):
+        for i, axes in enumerate(grid):
+            panel, name = shown[i // len(places)], places[i % len(places)]
+            _draw_panel(axes, panel, [pair for pair in pairs if pair.place == name], lines, over)
+            if i % len(places) == 0:
+                axes.set_ylabel(panel.y_label)
+            if i < len(places):
+                axes.set_title(f"{title}\n{name}" if i == 0 else name)
+        for axes in grid[-len(places) :]:
+            over.finish(axes)
+        drawn.align_ylabels()
+        grid[len(places) - 1].legend(**RIGHT_OF_AXES)
+    return [panel.y_label.split("\n(")[0].replace("\n", " ") for panel in shown]
+
+
+class _Over:
+    """The x axis: batch sizes, or precisions where all cells have one batch size."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self._batches = sorted({pair.batch_size for pair in pairs})
+        self._precisions = list(dict.fromkeys(pair.precision for pair in pairs))
+
+    def x(self, pair: Pair) -> float:
+        return pair.batch_size if len(self._batches) > 1 else float(self._precisions.index(pair.precision))
+
+    def finish(self, axes: Axes) -> None:
+        if len(self._batches) > 1:
+            batch_axis(axes, self._batches)
+            axes.set_xlabel("batch size")
+            return
+        axes.set_xticks(range(len(self._precisions)), self._precisions)
+        axes.set_xlim(-0.6, len(self._precisions) - 0.4)
+        axes.set_xlabel(f"precision, at batch size {self._batches[0]:g}")
+
+
+def _draw_panel(axes: Axes, panel: Panel, pairs: Sequence[Pair], lines: Sequence[str], over: _Over) -> None:
+    """Draw a panel; lines that it has no pairs of are drawn empty, so that they look the same in all panels."""
+    series = []
+    for line in lines:
+        own = sorted((pair for pair in pairs if pair.line == line), key=over.x)
+        series.append(Series(label=line, group="", kind=line, x=[over.x(p) for p in own], y=[panel.of(p) for p in own]))
+    draw_series(axes, series)
+    values = [f.value for one in series for f in one.y if f.value is not None]
+    if not values:
+        axes.annotate("unknown", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=GREY)
+    elif panel.is_ratio:
+        axes.axhline(1, color=GREY, linewidth=1.0, zorder=1)
+        axes.set_ylim(0, max(1.25, axes.get_ylim()[1], 1.1 * max(values)))
+    else:
+        values += _draw_own_difference(axes, pairs, over)
+        axes.set_yscale("log")
+        axes.set_ylim(10 ** math.floor(math.log10(0.7 * min(values))), 10 ** math.ceil(math.log10(1.1 * max(values))))
+        axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.yaxis.set_minor_locator(NullLocator())
+
+
+def _draw_own_difference(axes: Axes, pairs: Sequence[Pair], over: _Over) -> list[float]:
+    """What fp32 itself differs by from the reference; returns its values."""
+    points = {over.x(pair): value for pair in pairs if (value := _softmax(pair.base).value) is not None}
+    x = sorted(points)
+    axes.plot(x, [points[v] for v in x], color=GREY, linewidth=1.0, marker=".", markersize=4, zorder=1)
+    if x:
+        axes.annotate("fp32", (x[0], points[x[0]]), xytext=(0, 4), textcoords="offset points", fontsize=8.5, color=GREY)
+    return list(points.values())

@@ -1,0 +1,110 @@
+"""Sentences and tables of a precision report, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.precision import AGREEMENT, Overview, Pair, accuracy_change, place, throughput
+from analysis.ratios import known
+from analysis.render import MISSING, escape, is_missing, significant, table
+
+MAX_ROWS = 500
+_OF = {"max_abs_diff": "max abs diff", "max_softmax_diff": "max softmax diff", "top1_agreement_ratio": "top-1 (%)"}
+
+
+def _shown(name: str, value: object) -> str:
+    """A figure of agreement: shares in per cent, differences with two digits."""
+    found = known(value)
+    if found is None:
+        return MISSING
+    return f"{100 * found:.2f}" if name == "top1_agreement_ratio" else significant(found, 2)
+
+
+def _named(*words: str) -> str:
+    return escape(", ".join(word for word in words if word))
+
+
+def answer(overviews: Sequence[Overview], reference: str) -> list[str]:
+    """One sentence for each task, device and precision, fastest first within a task."""
+    order = {task: i for i, task in enumerate(dict.fromkeys(o.task for o in overviews))}
+    ranked = sorted(overviews, key=lambda o: (order[o.task], -(o.speed.value or 0)))
+    return [_sentence(o, reference) for o in ranked]
+
+
+def _sentence(o: Overview, reference: str) -> str:
+    cells = "one cell" if o.n_cells == 1 else f"{o.n_cells} cells, {_number(o.slowest)} to {_number(o.fastest)}"
+    told = (
+        f"{f'{escape(o.task)}: ' if o.task else ''}**{_named(o.precision)} on {escape(o.place)} runs at {o.speed.text} "
+    )
+    told += f"times the speed of fp32** ({cells})"
+    more = [f"takes {_number(o.memory)} times the memory" if o.memory is not None else "",
+            f"{_number(o.energy)} times the energy per item" if o.energy is not None else ""]  # fmt: skip
+    told += "".join(f", {m}" for m in more if m)
+    if o.best.value is not None and o.n_cells > 1:
+        told += f"; at the best batch size of each it is {o.best.text} times"
+    top1, softmax = o.worst["top1_agreement_ratio"], o.worst["max_softmax_diff"]
+    if top1 is not None:
+        of_items = "every item" if top1 == 1 else f"{100 * top1:.2f} % of the items at least"
+        told += f". Its best class is that of the {escape(reference)} for {of_items}"
+        told += f", class probabilities are off by {significant(softmax, 2)} at most" if softmax is not None else ""
+    return told + "."
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None else significant(value, 2)
+
+
+def overview_table(overviews: Sequence[Overview]) -> str:
+    """A row for each task, device and precision."""
+    rows = []
+    for o in overviews:
+        agreement = [_shown(name, worst[name]) for name in _with_values(overviews) for worst in (o.worst, o.base_worst)]
+        rows.append([
+            _named(o.task, o.place), escape(o.precision), f"{o.n_cells}", o.speed.full_text,
+            f"{_number(o.slowest)} to {_number(o.fastest)}", o.best.full_text, _number(o.memory), _number(o.energy),
+            *agreement,
+        ])  # fmt: skip
+    headers = ["device", "precision", "cells", "speed over fp32 (geometric mean, 95 % interval)", "range",
+               "best over fp32's best", "memory over fp32", "energy over fp32"]  # fmt: skip
+    for name in _with_values(overviews):
+        headers += [f"{'lowest ' if name == AGREEMENT[2] else ''}{_OF[name]}", f"fp32's {_OF[name]}"]
+    return table(headers, rows, n_left=2) if rows else ""
+
+
+def _with_values(overviews: Sequence[Overview]) -> list[str]:
+    return [n for n in AGREEMENT if any(o.worst[n] is not None or o.base_worst[n] is not None for o in overviews)]
+
+
+def pairs_table(pairs: Sequence[Pair], item: str) -> str:
+    """Every pair of which both cells were measured; at most ``MAX_ROWS``."""
+    shown = list(pairs)[:MAX_ROWS]
+    names = [n for n in AGREEMENT if any(not is_missing(p.row[n]) for p in shown)]
+    trained = any(accuracy_change(p) is not None for p in shown)
+    rows = []
+    for p in shown:
+        change = accuracy_change(p)
+        rows.append([
+            _named(p.task, p.place, p.kind), escape(p.precision), f"{p.batch_size:,.0f}", throughput(p.base).text,
+            throughput(p.row).text, p.speed.text, p.speed.interval_text, _number(p.memory), _number(p.energy),
+            *(_shown(name, row[name]) for name in names for row in (p.row, p.base)),
+            *([MISSING if change is None else f"{100 * change:+.1f}"] if trained else []),
+        ])  # fmt: skip
+    headers = ["device", "precision", "batch size", f"fp32 ({item}/s)", f"throughput ({item}/s)", "speed over fp32",
+               "95 % interval", "memory over fp32", "energy over fp32"]  # fmt: skip
+    for name in names:
+        headers += [_OF[name], f"fp32's {_OF[name]}"]
+    headers += ["accuracy gained (points)"] if trained else []
+    return table(headers, rows, n_left=2) if rows else ""
+
+
+def outcomes_table(pairs: Sequence[Pair]) -> str:
+    """Cells that worked in one of the two precisions only; at most ``MAX_ROWS``."""
+    rows = []
+    for p in list(pairs)[:MAX_ROWS]:
+        failed = p.row if known(p.row["throughput_items_per_s"]) is None or p.base["status"] == "complete" else p.base
+        said = [failed[c] for c in ("status_reason", "error_message") if not is_missing(failed[c])]
+        text = ": ".join(dict.fromkeys(str(s) for s in said))[:240]
+        rows.append([_named(p.task, place(p.row), p.kind), f"{p.batch_size:,.0f}", escape(p.precision),
+                     escape(p.row["status"]), escape(p.base["status"]), escape(text)])  # fmt: skip
+    headers = ["device", "batch size", "precision", "its status", "status of fp32", "reason"]
+    return table(headers, rows) if rows else ""
