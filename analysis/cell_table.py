@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import present, varying
-from analysis.render import MISSING, is_missing, number, table
 from analysis.grouping import word_columns, words
+from analysis.render import MISSING, is_missing, number, share, table
 from analysis.summaries import Row, records
 
 MAX_ROWS = 500
@@ -38,26 +38,37 @@ def plain(title: str, column: str, scale: float = 1.0) -> Column:
     return Column(title=title, show=lambda row: scaled(row.get(column), scale), needs=[column])
 
 
+def part(title: str, column: str) -> Column:
+    """A column that shows a ratio as a percentage."""
+    return Column(title=title, show=lambda row: share(row.get(column)), needs=[column])
+
+
+def count(title: str, column: str) -> Column:
+    """A column of whole numbers."""
+    return Column(title=title, show=lambda row: whole(row.get(column)), needs=[column])
+
+
 def between(title: str, columns: tuple[str, str, str], scale: float = 1.0) -> Column:
     """A column of values (first name) with the digits that their intervals (low, high) support."""
 
     def show(row: Row) -> str:
-        value, low, high = (row.get(c) for c in columns)
-        return number(*(None if is_missing(v) else float(v) * scale for v in (value, low, high)))
+        return number(*(_times(row.get(c), scale) for c in columns))
 
     return Column(title=title, show=show, needs=columns[:1])
 
 
 def interval(title: str, columns: tuple[str, str, str], scale: float = 1.0) -> Column:
-    """A column of intervals, ``low to high``; n/a where an end is unknown."""
+    """A column of intervals, ``low to high``; ``over low`` where the upper end is beyond the samples."""
 
     def show(row: Row) -> str:
-        if any(is_missing(row.get(c)) for c in columns):
+        if is_missing(row.get(columns[0])) or is_missing(row.get(columns[1])):
             return MISSING
+        if is_missing(row.get(columns[2])):
+            return f"over {scaled(row[columns[1]], scale)}"
         value, low, high = (float(row[c]) * scale for c in columns)
         return f"{end(low, low, high, value)} to {end(high, low, high, value)}"
 
-    return Column(title=title, show=show, needs=columns[1:])
+    return Column(title=title, show=show, needs=columns[1:2])
 
 
 def end(value: float, low: float, high: float, middle: float) -> str:
@@ -67,7 +78,11 @@ def end(value: float, low: float, high: float, middle: float) -> str:
 
 def scaled(value: Any, scale: float = 1.0) -> str:
     """A number times ``scale``, three digits long; n/a if null."""
-    return number(None if is_missing(value) else float(value) * scale)
+    return number(_times(value, scale))
+
+
+def _times(value: Any, scale: float) -> float | None:
+    return None if is_missing(value) else float(value) * scale
 
 
 def whole(value: Any) -> str:
@@ -76,13 +91,15 @@ def whole(value: Any) -> str:
 
 
 def cell_table(
-    frame: pd.DataFrame, columns: Sequence[Column], *, without: Sequence[str] = (), max_rows: int = MAX_ROWS
-) -> str:
+    frame: pd.DataFrame, columns: Sequence[Column], *, lead: Sequence[Column] = (), without: Sequence[str] = (),
+    max_rows: int = MAX_ROWS,
+) -> str:  # fmt: skip
     """A Markdown table with one row a cell; empty without cells, and cut after ``max_rows`` rows, saying so.
 
     Args:
         frame: The cells.
         columns: Figures, in order.
+        lead: Columns of words that come behind the cell's name.
         without: Columns of the frame that do not name the cell.
         max_rows: Rows shown.
     """
@@ -91,12 +108,11 @@ def cell_table(
     names = word_columns(frame, without)
     settings = [(c, title) for c, title in NUMBERS if c not in without and _is_told(frame, c)]
     shown = [column for column in columns if not column.needs or present(frame, column.needs)]
-    headers = [*(c.replace("_", " ") for c in names), *(title for _, title in settings), *(c.title for c in shown)]
-    rows = [
-        [*words(row, names), *(setting(row, c) for c, _ in settings), *(column.show(row) for column in shown)]
-        for row in records(frame.head(max_rows))
-    ]
-    text = table(headers, rows, n_left=len(names))
+    led = [column for column in lead if not column.needs or present(frame, column.needs)]
+    numbers = [*(Column(title=title, show=lambda row, c=c: setting(row, c)) for c, title in settings), *shown]  # type: ignore[misc]
+    headers = [*(c.replace("_", " ").removeprefix("option ") for c in names), *(c.title for c in (*led, *numbers))]
+    rows = [[*words(row, names), *(c.show(row) for c in (*led, *numbers))] for row in records(frame.head(max_rows))]
+    text = table(headers, rows, n_left=len(names) + len(led))
     left = len(frame) - max_rows
     return f"{text}\n\n{left:,} more rows are in the Parquet files." if left > 0 else text
 
@@ -108,5 +124,5 @@ def _is_told(frame: pd.DataFrame, column: str) -> bool:
 
 def setting(row: Row, column: str) -> str:
     """A number that was asked for, as it was asked for."""
-    value = row.get(column)
-    return "" if is_missing(value) else f"{float(value):,g}" if float(value) < 1e6 else f"{float(value):,.0f}"
+    value = _times(row.get(column), 1.0)
+    return "" if value is None else f"{value:,g}" if value < 1e6 else f"{value:,.0f}"

@@ -35,7 +35,7 @@ class Group:
 
 
 def machine_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns that tell the machines and runs of a frame of ``strata.with_identity`` apart; none where there is one."""
+    """The columns of ``strata.with_identity`` that tell machines and runs apart; none where there is one."""
     return varying(frame, (MACHINE, RUN))
 
 

@@ -46,7 +46,7 @@ def quantile_interval(
     if len(sizes) and sum(sizes) != n:
         raise ValueError(f"the clusters must add up to all samples, got {sum(sizes)} of {n}")
     tail = (1 - confidence) / 2
-    low, high = stats.binom.ppf([tail, 1 - tail], n, share) + [-1, 0]  # ranks from 0
+    low, high = stats.binom.ppf([tail, 1 - tail], n, share) - np.array([1, 0])  # ranks from 0
     ordered = np.sort(values)
     if len(sizes) > 1:
         middle = math.ceil(share * n) - 1

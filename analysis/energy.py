@@ -1,0 +1,91 @@
+"""Energy in numbers: what an item costs, what of it is idling, and which cells are worth their energy. No drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.grouping import groups, machine_columns, task_columns
+from analysis.pareto import pareto_mask
+from analysis.summaries import Row, complete, records
+
+COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w",
+           "idle_power_w", "energy_source", "energy_domain", "energy_to_target_j", "batch_size",
+           "throughput_items_per_s", "item")  # fmt: skip
+
+
+def domain_columns(frame: pd.DataFrame) -> list[str]:
+    """Columns of the machines and tasks, and of what the counter covers: energies of two domains are not compared."""
+    return [*task_columns(frame), *(["energy_domain"] if frame["energy_domain"].nunique(dropna=False) > 1 else [])]
+
+
+def costs(frame: pd.DataFrame) -> pd.DataFrame:
+    """The complete cells whose energy is known.
+
+    Returns:
+        Added: ``idle_share_ratio``, the idle device's power over the mean power; ``above_idle_per_item_j``, the energy
+        of an item less what the device would have taken idle in that time (both NaN where the idle power is unknown);
+        ``is_on_front``: no other cell of the same machine, task and domain is both faster and more frugal.
+    """
+    cells = complete(frame)
+    cells = cells[cells["energy_per_item_j"].notna() & (cells["energy_per_item_j"] > 0)]
+    idle = (cells["idle_power_w"] / cells["mean_power_w"]).astype("float64")
+    front = pd.Series(False, index=cells.index)
+    for group in groups(cells, domain_columns(cells)):
+        front[group.cells.index] = pareto_mask(
+            group.cells, maximise=["throughput_items_per_s"], minimise=["energy_per_item_j"]
+        )
+    return cells.assign(
+        idle_share_ratio=idle, above_idle_per_item_j=cells["energy_per_item_j"] * (1 - idle).clip(lower=0),
+        is_on_front=front,
+    )  # fmt: skip
+
+
+def best(cells: pd.DataFrame) -> list[tuple[str, Row, Row]]:
+    """For each machine, task and domain the most frugal cell and the fastest one.
+
+    Args:
+        cells: Of ``costs``.
+
+    Returns:
+        The group's name in words, and the two cells, which may be one.
+    """
+    found = []
+    for group in groups(cells, domain_columns(cells)):
+        frugal = group.cells["energy_per_item_j"].idxmin()
+        speed = group.cells["throughput_items_per_s"]
+        fastest = speed.idxmax() if speed.notna().any() else frugal
+        found.append((group.name, records(group.cells.loc[[frugal]])[0], records(group.cells.loc[[fastest]])[0]))
+    return found
+
+
+def unknown(frame: pd.DataFrame) -> list[tuple[str, int, str]]:
+    """Where energy is unknown and why: (machine and device in words, complete cells concerned, reason).
+
+    The reason is ``no counter`` where a cell names no source, else ``too short``: the window was shorter than ten
+    periods of its counter, or the counter stood still.
+    """
+    cells = complete(frame)
+    cells = cells[cells["energy_per_item_j"].isna()]
+    cells = cells.assign(reason=cells["energy_source"].isna().map({True: "no counter", False: "too short"}))
+    names = [*machine_columns(frame), "device"]
+    found: list[tuple[str, int, str]] = []
+    for group in groups(cells, [*names, "reason"]):
+        words = ", ".join(str(group.row[c]) for c in names if isinstance(group.row[c], str))
+        found.append((words, len(group.cells), group.row["reason"]))
+    return found
+
+
+def sources(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Which counter told each device's energy: (device, source, what it covers), each once.
+
+    Args:
+        cells: Of ``costs``.
+    """
+    told: Sequence[Row] = records(cells.drop_duplicates(["device", "energy_source", "energy_domain"]))
+    return [(str(row["device"]), _text(row["energy_source"]), _text(row["energy_domain"])) for row in told]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "an unnamed counter"

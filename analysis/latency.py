@@ -1,0 +1,163 @@
+"""Latency in numbers: which percentiles are known, what a rate costs, which rate holds a deadline. No drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.grouping import Group, groups, line_columns, task_columns
+from analysis.summaries import Row, complete, records
+
+PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
+               "p99.9": "latency_p999_s"}  # fmt: skip
+"""Names and columns, ascending."""
+MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p99.9": 6636}
+"""Samples that a percentile takes (MLPerf LoadGen's early stopping with confidence 0.99); of fewer it is null."""
+FRAME_RATES = (100, 60, 30, 20, 10)
+"""Frames per second whose period is a deadline that cameras and control loops have."""
+SERVER = "server"
+"""Scenario whose latencies are those of requests, waiting included."""
+SATURATED_RATIO = 0.9
+"""A server that completes less than this share of what arrives has a queue that grows without end."""
+COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s", "deadline_s", "completed_rate_per_s",
+           "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max", "scenario",
+           "throughput_items_per_s", "batch_size", "items_per_step", "item", "device", "precision")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tail:
+    """The highest percentile that all of some cells can be ranked by.
+
+    Attributes:
+        name: Such as ``p99``.
+        column: Of the trials table.
+        cells: Those that have it.
+    """
+
+    name: str
+    column: str
+    cells: pd.DataFrame
+
+
+def timed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The complete cells with a latency to tell: steps timed one by one, or requests."""
+    done = complete(frame)
+    known = done[list(PERCENTILES.values())].notna().any(axis=1)
+    return done[known | (done["n_samples"].notna() & ~(done["steps_per_sample"] > 1))]
+
+
+def ranked_tail(frame: pd.DataFrame) -> Tail | None:
+    """The 99th percentile where any cell has it, else the highest one that is known; None where none is."""
+    for name in ("p99", "p95", "p90", "p50"):
+        cells = frame[frame[PERCENTILES[name]].notna()]
+        if len(cells):
+            return Tail(name=name, column=PERCENTILES[name], cells=cells)
+    return None
+
+
+def lowest_tails(frame: pd.DataFrame) -> list[tuple[Group, Tail, Row]]:
+    """For each machine and task the cell of each device with the lowest tail, lowest first.
+
+    Devices of one task are compared by one percentile, the highest that any of its cells has.
+    """
+    found = []
+    for task in groups(frame, task_columns(frame)):
+        tail = ranked_tail(task.cells)
+        if tail is None:
+            continue
+        best = tail.cells.loc[tail.cells.groupby("device", sort=False)[tail.column].idxmin()]
+        ordered = best.sort_values(tail.column, kind="stable")
+        found += [(task, tail, row) for row in records(ordered)]
+    return found
+
+
+def load_cells(frame: pd.DataFrame) -> pd.DataFrame:
+    """The complete cells of the server scenario, with what a load curve is made of.
+
+    Returns:
+        Added: ``offered_per_s``, the arrival rate (of a search the highest that held its limit), ``missed_ratio``
+        and ``dropped_ratio`` of the requests, ``is_saturated``: under 90 % of the requests were completed as they
+        came.
+    """
+    server = complete(frame)
+    server = server[server["completed_rate_per_s"].notna()]
+    offered = server["rate_per_s"].fillna(server["max_rate_per_s"])
+    return server.assign(
+        offered_per_s=offered,
+        missed_ratio=server["n_missed"] / server["n_requests"],
+        dropped_ratio=server["n_dropped"] / server["n_requests"],
+        is_saturated=server["completed_rate_per_s"] < SATURATED_RATIO * offered,
+    )
+
+
+def load_curves(frame: pd.DataFrame) -> list[Group]:
+    """The load cells by all that is not the rate, each in the order of its rates; those with two rates at least."""
+    cells = load_cells(frame)
+    cells = cells[cells["offered_per_s"].notna() & cells["latency_p99_s"].notna()]
+    curves = [Group(name=g.name, row=g.row, cells=g.cells.sort_values("offered_per_s", kind="stable"))
+              for g in groups(cells, [*line_columns(cells), *_batch(cells)])]  # fmt: skip
+    return [curve for curve in curves if curve.cells["offered_per_s"].nunique() > 1]
+
+
+def _batch(frame: pd.DataFrame) -> list[str]:
+    return ["batch_size"] if frame["batch_size"].nunique() > 1 else []
+
+
+def held_rates(frame: pd.DataFrame) -> pd.DataFrame:
+    """The highest arrival rate that held its deadline, for each setting of the server scenario that had one.
+
+    A search's rate counts, and so does each rate that was a cell of its own: it held if its 99th percentile is
+    within the deadline.
+
+    Returns:
+        The columns that name a setting, ``batch_size``, ``deadline_s``, ``item`` and ``held_per_s`` (NaN if none
+        held), ``held_p99_s``, ``held_items_per_s`` there, and ``failed_per_s``, the lowest rate over it that did
+        not hold (NaN if none was seen: then the true limit may be higher).
+    """
+    cells = load_cells(frame)
+    cells = cells[cells["deadline_s"].notna() & cells["latency_p99_s"].notna()]
+    names = [*line_columns(cells), *_batch(cells), *(["deadline_s"] if cells["deadline_s"].nunique() > 1 else [])]
+    rows = []
+    for group in groups(cells, names):
+        holds = group.cells["latency_p99_s"] <= group.cells["deadline_s"]
+        held = group.cells[holds & group.cells["offered_per_s"].notna()]
+        best = records(held.loc[[held["offered_per_s"].idxmax()]])[0] if len(held) else {}
+        failed = group.cells.loc[~holds, "offered_per_s"]
+        failed = failed[failed > best.get("offered_per_s", 0.0)]
+        rows.append({
+            **group.row, "held_per_s": best.get("offered_per_s"), "held_p99_s": best.get("latency_p99_s"),
+            "held_items_per_s": best.get("throughput_items_per_s"),
+            "failed_per_s": failed.min() if len(failed) else None,
+        })  # fmt: skip
+    numbers = ("held_per_s", "held_p99_s", "held_items_per_s", "failed_per_s")
+    return pd.DataFrame(rows, columns=[*cells.columns, *numbers]).astype(dict.fromkeys(numbers, "float64"))
+
+
+def deadlines_s(frame: pd.DataFrame) -> list[float]:
+    """The deadlines worth telling, ascending: those asked for and the periods of usual frame rates."""
+    asked = [float(v) for v in frame["deadline_s"].dropna().unique()]
+    return sorted({*(round(v, 6) for v in asked), *(round(1 / rate, 6) for rate in FRAME_RATES)})
+
+
+def rates_at(frame: pd.DataFrame, deadlines: Sequence[float]) -> list[tuple[Row, list[Row | None]]]:
+    """For each machine, task, device and way of doing it the most items per second whose p99 holds each deadline.
+
+    Args:
+        frame: Complete cells. Those without a p99 are left out: not known to hold a deadline is not held.
+        deadlines: In seconds.
+
+    Returns:
+        The first row of each group that has a p99 at all, and for each deadline the row of the best cell; None
+        where no cell holds it.
+    """
+    known = frame[frame["latency_p99_s"].notna() & frame["throughput_items_per_s"].notna()]
+    told = []
+    for group in groups(known, line_columns(known)):
+        best: list[Row | None] = []
+        for deadline in deadlines:
+            held = group.cells[group.cells["latency_p99_s"] <= deadline]
+            best.append(records(held.loc[[held["throughput_items_per_s"].idxmax()]])[0] if len(held) else None)
+        told.append((group.row, best))
+    return told

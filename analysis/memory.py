@@ -1,0 +1,151 @@
+"""Memory in numbers: peaks, what a further item takes, which batches fit, and whether memory grows. No drawing."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import pandas as pd
+from scipy import stats
+
+from analysis.grouping import Group, groups, line_columns
+from analysis.summaries import Row, memory_bytes, records
+
+RAN = ("complete", "pruned")
+"""A pruned cell has run all the same, and so its batch fits."""
+LEAK_BYTES_PER_STEP = 64 * 2**10
+"""Growth that a sweep's verdict calls a leak: ``leak`` if the interval lies over it, ``none`` if under it."""
+MAX_REACH = 8
+"""How many times the largest batch that ran a line is followed."""
+VERDICTS = ("leak", "undecided", "none")
+SLOPES = {"device": "leak_device", "host": "leak_host"}
+"""What grows, and how its columns begin: ``leak_host_bytes_per_step`` with its ``low`` and ``high`` ends."""
+COLUMNS = ("static_bytes", "device_peak_allocated_bytes", "device_peak_reserved_bytes", "device_recommended_max_bytes",
+           "peak_rss_bytes", "device_total_bytes", "host_total_bytes", "leak_verdict", "leak_shapes", "batch_size",
+           *(f"{begin}{end}_bytes_per_step" for begin in SLOPES.values() for end in ("", "_low", "_high")))  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Growth:
+    """Peak memory as a line over the batch size (Theil and Sen's, which a single cell does not sway).
+
+    Attributes:
+        per_item_bytes: What a further item takes; None from fewer than three batch sizes.
+        low: Lower end of its 95 % interval.
+        high: Upper end.
+        fixed_bytes: What remains at batch size 0.
+    """
+
+    per_item_bytes: float | None = None
+    low: float | None = None
+    high: float | None = None
+    fixed_bytes: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """What fits of one way of doing a task.
+
+    Attributes:
+        name: What tells it from the others, in words.
+        row: The cell with the largest batch that ran; the first cell where none ran.
+        largest: That batch; None where none ran.
+        smallest_oom: Smallest batch that ended out of memory; None where none did.
+        growth: Peak memory over the batch size.
+    """
+
+    name: str
+    row: Row
+    largest: int | None
+    smallest_oom: int | None
+    growth: Growth
+
+    @property
+    def is_contradictory(self) -> bool:
+        """A batch ended out of memory although one at least as large ran: something else took the memory."""
+        return None not in (self.largest, self.smallest_oom) and self.smallest_oom <= self.largest  # type: ignore[operator]
+
+
+def peaks(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells that ran and whose memory is known.
+
+    Returns:
+        Added: ``peak_bytes``, on the device where it counts its own, else of the process; ``capacity_bytes``, what
+        there is of that memory (on a Mac what the system recommends as the most); ``capacity_share_ratio``.
+    """
+    ran = frame[frame["status"].isin(RAN)]
+    has_own = ran["device_peak_allocated_bytes"].notna()
+    of_device = ran["device_recommended_max_bytes"].fillna(ran["device_total_bytes"])
+    capacity = of_device.where(has_own, ran["host_total_bytes"].fillna(ran["device_total_bytes"]))
+    peak = memory_bytes(ran)
+    told = ran.assign(peak_bytes=peak, capacity_bytes=capacity, capacity_share_ratio=peak / capacity)
+    return told[told["peak_bytes"].notna()]
+
+
+def growth(cells: pd.DataFrame) -> Growth:
+    """Peak memory over batch size of one line's cells, of ``peaks``; the largest peak of each batch counts."""
+    largest = cells.dropna(subset=["batch_size"]).groupby("batch_size")["peak_bytes"].max()
+    if len(largest) < 3:
+        return Growth()
+    fitted = stats.theilslopes(largest.to_numpy(float), largest.index.to_numpy(float))
+    return Growth(per_item_bytes=float(fitted.slope), low=float(fitted.low_slope), high=float(fitted.high_slope),
+                  fixed_bytes=float(fitted.intercept))  # fmt: skip
+
+
+def fits(frame: pd.DataFrame) -> list[Fit]:
+    """What fits of each way of doing each task on each machine; those where nothing ran or failed are left out."""
+    known = frame[frame["batch_size"].notna()]
+    told = known[known["status"].isin([*RAN, "oom"])]
+    return [_fit(group) for group in groups(told, line_columns(told))]
+
+
+def _fit(group: Group) -> Fit:
+    ran = group.cells[group.cells["status"].isin(RAN)]
+    failed = group.cells.loc[group.cells["status"] == "oom", "batch_size"]
+    known = peaks(ran)
+    if len(ran):
+        # Of several cells with the largest batch the one that took most.
+        top = known[known["batch_size"] == ran["batch_size"].max()]
+        row = records(top.loc[[top["peak_bytes"].idxmax()]] if len(top) else ran.loc[[ran["batch_size"].idxmax()]])[0]
+    return Fit(
+        name=group.name, row=row if len(ran) else group.row,
+        largest=int(ran["batch_size"].max()) if len(ran) else None,
+        smallest_oom=int(failed.min()) if len(failed) else None, growth=growth(known),
+    )  # fmt: skip
+
+
+def leaks(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells that were looked at for leaks, worst first: leak, undecided, none, by how much memory grew.
+
+    Returns:
+        Added: ``growth_bytes_per_step``, the larger of the two slopes (host and device).
+    """
+    cells = frame[frame["leak_verdict"].isin(VERDICTS)]
+    slopes = cells[[f"{begin}_bytes_per_step" for begin in SLOPES.values()]].astype("float64")
+    told = cells.assign(
+        growth_bytes_per_step=slopes.max(axis=1), _rank=cells["leak_verdict"].map(VERDICTS.index).astype("int64")
+    )
+    ordered = told.sort_values(["_rank", "growth_bytes_per_step"], ascending=[True, False], kind="stable")
+    return ordered.drop(columns="_rank")
+
+
+def verdict_counts(frame: pd.DataFrame) -> dict[str, int]:
+    """How many cells have each verdict, those that occur, worst first."""
+    counts = frame["leak_verdict"].value_counts()
+    return {verdict: int(counts[verdict]) for verdict in VERDICTS if counts.get(verdict)}
+
+
+def room_for(fit: Fit) -> int | None:
+    """The batch at which the line of growth reaches the memory there is: an estimate, for where to search on.
+
+    None where the line is not known to rise, reaches the memory farther than ``MAX_REACH`` times the largest batch
+    that ran (too far to follow a line), or at a batch that ran or ended out of memory.
+    """
+    capacity, line = fit.row.get("capacity_bytes"), fit.growth
+    if line.per_item_bytes is None or line.fixed_bytes is None or line.low is None or line.low <= 0:
+        return None
+    if capacity is None or not math.isfinite(capacity):
+        return None
+    room, largest = math.floor((capacity - line.fixed_bytes) / line.per_item_bytes), fit.largest or 0
+    is_near = largest < room <= MAX_REACH * largest
+    return room if is_near and (fit.smallest_oom is None or room < fit.smallest_oom) else None

@@ -1,0 +1,104 @@
+"""What the reports on one subject have in common: heading, caveats, a figure for each group, the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis import summaries
+from analysis.cells import common
+from analysis.grouping import Group, file_names, of
+from analysis.render import escape, render
+from analysis.script import Page
+from analysis.strata import with_identity
+from analysis.tables import environment_table
+
+MAX_FIGURES = 12
+"""A page with more figures of one kind is not read; the rest is in its tables."""
+NOTHING = "No cell was measured to its end, so there is nothing to tell."
+Drawn = tuple[Path, str]
+"""A figure's file and its alternative text."""
+
+
+def identified(page: Page) -> pd.DataFrame:
+    """The page's cells with the columns that tell machines, runs and options apart."""
+    return with_identity(page.trials)
+
+
+def counted(n: int, noun: str = "cell") -> str:
+    """``1 cell``, ``1,200 cells``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def caveats(page: Page) -> list[str]:
+    """What a reader must know before believing the numbers, escaped, each once."""
+    said = [*page.caveats, *(escape(c) for c in summaries.caveats(page.trials, None, []))]
+    return list(dict.fromkeys(said))
+
+
+def heading(page: Page, subject: str) -> str:
+    """``SUBJECT of WORKLOAD, MODEL``: what all cells share goes into the title."""
+    shared = common(page.trials, summaries.TASK_COLUMNS)
+    return f"{subject}: {escape(shared)}" if shared else subject
+
+
+def draw_each(
+    groups: Sequence[Group], folder: Path, stem: str, draw: Callable[[Path, Group], str | None]
+) -> list[Drawn]:
+    """A figure for each group that has the numbers, at most ``MAX_FIGURES``.
+
+    Args:
+        groups: One figure each.
+        folder: Of the figures.
+        stem: How their files' names begin.
+        draw: Draws a group into a file and returns the alternative text; None where it has nothing to draw.
+    """
+    drawn: list[Drawn] = []
+    for group, file in zip(groups, file_names(stem, [g.name for g in groups]), strict=True):
+        if len(drawn) == MAX_FIGURES:
+            break
+        text = draw(folder / file, group)
+        if text is not None:
+            drawn.append((folder / file, text))
+    return drawn
+
+
+def titled(text: str, group: Group) -> str:
+    """A figure's title with the group's name behind it."""
+    return f"{text}{of(group.name)}"
+
+
+def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **values: Any) -> str:
+    """A report's Markdown from its template.
+
+    Args:
+        template: Of ``analysis/templates``.
+        page: What it is made from.
+        subject: The title's first word.
+        answer: Sentences that the page begins with, escaped; without any it says why there is nothing.
+        values: Whatever else the template names. Lists of figures become pairs of link and text.
+    """
+    linked = {name: [(f"{page.figures.name}/{path.name}", text) for path, text in value] if _is_drawn(value) else value
+              for name, value in values.items()}  # fmt: skip
+    return render(
+        template, title=heading(page, subject), answer=list(answer) or [NOTHING], caveats=caveats(page),
+        counts=_counts(page.trials), environment=environment_table(page.trials), **linked,
+    )  # fmt: skip
+
+
+def _is_drawn(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(v, tuple) and isinstance(v[0], Path) for v in value)
+
+
+def _counts(frame: pd.DataFrame) -> str:
+    """``20 cells: 18 complete, 2 oom``."""
+    by_status = ", ".join(f"{n} {status}" for status, n in summaries.status_counts(frame).items())
+    return f"{counted(len(frame))}: {by_status}" if by_status else counted(len(frame))
