@@ -1,0 +1,203 @@
+"""Numbers of trainings: held-out accuracy over seconds, images and joules, and what it takes to reach a level."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.cells import label, varying
+from analysis.ratios import Figure, known
+from analysis.strata import MACHINE, RUN, first, line_columns
+from analysis.summaries import TASK_COLUMNS, Row, records
+
+Floats = NDArray[np.float64]
+LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
+"""Levels of accuracy that trainings are compared at, besides the target asked for."""
+COSTS = {"seconds": "training time (s)", "items": "images", "joules": "energy (J)"}
+"""What an accuracy takes: attribute of ``Training`` and its name."""
+COLUMNS = ("accuracy_best", "accuracy_final", "target_accuracy", "time_to_target_s", "energy_to_target_j",
+           "n_heldout_items", "n_train_items", "epochs_run", "throughput_items_per_s", "measured_s")  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Training:
+    """One cell that trained, with its rounds; arrays have shape (n_rounds,), (0,) where rounds are missing.
+
+    Attributes:
+        task: What is done, in words; empty where all cells do the same.
+        label: The settings that tell it from the task's others.
+        place: Of these the device, and the machine or the run where there are several.
+        kind: The rest of them.
+        row: The cell.
+        seconds: Training time until the end of each round, evaluation left out.
+        items: Items trained on until then.
+        joules: Energy until then; NaN from the first round on whose energy is unknown.
+        accuracy: Held-out accuracy after each round, 0 to 1.
+    """
+
+    task: str
+    label: str
+    place: str
+    kind: str
+    row: Row
+    seconds: Floats
+    items: Floats
+    joules: Floats
+    accuracy: Floats
+
+    @property
+    def is_pruned(self) -> bool:
+        return bool(self.row["status"] == "pruned")
+
+    @property
+    def target(self) -> float | None:
+        """The accuracy asked for."""
+        return known(self.row["target_accuracy"])
+
+    @property
+    def n_heldout(self) -> int | None:
+        """Held-out items that the accuracy is a share of."""
+        n = known(self.row["n_heldout_items"])
+        return None if n is None else int(n)
+
+    @property
+    def best(self) -> Figure:
+        """The best accuracy of any round, with its interval; that of the row where rounds are missing."""
+        value = float(self.accuracy.max()) if self.accuracy.size else known(self.row["accuracy_best"])
+        return share_of(value, self.n_heldout)
+
+    @property
+    def final(self) -> Figure:
+        """The accuracy after the last round."""
+        value = float(self.accuracy[-1]) if self.accuracy.size else known(self.row["accuracy_final"])
+        return share_of(value, self.n_heldout)
+
+
+def wilson(shares: Floats, n: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
+    """Lower and upper ends of the interval of shares of ``n`` items by Wilson's score, each of the shares' shape.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
+    Statistical Association 22:158, 1927.
+    """
+    z = float(stats.norm.ppf((1 + confidence) / 2))
+    middle = (shares + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * np.sqrt(shares * (1 - shares) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
+    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
+
+
+def share_of(value: float | None, n: int | None) -> Figure:
+    """A share of ``n`` items with its 95 % interval."""
+    if value is None or not n:
+        return Figure(value=value)
+    low, high = wilson(np.array([value]), n)
+    return Figure(value=value, low=float(low[0]), high=float(high[0]))
+
+
+def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
+    """Every cell that trained, pruned ones included, in the order of the rows.
+
+    Args:
+        frame: Of ``strata.with_identity``.
+        rounds: Of ``script.load_all_rounds``.
+    """
+    scored = rounds[rounds["accuracy"].notna()]
+    curves = dict(list(scored.sort_values("round", kind="stable").groupby(["sweep", "trial_key"], sort=False)))
+    whole = frame[frame["status"].isin(["complete", "pruned"])]
+    has_rounds = np.array([key in curves for key in zip(whole["sweep"], whole["trial_key"], strict=True)], dtype=bool)
+    trained = whole[has_rounds | whole["accuracy_best"].notna().to_numpy()]
+    found = []
+    for task, of_task in _tasks(trained):
+        names = [*line_columns(frame), "batch_size"]
+        told = [c for c in names if c in {"device", "precision"} or c in varying(of_task, names)]
+        for row in records(of_task):
+            curve = curves.get((row["sweep"], row["trial_key"]), scored.iloc[:0])
+            found.append(_training(task, told, row, curve))
+    return found
+
+
+def _tasks(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The frame by what is trained; whether the head or all of it is a setting like any other."""
+    names = varying(frame, [c for c in TASK_COLUMNS if c != "tune"])
+    if not names:
+        return [("", frame)] if len(frame) else []
+    return [(label(first(group), names), group) for _, group in frame.groupby(names, sort=False, dropna=False)]
+
+
+def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> Training:
+    where = ("device", MACHINE, RUN)
+    kind = [c for c in told if c not in where]
+    items, joules = (curve[c].to_numpy(np.float64, na_value=np.nan).cumsum() for c in ("items", "energy_j"))
+    return Training(
+        task=task, label=label(row, told), place=label(row, where), kind=label(row, kind), row=row,
+        seconds=curve["elapsed_s"].to_numpy(np.float64, na_value=np.nan), items=items, joules=joules,
+        accuracy=curve["accuracy"].to_numpy(np.float64),
+    )  # fmt: skip
+
+
+def cost_to(training: Training, level: float, cost: str) -> Figure | None:
+    """What a training took to reach a level of accuracy; None if it did not, or if that is unknown.
+
+    Reached means the first round after which the held-out accuracy is the level or more. The interval is by the
+    accuracy's own: from the round before the first whose upper end reaches the level (it may have been reached at any
+    time since) to the first whose lower end does, infinite where none does. None where the accuracy has no interval.
+
+    Args:
+        training: With or without rounds.
+        level: From 0 to 1.
+        cost: Of ``COSTS``.
+    """
+    if not training.accuracy.size:
+        return _cost_of_row(training, level, cost)
+    spent = getattr(training, cost)
+    at = _first(training.accuracy >= level)
+    if at is None or math.isnan(spent[at]):
+        return None
+    if not training.n_heldout:
+        return Figure(value=float(spent[at]))
+    low, high = wilson(training.accuracy, training.n_heldout)
+    surely, maybe = _first(low >= level), _first(high >= level) or 0
+    return Figure(
+        value=float(spent[at]), low=float(spent[maybe - 1]) if maybe else 0.0,
+        high=math.inf if surely is None else float(spent[surely]),
+    )  # fmt: skip
+
+
+def _first(mask: NDArray[np.bool_]) -> int | None:
+    found = np.flatnonzero(mask)
+    return int(found[0]) if found.size else None
+
+
+def _cost_of_row(training: Training, level: float, cost: str) -> Figure | None:
+    column = {"seconds": "time_to_target_s", "joules": "energy_to_target_j"}.get(cost)
+    value = known(training.row[column]) if column and level == training.target else None
+    return None if value is None else Figure(value=value)
+
+
+def cheapest(found: Sequence[Training], cost: str) -> tuple[Training, Figure] | None:
+    """The training that reached its target at the least cost; None where none did."""
+    reached = [
+        (training, spent)
+        for training in found
+        if training.target is not None and (spent := cost_to(training, training.target, cost)) is not None
+    ]
+    return min(reached, key=lambda pair: pair[1].value or 0.0) if reached else None
+
+
+def most_accurate(found: Sequence[Training]) -> Training | None:
+    """The training of the best accuracy; the first of equals."""
+    scored = [training for training in found if training.best.value is not None]
+    return max(scored, key=lambda t: t.best.value or 0.0) if scored else None
+
+
+def levels(found: Sequence[Training], n: int = 4) -> list[float]:
+    """At most ``n`` levels that a training reached, the highest, and the targets asked for."""
+    top = max((t.best.value or 0.0 for t in found), default=0.0)
+    targets = {t.target for t in found if t.target is not None}
+    reached = sorted({level for level in LEVELS if level <= top} - targets)
+    return sorted([*reached[-n:], *targets])
