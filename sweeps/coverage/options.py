@@ -45,8 +45,8 @@ class OperationCoverage:
     """End an operation that takes longer in one type, and the process that runs it."""
     strict: bool = False
     """Let operations raise that would fall back to the CPU, where the device has such a fallback."""
-    no_timing: bool = False
-    """Do not time supported operations at growing sizes against the CPU."""
+    timing: bool = True
+    """Time supported operations at growing sizes against the CPU; --no-timing leaves it out."""
     smoke: bool = False
     """A few operations that end within a minute."""
     output: Path = Path("results")

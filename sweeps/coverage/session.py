@@ -23,7 +23,7 @@ from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
 from sweeps.results import new_sweep_id, write_durably
 from workloads.base import BadInputError
-from workloads.operations.base import matches
+from workloads.operations.base import DTYPES, matches
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 SAY_EVERY_S = 5.0
@@ -146,8 +146,11 @@ def _told(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "nothing yet"
 
 
+_TIMED_FIRST = ("modules", "transforms", "database")
+
+
 def _to_time(store: CoverageStore, cells: Sequence[OperationCell]) -> list[OperationCell]:
-    """Cells whose forward call works and has not been timed."""
+    """Cells whose forward call works and has not been timed; first what models call, as timing may be cut short."""
     found = store.rows_by_cell()
     chosen = []
     for cell in cells:
@@ -156,7 +159,7 @@ def _to_time(store: CoverageStore, cells: Sequence[OperationCell]) -> list[Opera
             rounds_only = forward[0]["wrong_by"] == "rounding"
             if forward[0]["verdict"] in TIMED_VERDICTS or rounds_only:
                 chosen.append(cell)
-    return chosen
+    return sorted(chosen, key=lambda cell: (_TIMED_FIRST.index(cell.source), list(DTYPES).index(cell.dtype)))
 
 
 def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
@@ -196,7 +199,7 @@ def _launch(
 
     def timed(device: str) -> list[OperationJob]:
         mine = [cell for cell in cells if cell.device == device]
-        jobs = [] if asked["no_timing"] else [job(cell) for cell in _to_time(store, mine)]
+        jobs = [job(cell) for cell in _to_time(store, mine)] if asked["timing"] else []
         progress.expect(len(jobs))
         return jobs
 

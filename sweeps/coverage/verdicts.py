@@ -15,6 +15,7 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeps.coverage.calls import BACKWARD, FORWARD, NothingToDifferentiateError, call, reference
+from sweeps.coverage.comparable import comparable
 from sweeps.coverage.differences import Difference, DifferentKindError, difference
 from sweeps.measure.device import synchronize
 from sweeps.outcome import outcome_of
@@ -105,13 +106,12 @@ def _reference(sample: Sample, direction: str, tally: Tally) -> tuple[Any, BaseE
 
 
 def _judge(
-    tally: Tally, result: Any, right: Any, direction: str, tolerance: Tolerance, dtype: torch.dtype
+    tally: Tally, name: str, result: Any, right: Any, direction: str, tolerance: Tolerance, dtype: torch.dtype
 ) -> None:  # fmt: skip
     """Compare one result with its reference."""
     try:
-        found = difference(
-            result, right, tolerance, dtype=dtype, at_least=1.0 if direction == BACKWARD else 0.0
-        )  # fmt: skip
+        ours, theirs = comparable(name, result), comparable(name, right)
+        found = difference(ours, theirs, tolerance, dtype=dtype, at_least=1.0 if direction == BACKWARD else 0.0)
     except DifferentKindError as error:
         tally.wrong_reason = str(error)
         found = Difference(tolerance_ratio=math.inf, rounding_units=math.inf)
@@ -151,7 +151,8 @@ def _run_sample(
     if reference_error is not None:
         tally.not_compared = tally.not_compared or NO_REFERENCE
     elif tally.not_compared is None:
-        _judge(tally, result, right, direction, operation.tolerance(dtype, device.type), DTYPES[dtype])
+        tolerance = operation.tolerance(dtype, device.type)
+        _judge(tally, operation.name, result, right, direction, tolerance, DTYPES[dtype])
 
 
 def _dispatched(sample: Sample | None, direction: str, device: torch.device) -> list[str] | None:

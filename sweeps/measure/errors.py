@@ -24,7 +24,7 @@ _UNSUPPORTED_TEXTS = (
     "not implemented for", "not currently implemented for", "not yet implemented for", "isn't implemented for",
     "is not supported on", "not supported for", "not supported by", "not yet supported", "currently supported by the",
     "unsupported dtype", "unsupported data type", "does not support", "doesn't support",
-    "no kernel image is available", "could not run '", "not available for device",
+    "dtypes not supported", "no kernel image is available", "could not run '", "not available for device",
     # torch.compile on a machine without what it compiles with.
     "no working c++ compiler found", "cannot find a working triton", "failed to find c compiler",
     "too old to be supported by the triton",

@@ -101,6 +101,7 @@ class RecordedOperation:
                 writes = bool(getattr(module, "inplace", False))
             else:
                 args, kwargs = _with_running_statistics(target, args, kwargs)
+                args = _with_boxes(self.name, args)
                 writes = _writes(self.name, target, args, kwargs)
             yield Sample(
                 function=functools.partial(_on_copy, function) if writes else function, args=args, kwargs=kwargs
@@ -124,6 +125,21 @@ def _with_running_statistics(function: Callable[..., Any], args: Any, kwargs: An
         if name in {"running_mean", "running_var"} and isinstance(value, torch.Tensor):
             bound.arguments[name] = value.detach() if name == "running_mean" else value.detach().abs() + 0.5
     return bound.args, bound.kwargs
+
+
+_BOXES = {"torch.ops.torchvision.nms": 0, "torch.ops.torchvision.roi_align": 1}
+"""Which argument holds boxes."""
+
+
+def _with_boxes(name: str, args: Any) -> Any:
+    """Boxes with corners in order, in the first image of the batch: another image's number would read wild memory."""
+    if name not in _BOXES:
+        return args
+    where = _BOXES[name]
+    given = args[where].detach().abs()
+    corners = torch.cat([given[:, -4:-2], given[:, -4:-2] + given[:, -2:] + 1], dim=1)
+    images = torch.zeros_like(given[:, :-4])
+    return (*args[:where], torch.cat([images, corners], dim=1), *args[where + 1 :])
 
 
 def _writes(name: str, function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]) -> bool:
