@@ -1,0 +1,244 @@
+"""Is the figure right? Our medians against torch.utils.benchmark's and against a plain loop, in turns in one process.
+
+    python tests/benchmarks/fidelity.py                   on the CPU, some 4 minutes
+    python tests/benchmarks/fidelity.py --device cuda     on an accelerator, some 3 minutes
+
+(a) The same step of a real workload, timed by our ``Timer`` and by ``torch.utils.benchmark.Timer``, sample by sample in
+    turns, each sample of as many steps as a sweep would take: the ratio of the medians, to be within 2 %.
+(b) A cell as a sweep measures it, with its memory monitor, counters and bookkeeping, in turns with a loop written by
+    hand that does nothing but synchronise, read the clock and run the step: what the harness adds, to be under 1 %.
+
+A ratio is taken in each turn, so that what else the machine does hits both sides alike; what is printed is the median
+over the turns with its 95 % interval by order statistics. A busy machine widens that interval and does not pass for a
+difference. Each line ends with a verdict: ``within`` or ``outside`` if the whole interval is, else ``undecided``, which
+more ``--seconds`` or a quieter machine settle.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROOT = Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+import torch  # noqa: E402
+from torch.utils import benchmark  # noqa: E402
+
+from sweeps import cell as cell_module  # noqa: E402
+from sweeps.cell import CellRun  # noqa: E402
+from sweeps.config import MeasureConfig, TrialConfig  # noqa: E402
+from sweeps.facts import DeviceFacts  # noqa: E402
+from sweeps.measure import (  # noqa: E402
+    RoundLog,
+    RoundPolicy,
+    Timer,
+    median_interval,
+    open_device,
+    run_round,
+    unsupported_reason,
+    warm_up,
+)
+from sweeps.measure.device import set_threads  # noqa: E402
+from sweeps.measure.environment import usable_cpus  # noqa: E402
+from sweeps.measure.memory import MemoryMonitor  # noqa: E402
+from sweeps.measure.statistics import Interval  # noqa: E402
+from sweeps.options import options_instance  # noqa: E402
+from sweeps.scenarios import plan_for  # noqa: E402
+from workloads.base import CellContext, Workload  # noqa: E402
+from workloads.precision import apply_precision  # noqa: E402
+from workloads.registry import load_workload  # noqa: E402
+
+LITE0, TARGET_TORCH, TARGET_LOOP = "efficientnet_lite0", 0.02, 0.01
+TURN_S = 0.1
+ENDLESS = 10**9
+
+
+def cells_for(device: str) -> list[TrialConfig]:
+    """Six cells of the three workloads, small and large, in two precisions where the device has both."""
+    large = 4 if device == "cpu" else 64
+    narrow = "bf16" if unsupported_reason(device, "bf16") is None else "fp32"
+    stream = {"scenario": "single-stream"}
+    inference = [
+        (1, "fp32", stream),
+        (large, "fp32", stream),
+        (1, narrow, stream),
+        (large, narrow, {"scenario": "offline"}),
+    ]
+    cells = [
+        TrialConfig(workload="inference", device=device, batch_size=b, precision=p, model=LITE0, options=o)
+        for b, p, o in inference
+    ]
+    training = {"tune": "full", "epochs": 1e6, "max_train_s": 1e9, "image_size": 32}
+    return [
+        *cells,
+        TrialConfig(workload="image-processing", device=device, batch_size=large, options={"pipeline": "resize"}),
+        TrialConfig(workload="finetune", device=device, batch_size=2 * large, model=LITE0, options=training),
+    ]
+
+
+def prepared(cell: TrialConfig, device: torch.device) -> Workload:
+    kind = load_workload(cell.workload)
+    apply_precision(cell.precision)
+    workload = kind(CellContext(
+        device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model, seed=cell.seed,
+        options=options_instance(kind, dict(cell.options)),
+    ))  # fmt: skip
+    workload.setup()
+    return workload
+
+
+def verdict(interval: Interval, least: float, most: float) -> str:
+    if interval.low is None or interval.high is None:
+        return "undecided"
+    if least <= interval.low and interval.high <= most:
+        return "within"
+    return "outside" if interval.high < least or interval.low > most else "undecided"
+
+
+def line(
+    cell: TrialConfig, ours: list[list[float]], others: list[list[float]], other: str, bounds: tuple[float, float]
+) -> str:
+    """The median over the turns of the ratio of the medians in each turn, with its interval by order statistics."""
+    ratios = [float(np.median(mine) / np.median(peer)) for mine, peer in zip(ours, others, strict=True)]
+    interval = median_interval(ratios)
+    mine_ms, other_ms = (float(np.median(np.concatenate(turns))) * 1e3 for turns in (ours, others))
+    ends = "" if interval.low is None else f" [{interval.low:.4f}, {interval.high:.4f}]"
+    return (
+        f"  {cell.workload} {cell.label:<52} ours {mine_ms:8.3f} ms  {other} {other_ms:8.3f} ms  "
+        f"ratio {interval.median:.4f}{ends}  {verdict(interval, *bounds)}; {len(ours)} turns"
+    )
+
+
+def in_turns(seconds: float, first: Callable[[], None], second: Callable[[], None], least: int = 20) -> None:
+    """Both, one after the other, the first one alternating, for so long and at least so often."""
+    end, n = time.perf_counter() + seconds, 0
+    while time.perf_counter() < end or n < least:
+        for run in (first, second) if n % 2 else (second, first):
+            run()
+        n += 1
+
+
+def against_torch(cell: TrialConfig, seconds: float) -> str:
+    """(a): our timer's samples and torch's, in turns of one sample each."""
+    device = open_device(cell.device)
+    workload, timer = prepared(cell, device), Timer(device)
+    warm = warm_up(workload.step, timer, max_s=3.0)
+    plan = plan_for(cell.options.get("scenario"), workload.step, float(np.median(warm.seconds[-5:])), timer)
+    n = plan.steps_per_sample
+    peer = benchmark.Timer("step()", globals={"step": plan.step}, num_threads=torch.get_num_threads())
+    log, ours, theirs = RoundLog(n), [], []
+
+    def mine() -> None:
+        timer.time(plan.step, max(n // 100, 2))  # torch's timeit does so before each of its samples
+        ours.append(run_round(plan.step, timer, 0.0, n_steps=n, steps_per_sample=n))
+        log.add(ours[-1])
+
+    in_turns(seconds, mine, lambda: theirs.append(peer.timeit(n).times))
+    summary = log.summary(workload.items_per_step, RoundPolicy())
+    assert summary.step_median_s == np.median(np.concatenate(ours)), "the row's median is that of the samples"
+    workload.teardown()
+    return line(cell, ours, theirs, "torch", (1 - TARGET_TORCH, 1 + TARGET_TORCH))
+
+
+class PausableMonitor(MemoryMonitor):
+    """The sweep's memory monitor, which rests while the plain loop runs: its cost is the harness's alone."""
+
+    is_resting = False
+
+    def _sample(self) -> None:
+        if not PausableMonitor.is_resting:
+            super()._sample()
+
+
+@contextmanager
+def without_the_harness() -> Iterator[None]:
+    PausableMonitor.is_resting = True
+    try:
+        yield
+    finally:
+        PausableMonitor.is_resting = False
+
+
+def plain_loop(
+    step: Callable[[], object], n_steps: int, synchronize: Callable[[], object], seconds: float
+) -> list[float]:
+    """What somebody writes who wants to know how long a step takes, and knows that devices are asynchronous."""
+    samples, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        synchronize()
+        began = time.perf_counter()
+        for _ in range(n_steps):
+            step()
+        synchronize()
+        samples.append((time.perf_counter() - began) / n_steps)
+    return samples
+
+
+def against_a_loop(cell: TrialConfig, seconds: float, facts: dict[str, Any]) -> str:
+    """(b): rounds of a cell as a sweep measures them, in turns with the loop above on the very same step."""
+    measure = MeasureConfig(min_rounds=ENDLESS, min_s=1e9, max_s=1e9, round_s=TURN_S, warmup_max_s=3.0)
+    run = CellRun(cell, measure, n_threads=torch.get_num_threads(), device_facts=facts)
+    run.advance()
+    run.advance()
+    workload, device = run._workload, open_device(cell.device)
+    assert workload is not None, run.take_message().row
+    synchronize = (lambda: None) if device.type == "cpu" else torch.accelerator.synchronize
+    ours: list[list[float]] = []
+    plain: list[list[float]] = []
+    plan, extra = run._plan, 0.0
+
+    def harness() -> None:
+        nonlocal extra
+        began, before = time.perf_counter(), run._log.measured_s
+        run.advance()
+        extra += time.perf_counter() - began - (run._log.measured_s - before)
+        ours.append(list(run._new_samples[-1][2]))
+
+    def loop() -> None:
+        with without_the_harness():
+            plain.append(plain_loop(plan.step, plan.steps_per_sample, synchronize, TURN_S))
+
+    run._new_samples.clear()
+    in_turns(seconds, harness, loop)
+    row = run.take_message().row
+    assert row["step_median_s"] == np.median(np.concatenate(ours)), "the row's median is that of the samples"
+    told = line(cell, ours, plain, "loop ", (0.0, 1 + TARGET_LOOP))
+    between = extra / row["measured_s"]
+    run.close()
+    return f"{told}; between samples {between:.1%}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--seconds", type=float, default=15.0, help="for each cell of each part")
+    parser.add_argument("--threads", type=int, default=usable_cpus(), help="1 is steadier where others compute as well")
+    parser.add_argument("--part", choices=("a", "b", "both"), default="both")
+    options = parser.parse_args()
+    set_threads(options.threads)
+    device = open_device(options.device)
+    cells = cells_for(options.device)
+    if options.part in ("a", "both"):
+        print(
+            f"(a) our median over torch.utils.benchmark.Timer's, target 1 +- {TARGET_TORCH}, torch {torch.__version__}"
+        )
+        for cell in cells:
+            print(against_torch(cell, options.seconds), flush=True)
+    if options.part in ("b", "both"):
+        cell_module.MemoryMonitor = PausableMonitor  # type: ignore[misc]
+        print(f"(b) a cell's row over a plain loop, target under {1 + TARGET_LOOP}")
+        facts = DeviceFacts.of(device, "fp32", {}).as_dict()
+        for cell in cells:
+            print(against_a_loop(cell, options.seconds, facts), flush=True)
+
+
+if __name__ == "__main__":
+    main()
