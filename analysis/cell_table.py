@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import present, varying
-from analysis.grouping import word_columns, words
+from analysis.grouping import header, word_columns, words
 from analysis.render import MISSING, is_missing, number, share, table
 from analysis.summaries import Row, records
 
@@ -110,7 +110,7 @@ def cell_table(
     shown = [column for column in columns if not column.needs or present(frame, column.needs)]
     led = [column for column in lead if not column.needs or present(frame, column.needs)]
     numbers = [*(Column(title=title, show=lambda row, c=c: setting(row, c)) for c, title in settings), *shown]  # type: ignore[misc]
-    headers = [*(c.replace("_", " ").removeprefix("option ") for c in names), *(c.title for c in (*led, *numbers))]
+    headers = [*(header(c) for c in names), *(c.title for c in (*led, *numbers))]
     rows = [[*words(row, names), *(c.show(row) for c in (*led, *numbers))] for row in records(frame.head(max_rows))]
     text = table(headers, rows, n_left=len(names) + len(led))
     left = len(frame) - max_rows

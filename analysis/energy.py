@@ -15,9 +15,14 @@ COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "m
            "throughput_items_per_s", "item")  # fmt: skip
 
 
-def domain_columns(frame: pd.DataFrame) -> list[str]:
-    """Columns of the machines and tasks, and of what the counter covers: energies of two domains are not compared."""
-    return [*task_columns(frame), *(["energy_domain"] if frame["energy_domain"].nunique(dropna=False) > 1 else [])]
+def domain_columns(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """Columns of the machines and tasks, and of what the counter covers: energies of two domains are not compared.
+
+    Args:
+        frame: All cells of the page, so that a machine is named although no other has a counter.
+        cells: Those whose energy is known.
+    """
+    return [*task_columns(frame), *(["energy_domain"] if cells["energy_domain"].nunique(dropna=False) > 1 else [])]
 
 
 def costs(frame: pd.DataFrame) -> pd.DataFrame:
@@ -32,7 +37,7 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     cells = cells[cells["energy_per_item_j"].notna() & (cells["energy_per_item_j"] > 0)]
     idle = (cells["idle_power_w"] / cells["mean_power_w"]).astype("float64")
     front = pd.Series(False, index=cells.index)
-    for group in groups(cells, domain_columns(cells)):
+    for group in groups(cells, domain_columns(frame, cells)):
         front[group.cells.index] = pareto_mask(
             group.cells, maximise=["throughput_items_per_s"], minimise=["energy_per_item_j"]
         )
@@ -42,17 +47,18 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def best(cells: pd.DataFrame) -> list[tuple[str, Row, Row]]:
+def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Row, Row]]:
     """For each machine, task and domain the most frugal cell and the fastest one.
 
     Args:
         cells: Of ``costs``.
+        names: Of ``domain_columns``.
 
     Returns:
         The group's name in words, and the two cells, which may be one.
     """
     found = []
-    for group in groups(cells, domain_columns(cells)):
+    for group in groups(cells, names):
         frugal = group.cells["energy_per_item_j"].idxmin()
         speed = group.cells["throughput_items_per_s"]
         fastest = speed.idxmax() if speed.notna().any() else frugal

@@ -78,13 +78,13 @@ def _draw_stairs(axes: Axes, front: pd.DataFrame) -> None:
 
 
 def _name_batches(axes: Axes, front: pd.DataFrame) -> None:
-    """The batch sizes of the front's cells, left out where they would overlap."""
+    """The batch sizes of the front's cells, on the side where no cell is, left out where they would overlap."""
     taken: list[tuple[float, float]] = []
     for row in records(front[front["batch_size"].notna()]):
         at = axes.transData.transform((row["throughput_items_per_s"], row["energy_per_item_j"]))
         if all(np.hypot(*(at - np.array(other))) > 14 for other in taken):
             axes.annotate(f"{row['batch_size']:,.0f}", (row["throughput_items_per_s"], row["energy_per_item_j"]),
-                          xytext=(6, 5), textcoords="offset points", fontsize=8.5, color=_INK)  # fmt: skip
+                          xytext=(5, -12), textcoords="offset points", fontsize=8.5, color=_INK)  # fmt: skip
             taken.append((float(at[0]), float(at[1])))
 
 

@@ -36,7 +36,10 @@ class Group:
 
 def machine_columns(frame: pd.DataFrame) -> list[str]:
     """The columns of ``strata.with_identity`` that tell machines and runs apart; none where there is one."""
-    return varying(frame, (MACHINE, RUN))
+    names = varying(frame, (MACHINE, RUN))
+    if len(names) > 1 and frame.groupby(RUN, dropna=False)[MACHINE].nunique(dropna=False).max() == 1:
+        names.remove(MACHINE)  # each run is of one machine, and is named more shortly
+    return names
 
 
 def task_columns(frame: pd.DataFrame) -> list[str]:
@@ -71,6 +74,23 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:
         return [Group(name="", row=first(frame), cells=frame)]
     parts = [cells for _, cells in frame.groupby(list(columns), sort=False, dropna=False)]
     return [Group(name=label(first(cells), columns), row=first(cells), cells=cells) for cells in parts]
+
+
+def setting(frame: pd.DataFrame, row: Row) -> str:
+    """How a row does its task, in words: device, precision, batch size, and what else varies in the frame."""
+    names = [c for c in line_columns(frame) if c not in task_columns(frame)]
+    return label(row, [*names, *present(frame, ["batch_size"])])
+
+
+def full_name(frame: pd.DataFrame, row: Row, whole: pd.DataFrame | None = None) -> str:
+    """``setting`` behind the task, and behind the machine where the whole page's cells come from several."""
+    machine = machine_columns(frame if whole is None else whole)
+    return label(row, [*machine, *line_columns(frame, without=machine), *present(frame, ["batch_size"])])
+
+
+def header(column: str) -> str:
+    """A column's name as the head of a table."""
+    return column.replace("_", " ").removeprefix("option ")
 
 
 def words(row: Row, columns: Sequence[str]) -> list[str]:

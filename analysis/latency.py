@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.grouping import Group, groups, line_columns, task_columns
+from analysis.grouping import Group, groups, line_columns, machine_columns, task_columns
 from analysis.summaries import Row, complete, records
 
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
@@ -96,8 +96,10 @@ def load_curves(frame: pd.DataFrame) -> list[Group]:
     """The load cells by all that is not the rate, each in the order of its rates; those with two rates at least."""
     cells = load_cells(frame)
     cells = cells[cells["offered_per_s"].notna() & cells["latency_p99_s"].notna()]
+    machine = machine_columns(frame)  # told even where only one of the page's machines has such cells
+    names = [*machine, *line_columns(cells, without=machine), *_batch(cells)]
     curves = [Group(name=g.name, row=g.row, cells=g.cells.sort_values("offered_per_s", kind="stable"))
-              for g in groups(cells, [*line_columns(cells), *_batch(cells)])]  # fmt: skip
+              for g in groups(cells, names)]  # fmt: skip
     return [curve for curve in curves if curve.cells["offered_per_s"].nunique() > 1]
 
 

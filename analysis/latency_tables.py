@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.cell_table import Column, between, cell_table, count, interval, part, plain
-from analysis.grouping import machine_columns, word_columns, words
+from analysis.grouping import header, machine_columns, word_columns, words
 from analysis.latency import PERCENTILES, deadlines_s, held_rates, load_cells, rates_at, timed
 from analysis.render import MISSING, is_missing, significant, table
 from analysis.summaries import Row, complete
@@ -70,7 +70,7 @@ def deadlines_table(frame: pd.DataFrame) -> str:
     rows = [[*words(row, names), *(_best(cell) for cell in best)] for row, best in told]
     # A frame rate's period has no end in decimals; three digits are what people call it.
     headers = [f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)" for d in deadlines]
-    return table([*(c.replace("_", " ") for c in names), *headers], rows, n_left=len(names))
+    return table([*(header(c) for c in names), *headers], rows, n_left=len(names))
 
 
 def _best(row: Row | None) -> str:

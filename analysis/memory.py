@@ -129,6 +129,13 @@ def leaks(frame: pd.DataFrame) -> pd.DataFrame:
     return ordered.drop(columns="_rank")
 
 
+def slope_verdict(low: float, high: float) -> str:
+    """What one slope says by the ends of its interval; a cell's verdict is the worst of its slopes."""
+    if low > LEAK_BYTES_PER_STEP:
+        return "leak"
+    return "none" if high < LEAK_BYTES_PER_STEP else "undecided"
+
+
 def verdict_counts(frame: pd.DataFrame) -> dict[str, int]:
     """How many cells have each verdict, those that occur, worst first."""
     counts = frame["leak_verdict"].value_counts()

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.cells import label, labels
 from analysis.drawing import legend_outside, plain_figure
 from analysis.grouping import groups, line_columns, word_columns
-from analysis.memory import LEAK_BYTES_PER_STEP, SLOPES, peaks
+from analysis.memory import LEAK_BYTES_PER_STEP, SLOPES, VERDICTS, peaks, slope_verdict
 from analysis.panels import batch_axis, value_axis
 from analysis.plots import COLOURS, Line, draw_lines
 from analysis.render import is_missing
@@ -112,7 +112,7 @@ def draw_leaks(path: Path, cells: pd.DataFrame, names: Sequence[str], *, title: 
         axes.axvline(limit, color=_INK, linewidth=1.2, linestyle=(0, (1, 2)), label=f"limit, {limit:g} KiB per step")
         for i, (row, kind) in enumerate(rows):
             low, value, high = (row[f"{SLOPES[kind]}{end}_bytes_per_step"] for end in ("_low", "", "_high"))
-            marker, colour, face = _LOOKS[row["leak_verdict"]]
+            marker, colour, face = _LOOKS[slope_verdict(low, high)]
             if not is_missing(low):
                 axes.plot([low / 2**10, high / 2**10], [-i, -i], color=colour, linewidth=1.4, solid_capstyle="butt")
             axes.plot(value / 2**10, -i, marker=marker, color=colour, markerfacecolor=face, markersize=6)
@@ -122,7 +122,10 @@ def draw_leaks(path: Path, cells: pd.DataFrame, names: Sequence[str], *, title: 
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         _growth_axis(axes)
-        for verdict in dict.fromkeys(row["leak_verdict"] for row, _ in rows):
+        seen = {
+            slope_verdict(*(row[f"{SLOPES[k]}_{end}_bytes_per_step"] for end in ("low", "high"))) for row, k in rows
+        }
+        for verdict in (v for v in VERDICTS if v in seen):
             marker, colour, face = _LOOKS[verdict]
             axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=verdict)
         axes.set(xlabel="growth of memory (KiB per step), 95 % interval")
@@ -133,8 +136,8 @@ def draw_leaks(path: Path, cells: pd.DataFrame, names: Sequence[str], *, title: 
 def _growth_axis(axes: Axes) -> None:
     """Linear within 1 KiB of zero and logarithmic beyond, as slopes lie from bytes to megabytes."""
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.6)
-    low, high = axes.get_xlim()
-    axes.set_xlim(min(low, -1.5), max(high, 150.0))
+    values = [float(x) for line in axes.get_lines() for x in line.get_xdata() if line.get_transform() == axes.transData]
+    axes.set_xlim(min(-1.5, 2 * min(values, default=0.0)), max(150.0, 2 * max(values, default=0.0)))
     far = max(abs(v) for v in axes.get_xlim())
     powers = [10.0**i for i in range(9) if 10.0**i <= far]
     left, right = axes.get_xlim()

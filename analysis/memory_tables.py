@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.cell_table import Column, between, cell_table, interval, part, plain, whole
-from analysis.grouping import line_columns, words
+from analysis.grouping import header, line_columns, words
 from analysis.memory import SLOPES, Fit, leaks, peaks, room_for
 from analysis.render import MISSING, escape, gibibytes, is_missing, number, significant, table
 
@@ -31,7 +31,7 @@ def fits_table(frame: pd.DataFrame, fits: list[Fit]) -> str:
     if not fits:
         return ""
     names = line_columns(frame)
-    headers = [*(c.replace("_", " ") for c in names), "largest batch that ran", "peak there (GiB)", "of (GiB)",
+    headers = [*(header(c) for c in names), "largest batch that ran", "peak there (GiB)", "of (GiB)",
                "smallest out of memory", "a further item takes (MiB)", "95 % interval (MiB)",
                "room for about"]  # fmt: skip
     rows = []

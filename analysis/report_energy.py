@@ -16,12 +16,12 @@ import pandas as pd
 from analysis.cell_table import Column, between, cell_table, part, plain
 from analysis.energy import COLUMNS, best, costs, domain_columns, sources, unknown
 from analysis.energy_figures import MAX_LINES, draw_front, draw_over_batch
-from analysis.grouping import Group, groups, task_columns
+from analysis.grouping import Group, groups, machine_columns, setting
 from analysis.load import run_main
 from analysis.render import escape, is_missing, number, significant
 from analysis.script import Page, run_report
 from analysis.sections import counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import Row, setting_label
+from analysis.summaries import Row
 
 NAME = "report_energy"
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
@@ -31,29 +31,29 @@ def _items(row: Row) -> str:
     return "items" if is_missing(row.get("item")) else str(row["item"])
 
 
-def best_sentences(cells: pd.DataFrame) -> list[str]:
+def best_sentences(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """The most frugal cell of each task, and what the fastest one costs more."""
     said = []
-    for name, frugal, fastest in best(cells):
+    for name, frugal, fastest in best(cells, names):
         items = escape(_items(frugal))
         where = f"{escape(name)}: most" if name else "Most"
         each = f"{significant(frugal['energy_per_item_j'])} J each"
-        told = f"{where} {items} per joule with **{escape(setting_label(cells, frugal))}**: " \
+        told = f"{where} {items} per joule with **{escape(setting(cells, frugal))}**: " \
                f"{significant(1 / frugal['energy_per_item_j'])} ({each})"  # fmt: skip
         if frugal["trial_key"] == fastest["trial_key"]:
             said.append(f"{told}; it is the fastest too.")
             continue
         faster = fastest["throughput_items_per_s"] / frugal["throughput_items_per_s"]
         dearer = fastest["energy_per_item_j"] / frugal["energy_per_item_j"]
-        said.append(f"{told}; the fastest, {escape(setting_label(cells, fastest))}, is {significant(faster)} times as "
+        said.append(f"{told}; the fastest, {escape(setting(cells, fastest))}, is {significant(faster)} times as "
                     f"fast for {significant(dearer)} times the energy.")  # fmt: skip
     return said
 
 
-def power_sentences(cells: pd.DataFrame) -> list[str]:
+def power_sentences(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     """How much of a device's power is idling, from the laziest to the busiest cell."""
     said = []
-    for group in groups(cells, [*task_columns(cells), "device"]):
+    for group in groups(cells, [*machine_columns(frame), "device"]):
         known = group.cells[group.cells["mean_power_w"].notna()]
         if known.empty:
             continue
@@ -130,10 +130,11 @@ def build(page: Page) -> str:
     """The report's Markdown; its figures are written into the page's folder."""
     frame = identified(page)
     cells = costs(frame)
-    by_domain = groups(cells, domain_columns(cells))
+    names = domain_columns(frame, cells)
+    by_domain = groups(cells, names)
     return fill(
         f"{NAME}.md.j2", page, "Energy",
-        answer=[*best_sentences(cells), *power_sentences(cells), *unknown_sentences(frame)],
+        answer=[*best_sentences(cells, names), *power_sentences(frame, cells), *unknown_sentences(frame)],
         front_figures=draw_each(by_domain, page.figures, "front", _draw_front),
         n_front=counted(int(cells["is_on_front"].sum())),
         batch_figures=draw_each(by_domain, page.figures, "items-per-joule", _draw_over_batch),

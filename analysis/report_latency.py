@@ -14,7 +14,7 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import latency_tables as tables
-from analysis.grouping import Group, groups, machine_columns, task_columns
+from analysis.grouping import Group, full_name, groups, machine_columns, setting, task_columns
 from analysis.latency import (
     COLUMNS,
     MIN_SAMPLES,
@@ -37,16 +37,13 @@ from analysis.load import run_main
 from analysis.quantiles import tail_intervals
 from analysis.render import escape, number, seconds_as_ms, share, significant
 from analysis.script import Page, run_report
-from analysis.sections import draw_each, fill, identified, listed, titled
-from analysis.summaries import Row, complete, records, setting_label
+from analysis.sections import counted, draw_each, fill, identified, listed, titled
+from analysis.summaries import complete, records
 from analysis.transfers import COLUMNS as COPY_COLUMNS
 from analysis.transfers import bandwidths, transfers
 
 NAME = "report_latency"
-
-
-def _setting(frame: pd.DataFrame, row: Row) -> str:
-    return escape(setting_label(frame, row))
+MAX_SENTENCES = 8
 
 
 def tail_sentences(frame: pd.DataFrame) -> list[str]:
@@ -58,7 +55,9 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
         told = f"{tail.name} of {seconds_as_ms(row[tail.column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
         median = "" if tail.name == "p50" else f", median {seconds_as_ms(row['latency_p50_s'])} ms"
         where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
-        said.append(f"{where} latency on {escape(row['device'])}: **{_setting(frame, row)}**, {told}{median}.")
+        said.append(f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}{median}.")
+    if len(said) > MAX_SENTENCES:
+        said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
     if said and steps["latency_p99_s"].isna().all():
         said.append(f"No 99th percentile is known of a step: it takes {MIN_SAMPLES['p99']} samples of a cell.")
     return said
@@ -92,7 +91,7 @@ def deadline_sentences(frame: pd.DataFrame) -> list[str]:
     said = []
     held = held_rates(frame).drop(columns="rate_per_s")  # the rate is the answer, not the setting
     for row in records(held):
-        what, deadline = _setting(held, row), f"{1e3 * row['deadline_s']:g} ms"
+        what, deadline = escape(full_name(held, row, frame)), f"{1e3 * row['deadline_s']:g} ms"
         failed = None if pd.isna(row["failed_per_s"]) else _rate(row["failed_per_s"])
         if pd.isna(row["held_per_s"]):
             lowest = "" if failed is None else f", not even {failed} /s"
@@ -111,15 +110,14 @@ def transfer_sentences(frame: pd.DataFrame) -> list[str]:
     said = []
     cells = transfers(frame)
     cells = cells[(cells["device"] != "cpu") & cells["copy_share_ratio"].notna()]
-    for group in groups(cells, [*machine_columns(cells), "device"]):
+    for group in groups(cells, [*machine_columns(frame), "device"]):
         row = records(group.cells.loc[[group.cells["copy_share_ratio"].idxmax()]])[0]
         gain = "" if pd.isna(row["overlap_speedup"]) else (
             f"; overlapped with the computation a step is {significant(row['overlap_speedup'], 2)} times as fast"
         )  # fmt: skip
-        setting = _setting(cells, row)
+        how = escape(setting(cells, row))
         said.append(
-            f"On {escape(group.name)} copies take up to {share(row['copy_share_ratio'])} of a step, "
-            f"with {setting}{gain}."
+            f"On {escape(group.name)} copies take up to {share(row['copy_share_ratio'])} of a step, with {how}{gain}."
         )
         pinned, pageable = row["h2d_pinned_bytes_per_s"], row["h2d_pageable_bytes_per_s"]
         if pd.notna(pinned) and pd.notna(pageable):

@@ -14,14 +14,14 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import memory_tables as tables
-from analysis.grouping import Group, groups, task_columns, word_columns
+from analysis.grouping import Group, full_name, groups, task_columns, word_columns
 from analysis.load import run_main
 from analysis.memory import COLUMNS, LEAK_BYTES_PER_STEP, Fit, fits, leaks, peaks, verdict_counts
 from analysis.memory_figures import MAX_LINES, MAX_ROWS, draw_leaks, draw_peaks
 from analysis.render import escape, gibibytes, is_missing, number, share
 from analysis.script import Page, run_report
 from analysis.sections import Drawn, counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import records, setting_label
+from analysis.summaries import records
 
 NAME = "report_memory"
 MAX_SENTENCES = 8
@@ -63,6 +63,9 @@ def _took(fit: Fit) -> str:
 def growth_sentence(found: Sequence[Fit]) -> list[str]:
     """What a further item takes, where memory is known to rise with the batch."""
     rising = [f for f in found if f.growth.low is not None and f.growth.low > 0 and f.growth.per_item_bytes]
+    # Of a process much else is part of the memory: its slope is told only where no device counts its own.
+    own = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])]
+    rising = own or rising
     told = [
         f"{number(f.growth.per_item_bytes * 2**-20, f.growth.low * 2**-20, f.growth.high * 2**-20)} MiB"  # type: ignore[operator]
         f"{f' with {escape(f.name)}' if f.name else ''}"
@@ -86,7 +89,7 @@ def leak_sentences(cells: pd.DataFrame) -> list[str]:
         worst = records(cells.head(1))[0]
         rate = number(worst["growth_bytes_per_step"] / 2**10)
         said.append(f"**{counts['leak']} of {counted(len(cells))} leak** more than {limit}; the worst, "
-                    f"{escape(setting_label(cells, worst))}, takes {rate} KiB more with every step.")  # fmt: skip
+                    f"{escape(full_name(cells, worst))}, takes {rate} KiB more with every step.")  # fmt: skip
     if "undecided" in counts:
         said.append(f"Of {counts['undecided']} of {counted(len(cells))} it cannot be told: the interval of the growth "
                     f"holds {limit}.")  # fmt: skip

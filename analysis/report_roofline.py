@@ -14,8 +14,8 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis.cell_table import Column, cell_table, part, plain, scaled
-from analysis.cells import label
-from analysis.grouping import Group, groups, machine_columns, task_columns, words
+from analysis.cells import label, present
+from analysis.grouping import Group, groups, header, line_columns, machine_columns, task_columns, words
 from analysis.load import run_main
 from analysis.render import MISSING, escape, is_missing, number, share, significant, table
 from analysis.roofline import (
@@ -55,7 +55,8 @@ def reached_sentences(cells: pd.DataFrame) -> list[str]:
         counts = group.cells["binding"].value_counts()
         among = len(counts) > 1
         limits = [f"{_LIMITS[c]}{f' for {counted(int(counts[c]))}' if among else ''}" for c in sorted(counts.index)]
-        setting = escape(label(best, [c for c in ("memory_format", "compile", "batch_size") if c in best]))
+        apart = [c for c in line_columns(known) if c not in names]
+        setting = escape(label(best, [*apart, *present(known, ["batch_size"])]))
         reached = share(best["reached_ratio"])
         said.append(f"{escape(group.name)}: the limit is {listed(limits)}; the best, {setting}, reaches **{reached}**.")
     left = len(said) - MAX_SENTENCES
@@ -136,7 +137,7 @@ def ceilings_table(found: Sequence[Roof], cells: pd.DataFrame) -> str:
             *words(roof.group.row, names), scaled(roof.flop_per_s, 1e-9), scaled(roof.bytes_per_s, 1e-9),
             MISSING if ridge is None else significant(ridge),
         ])  # fmt: skip
-    headers = [*names, "matrix product (GFLOP/s)", "copy (GB/s)", "ridge (FLOP/B)"]
+    headers = [*(header(c) for c in names), "matrix product (GFLOP/s)", "copy (GB/s)", "ridge (FLOP/B)"]
     return table(headers, rows, n_left=len(names))
 
 

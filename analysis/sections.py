@@ -18,7 +18,6 @@ from analysis.tables import environment_table
 
 MAX_FIGURES = 12
 """A page with more figures of one kind is not read; the rest is in its tables."""
-NOTHING = "No cell was measured to its end, so there is nothing to tell."
 Drawn = tuple[Path, str]
 """A figure's file and its alternative text."""
 
@@ -89,9 +88,17 @@ def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **va
     linked = {name: [(f"{page.figures.name}/{path.name}", text) for path, text in value] if _is_drawn(value) else value
               for name, value in values.items()}  # fmt: skip
     return render(
-        template, title=heading(page, subject), answer=list(answer) or [NOTHING], caveats=caveats(page),
+        template, title=heading(page, subject), answer=list(answer) or [_nothing(page.trials)], caveats=caveats(page),
         counts=_counts(page.trials), environment=environment_table(page.trials), **linked,
     )  # fmt: skip
+
+
+def _nothing(frame: pd.DataFrame) -> str:
+    """Why there is no answer."""
+    n = len(summaries.complete(frame))
+    if n:
+        return f"Nothing is known of this: {counted(n)} ended well, without the figures that it takes."
+    return "No cell was measured to its end, so there is nothing to tell."
 
 
 def _is_drawn(value: Any) -> bool:
