@@ -60,7 +60,7 @@ def find_sweep(path: str | Path = "results") -> Path:
         return folder
     sweeps = [p.parent for p in folder.glob(f"*/{DESCRIPTION}")]
     if not sweeps:
-        state = "holds no sweep" if folder.is_dir() else "does not exist and so holds no sweep"
+        state = "holds no sweep" if folder.is_dir() else "holds no sweep (there is no such folder)"
         raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep finetune`, or name its folder")
     return max(sweeps, key=lambda p: (_created_at(p), p.name))
 
@@ -184,7 +184,7 @@ def load_rounds(path: str | Path = "results") -> pd.DataFrame:
     return frame
 
 
-def unreadable_samples(path: str | Path) -> list[str]:
-    """Names of the files of raw samples that cannot be read, without reading the samples."""
+def unreadable_parts(path: str | Path) -> list[str]:
+    """Names of the files of samples and rounds that cannot be read, without reading the others."""
     sweep = find_sweep(path)
-    return unreadable_files(sweep / "samples") if sweep.is_dir() else []
+    return [name for table in ("samples", "rounds") if sweep.is_dir() for name in unreadable_files(sweep / table)]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -11,48 +13,89 @@ from markdown_it.token import Token
 
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 _STYLE = """
-:root { color-scheme: light dark; --line: #d0d0d0; --soft: #f4f4f4; --warm: #b35900; }
-@media (prefers-color-scheme: dark) { :root { --line: #444; --soft: #222; --warm: #ffb366; } }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
-table { border-collapse: collapse; font-size: .875rem; display: block; overflow-x: auto; }
-th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
-th { background: var(--soft); cursor: pointer; } th:focus-visible { outline: 2px solid var(--warm); }
-th[aria-sort=ascending]::after { content: " \\2191"; } th[aria-sort=descending]::after { content: " \\2193"; }
-img { max-width: 100%; background: #fff; border-radius: 4px; }
-pre { background: var(--soft); padding: .6rem; overflow-x: auto; }
-"""
-_SCRIPT = """
-const value = text => { const t = text.replace(/,/g, ""), n = parseFloat(t); return isNaN(n) ? t : n; };
-for (const head of document.querySelectorAll("th")) {
-  head.tabIndex = 0;
-  const sort = () => {
-    const table = head.closest("table"), body = table.tBodies[0], column = head.cellIndex;
-    const up = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of table.querySelectorAll("th")) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const rows = [...body.rows];
-    rows.sort((a, b) => {
-      const x = value(a.cells[column].textContent), y = value(b.cells[column].textContent);
-      const order = typeof x === typeof y ? (x < y ? -1 : x > y ? 1 : 0) : typeof x === "number" ? -1 : 1;
-      return up ? order : -order;
-    });
-    body.append(...rows);
-  };
-  head.addEventListener("click", sort);
-  head.addEventListener("keydown", event => { if (event.key === "Enter" || event.key === " ") { event.preventDefault(); sort(); } });
+:root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --line: #d0d0d0; --soft: #f4f4f4; --mark: #0b57a4; }
+@media (prefers-color-scheme: dark) {
+  :root { --ink: #e6e6e6; --paper: #161616; --line: #444; --soft: #242424; --mark: #7fb8f0; }
 }
-"""  # noqa: E501 (a line of JavaScript)
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem;
+  color: var(--ink); background: var(--paper); }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2rem; }
+.scroll { overflow-x: auto; }
+table { border-collapse: collapse; font-size: .875rem; }
+th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); font-variant-numeric: tabular-nums; }
+th { background: var(--soft); }
+th button { all: unset; cursor: pointer; }
+th button:focus-visible, .scroll:focus-visible { outline: 2px solid var(--mark); outline-offset: 2px; }
+th[aria-sort=ascending] button::after { content: " \\2191"; }
+th[aria-sort=descending] button::after { content: " \\2193"; }
+td[style*=right] { white-space: nowrap; }
+img { max-width: min(100%, 48rem); background: #fff; border-radius: 4px; }
+pre { background: var(--soft); padding: .6rem; overflow-x: auto; }
+@media print { body { max-width: none; } .scroll { overflow: visible; } }
+"""
+# A column of numbers is one that is set right. What is not known sorts last both ways, whatever stands for it.
+_SCRIPT = """
+const number = text => {
+  const found = text.trim().replace(/^(over|under|about) /, "").replaceAll("\\u2212", "-").replaceAll(",", "")
+    .match(/^[-+]?\\d+(\\.\\d+)?(e[-+]?\\d+)?/i);
+  return found ? Number(found[0]) : null;
+};
+const word = text => text.trim() || null;
+for (const table of document.querySelectorAll("table")) {
+  const heads = [...table.querySelectorAll("thead th")], body = table.tBodies[0];
+  if (!body || body.rows.length < 2 || !heads[0].textContent.trim()) continue;
+  heads.forEach((head, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...head.childNodes);
+    head.append(button);
+    button.addEventListener("click", () => {
+      const texts = [...body.rows].map(row => row.cells[column].textContent);
+      const isNumber = head.style.textAlign === "right" && texts.some(text => number(text) !== null);
+      const read = isNumber ? number : word;
+      const up = head.getAttribute("aria-sort") !== "ascending";
+      heads.forEach(other => other.removeAttribute("aria-sort"));
+      head.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const rows = [...body.rows].map((row, i) => ({ row, key: read(texts[i]) }));
+      rows.sort((a, b) => {
+        if (a.key === null || b.key === null) return (a.key === null) - (b.key === null);
+        const order = isNumber ? a.key - b.key : a.key.localeCompare(b.key, "en", { numeric: true });
+        return up ? order : -order;
+      });
+      body.append(...rows.map(({ row }) => row));
+    });
+  });
+}
+"""
+_SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="table">'
 
 
 def _embed_images(tokens: list[Token], folder: Path) -> None:
+    """Put each figure's bytes into the page; an image that is no file of ours becomes its text."""
     for token in tokens:
         for child in token.children or []:
-            source = str(child.attrs.get("src", ""))
-            file = folder / source
-            if child.type == "image" and file.suffix in _TYPES and file.is_file():
+            if child.type != "image":
+                continue
+            file = folder / str(child.attrs.get("src", ""))
+            if file.suffix in _TYPES and file.is_file():
                 content = base64.b64encode(file.read_bytes()).decode()
                 child.attrs["src"] = f"data:{_TYPES[file.suffix]};base64,{content}"
+            else:
+                child.type, child.tag, child.children = "text", "", None
+
+
+def _table_open(_self: object, tokens: Sequence[Token], index: int, _options: object, _env: object) -> str:
+    return f"{_SCROLL}<table>\n"
+
+
+def _table_close(_self: object, tokens: Sequence[Token], index: int, _options: object, _env: object) -> str:
+    return "</table></div>\n"
+
+
+def _policy() -> str:
+    """What the browser may do: run our script and show what is inside the page; nothing from elsewhere."""
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
 
 
 def to_html(markdown: str, folder: Path) -> str:
@@ -65,6 +108,8 @@ def to_html(markdown: str, folder: Path) -> str:
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     # The page must hold its figures as data, which the parser's own check of links takes for an attack.
     parser.validateLink = lambda url: not re.match(r"\s*(javascript|vbscript|file|data):", url, re.IGNORECASE)  # type: ignore[method-assign]
+    parser.add_render_rule("table_open", _table_open)
+    parser.add_render_rule("table_close", _table_close)
     tokens = parser.parse(markdown)
     _embed_images(tokens, folder)
     body = parser.renderer.render(tokens, parser.options, {})
@@ -72,9 +117,10 @@ def to_html(markdown: str, folder: Path) -> str:
     title = re.sub(r"<[^>]+>", "", heading[1]) if heading else "accelsweep"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
-        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n{body}<script>{_SCRIPT}</script>\n"
-        "</body>\n</html>\n"
+        f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n"
+        f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 

@@ -1,173 +1,166 @@
-"""The whole story of a sweep on one page: ``python analysis/report.py [RESULTS]``.
+"""The whole story of a sweep on one page: ``python analysis/report.py [RESULTS...]``.
 
-Numbers come from ``summaries.py``, figures from ``plots.py``; this file chooses and words.
+Numbers come from ``recommend.py`` and ``limits.py``, sentences from ``answer.py`` and ``caveats.py``, tables from
+``setting_tables.py`` and ``tables.py``, figures from ``figures.py``; this file chooses and joins them.
 """
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files are no top-level modules
+if not __package__:  # run as a script: this folder's files are no top-level modules
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 import pandas as pd
 
-from analysis import figures, summaries, tables
-from analysis.load import find_sweep, load_rounds, load_sweep, run_main
-from analysis.page import write_html
-from analysis.render import (
-    escape,
-    number,
-    render,
-    share,
-    significant,
-)
+from analysis import setting_tables, summaries, tables
+from analysis.answer import answer
+from analysis.cells import label
+from analysis.figures import MAX_TASKS, draw_all
+from analysis.limits import Limits, limits_of
+from analysis.load import AnalysisError, run_main, unreadable_parts
+from analysis.recommend import Task, best_per_device, choices, may_grow, tasks
+from analysis.render import escape, render, significant
+from analysis.script import Page, default_output, find_sweeps, load_sweeps, parser, write_page
+from analysis.strata import with_identity
+
+COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s")
+LIMITS = {
+    "max_latency_ms": "recommend only within this p99, or median step where samples are too few for a p99",
+    "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
+    "max_energy_j": "recommend only within this energy per item",
+    "min_accuracy": "recommend only from this held-out accuracy, 0 to 1",
+}
 
 
-def _rate(row: dict[str, Any]) -> str:
-    value = number(
-        row["throughput_items_per_s"], row.get("throughput_low_items_per_s"), row.get("throughput_high_items_per_s")
-    )
-    return f"{value} {escape(row.get('item') or 'items')}/s"
+def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
+    """What speaks against the numbers, escaped, most important first."""
+    descriptions = page.descriptions.values()
+    asked: list[Any] = [d.get("n_cells") for d in descriptions]
+    is_search = any((d.get("config") or {}).get("search") for d in descriptions)
+    n_cells = None if is_search or None in asked else sum(asked)
+    unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
+    said = [escape(text) for text in summaries.caveats(frame, n_cells, unreadable)]
+    said += _growing(frame, found)
+    if n_not_drawn:
+        said.append(f"Figures show the first {MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")
+    return said
 
 
-def _setting(frame: pd.DataFrame, row: dict[str, Any]) -> str:
-    return escape(summaries.setting_label(frame, row))
-
-
-def _times(ratio: float) -> str:
-    return f"{significant(ratio, 2)} times"
-
-
-def answer(frame: pd.DataFrame) -> list[str]:
-    """The answer in sentences, the most important first; one bullet per task where there are several."""
-    best = summaries.best_per_device(frame)
-    if not best:
-        return ["No cell of this sweep was measured to its end, so there is nothing to recommend."]
-    workload = escape(frame["workload"].iloc[0])
-    sentences = []
-    for task, _ in summaries.tasks(summaries.complete(frame)):
-        of_task = [b for b in best if b.task == task]
-        if not of_task:
-            continue
-        first = of_task[0]
-        gains = []
-        if first.over_fp32 is not None:
-            gains.append(f"{_times(first.over_fp32)} fp32")
-        if first.over_cpu is not None:
-            gains.append(f"{_times(first.over_cpu)} the CPU")
-        gain = f", {' and '.join(gains)}" if gains else ""
-        subject = f"{workload} ({escape(task)})" if task else workload
-        settings = _setting(frame, first.row)
-        sentences.append(f"On this machine {subject} is fastest with **{settings}**: {_rate(first.row)}{gain}.")
-        sentences += [
-            f"On {escape(other.row['device'])} the best is {_setting(frame, other.row)}: {_rate(other.row)}."
-            for other in of_task[1:]
-        ]
-    accurate = summaries.best_by(frame, "accuracy_best")
-    if accurate is not None:
-        told = _setting(frame, accurate)
-        sentences.append(f"The best held-out accuracy is {share(accurate['accuracy_best'])}, with {told}.")
-    quick = summaries.best_by(frame, "time_to_target_s", smallest=True)
-    if quick is not None:
-        told, target = _setting(frame, quick), share(quick["target_accuracy"])
-        after = f"after {significant(quick['time_to_target_s'])} s of training"
-        sentences.append(f"{target} held-out accuracy comes soonest with {told}: {after}.")
-    frugal = summaries.best_by(frame, "items_per_j")
-    if frugal is not None:
-        told = _setting(frame, frugal)
-        sentences.append(f"Most {escape(frugal['item'])} per joule: {significant(frugal['items_per_j'])}, with {told}.")
-    else:
-        sentences.append("Energy is unknown here: no counter could be read.")
-    return sentences
-
-
-def recommendations(frame: pd.DataFrame, limits: dict[str, float | None]) -> list[str]:
-    """The fastest setting of each task under the limits given; empty without limits."""
-    asked = {name: value for name, value in limits.items() if value is not None}
-    if not asked:
+def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
+    """Where a larger batch than any measured might be faster still."""
+    if frame["search_role"].notna().any():
         return []
-    words = {"max_latency_ms": "a latency of {} ms (p99, or the median step where samples are too few)",
-             "max_memory_gb": "{} GB of memory", "max_energy_j": "{} J per item"}  # fmt: skip
-    told = " and ".join(words[name].format(f"{value:g}") for name, value in asked.items())
-    kept = summaries.within_limits(frame, **asked)
-    best = summaries.best_per_device(kept) if len(kept) else []
-    if not best:
-        return [f"No cell holds {told}."]
-    sentences = []
-    for b in best:
-        task = f"{escape(b.task)}: " if b.task else ""
-        device = escape(b.row["device"])
-        sentences.append(f"{task}within {told}, on {device}: **{_setting(frame, b.row)}**, {_rate(b.row)}.")
-    return sentences
+    told = []
+    for task in found:
+        for best in best_per_device(task)[:1]:
+            gain = may_grow(frame, best.row)
+            if gain is not None:
+                where = f"{escape(task.name)}: the" if task.name else "The"
+                told.append(
+                    f"{where} fastest batch size, {best.row['batch_size']:,.0f} on {escape(best.row['device'])}, is the"
+                    f" largest measured, {significant(gain, 3)} times as fast as the next smaller one: a larger one may"
+                    " be faster still (`--batch-size auto` finds it)."
+                )
+    return told[:3]
 
 
-def build(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: dict[str, float | None]) -> str:
-    """The report's Markdown; its figures are written into ``folder/figures``."""
-    description = frame.attrs.get("description", {})
-    n_cells, asked = description.get("n_cells"), description.get("config", {})
-    drawn = figures.draw_all(frame, rounds, folder / "figures")
+def commands(page: Page) -> list[str]:
+    """The command lines that made the sweeps, and those that go on with what is missing; each on one line."""
+    made = []
+    for name, description in page.descriptions.items():
+        command = [str(word) for word in description.get("command") or ()]
+        if command:
+            made.append(command)
+        n_rows = int((page.trials["sweep"] == name).sum())
+        if command and (description.get("n_cells") or 0) > n_rows and not description["config"].get("search"):
+            output = command[command.index("--output") :][:2] if "--output" in command else []
+            made.append([*command[:2], "--resume", str(description.get("sweep_id", name)), *output])
+    return [" ".join(shlex.join(words).split()) for words in made]
+
+
+def build(page: Page, limits: Limits) -> str:
+    """The report's Markdown; its figures are written into ``page.figures``."""
+    frame = with_identity(page.trials)
+    found = tasks(frame)
+    drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
+    held = [Task(name=t.name, cells=t.cells[limits.held(t.cells)]) if limits.asked else t for t in found]
+    configs = [description.get("config") or {} for description in page.descriptions.values()]
+    objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
+    cells, cells_shown = setting_tables.cells_table(frame)
     return render(
         "report.md.j2",
-        title=escape(frame["workload"].iloc[0] if len(frame) else asked.get("workload", "empty sweep")),
-        answer=answer(frame),
-        caveats=summaries.caveats(frame, n_cells, frame.attrs.get("unreadable", [])),
-        recommendations=recommendations(frame, limits),
-        settings=tables.settings_table(frame),
-        figures=[(f"figures/{path.name}", title) for path, title in drawn],
+        title=_title(frame, configs),
+        answer=answer(frame, limits),
+        caveats=caveats(page, frame, found, n_not_drawn),
+        within=limits.told,
+        choices=setting_tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
+        precisions=setting_tables.precisions_table(frame, found),
+        batch_sizes=setting_tables.batch_sizes_table(frame),
+        front=setting_tables.front_table(frame, objectives),
+        objectives=" and ".join(name.replace("_", " ") for name in objectives),
+        figures=[(f"{page.figures.name}/{path.name}", title) for path, title in drawn],
+        cells=cells,
+        cells_shown=cells_shown,
+        n_cells=f"{len(frame):,} {'cell' if len(frame) == 1 else 'cells'}",
+        counts=", ".join(f"{n:,} {status}" for status, n in summaries.status_counts(frame).items()),
         grid=tables.grid_table(frame),
-        n_cells=len(frame),
-        counts=", ".join(f"{n} {status}" for status, n in summaries.status_counts(frame).items()),
         failures=tables.failures_table(frame),
-        n_failures=int((~frame["status"].isin(["complete", "pruned"])).sum()),
-        max_failures=tables.MAX_FAILURES,
         environment=tables.environment_table(frame),
-        command=shlex.join(description.get("command", [])),
-        sweep_id=description.get("sweep_id", ""),
+        commands=commands(page),
+        is_changed=bool(frame["git_commit"].astype("str").str.endswith("+").any()),
+        sweeps=[escape(name) for name in page.descriptions],
     )
 
 
-def write_report(path: str | Path, output: Path | None = None, *, html: bool = False, **limits: float | None) -> Path:
-    """Write a sweep's report.
+def _title(frame: pd.DataFrame, configs: Sequence[Mapping[str, Any]]) -> str:
+    """The workload, and the model where all cells have the same."""
+    if frame.empty:
+        return escape(configs[0].get("workload", "an empty sweep") if configs else "an empty sweep")
+    same = [c for c in ("workload", "model") if frame[c].nunique(dropna=False) == 1]
+    return escape(label({c: frame[c].iloc[0] for c in same}, same) if same else "several workloads")
+
+
+def write_report(
+    paths: str | Path | Sequence[str | Path], output: Path | None = None, *, html: bool = False, **limits: float | None
+) -> Path:
+    """Write the report of one sweep, or of several as one.
 
     Args:
-        path: A sweep's folder, or a results folder (its latest sweep).
+        paths: Sweeps' folders, or results folders (their latest sweep).
         output: The Markdown file; ``report.md`` in the sweep's folder by default. Figures go beside it.
         html: Write one self-contained HTML file too, and return that.
-        limits: ``max_latency_ms``, ``max_memory_gb``, ``max_energy_j``.
+        limits: ``max_latency_ms``, ``max_memory_gb``, ``max_energy_j``, ``min_accuracy``; without any those that the
+            sweep itself was asked to hold.
 
     Raises:
-        AnalysisError: If there is no sweep.
+        AnalysisError: If there is no sweep, a limit makes no sense, or the page cannot be written.
     """
-    sweep = find_sweep(path)
-    frame = load_sweep(sweep)
-    target = output or (sweep if sweep.is_dir() else sweep.parent) / "report.md"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    text = build(frame, load_rounds(sweep), target.parent, limits)
-    target.write_text(text, encoding="utf-8")
-    if html:
-        return write_html(target)
-    return target
+    sweeps = find_sweeps([paths] if isinstance(paths, str | Path) else paths)
+    target = output or default_output(sweeps, "report")
+    page = Page(trials=load_sweeps(sweeps, COLUMNS), sweeps=sweeps, figures=target.parent / "figures")
+    try:
+        given = Limits(**limits)
+        text = build(page, given if given.asked else limits_of(list(page.descriptions.values())))
+    except ValueError as error:
+        raise AnalysisError(str(error)) from error
+    except OSError as error:
+        raise AnalysisError(f"cannot write {str(error.filename or target)!r}: {error.strerror or error}") from error
+    return write_page(target, text, html=html)
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Write the Markdown report of a sweep.")
-    parser.add_argument(
-        "results", nargs="?", default="results", help="a sweep's folder, or a results folder: its latest sweep"
-    )
-    parser.add_argument("--output", type=Path, help="the Markdown file (default: report.md in the sweep's folder)")
-    parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
-    parser.add_argument("--max-latency-ms", type=float, help="recommend among the cells within this latency")
-    parser.add_argument("--max-memory-gb", type=float, help="recommend among the cells within this peak memory")
-    parser.add_argument("--max-energy-j", type=float, help="recommend among the cells within this energy per item")
-    options = parser.parse_args(arguments)
-    limits = {name: getattr(options, name) for name in ("max_latency_ms", "max_memory_gb", "max_energy_j")}
-    path = write_report(options.results, options.output, html=options.html, **limits)
-    sys.stdout.write(f"{path}\n")
+    described = parser((__doc__ or "").splitlines()[0])
+    for field in fields(Limits):
+        described.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=LIMITS[field.name])
+    options = described.parse_args(arguments)
+    limits = {field.name: getattr(options, field.name) for field in fields(Limits)}
+    sys.stdout.write(f"{write_report(options.results, options.output, html=options.html, **limits)}\n")
     return 0
 
 

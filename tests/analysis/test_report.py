@@ -1,24 +1,27 @@
-"""The report's numbers on hand-made rows with known answers, and its page in every state of a sweep."""
+"""The report's page in every state of a sweep, as text and as the script that a user runs."""
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
-from analysis import summaries
-from analysis.load import load_sweep
+from analysis.load import AnalysisError
 from analysis.render import escape, number, significant
 from analysis.report import write_report
 from tests.analysis.conftest import Write, row
 
 ROOT = Path(__file__).parent.parent.parent
+NASTY = "a|b <script>alert(1)</script> *bold* `code` [link](http://x) ![i](http://x)\n\n# heading\n| 1 | 2 |"
 
 
-def machine() -> list[dict[str, object]]:
+def machine() -> list[dict[str, Any]]:
     """A CPU and an accelerator: the accelerator is 10 times as fast in fp32, and 2.5 times that in bf16."""
     return [
         row(0, device="cpu", batch_size=8, step_median_s=0.1),
@@ -32,77 +35,71 @@ def machine() -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def test_the_best_cell_of_each_device_and_what_it_gains(write_sweep: Write) -> None:
-    best = summaries.best_per_device(load_sweep(write_sweep(machine())))
-    assert [(b.row["device"], b.row["trial_key"]) for b in best] == [("gpu", "k002"), ("cpu", "k000")]
-    assert best[0].over_fp32 == pytest.approx(2.5)
-    assert best[0].over_cpu == pytest.approx(25.0)
-    assert best[1].over_fp32 is None
-    assert best[1].over_cpu is None
+def section(text: str, heading: str) -> str:
+    """What stands under a heading."""
+    return text.split(f"## {heading}", 1)[1].split("\n## ", 1)[0]
 
 
-def test_limits_leave_only_cells_that_are_known_to_hold_them(write_sweep: Write) -> None:
-    frame = load_sweep(write_sweep(machine()))
-    assert summaries.within_limits(frame, max_latency_ms=20)["trial_key"].tolist() == ["k001", "k002"]
-    assert summaries.within_limits(frame, max_memory_gb=5)["trial_key"].tolist() == ["k000", "k001", "k002"]
-    assert summaries.within_limits(frame, max_energy_j=0.7)["trial_key"].tolist() == ["k002"]
+def test_the_answer_comes_first_then_caveats_settings_figures_failures_environment_and_the_command(
+    write_sweep: Write,
+) -> None:
+    text = write_report(write_sweep([*machine(), row(5, stability="unstable")])).read_text()
+    assert (
+        "fastest with **gpu, bf16, batch 8**: 2,000 images/s, 2.50 times fp32 and 25.0 times the CPU"
+        in text.splitlines()[2]
+    )
+    order = ["# inference", "## Before you rely on it", "## Recommended settings", "## The fastest of each", "![",
+             "## Every cell", "## The grid", "## What did not work", "## What measured", "## Again", "accelsweep inference"]  # fmt: skip
+    places = [text.index(words) for words in order]
+    assert places == sorted(places)
 
 
-def test_statuses_add_up(write_sweep: Write) -> None:
-    frame = load_sweep(write_sweep(machine()))
-    assert summaries.status_counts(frame) == {"complete": 4, "oom": 1}
+def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep: Write) -> None:
+    report = write_report(write_sweep(machine()))
+    found = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", report.read_text())
+    assert [path for _, path in found] == ["figures/settings.png"]
+    assert "fastest: gpu, bf16, batch 8 with 2,000 images/s" in found[0][0]
+    assert (report.parent / found[0][1]).read_bytes().startswith(b"\x89PNG")
 
 
-def test_the_report_answers_first_and_escapes_what_comes_from_results(write_sweep: Write) -> None:
-    report = write_report(write_sweep(machine()), max_latency_ms=20)
-    text = report.read_text()
-    first = text.splitlines()[2]
-    assert "fastest with **gpu, bf16, batch 8**: 2,000 images/s, 2.5 times fp32 and 25 times the CPU" in first
-    assert "Most images per joule: 2.00" in text
-    assert "within a latency of 20 ms" in text
-    assert "<b>" not in text
-    assert "&lt;b" in text
-    for path in re.findall(r"!\[[^\]]+\]\(([^)]+)\)", text):
-        assert (report.parent / path).is_file()
-
-
-def test_the_report_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
+def test_limits_decide_what_is_recommended(write_sweep: Write) -> None:
     folder = write_sweep(machine())
-    made = []
-    for name in ("one", "two"):
-        report = write_report(folder, tmp_path / name / "report.md")
-        made.append({p.name: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()})
-    assert made[0] == made[1]
-    assert len(made[0]) >= 2
+    text = write_report(folder, max_latency_ms=8).read_text()
+    assert "fastest within 8 ms a step with **gpu, bf16, batch 8**: 2,000 images/s (p99 5.00 ms)" in text
+    assert "## Recommended settings within 8 ms a step" in text
+    assert "| gpu | bf16 | 64 |" not in section(text, "Recommended settings")
+    text = write_report(folder, max_memory_gb=1).read_text()
+    assert (
+        "No cell of inference holds 1 GB of memory (0.931 GiB); nearest is **cpu, fp32, batch 8** with 1.07 GB." in text
+    )
+    assert "## Recommended" not in text
 
 
-def test_caveats_name_what_cannot_be_trusted(write_sweep: Write) -> None:
-    rows = [
-        row(0, stability="very unstable", weights="random"),
-        row(1, timing_verified=False, is_throttled=True),
-        row(2, is_drifting=True, other_load_ratio=0.5),
-    ]
-    told = " ".join(summaries.caveats(load_sweep(write_sweep(rows)), 5, ["part-x.parquet"]))
-    for words in ("did not pass its proof", "Random weights", "very unstable", "throttled", "drifted", "other work",
-                  "2 of the 5 cells", "part-x.parquet"):  # fmt: skip
-        assert words in told
-    assert told.index("did not pass its proof") < told.index("unstable")
-    assert summaries.caveats(load_sweep(write_sweep([row()])), 1, []) == []
+def test_the_limits_that_the_sweep_was_asked_to_hold_are_the_default(write_sweep: Write) -> None:
+    folder = write_sweep(machine())
+    description = json.loads((folder / "sweep.json").read_text())
+    description["config"]["limits"] = {"max_latency_ms": 8.0, "max_memory_gb": None, "min_accuracy": None}
+    (folder / "sweep.json").write_text(json.dumps(description))
+    assert "fastest within 8 ms a step" in write_report(folder).read_text()
+    assert "fastest within 60 ms a step" in write_report(folder, max_latency_ms=60).read_text()
 
 
-@pytest.mark.parametrize(
-    "rows",
-    [[], [row()], [row(status="crashed", throughput_items_per_s=None)], [row(host="a"), row(1, host="b")]],
-    ids=["empty", "one cell", "all failed", "two machines"],
-)
-def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[str, object]]) -> None:
-    text = write_report(write_sweep(rows, n_cells=2)).read_text()
-    assert text.startswith("# ")
-    assert "nan" not in text.lower().replace("n/a", "")
-    assert ("nothing to recommend" in text) == (not rows or rows[0]["status"] != "complete")
+def test_several_sweeps_make_one_page_with_the_command_of_each(write_sweep: Write) -> None:
+    one, two = write_sweep(machine()[:1], "one"), write_sweep(machine()[1:4], "two")
+    report = write_report([one, two])
+    text = report.read_text()
+    assert report == one.parent / "report.md"
+    assert "25.0 times the CPU" in text
+    assert "folders\none, two" in text
 
 
-def test_accuracy_curves_and_time_to_target(write_sweep: Write) -> None:
+def test_an_unfinished_sweep_says_how_to_go_on(write_sweep: Write) -> None:
+    text = write_report(write_sweep(machine(), n_cells=9)).read_text()
+    assert "4 of the 9 cells asked for are missing" in text
+    assert "    accelsweep inference --resume s\n" in text
+
+
+def test_training_is_told_by_accuracy_and_time_to_target(write_sweep: Write) -> None:
     rows = [row(i, workload="finetune", scenario=None, tune="full", batch_size=8 * (i + 1), accuracy_best=0.9 + 0.05 * i,
                 target_accuracy=0.92, time_to_target_s=9.0 if i else None) for i in range(2)]  # fmt: skip
     rounds = [{"trial_key": f"k{i:03d}", "round": r, "elapsed_s": 3.0 * r, "accuracy": 0.3 * r, "items": 1, "seconds": 1.0}
@@ -110,8 +107,161 @@ def test_accuracy_curves_and_time_to_target(write_sweep: Write) -> None:
     report = write_report(write_sweep(rows, rounds=rounds))
     text = report.read_text()
     assert "best held-out accuracy is 95.0 %, with cpu, fp32, batch 16" in text
-    assert "after 9.00 s of training" in text
+    assert "92 % held-out accuracy comes soonest with cpu, fp32, batch 16: after 9.00 s of training" in text
     assert (report.parent / "figures" / "accuracy.png").is_file()
+
+
+def server(index: int, rate: float, p99_s: float, **values: Any) -> dict[str, Any]:
+    return row(index) | {
+        "scenario": "server", "batch_size": 1, "rate_per_s": rate, "throughput_items_per_s": rate, "latency_p99_s": p99_s,
+        "completed_rate_per_s": rate, "throughput_low_items_per_s": None, "throughput_high_items_per_s": None, "n_dropped": 0,
+        "step_median_low_s": None, "step_median_high_s": None, "deadline_s": 0.05, "step_median_s": None, **values,
+    }  # fmt: skip
+
+
+def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_sweep: Write) -> None:
+    rows = [server(0, 10, 0.02), server(1, 20, 0.04), server(2, 40, 0.2), server(3, 80, 3.0, completed_rate_per_s=45.0)]
+    report = write_report(write_sweep(rows))
+    text = report.read_text()
+    assert (
+        "holds 50 ms at the highest rate with **cpu, fp32, batch 1**: 20.0 images/s of 20 requests/s arriving, p99 40.0 ms"
+        in text
+    )
+    assert "| misses deadline |" in text
+    assert "| falls behind, misses deadline |" in text
+    assert (report.parent / "figures" / "load.png").is_file()
+    text = write_report(write_sweep(rows[2:], "over")).read_text()
+    assert (
+        "No cell of inference holds its deadline of 50 ms; nearest is **cpu, fp32, batch 1** at 40 requests/s, p99 200 ms."
+        in text
+    )
+
+
+def test_a_search_for_batch_sizes_is_told_by_the_fastest_and_the_largest(write_sweep: Write) -> None:
+    roles = ((8, "probe", 0.1), (16, "fastest", 0.12), (24, "largest", 0.2))
+    rows = [row(i, batch_size=size, search_role=role, step_median_s=step) for i, (size, role, step) in enumerate(roles)]
+    rows.append(row(3, batch_size=32, search_role="probe", status="oom", throughput_items_per_s=None))
+    found = section(write_report(write_sweep(rows)).read_text(), "Batch sizes found")
+    assert "| cpu | fp32 | out of memory at 32 | 16 | 133 | 24 | 120 | 1.00 |" in found
+
+
+def test_a_search_for_several_objectives_shows_its_front(write_sweep: Write) -> None:
+    folder = write_sweep(
+        [row(0, batch_size=1, step_median_s=0.02), row(1, batch_size=8), row(2, batch_size=4, step_median_s=0.2)]
+    )
+    description = json.loads((folder / "sweep.json").read_text())
+    description["config"]["search"] = {"objectives": ["throughput", "latency"]}
+    (folder / "sweep.json").write_text(json.dumps(description))
+    front = section(write_report(folder).read_text(), "Best compromises of throughput and latency")
+    assert [line.split(" | ")[2] for line in front.splitlines() if line.startswith("| cpu")] == ["1", "8"]
+
+
+def test_alike_failures_are_one_row_with_their_number(write_sweep: Write) -> None:
+    rows = [row(i, batch_size=2**i, status="oom", throughput_items_per_s=None, error_message=f"tried to allocate {2**i} MiB")
+            for i in range(5)]  # fmt: skip
+    rows.append(row(9, status="crashed", throughput_items_per_s=None, error_message="killed"))
+    table = section(write_report(write_sweep(rows)).read_text(), "What did not work")
+    lines = [line for line in table.splitlines() if line.startswith("| ")][2:]
+    assert len(lines) == 2
+    assert lines[0].startswith("| oom | cpu, fp32, batch 1; cpu, fp32, batch 2; cpu, fp32, batch 4 and 2 more |")
+    assert lines[0].endswith("| 5 |")
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([], "nothing to recommend"),
+        ([row(status="crashed", throughput_items_per_s=None)], "nothing to recommend"),
+        ([row()], "fastest with **cpu, fp32, batch 8**: 80.0 images/s."),
+        ([row(host="a", step_median_s=0.2), row(1, host="b")], "Of these machines inference is fastest with **s host b, cpu, fp32"),
+    ],
+    ids=["empty", "all failed", "one cell", "two machines"],
+)  # fmt: skip
+def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[str, object]], said: str) -> None:
+    text = write_report(write_sweep(rows, n_cells=2)).read_text()
+    assert text.startswith("# ")
+    assert said in text
+    assert "nan" not in text.lower()
+    assert "None" not in text
+
+
+def test_the_machines_of_a_mixed_sweep_are_told_apart_everywhere(write_sweep: Write) -> None:
+    rows = [row(i, host=host, device_name=f"device {host}", batch_size=size, step_median_s=0.1 if host == "a" else 0.05)
+            for i, (host, size) in enumerate((h, s) for h in ("a", "b") for s in (8, 16))]  # fmt: skip
+    text = write_report(write_sweep(rows)).read_text()
+    assert "The cells come from 2 machines." in text
+    assert text.count("fastest") >= 2
+    assert "On cpu, s host a the best is" in text
+    assert "| device | device a | device b |" in section(text, "What measured")
+
+
+def test_columns_that_an_older_schema_lacks_leave_a_page_without_them(write_sweep: Write) -> None:
+    folder = write_sweep(machine())
+    file = folder / "trials" / "part-0.parquet"
+    kept = [
+        "trial_key",
+        "trial_index",
+        "status",
+        "workload",
+        "device",
+        "batch_size",
+        "precision",
+        "throughput_items_per_s",
+    ]
+    pq.write_table(pq.read_table(file).select(kept), file)
+    text = write_report(folder).read_text()
+    assert "fastest with **gpu, bf16, batch 8**: 2,000 items/s" in text
+    assert "nan" not in text.lower()
+    assert "The timer was not proven on cpu, gpu" in text
+
+
+@pytest.mark.parametrize("table", ["trials", "samples", "rounds"])
+def test_a_truncated_file_is_named_counted_and_skipped(write_sweep: Write, table: str) -> None:
+    rounds = [{"trial_key": "k000", "round": 0, "elapsed_s": 1.0}]
+    samples = [{"trial_key": "k000", "phase": "measure", "round": 0, "index": 0, "seconds": 0.1}]
+    folder = write_sweep(machine(), samples=samples, rounds=rounds)
+    whole = (folder / table / "part-0.parquet").read_bytes()
+    (folder / table / "part-1.parquet").write_bytes(whole[: len(whole) // 2])
+    text = write_report(folder).read_text()
+    assert "1 file could not be read and was left out: part-1.parquet." in text
+    assert "5 cells: 4 complete, 1 oom" in text
+
+
+def test_text_from_results_is_shown_as_it_is_and_does_nothing(write_sweep: Write) -> None:
+    rows = [*machine()[:4], row(4, status="error", throughput_items_per_s=None, error_type=NASTY, status_reason=NASTY[:20],
+                                error_message=NASTY, device_name=NASTY, host=NASTY)]  # fmt: skip
+    rows[1]["model"] = NASTY
+    folder = write_sweep(rows)
+    description = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(
+        json.dumps(description | {"command": ["accelsweep", "inference", f"--images={NASTY}"]})
+    )
+    page = write_report(folder, html=True)
+    text = page.with_suffix(".md").read_text()
+    outside_code = "\n".join(line for line in text.splitlines() if not line.startswith("    "))
+    assert "<script" not in outside_code
+    assert not re.search(r"(?<!\\)\*bold", outside_code)
+    assert not re.search(r"(?<!\\)`code", outside_code)
+    assert "(http://x)" not in re.sub(r"\\\]\(http://x\)", "", outside_code)
+    assert "\n# heading" not in text
+    assert "\n| 1 | 2 |" not in text
+    for rows_of_table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        widths = {len(re.findall(r"(?<!\\)\|", line)) for line in rows_of_table.splitlines()}
+        assert len(widths) == 1, rows_of_table
+    html = page.read_text()
+    assert html.count("<script>") == 1, "only our own"
+    assert "<h1>heading" not in html
+    assert 'href="http' not in html
+
+
+def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
+    folder = write_sweep(machine())
+    made = []
+    for name in ("one", "two"):
+        report = write_report(folder, tmp_path / name / "report.md", html=True)
+        made.append({p.name: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()})
+    assert made[0] == made[1]
+    assert sorted(made[0]) == ["report.html", "report.md", "settings.png"]
 
 
 @pytest.mark.parametrize(
@@ -130,26 +280,40 @@ def test_text_is_escaped_on_one_line() -> None:
     assert significant(1.5e-9) == "1.50e-09"
 
 
-def test_the_html_page_holds_its_figures_and_runs_nothing_from_results(write_sweep: Write) -> None:
-    rows = machine()
-    rows[4]["error_message"] = "<script>alert(1)</script>"
-    page = write_report(write_sweep(rows), html=True).read_text()
-    assert page.count("<script>") == 1, "only our own"
-    assert 'src="data:image/png;base64,' in page
-    assert re.search(r'<img[^>]+alt="Throughput', page)
-    assert not re.search(r'(src|href)="(https?:)?//', page)
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [({"max_latency_ms": 0}, "--max-latency-ms: 0 must be a number over 0"), ({"min_accuracy": 95}, "--min-accuracy: 95 must be"),
+     ({"max_memory_gb": float("nan")}, "--max-memory-gb: nan")],
+)  # fmt: skip
+def test_limits_that_make_no_sense_are_refused(write_sweep: Write, limits: dict[str, float], said: str) -> None:
+    with pytest.raises(AnalysisError, match=re.escape(said)):
+        write_report(write_sweep([row()]), **limits)
 
 
 def test_the_script_runs_from_anywhere_and_tells_errors_in_one_line(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep([row()])
     script = str(ROOT / "analysis" / "report.py")
-    ended = subprocess.run(
-        [sys.executable, script, str(folder)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+
+    ended = run(str(folder))
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip() == str(folder / "report.md")
-    (tmp_path / "none").mkdir()
-    ended = subprocess.run([sys.executable, script, "none"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.returncode == 2
-    assert ended.stderr.count("\n") == 1
-    assert "holds no sweep" in ended.stderr
+    description = json.loads((folder / "sweep.json").read_text())
+    (folder / "sweep.json").write_text(json.dumps(description | {"schema_version": 99}))
+    for arguments, said in (
+        (["none"], "'none' holds no sweep"), (["s"], "s: schema version 99; this analysis reads up to 1"),
+        (["s", "--max-latency-ms", "-1"], "--max-latency-ms: -1"),
+    ):  # fmt: skip
+        ended = run(*arguments)
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1, ended.stderr
+        assert said in ended.stderr or "schema version 99" in ended.stderr
+
+
+def test_importing_the_report_leaves_the_import_path_alone() -> None:
+    code = "import sys; before = list(sys.path); import analysis.report; assert sys.path == before"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -129,7 +129,7 @@ def write_sweep(folder: Path, n_cells: int, n_samples: int, seed: int, *, in_par
             pq.write_table(table.slice(start, end - start), part, compression="zstd")
     description = {
         "schema_version": SCHEMA_VERSION, "sweep_id": folder.name, "created_at": datetime.now(UTC).isoformat(),
-        "command": ["accelsweep", "inference"], "config": {"workload": "inference"}, "n_cells": n_cells, 
+        "command": ["accelsweep", "inference"], "config": {"workload": "inference"}, "n_cells": n_cells,
         "cells": [{"key": row["trial_key"], **{axis: row[axis] for axis in AXES}, "batch_size": row["batch_size"], "seed": 0,
                    "options": {}} for row in rows],
     }  # fmt: skip
@@ -137,8 +137,8 @@ def write_sweep(folder: Path, n_cells: int, n_samples: int, seed: int, *, in_par
     return folder
 
 
-def measure(command: list[str], limit_s: float) -> tuple[float, float, int]:
-    """Seconds, peak resident gigabytes and exit code of a process; its own standard error is shown if it fails."""
+def measure(command: list[str], limit_s: float) -> tuple[float, float, float, int]:
+    """Seconds, seconds of CPU, peak resident gigabytes and exit code of a process; its errors are shown if it fails."""
     with tempfile.TemporaryFile() as errors:
         began = time.perf_counter()
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=errors)
@@ -155,7 +155,7 @@ def measure(command: list[str], limit_s: float) -> tuple[float, float, int]:
             errors.seek(0)
             print(errors.read().decode()[-1500:])
     unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss is in bytes on macOS, in KiB on Linux
-    return elapsed, usage.ru_maxrss * unit / 1e9, code
+    return elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit / 1e9, code
 
 
 def main() -> int:
@@ -179,10 +179,13 @@ def main() -> int:
             given = [str(s) for s in (sweeps if name == "compare" else sweeps[:1])]
             extra = ["--html"] if name == "report" else []
             output = ["--output", str(Path(scratch) / "out" / f"{name}.md")]
-            elapsed, peak, code = measure(
+            elapsed, cpu, peak, code = measure(
                 [sys.executable, str(ROOT / "analysis" / f"{name}.py"), *given, *extra, *output], options.limit
             )
-            print(f"{name + '.py':<22} {elapsed:6.1f} s  {peak:5.2f} GB peak  exit code {code}", flush=True)
+            print(
+                f"{name + '.py':<22} {elapsed:6.1f} s ({cpu:.1f} s of CPU)  {peak:5.2f} GB peak  exit code {code}",
+                flush=True,
+            )
             is_over |= name == "report" and (elapsed > MAX_S or peak > MAX_GB or code != 0)
     return int(is_over)
 

@@ -1,0 +1,124 @@
+"""What a reader must know before believing a sweep's numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+BUSY_RATIO = 0.1
+"""Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
+MIN_AGREEMENT_RATIO = 0.99
+"""Share of items with the reference's best class under which a cell's answers count as different."""
+
+
+def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
+    """What is wrong with the measurements, most important first; empty where nothing is known to be.
+
+    Args:
+        frame: Trials, as ``load_sweep`` gives them.
+        n_cells: Cells asked for; None where that is unknown.
+        unreadable: Names of the files that were skipped.
+
+    Returns:
+        Sentences, not escaped.
+    """
+    done = frame[frame["status"] == "complete"]
+    return [*_timing(done), *_inputs(frame, done), *_files(frame, n_cells, unreadable), *_stability(done),
+            *_answers(done), *_machines(frame)]  # fmt: skip
+
+
+def _counted(mask: pd.Series) -> str:
+    """``2 of 12 cells``."""
+    return f"{int(mask.sum())} of {len(mask)} {'cell' if len(mask) == 1 else 'cells'}"
+
+
+def _of(n: int, one: str, many: str) -> str:
+    return one if n == 1 else many
+
+
+def _is(frame: pd.DataFrame, column: str, value: object) -> pd.Series:
+    """Where a column has a value; null is no value."""
+    return (frame[column] == value).fillna(False).astype(bool)
+
+
+def _named(frame: pd.DataFrame, mask: pd.Series, column: str) -> str:
+    return ", ".join(sorted(frame.loc[mask, column].dropna().astype(str).unique()))
+
+
+def _timing(done: pd.DataFrame) -> list[str]:
+    said = []
+    failed, unknown = _is(done, "timing_verified", False), done["timing_verified"].isna()
+    if failed.any():
+        devices = _named(done, failed, "device")
+        said.append(f"The timer did not pass its proof on {devices}: times measured there cannot be trusted.")
+    if unknown.any():
+        devices = _named(done, unknown, "device")
+        said.append(f"The timer was not proven on {devices}: {_counted(unknown)} may be timed wrongly.")
+    return said
+
+
+def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
+    said = []
+    random = _is(done, "weights", "random")
+    if random.any():
+        models = _named(done, random, "model")
+        said.append(f"Random weights, since none could be had: {models}. Speeds hold; answers mean nothing.")
+    if _is(done, "input_is_synthetic", True).any():
+        said.append("Some input was random numbers, as a flag asked.")
+    skipped = frame["n_images_skipped"].max()
+    if skipped > 0:
+        images = _of(int(skipped), "input image", "input images")
+        said.append(f"{int(skipped)} {images} did not decode and {_of(int(skipped), 'was', 'were')} left out.")
+    return said
+
+
+def _files(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
+    said = []
+    if unreadable:
+        n, names = len(unreadable), ", ".join(unreadable[:5])
+        more = f" and {n - 5} more" if n > 5 else ""
+        said.append(f"{n} {_of(n, 'file', 'files')} could not be read and {_of(n, 'was', 'were')} left out:"
+                    f" {names}{more}.")  # fmt: skip
+    missing = 0 if n_cells is None else n_cells - len(frame)
+    if missing > 0:
+        said.append(f"{missing} of the {n_cells} cells asked for {_of(missing, 'is', 'are')} missing:"
+                    " the sweep did not end.")  # fmt: skip
+    return said
+
+
+def _stability(done: pd.DataFrame) -> list[str]:
+    spread = "the middle half of the steps spreads over more than {} % of the median"
+    busy = f"shared the machine with other work that took over {100 * BUSY_RATIO:.0f} % of its CPU time"
+    tests = [
+        (_is(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
+        (_is(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
+        (_is(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
+        (_is(done, "is_drifting", True), "drifted", "drifted", " while measured"),
+        (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
+        (_is(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
+    ]
+    return [f"{_counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+
+
+def _answers(done: pd.DataFrame) -> list[str]:
+    said = []
+    nonfinite, differs = done["n_nonfinite"] > 0, done["top1_agreement_ratio"] < MIN_AGREEMENT_RATIO
+    if nonfinite.any():
+        said.append(f"{_counted(nonfinite)} gave NaN or infinity where the reference has none.")
+    if differs.any():
+        worst = done.loc[done["top1_agreement_ratio"].idxmin()]
+        said.append(f"{_counted(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
+                    f" the fewest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
+                    f" {worst['precision']}.")  # fmt: skip
+    return said
+
+
+def _machines(frame: pd.DataFrame) -> list[str]:
+    said = []
+    if frame["host"].nunique() > 1:
+        said.append(f"The cells come from {frame['host'].nunique()} machines.")
+    if frame["torch_version"].nunique() > 1:
+        versions = ", ".join(sorted(frame["torch_version"].dropna().unique()))
+        said.append(f"The cells come from {frame['torch_version'].nunique()} versions of torch: {versions}.")
+    return said

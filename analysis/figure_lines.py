@@ -1,0 +1,90 @@
+"""Lines of the report's figures: which are shown, how they look, and the limit that they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.cells import label
+from analysis.grouping import groups, line_columns
+from analysis.panels import GREY, INK
+from analysis.ratios import Figure
+from analysis.recommend import THROUGHPUT
+from analysis.series import Series
+from analysis.summaries import SETTING_COLUMNS, TASK_COLUMNS, Row, records
+
+MAX_LINES = 12
+"""More lines cannot be told apart; the fastest are kept, in their order."""
+WIDTH = 7.2
+"""Of a figure, in inches."""
+
+
+_FIGURES = (
+    *THROUGHPUT, "device_peak_allocated_bytes", "peak_rss_bytes", "energy_per_item_j", "latency_p99_s", "deadline_s",
+    "target_accuracy", "item", "trial_key", "sweep",
+)  # fmt: skip
+
+
+def drawable(cells: pd.DataFrame) -> pd.DataFrame:
+    """The columns that figures read: of thousands of cells the other two hundred would be most of the work."""
+    options = [str(c) for c in cells if str(c).startswith("option ")]
+    return cells[[c for c in (*TASK_COLUMNS, *SETTING_COLUMNS, *options, *_FIGURES) if c in cells]]
+
+
+def item_of(cells: pd.DataFrame) -> str:
+    """What is counted, such as images."""
+    items = cells["item"].dropna().unique()
+    return str(items[0]) if len(items) == 1 else "items"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Cells that differ in nothing but what runs along the line.
+
+    Attributes:
+        label: What tells the line from the others, in words.
+        group: Its device, which has a colour.
+        kind: Its other settings, which have a marker.
+        rows: Its cells, in order.
+    """
+
+    label: str
+    group: str
+    kind: str
+    rows: list[Row]
+
+    def series(self, x: str, read: Callable[[Row], Figure]) -> Series:
+        """The line with the values of a column as x, and what is read from the rows as y."""
+        return Series(label=self.label, group=self.group, kind=self.kind, x=[row[x] for row in self.rows],
+                      y=[read(row) for row in self.rows])  # fmt: skip
+
+
+def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
+    """The lines of a figure, the fastest ``MAX_LINES`` of them, in the order of the grid.
+
+    Args:
+        cells: Measured cells of one task, of ``drawable``.
+        along: The column that changes along a line, such as the batch size.
+    """
+    names = line_columns(cells, [along]) or ["device"]
+    where = [c for c in names if c in ("machine", "run", "device")]
+    rest = [c for c in names if c not in where]
+    found = groups(cells, names)
+    ranked = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))[:MAX_LINES]
+    return [
+        Line(label=one.name, group=label(one.row, where), kind=label(one.row, rest),
+             rows=records(one.cells.sort_values(along, kind="stable")))
+        for one in (found[i] for i in sorted(ranked))
+    ]  # fmt: skip
+
+
+def limit_line(axes: Axes, value: float, text: str = "limit") -> None:
+    """A dashed line at a limit or target, with its name."""
+    axes.axhline(value, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    axes.annotate(
+        text, (0.0, value), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
+        fontsize=8.5, color=INK,
+    )  # fmt: skip
