@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.chooser import WAIT, Message, Wait, WholeGrid
+from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import TrialConfig
 
 MIN_GAIN = 0.05
@@ -123,7 +123,9 @@ class AutoBatch(WholeGrid):
     ) -> Mapping[str, Any] | None:
         return None
 
-    def close(self, cell: TrialConfig, row: dict[str, Any]) -> None:
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
         row["search_role"] = "probe"
 
     def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:

@@ -19,6 +19,8 @@ class Wait(enum.Enum):
 
 
 WAIT: Literal[Wait.WAIT] = Wait.WAIT
+SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
+"""(phase, round, seconds, scheduled seconds or None) of a block of samples."""
 
 
 @dataclass(kw_only=True)
@@ -28,8 +30,7 @@ class Message:
     trial_key: str
     row: dict[str, Any]
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = field(default_factory=list)
-    """(phase, round, seconds, scheduled seconds or None) for each block of samples."""
+    samples: list[SampleBlock] = field(default_factory=list)
     device_facts: dict[str, Any] = field(default_factory=dict)
     """What was proven and measured of the device, for the cells that follow."""
     is_final: bool = False
@@ -46,8 +47,10 @@ class Chooser(Protocol):
     ) -> Mapping[str, Any] | None:
         """Take a running cell's rounds so far; columns that say why it should stop, or None to go on."""
 
-    def close(self, cell: TrialConfig, row: dict[str, Any]) -> None:
-        """Take a cell's final row before it is recorded; may add columns."""
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
+        """Take a cell's final row, rounds and samples before they are recorded; may change them."""
 
     def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
         """Take a cell's row now that it is durable."""
@@ -76,7 +79,9 @@ class WholeGrid:
     ) -> Mapping[str, Any] | None:
         return None
 
-    def close(self, cell: TrialConfig, row: dict[str, Any]) -> None:
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
         return None
 
     def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.strategy import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
@@ -77,6 +77,10 @@ class TrialConfig:
         return " ".join(words)
 
 
+N_VISITS = 3
+"""How often --rounds interleaved comes back to a cell."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasureConfig:
     """How each cell is measured."""
@@ -104,6 +108,13 @@ class MeasureConfig:
         if self.cooldown_s < 0:
             raise BadInputError(f"--cooldown: {self.cooldown_s} must not be negative")
         _check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
+
+    def per_visit(self) -> MeasureConfig:
+        """How each visit to a cell is measured: all of it, or its share where rounds are interleaved."""
+        if self.rounds == "consecutive":
+            return self
+        n_rounds = -(-self.min_rounds // N_VISITS)
+        return replace(self, min_rounds=n_rounds, min_s=self.min_s / N_VISITS, max_s=self.max_s / N_VISITS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +155,12 @@ class SweepConfig:
             raise BadInputError(f"--budget: {self.budget_s} s must be over 0")
         if self.is_batch_auto and self.search is not None:
             raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
+        if self.measure.rounds == "interleaved":
+            is_served = "server" in self.option_axes.get("scenario", ())
+            for told, is_so in (("a pruner", self.pruning.pruner != "none"), ("a search", not self.is_grid),
+                                ("the server scenario", is_served)):  # fmt: skip
+                if is_so:
+                    raise BadInputError(f"--rounds interleaved: comes back to every cell of a grid; not with {told}")
 
     @property
     def is_grid(self) -> bool:

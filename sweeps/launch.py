@@ -115,7 +115,7 @@ class CellSearcher(Searcher):
 
     def __init__(self, ledger: Ledger, config: SweepConfig) -> None:
         super().__init__()
-        self._ledger, self._measure = ledger, asdict(config.measure)
+        self._ledger, self._measure = ledger, asdict(config.measure.per_visit())
 
     def suggest(self, trial_id: str) -> Any:
         cell = self._ledger.hand_out(trial_id)

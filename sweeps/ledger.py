@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from sweeps.chooser import Chooser, Message, Wait
+from sweeps.chooser import Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.results import ResultStore
 from sweeps.schema import SAMPLES, SCHEMA_VERSION
@@ -40,12 +40,12 @@ class _Running:
     started: float | None = None
     message: Message | None = None
     rounds: list[dict[str, Any]] = field(default_factory=list)
-    samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = field(default_factory=list)
+    samples: list[SampleBlock] = field(default_factory=list)
     verdict: dict[str, Any] | None = None
     """Columns of a status decided here: pruned or timeout."""
 
 
-def samples_table(key: str, blocks: Sequence[tuple[str, int, np.ndarray, np.ndarray | None]]) -> pa.Table | None:
+def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
     """Blocks of samples as a table of the samples schema; None without samples."""
     blocks = [block for block in blocks if len(block[2])]
     if not blocks:
@@ -177,7 +177,7 @@ class Ledger:
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
-        self._chooser.close(cell, row)
+        self._chooser.close(cell, row, run.rounds, run.samples)
         self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
         self._chooser.recorded(cell, row, run.rounds)
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1

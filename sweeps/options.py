@@ -166,6 +166,8 @@ def build_config(
     is_auto = common.batch_size == (AUTO,)
     if is_auto and not choice.pruner:
         pruning = PruningConfig()  # a default that the user did not ask for must not cut the search for the largest
+    if common.rounds == "interleaved" and hasattr(workload, "restart"):
+        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
     if is_auto and pruning.pruner != "none":
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     for name in common.device:

@@ -13,7 +13,7 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 
-from sweeps.chooser import Message, Wait, WholeGrid
+from sweeps.chooser import Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, stratum_of
 from sweeps.pruning_study import StudyBook, finished_trial, make_pruner
 from sweeps.strategy import FIGURES, TASK_OPTIONS, reported_values
@@ -149,7 +149,9 @@ class GridStudies(WholeGrid):
                     best = value, self._by_key[trial.user_attrs["trial_key"]].label
         return "no other cell" if best is None else f"best {best[0]:.4g} {self._figure.unit} of {best[1]}"
 
-    def close(self, cell: TrialConfig, row: dict[str, Any]) -> None:
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
         name = stratum_of(cell)
         row.update(study_name=name, study_trial=self._book.n_trials(name))
 

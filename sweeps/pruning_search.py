@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from sweeps.chooser import WAIT, Message, Wait, WholeGrid
+from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, task_of
 from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler
 from sweeps.strategy import FIGURES, TASK_OPTIONS, Range, reported_values
@@ -184,7 +184,9 @@ class SearchStudies(WholeGrid):
             "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {step} rounds; {against}",
         }  # fmt: skip
 
-    def close(self, cell: TrialConfig, row: dict[str, Any]) -> None:
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
         task, _ = self._running[cell.key]
         row.update(study_name=task.name, study_trial=self._book.n_trials(task.name))
 

@@ -15,10 +15,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from sweeps.chooser import SampleBlock
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
 from workloads.base import BadInputError
@@ -179,6 +181,17 @@ class ResultStore:
                 if entry["trial_key"] in wanted:
                     found[entry["trial_key"]].append(entry)
         return {key: sorted(entries, key=lambda e: e["round"]) for key, entries in found.items()}
+
+    def sample_blocks(self, keys: Sequence[str]) -> dict[str, list[SampleBlock]]:
+        """The samples recorded of some cells, as the blocks they were recorded from."""
+        found: dict[str, list[SampleBlock]] = {key: [] for key in keys}
+        for file in sorted((self.folder / "samples").glob("[!._]*.parquet")) if keys else ():
+            frame = pq.read_table(file, partitioning=None, filters=pc.field("trial_key").isin(list(keys))).to_pandas()
+            for (key, phase, index), block in frame.groupby(["trial_key", "phase", "round"], sort=False):
+                scheduled = block["scheduled_s"].to_numpy(float)
+                times = None if np.isnan(scheduled).all() else scheduled
+                found[key].append((phase, int(index), block["seconds"].to_numpy(float), times))
+        return found
 
     def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows recorded so far."""

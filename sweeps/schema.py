@@ -225,6 +225,7 @@ _ROUND_COLUMNS: list[tuple[str, pa.DataType, str, str]] = [
     ("energy_j", _FLOAT, "J", "energy of the round, null if unknown or too short"),
     ("rss_bytes", _INT, "B", "resident memory after the round"),
     ("device_bytes", _INT, "B", "device memory in tensors after the round"),
+    ("visit", pa.int32(), "", "visit to the cell, from 0; null unless --rounds interleaved"),
 ]
 
 

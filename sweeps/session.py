@@ -11,13 +11,14 @@ from rich.console import Console
 from sweeps.auto_batch import AutoBatch
 from sweeps.chooser import Chooser, WholeGrid
 from sweeps.closing import EXIT_OK, RETRIED, say, sum_up
-from sweeps.config import SweepConfig, TrialConfig
+from sweeps.config import N_VISITS, SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger
 from sweeps.measure.device import available_devices, n_devices
 from sweeps.options import build_config
 from sweeps.progress import Terminal
 from sweeps.results import ResultStore, new_sweep_id
 from sweeps.strategy import Range
+from sweeps.turns import Turns
 from workloads.base import BadInputError, Workload
 
 
@@ -78,6 +79,8 @@ def _choose(
     """What chooses the cells of this sweep; Optuna is imported only where it is asked for."""
     if config.search is None and config.is_batch_auto:
         return AutoBatch(config.cells(), done)
+    if config.measure.rounds == "interleaved":
+        return Turns(cells, config, store, done)
     if config.search is None and config.pruning.pruner == "none":
         keys = {row["trial_key"] for row in done}
         return WholeGrid(cell for cell in cells if cell.key not in keys)
@@ -121,10 +124,14 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
         say(console, "several objectives: every cell is measured whole, for Optuna prunes for one objective only")
     interrupted = False
     chooser = _choose(config, cells, store, done)
-    with _terminal(n_cells, len(done), console) as terminal:
+    n_ends, n_ended = n_cells, len(done)
+    if isinstance(chooser, Turns):
+        n_ends, n_ended = len(cells) * N_VISITS, chooser.n_visited
+        say(console, f"interleaved: {N_VISITS} visits to each cell, in turns")
+    with _terminal(n_ends, n_ended, console) as terminal:
         ledger = Ledger(config, cells, store, chooser, terminal)
         try:
-            if n_cells is None or len(done) < n_cells:
+            if n_ends is None or n_ended < n_ends:
                 from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
 
                 ray_options = RayOptions(address=common.address or None, verbose=common.verbose)
