@@ -1,0 +1,64 @@
+"""What a report warns of, on hand-made rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.caveats import caveats
+from analysis.load import load_sweep
+from tests.analysis.conftest import Write, row
+
+
+def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
+    assert caveats(load_sweep(write_sweep([row()])), 1, []) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"timing_verified": False}, "The timer did not pass its proof on cpu: times measured there cannot be trusted."),
+        ({"timing_verified": None}, "The timer was not proven on cpu: 1 of 2 cells may be timed wrongly."),
+        ({"weights": "random"}, "Random weights, since none could be had: m. Speeds hold; answers mean nothing."),
+        ({"input_is_synthetic": True}, "Some input was random numbers, as a flag asked."),
+        ({"n_images_skipped": 1}, "1 input image did not decode and was left out."),
+        ({"stability": "very unstable"},
+         "1 of 2 cells is very unstable: the middle half of the steps spreads over more than 25 % of the median."),
+        ({"stability": "unstable"},
+         "1 of 2 cells is unstable: the middle half of the steps spreads over more than 10 % of the median."),
+        ({"is_throttled": True}, "1 of 2 cells ran while the device throttled."),
+        ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
+        ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
+        ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
+        ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
+        ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
+         "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"
+         " on cpu in bf16."),
+        ({"host": "other"}, "The cells come from 2 machines."),
+        ({"torch_version": "2.14"}, "The cells come from 2 versions of torch: 2.14, 2.15."),
+    ],
+)  # fmt: skip
+def test_each_doubt_is_told(write_sweep: Write, values: dict[str, object], said: str) -> None:
+    assert caveats(load_sweep(write_sweep([row(0), row(1, **values)])), 2, []) == [said]
+
+
+def test_cells_that_failed_are_no_reason_to_doubt_the_others(write_sweep: Write) -> None:
+    frame = load_sweep(write_sweep([row(0), row(1, status="error", stability="very unstable", timing_verified=None)]))
+    assert caveats(frame, None, []) == []
+
+
+def test_times_come_first_then_inputs_then_what_is_missing_then_stability(write_sweep: Write) -> None:
+    rows = [row(0, stability="unstable"), row(1, weights="random"), row(2, timing_verified=False)]
+    told = caveats(load_sweep(write_sweep(rows)), 5, ["part-x.parquet"])
+    assert [words[:12] for words in told] == [
+        "The timer di",
+        "Random weigh",
+        "1 file could",
+        "2 of the 5 c",
+        "1 of 3 cells",
+    ]
+
+
+def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) -> None:
+    (told,) = caveats(load_sweep(write_sweep([row()])), 1, [f"part-{i}.parquet" for i in range(7)])
+    assert told.startswith("7 files could not be read and were left out: part-0.parquet")
+    assert told.endswith("part-4.parquet and 2 more.")
