@@ -12,9 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.load import AnalysisError
+from analysis.load import AnalysisError, run_main
 from analysis.render import escape, number, significant
-from analysis.report import write_report
+from analysis.report import main, write_report
 from tests.analysis.conftest import Write, row
 
 ROOT = Path(__file__).parent.parent.parent
@@ -290,28 +290,33 @@ def test_limits_that_make_no_sense_are_refused(write_sweep: Write, limits: dict[
         write_report(write_sweep([row()]), **limits)
 
 
-def test_the_script_runs_from_anywhere_and_tells_errors_in_one_line(write_sweep: Write, tmp_path: Path) -> None:
+def test_the_script_runs_from_anywhere_and_prints_the_name_of_the_page(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep([row()])
-    script = str(ROOT / "analysis" / "report.py")
-
-    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-        )
-
-    ended = run(str(folder))
+    script = [sys.executable, str(ROOT / "analysis" / "report.py"), "s"]
+    ended = subprocess.run(script, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip() == str(folder / "report.md")
-    description = json.loads((folder / "sweep.json").read_text())
-    (folder / "sweep.json").write_text(json.dumps(description | {"schema_version": 99}))
-    for arguments, said in (
-        (["none"], "'none' holds no sweep"), (["s"], "s: schema version 99; this analysis reads up to 1"),
-        (["s", "--max-latency-ms", "-1"], "--max-latency-ms: -1"),
-    ):  # fmt: skip
-        ended = run(*arguments)
-        assert ended.returncode == 2
-        assert ended.stderr.count("\n") == 1, ended.stderr
-        assert said in ended.stderr or "schema version 99" in ended.stderr
+    assert (tmp_path / ended.stdout.strip()).samefile(folder / "report.md")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["none"], "'none' holds no sweep"), (["s", "--max-latency-ms", "-1"], "--max-latency-ms: -1 must be a number over 0"),
+     (["newer"], "newer: schema version 99; this analysis reads up to 1"),
+     (["s", "--output", "s/sweep.json/report.md"], "cannot write 's/sweep.json'")],
+    ids=["no sweep", "bad limit", "newer schema", "cannot write"],
+)  # fmt: skip
+def test_what_cannot_be_done_is_one_line_and_exit_code_2(
+    write_sweep: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    arguments: list[str], said: str,
+) -> None:  # fmt: skip
+    write_sweep([row()])
+    newer = write_sweep([row()], "newer") / "sweep.json"
+    newer.write_text(json.dumps(json.loads(newer.read_text()) | {"schema_version": 99}))
+    monkeypatch.chdir(tmp_path)
+    assert run_main(main, arguments) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert said in told
 
 
 def test_importing_the_report_leaves_the_import_path_alone() -> None:
