@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.cells import STRATUM, label, present, varying
 from analysis.render import escape, is_missing
 from analysis.strata import MACHINE, RUN, first
-from analysis.summaries import TASK_COLUMNS, Row
+from analysis.summaries import TASK_COLUMNS, Row, records
 
 HOW = tuple(c for c in STRATUM if c not in TASK_COLUMNS)
 """How the task is done in words; batch size and rates are numbers."""
@@ -72,8 +72,9 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:
         return []
     if not columns:
         return [Group(name="", row=first(frame), cells=frame)]
+    rows = records(frame.drop_duplicates(list(columns)))
     parts = [cells for _, cells in frame.groupby(list(columns), sort=False, dropna=False)]
-    return [Group(name=label(first(cells), columns), row=first(cells), cells=cells) for cells in parts]
+    return [Group(name=label(row, columns), row=row, cells=cells) for row, cells in zip(rows, parts, strict=True)]
 
 
 def setting(frame: pd.DataFrame, row: Row) -> str:

@@ -128,7 +128,7 @@ def _draw_over_batch(path: Path, group: Group) -> str | None:
 
 def build(page: Page) -> str:
     """The report's Markdown; its figures are written into the page's folder."""
-    frame = identified(page)
+    frame = identified(page, [*COLUMNS, *THROUGHPUT])
     cells = costs(frame)
     names = domain_columns(frame, cells)
     by_domain = groups(cells, names)

@@ -162,7 +162,7 @@ def _draw_transfers(path: Path, group: Group) -> str | None:
 def build(page: Page) -> str:
     """The report's Markdown; its figures are written into the page's folder."""
     kept = ["sweep", "trial_key"]
-    frame = identified(page)
+    frame = identified(page, [*COLUMNS, *COPY_COLUMNS])
     done = complete(frame)
     tails = tail_intervals(done[done["latency_p99_s"].notna()], page.sweeps)
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")

@@ -20,7 +20,7 @@ from analysis.memory import COLUMNS, LEAK_BYTES_PER_STEP, Fit, fits, leaks, peak
 from analysis.memory_figures import MAX_LINES, MAX_ROWS, draw_leaks, draw_peaks
 from analysis.render import escape, gibibytes, is_missing, number, share
 from analysis.script import Page, run_report
-from analysis.sections import Drawn, counted, draw_each, fill, identified, listed, titled
+from analysis.sections import Drawings, counted, draw_each, fill, identified, listed, titled
 from analysis.summaries import records
 
 NAME = "report_memory"
@@ -111,19 +111,19 @@ def _draw_peaks(path: Path, group: Group) -> str | None:
     return f"{title}{failed}{left}"
 
 
-def _draw_leaks(frame: pd.DataFrame, folder: Path) -> list[Drawn]:
+def _draw_leaks(frame: pd.DataFrame, folder: Path) -> Drawings:
     if frame.empty or not (frame["leak_verdict"] != "none").any():  # a picture of zeros says no more than a sentence
-        return []
+        return Drawings()
     path, title = folder / "leaks.png", "Growth of memory while a step repeats"
     left = f" (the first {MAX_ROWS} rows)" if len(frame) > MAX_ROWS else ""
     names = [*word_columns(frame), *(["batch_size"] if frame["batch_size"].notna().any() else [])]
     draw_leaks(path, frame, names, title=f"{title}{left}")
-    return [(path, f"{title}: slope and 95 % interval in KiB per step, worst first{left}")]
+    return Drawings(figures=[(path, f"{title}: slope and 95 % interval in KiB per step, worst first{left}")])
 
 
 def build(page: Page) -> str:
     """The report's Markdown; its figures are written into the page's folder."""
-    frame = identified(page)
+    frame = identified(page, COLUMNS)
     found, looked_at = fits(frame), leaks(frame)
     by_device = groups(frame, [*task_columns(frame), "device"])
     answer = [*fit_sentences(found), *growth_sentence(found)]

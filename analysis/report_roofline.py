@@ -159,7 +159,7 @@ def _ceilings(roof: Roof) -> str:
 
 def build(page: Page) -> str:
     """The report's Markdown; its figures are written into the page's folder."""
-    frame = identified(page)
+    frame = identified(page, COLUMNS)
     cells = placed(frame)
     answer = [*reached_sentences(cells), *far_sentence(cells), *over_sentence(cells), *apart_sentences(roofs(cells))]
     if not answer and len(frame):

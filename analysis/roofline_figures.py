@@ -17,7 +17,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.cells import label
 from analysis.drawing import plain_figure
-from analysis.grouping import line_columns, machine_columns
+from analysis.grouping import groups, line_columns, machine_columns
 from analysis.plots import MARKERS
 from analysis.render import significant
 from analysis.roofline import Roof
@@ -65,9 +65,10 @@ def draw_rooflines(path: Path, roofs: Sequence[Roof], *, title: str) -> None:
         slanted = []
         for i, (panel, roof) in enumerate(zip(panels, shown, strict=False)):
             slanted += _draw_roof(panel, roof, limits)
-            for row in records(roof.group.cells.sort_values("batch_size", kind="stable")):
-                x, y = row["intensity_flop_per_byte"], row["achieved_flop_per_s"]
-                panel.plot(x, y, linestyle="", zorder=3, **looks.of(row))
+            ordered = roof.group.cells.sort_values("batch_size", kind="stable")
+            for alike in groups(ordered, [*looks.names, "batch_size"]):
+                x, y = alike.cells["intensity_flop_per_byte"], alike.cells["achieved_flop_per_s"]
+                panel.plot(x, y, linestyle="", zorder=3, **looks.of(alike.row))
             if i + n_columns >= len(shown):
                 panel.tick_params(labelbottom=True)
                 panel.set_xlabel("arithmetic intensity (FLOP/B)")
@@ -85,9 +86,9 @@ class Looks:
 
     def __init__(self, roofs: Sequence[Roof]) -> None:
         cells = pd.concat([roof.group.cells for roof in roofs])
-        self._names = line_columns(cells, without=[*machine_columns(cells), "device", "precision"])
-        told = [label(row, self._names) for row in records(cells)]
-        self._settings = list(dict.fromkeys(told)) if self._names else []
+        self.names = line_columns(cells, without=[*machine_columns(cells), "device", "precision"])
+        told = [label(row, self.names) for row in records(cells)]
+        self._settings = list(dict.fromkeys(told)) if self.names else []
         self._sizes = sorted(float(v) for v in cells["batch_size"].dropna().unique())
 
     @property
@@ -97,7 +98,7 @@ class Looks:
 
     def of(self, row: Row) -> dict[str, Any]:
         """Keywords of ``plot`` for a cell."""
-        setting = self._settings.index(label(row, self._names)) if self._names else 0
+        setting = self._settings.index(label(row, self.names)) if self.names else 0
         return {"marker": MARKERS[setting % len(MARKERS)], **self._shade(row["batch_size"])}
 
     def _shade(self, batch_size: float | None) -> dict[str, Any]:
@@ -180,8 +181,9 @@ def _tell_bandwidth(axes: Axes, roof: Roof, limits: Limits) -> list[Slanted]:
 
 def _slant(texts: Sequence[Slanted]) -> None:
     """Turn texts as a line of slope one decade a decade is drawn, which the finished layout alone decides."""
-    for text, axes in texts:
+    for _, axes in texts[:1]:
         axes.figure.draw_without_rendering()
+    for text, axes in texts:
         x, y = text.xy
         (x0, y0), (x1, y1) = (axes.transData.transform((x * f, y * f)) for f in (1.0, 2.0))
         text.set_rotation(math.degrees(math.atan2(y1 - y0, x1 - x0)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +12,46 @@ import pandas as pd
 from analysis import summaries
 from analysis.cells import common
 from analysis.grouping import Group, file_names, of
+from analysis.matching import CELL_COLUMNS
 from analysis.render import escape, render
 from analysis.script import Page
-from analysis.strata import with_identity
+from analysis.strata import MACHINE, RUN, with_identity
 from analysis.tables import environment_table
 
 MAX_FIGURES = 12
 """A page with more figures of one kind is not read; the rest is in its tables."""
+_IDENTITY = (MACHINE, RUN, "node", "sweep", "host", "trial_key", "status", "item", "items_per_step")
 Drawn = tuple[Path, str]
 """A figure's file and its alternative text."""
 
 
-def identified(page: Page) -> pd.DataFrame:
-    """The page's cells with the columns that tell machines, runs and options apart."""
-    return with_identity(page.trials)
+@dataclass(frozen=True, kw_only=True)
+class Drawings:
+    """Figures of one kind.
+
+    Attributes:
+        figures: Files with their alternative texts.
+        n_left: Groups that have no figure because there are too many.
+    """
+
+    figures: Sequence[Drawn] = ()
+    n_left: int = 0
+
+    def linked(self, folder: Path) -> dict[str, Any]:
+        """What a template draws from: ``pictures``, pairs of link and text, and ``note``, what was left out."""
+        told = f"{counted(self.n_left, 'more figure')} would be too many: their numbers are in the table."
+        links = [(f"{folder.name}/{path.name}", text) for path, text in self.figures]
+        return {"pictures": links, "note": told if self.n_left else ""}
+
+
+def identified(page: Page, columns: Sequence[str]) -> pd.DataFrame:
+    """The page's cells with the columns that tell machines, runs and options apart, and of the others those named.
+
+    A large sweep is sliced hundreds of times; columns that a report does not read would be copied each time.
+    """
+    frame = with_identity(page.trials)
+    kept = {*CELL_COLUMNS, *_IDENTITY, *columns}
+    return frame[[c for c in frame if c in kept or str(c).startswith("option ")]]
 
 
 def counted(n: int, noun: str = "cell") -> str:
@@ -49,9 +76,7 @@ def heading(page: Page, subject: str) -> str:
     return f"{subject}: {escape(shared)}" if shared else subject
 
 
-def draw_each(
-    groups: Sequence[Group], folder: Path, stem: str, draw: Callable[[Path, Group], str | None]
-) -> list[Drawn]:
+def draw_each(groups: Sequence[Group], folder: Path, stem: str, draw: Callable[[Path, Group], str | None]) -> Drawings:
     """A figure for each group that has the numbers, at most ``MAX_FIGURES``.
 
     Args:
@@ -61,13 +86,14 @@ def draw_each(
         draw: Draws a group into a file and returns the alternative text; None where it has nothing to draw.
     """
     drawn: list[Drawn] = []
-    for group, file in zip(groups, file_names(stem, [g.name for g in groups]), strict=True):
+    names = file_names(stem, [g.name for g in groups])
+    for i, (group, file) in enumerate(zip(groups, names, strict=True)):
         if len(drawn) == MAX_FIGURES:
-            break
+            return Drawings(figures=drawn, n_left=len(groups) - i)
         text = draw(folder / file, group)
         if text is not None:
             drawn.append((folder / file, text))
-    return drawn
+    return Drawings(figures=drawn)
 
 
 def titled(text: str, group: Group) -> str:
@@ -83,9 +109,9 @@ def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **va
         page: What it is made from.
         subject: The title's first word.
         answer: Sentences that the page begins with, escaped; without any it says why there is nothing.
-        values: Whatever else the template names. Lists of figures become pairs of link and text.
+        values: Whatever else the template names. Of ``Drawings`` the template gets links.
     """
-    linked = {name: [(f"{page.figures.name}/{path.name}", text) for path, text in value] if _is_drawn(value) else value
+    linked = {name: value.linked(page.figures) if isinstance(value, Drawings) else value
               for name, value in values.items()}  # fmt: skip
     return render(
         template, title=heading(page, subject), answer=list(answer) or [_nothing(page.trials)], caveats=caveats(page),
@@ -99,10 +125,6 @@ def _nothing(frame: pd.DataFrame) -> str:
     if n:
         return f"Nothing is known of this: {counted(n)} ended well, without the figures that it takes."
     return "No cell was measured to its end, so there is nothing to tell."
-
-
-def _is_drawn(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, tuple) and isinstance(v[0], Path) for v in value)
 
 
 def _counts(frame: pd.DataFrame) -> str:

@@ -105,7 +105,7 @@ def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, s
     folder = write_sweep(states.STATES[state](), n_cells=50)
     text = states.page_of(report_energy.main, [folder], tmp_path / "page.md")
     states.check_sensible(text)
-    assert ("figures/front" in text) == (state in {"full", "mixed machines"})
+    assert ("figures/front" in text) == (state == "mixed machines")
     assert ("there is nothing to tell" in text) == (state in {"empty", "all failed"})
 
 

@@ -148,7 +148,7 @@ def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, s
     folder = write_sweep(states.STATES[state](), n_cells=50)
     text = states.page_of(report_memory.main, [folder], tmp_path / "page.md")
     states.check_sensible(text)
-    assert ("figures/memory" in text) == (state in {"full", "mixed machines"})
+    assert ("figures/memory" in text) == (state == "mixed machines")
     assert ("there is nothing to tell" in text) == (state == "empty")
 
 
@@ -180,3 +180,10 @@ def test_the_script_runs_from_anywhere_and_tells_errors_in_one_line(
     write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states.check_script(report_memory.main, write_sweep([row()]), tmp_path, capsys)
+
+
+def test_more_figures_than_a_page_holds_are_counted(write_sweep: Write, tmp_path: Path) -> None:
+    rows = [cell(10 * i + j, 4**j, model=f"m{i}") for i in range(14) for j in range(2)]
+    text = states.page_of(report_memory.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert text.count("![") == 12
+    assert "2 more figures would be too many: their numbers are in the table." in text
