@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.plots import STYLE
 
+_LABEL_SHARE = 0.065
+"""Of an axis' length that a label of four digits takes."""
 INK, GREY = "#222222", "#777777"
 RIGHT_OF_AXES = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
 """Where a legend hides no data."""
@@ -50,16 +53,28 @@ def panels(
 
 
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
-    """A logarithmic x axis with ticks at the batch sizes measured; powers of two where those are too many."""
+    """A logarithmic x axis with ticks at the batch sizes measured, as far as they have room."""
     values = sorted(set(batches))
-    powers = [v for v in values if v >= 1 and (int(v) & (int(v) - 1)) == 0]
-    shown = values if len(values) <= 12 else powers or values
-    shown = shown[:: -(-len(shown) // 12)]
+    shown = _with_room([math.log2(v) for v in values])
     axes.set_xscale("log", base=2)
-    axes.set_xticks(shown, [f"{v:,.6g}" for v in shown])
+    axes.set_xticks([2**v for v in shown], [f"{2**v:,.6g}" for v in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     if values and values[0] == values[-1]:
         axes.set_xlim(values[0] / 2, values[0] * 2)
+
+
+def _with_room(exponents: Sequence[float]) -> list[float]:
+    """The exponents whose labels do not cover one another: whole ones first, then those in between that fit."""
+    if not exponents:
+        return []
+    room = _LABEL_SHARE * (exponents[-1] - exponents[0])
+    whole = [e for e in exponents if e == round(e)]
+    step = max(1, math.ceil(room))
+    kept = [e for e in whole if (e - whole[0]) % step == 0] or [exponents[0]]
+    for e in exponents:
+        if all(abs(e - k) >= room for k in kept):
+            kept.append(e)
+    return sorted(set(kept))
 
 
 def value_axis(axes: Axes, values: Sequence[float]) -> None:

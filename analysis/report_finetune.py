@@ -14,8 +14,9 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 from analysis import training_tables as tables
 from analysis.grouping import file_names, of
 from analysis.load import run_main
-from analysis.script import Page, run_report
-from analysis.sections import MAX_FIGURES, Drawn, counted, fill, identified, listed
+from analysis.script import Page, links, run_report, shortened
+from analysis.sections import MAX_FIGURES, Drawn, counted, fill, listed
+from analysis.strata import with_identity
 from analysis.training import COLUMNS, Training, trainings
 from analysis.training_figures import MAX_LINES, draw_training
 
@@ -62,12 +63,12 @@ def left_out(found: Sequence[Training], n_rows: int) -> list[str]:
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    found = trainings(identified(page), page.rounds)
+    found = trainings(with_identity(page.trials), page.rounds)
     return fill(
         f"{NAME}.md.j2", page, "Accuracy and what it takes",
-        answer=tables.answer(found) or [NOTHING],
+        answer=shortened(tables.answer(found)) or [NOTHING],
         left_out=left_out(found, len(page.trials)),
-        figures=draw(found, page.figures),
+        figures=links(draw(found, page.figures), page.figures),
         trainings=tables.trainings_table(found),
         levels=tables.level_tables(found),
     )  # fmt: skip

@@ -20,8 +20,9 @@ from analysis.precision import BASE, COLUMNS, Pair, overviews, pairs, unequal_ou
 from analysis.precision_figures import MAX_LINES, MAX_PLACES, draw_precision
 from analysis.render import escape
 from analysis.scaling import MEASURED, SERVER
-from analysis.script import Page, run_report
-from analysis.sections import MAX_FIGURES, Drawn, counted, fill, identified, listed
+from analysis.script import Page, links, run_report, shortened
+from analysis.sections import MAX_FIGURES, Drawn, counted, fill, listed
+from analysis.strata import with_identity
 
 NAME = "report_precision"
 NOTHING = "No cell was measured both in fp32 and in another precision, so there is nothing to compare."
@@ -64,7 +65,7 @@ def left_out(frame: pd.DataFrame, found: Sequence[Pair], measured: Sequence[Pair
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    frame = identified(page)
+    frame = with_identity(page.trials)
     found = pairs(frame)
     measured = [pair for pair in found if pair.is_measured]
     seen = overviews(found)
@@ -73,9 +74,9 @@ def build(page: Page) -> str:
     reference = " or ".join(references)
     return fill(
         f"{NAME}.md.j2", page, "Precisions against fp32",
-        answer=tables.answer(seen, reference) or [NOTHING],
+        answer=shortened(tables.answer(seen, reference)) or [NOTHING],
         left_out=left_out(frame, found, measured),
-        figures=draw(measured, page.figures),
+        figures=links(draw(measured, page.figures), page.figures),
         overview=tables.overview_table(seen),
         has_server=any(pair.row["scenario"] == SERVER for pair in measured),
         reference=reference,

@@ -18,8 +18,9 @@ from analysis.load import run_main
 from analysis.render import escape
 from analysis.scaling import Curve, curves, is_server
 from analysis.scaling_figures import MAX_CURVES, draw_scaling
-from analysis.script import Page, run_report
-from analysis.sections import MAX_FIGURES, Drawn, fill, identified
+from analysis.script import Page, links, run_report, shortened
+from analysis.sections import MAX_FIGURES, Drawn, fill
+from analysis.strata import with_identity
 
 NAME = "report_scaling"
 COLUMNS = ("scenario", "batch_size", "throughput_items_per_s", "throughput_low_items_per_s",
@@ -56,6 +57,9 @@ def left_out(page: Page, found: Sequence[Curve]) -> list[str]:
     tasks = [curve.task for curve in found]
     if any(tasks.count(task) > MAX_CURVES for task in tasks):
         said.append(f"Figures show the {MAX_CURVES} fastest settings of a task; the tables have all.")
+    n_cells = sum(len(curve.points) + len(curve.failed) for curve in found)
+    if n_cells > tables.MAX_ROWS:
+        said.append(f"The table of cells has the first {tables.MAX_ROWS} of {n_cells:,}.")
     if len(set(tasks)) > MAX_FIGURES:
         said.append(f"{MAX_FIGURES} of {len(set(tasks))} tasks have a figure; the tables have all.")
     return said
@@ -63,7 +67,7 @@ def left_out(page: Page, found: Sequence[Curve]) -> list[str]:
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    frame = identified(page)
+    frame = with_identity(page.trials)
     found = curves(frame)
     met = crossovers(found, frame)
     items = frame["item"].dropna().unique()
@@ -71,9 +75,9 @@ def build(page: Page) -> str:
     told = escape(item)
     return fill(
         f"{NAME}.md.j2", page, "Throughput and latency over the batch size",
-        answer=tables.answer(found, met, told),
+        answer=shortened(tables.answer(found, met, told)),
         left_out=left_out(page, found),
-        figures=draw(found, met, page.figures, item),
+        figures=links(draw(found, met, page.figures, item), page.figures),
         knees=tables.knee_table(found, told),
         crossovers=tables.crossover_table(met),
         cells=tables.cells_table(found, told),

@@ -10,6 +10,9 @@ from analysis.crossover import FASTEST, Crossover
 from analysis.render import MISSING, escape, number, seconds_as_ms, significant, table
 from analysis.scaling import Curve, Knee, knee
 
+MAX_ROWS = 500
+"""Rows of a table; nobody reads more, and the Parquet files have them all."""
+
 
 def batch_text(batch: float) -> str:
     """A batch size as measured."""
@@ -30,7 +33,7 @@ def crossover_text(found: Crossover) -> str:
         return f"{batch_text(found.smallest)} or below"
     if found.batch == math.inf:
         return f"none up to {batch_text(found.largest)}"
-    return significant(found.batch, 2)
+    return _interpolated(found, found.batch)
 
 
 def crossover_range(found: Crossover) -> str:
@@ -41,13 +44,16 @@ def crossover_range(found: Crossover) -> str:
         return f"over {batch_text(found.largest)}"
     if found.high == 0:
         return f"{batch_text(found.smallest)} or below"
-    low = f"{batch_text(found.smallest)} or below" if found.low == 0 else number(found.low, found.low, found.high)
-    high = f"over {batch_text(found.largest)}" if found.high == math.inf else _upper(found.low, found.high)
+    low = f"{batch_text(found.smallest)} or below" if found.low == 0 else _interpolated(found, found.low)
+    high = f"over {batch_text(found.largest)}" if found.high == math.inf else _interpolated(found, found.high)
     return f"{low} to {high}"
 
 
-def _upper(low: float, high: float) -> str:
-    return number(high, low, high) if low > 0 else significant(high, 2)
+def _interpolated(found: Crossover, batch: float) -> str:
+    """A batch size between those measured, with the digits that the interval supports."""
+    if found.low is None or found.high is None or found.low == 0 or found.high == math.inf:
+        return significant(batch, 2)
+    return number(batch, found.low, found.high)
 
 
 def answer(curves: Sequence[Curve], crossovers: Sequence[Crossover], item: str) -> list[str]:
@@ -159,6 +165,7 @@ def cells_table(curves: Sequence[Curve], item: str) -> str:
         rows += [[name, batch_text(b), *shown[b]] for b in sorted(shown)]
     headers = ["setting", "batch size", f"throughput ({item}/s)", f"95 % interval ({item}/s)", "of its best (%)",
                "median step (ms)", "95 % interval (ms)", "status"]  # fmt: skip
+    rows = rows[:MAX_ROWS]
     if all(row[-1] == "complete" for row in rows):
         headers, rows = headers[:-1], [row[:-1] for row in rows]
     return table(headers, rows) if rows else ""

@@ -137,6 +137,22 @@ def names(sweeps: Sequence[Path]) -> list[str]:
     return [n if plain.count(n) == 1 else f"{n} ({plain[:i].count(n) + 1})" for i, n in enumerate(plain)]
 
 
+MAX_SENTENCES = 12
+"""Sentences that a page begins with; the rest of many is in its tables."""
+
+
+def shortened(sentences: Sequence[str]) -> list[str]:
+    """The first ``MAX_SENTENCES``, and how many more there were."""
+    left = len(sentences) - MAX_SENTENCES
+    more = [f"{left:,} more like these: see the tables."] if left > 0 else []
+    return [*sentences[:MAX_SENTENCES], *more]
+
+
+def links(drawn: Sequence[tuple[Path, str]], folder: Path) -> list[tuple[str, str]]:
+    """Figures as a page beside their folder links them: (link, alternative text)."""
+    return [(f"{folder.name}/{path.name}", text) for path, text in drawn]
+
+
 _ROUND_WORDS = ("sweep", "trial_key")
 ROUND_COLUMNS = (*_ROUND_WORDS, "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
                  "energy_j")  # fmt: skip

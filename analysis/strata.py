@@ -76,7 +76,7 @@ def tasks(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     names = varying(frame, TASK_COLUMNS)
     if not names:
         return [("", frame)] if len(frame) else []
-    return [(label(first(group), names), group) for _, group in frame.groupby(names, sort=False, dropna=False)]
+    return [(label(first(group[names]), names), group) for _, group in frame.groupby(names, sort=False, dropna=False)]
 
 
 def lines(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
@@ -90,7 +90,7 @@ def lines(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     names = line_columns(frame)
     told = [c for c in names if c in {"device", "precision"} or c in varying(frame, names)]
     groups = frame.groupby(names, sort=False, dropna=False)
-    return [(label(first(group), told), group.sort_values("batch_size", kind="stable")) for _, group in groups]
+    return [(label(first(group[told]), told), group.sort_values("batch_size", kind="stable")) for _, group in groups]
 
 
 def first(frame: pd.DataFrame) -> Row:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import stats
+from scipy import special
 
 from analysis.cells import label, varying
 from analysis.ratios import Figure, known
@@ -66,7 +67,7 @@ class Training:
         n = known(self.row["n_heldout_items"])
         return None if n is None else int(n)
 
-    @property
+    @cached_property
     def best(self) -> Figure:
         """The best accuracy of any round, with its interval; that of the row where rounds are missing."""
         value = float(self.accuracy.max()) if self.accuracy.size else known(self.row["accuracy_best"])
@@ -85,7 +86,7 @@ def wilson(shares: Floats, n: int, confidence: float = 0.95) -> tuple[Floats, Fl
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
     Statistical Association 22:158, 1927.
     """
-    z = float(stats.norm.ppf((1 + confidence) / 2))
+    z = float(special.ndtri((1 + confidence) / 2))
     middle = (shares + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(shares * (1 - shares) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)

@@ -214,10 +214,14 @@ def test_text_from_rows_is_escaped(write_sweep: Write) -> None:
     assert "&lt;b&gt;\\|x" in text
 
 
-def test_the_script_runs_from_anywhere_and_tells_errors_in_one_line(write_sweep: Write, tmp_path: Path) -> None:
+def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep([cell(0)])
     done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_finetune.md")), done.stderr
-    done = subprocess.run([sys.executable, SCRIPT, "none"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(main, [str(tmp_path / "none")]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "holds no sweep" in told

@@ -19,6 +19,7 @@ from analysis.load import run_main
 from analysis.ratios import Figure, ratio
 from analysis.report_scaling import main
 from analysis.scaling import Curve, curves, knee
+from analysis.scaling_tables import crossover_range, crossover_text
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
 from tests.analysis.conftest import Write, row
@@ -165,7 +166,7 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     first = text.splitlines()[2]
     assert "**gpu, fp32** is fastest at batch 64: 810 images/s; batch 16 (interval 16) is within 5 % of that" in first
     assert "**cpu, fp32** is fastest at batch 1: 100 images/s; larger batches gain nothing." in first
-    assert "gpu overtakes the CPU at **batch 2.0**, 95 % interval 1.97 to 2.03 (fp32)." in first
+    assert "gpu overtakes the CPU at **batch 2.00**, 95 % interval 1.97 to 2.03 (fp32)." in first
     assert "| gpu, fp32 | 128 | n/a | n/a | n/a | n/a | n/a | oom |" in text
     (path,) = re.findall(r"!\[[^\]]*overtakes the CPU at batch 2[^\]]*\]\(([^)]+)\)", text)
     assert (folder / path).is_file()
@@ -229,10 +230,38 @@ def test_an_older_schema_without_intervals_and_scenario_has_a_page(tmp_path: Pat
     assert "| cpu | 2 | 20.0 | n/a | 100.0 | n/a | n/a |" in text
 
 
-def test_the_script_runs_from_anywhere_and_tells_errors_in_one_line(write_sweep: Write, tmp_path: Path) -> None:
+def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep([row()])
     done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_scaling.md")), done.stderr
-    done = subprocess.run([sys.executable, SCRIPT, "none"], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
+
+
+def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(main, [str(tmp_path / "none")]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert "holds no sweep" in told
+
+
+@pytest.mark.parametrize(
+    ("low", "batch", "high", "told"),
+    [(1.95, 2.0, 2.05, ("2.00", "1.95 to 2.05")), (0.0, 2.0, 5.0, ("2.0", "1 or below to 5.0")),
+     (3.0, 4.0, math.inf, ("4.0", "3.0 to over 16")), (None, 2.0, None, ("2.0", "n/a")),
+     (0.0, 0.0, math.inf, ("1 or below", "1 or below to over 16")),
+     (math.inf, math.inf, math.inf, ("none up to 16", "over 16")), (0.0, 0.0, 0.0, ("1 or below", "1 or below"))],
+)  # fmt: skip
+def test_a_crossover_is_told_whatever_of_its_interval_lies_inside(
+    low: float | None, batch: float, high: float | None, told: tuple[str, str]
+) -> None:
+    one = Figure(value=1.0)
+    crossing = Crossover(task="", label="fp32", device="gpu", batch=batch, low=low, high=high, smallest=1, largest=16,
+                         at_smallest=one, at_largest=one)  # fmt: skip
+    assert (crossover_text(crossing), crossover_range(crossing)) == told
+
+
+def test_many_tasks_are_told_in_part_and_tabulated_in_full(write_sweep: Write) -> None:
+    rows = [r for i in range(14) for r in cells({1: 10, 2: 20}, first=2 * i, model=f"m{i}")]
+    text = page(write_sweep(rows))
+    assert "2 more like these: see the tables." in text
+    assert "12 of 14 tasks have a figure; the tables have all." in text
+    assert "| m13, cpu, fp32 | 2 |" in text

@@ -1,0 +1,213 @@
+"""Numbers of pruning: which cells were given up, against what, what that saved, and whether it can be trusted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+import pandas as pd
+
+from analysis.cells import STRATUM, label, varying
+from analysis.precision import throughput
+from analysis.ratios import Figure, known
+from analysis.render import is_missing
+from analysis.strata import MACHINE, RUN, line_columns
+from analysis.summaries import Row, records
+
+COLUMNS = ("study_name", "study_trial", "pruned_at_round", "pruned_on", "pruned_against", "search_role", "measured_s",
+           "wall_s", "constraints_held", "items_per_step")  # fmt: skip
+_OF_ROUND = {
+    "throughput": lambda rounds, _: rounds["throughput_items_per_s"],
+    "latency": lambda rounds, per_step: rounds["seconds"] * per_step / rounds["items"],
+    "energy_per_item": lambda rounds, _: rounds["energy_j"] / rounds["items"],
+    "accuracy": lambda rounds, _: rounds["accuracy"],
+}
+"""The figure that a pruner judges, round by round."""
+UNITS = {"throughput": "items/s", "latency": "s", "energy_per_item": "J/item", "accuracy": "share"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One cell of a study.
+
+    Attributes:
+        label: What tells it from the study's other cells, in words.
+        row: The row.
+        spent_s: Seconds of measuring (training); None if it was not measured.
+    """
+
+    label: str
+    row: Row
+    spent_s: float | None
+
+    @property
+    def is_pruned(self) -> bool:
+        return bool(self.row["status"] == "pruned")
+
+    @property
+    def is_complete(self) -> bool:
+        return bool(self.row["status"] == "complete")
+
+    @property
+    def n_rounds(self) -> int | None:
+        """Rounds that it was measured for; of a pruned cell the round after which it was stopped, from 1."""
+        at = known(self.row["pruned_at_round"])
+        n = known(self.row["n_rounds"])
+        return int(at) + 1 if at is not None else None if n is None else int(n)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """The cells that were compared with each other, as the sweep's Optuna study.
+
+    Attributes:
+        name: Of the study, with the sweep or machine where several have one of that name.
+        sweep: Which sweep it is of.
+        cells: In the order of the grid.
+    """
+
+    name: str
+    sweep: str
+    cells: Sequence[Cell]
+
+    @property
+    def pruned(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.is_pruned]
+
+    @property
+    def complete(self) -> list[Cell]:
+        return [cell for cell in self.cells if cell.is_complete]
+
+    @property
+    def pruned_on(self) -> str | None:
+        """The figure that its pruned cells were judged by."""
+        return next((str(c.row["pruned_on"]) for c in self.pruned if not is_missing(c.row["pruned_on"])), None)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving:
+    """Seconds that were not spent on pruned cells.
+
+    Attributes:
+        typical: A complete cell of the study: median, shortest and longest; unknown where none is complete.
+        spent_s: On the pruned cells; None where no row tells.
+        whole_s: On the complete cells.
+        saved: What the pruned cells would have taken at the median, less what they took; its ends at the shortest and
+            at the longest. Negative where a pruned cell took longer than a whole one.
+    """
+
+    typical: Figure
+    spent_s: float | None
+    whole_s: float
+    saved: Figure
+
+    @property
+    def share(self) -> float | None:
+        """Saved over what all of it would have taken without pruning."""
+        if self.saved.value is None or self.spent_s is None:
+            return None
+        whole = self.whole_s + self.spent_s + self.saved.value
+        return self.saved.value / whole if whole > 0 else None
+
+
+def studies(frame: pd.DataFrame) -> list[Study]:
+    """The studies of a frame of ``strata.with_identity``, in the order of its rows.
+
+    Cells without a study (an older schema) are put together by task, device and precision, as a grid's studies are.
+    """
+    if frame.empty:
+        return []
+    names = frame["study_name"].where(frame["study_name"].notna(), _strata(frame))
+    grouped = frame.assign(study=names).groupby(["sweep", "study"], sort=False, dropna=False)
+    is_told_apart = frame.assign(study=names).groupby("study")["sweep"].nunique().gt(1).to_dict()
+    found = []
+    for (sweep, name), rows in grouped:
+        told = varying(rows, [*line_columns(frame), "batch_size"]) or ["device", "precision", "batch_size"]
+        told = [c for c in told if c not in {MACHINE, RUN}]
+        cells = [Cell(label=label(row, told), row=row, spent_s=known(row["measured_s"])) for row in records(rows)]
+        found.append(
+            Study(name=f"{name}, {sweep}" if is_told_apart[name] else str(name), sweep=str(sweep), cells=cells)
+        )
+    return found
+
+
+def _strata(frame: pd.DataFrame) -> pd.Series:
+    columns = [c for c in STRATUM if c not in {"memory_format", "compile"}]
+    return pd.Series([label(row, columns) for row in records(frame[columns])], index=frame.index)
+
+
+def saving(study: Study, column: str = "measured_s") -> Saving:
+    """What pruning saved in a study.
+
+    The estimate is that a pruned cell would have taken what the median complete cell of its study took, and at least
+    what the shortest, at most what the longest took.
+
+    Args:
+        study: With pruned cells or without.
+        column: ``measured_s`` for measuring alone, ``wall_s`` with set-up and warm-up.
+    """
+    whole = [v for cell in study.complete if (v := known(cell.row[column])) is not None]
+    spent = [v for cell in study.pruned if (v := known(cell.row[column])) is not None]
+    typical = Figure(value=median(whole), low=min(whole), high=max(whole)) if whole else Figure(value=None)
+    value, low, high = (
+        None if v is None or not spent else v * len(spent) - sum(spent)
+        for v in (typical.value, typical.low, typical.high)
+    )
+    saved = Figure(value=value, low=low, high=high)
+    return Saving(typical=typical, spent_s=sum(spent) if spent else None, whole_s=sum(whole), saved=saved)
+
+
+def total(savings: Sequence[Saving]) -> Saving:
+    """The sum over studies; unknown studies (no complete cell) count as nothing saved."""
+    value, low, high = (math.fsum(getattr(s.saved, end) or 0.0 for s in savings) for end in ("value", "low", "high"))
+    saved = Figure(value=value, low=low, high=high)
+    is_known = any(s.saved.value is not None for s in savings)
+    spent = [s.spent_s for s in savings if s.spent_s is not None]
+    return Saving(
+        typical=Figure(value=None), spent_s=math.fsum(spent) if spent else None,
+        whole_s=math.fsum(s.whole_s for s in savings), saved=saved if is_known else Figure(value=None),
+    )  # fmt: skip
+
+
+def judged(row: Row) -> Figure:
+    """The figure that a cell was pruned on, over all its rounds, with its interval where known, oriented as it is."""
+    if row["pruned_on"] == "throughput":
+        return throughput(row)
+    if row["pruned_on"] == "latency":
+        value, low, high = (known(row[f"step_median_{end}s"]) for end in ("", "low_", "high_"))
+        return Figure(value=value, low=low, high=high)
+    return Figure(value=known(row["energy_per_item_j" if row["pruned_on"] == "energy_per_item" else "accuracy_best"]))
+
+
+def may_be_best(study: Study, cell: Cell) -> bool | None:
+    """Whether a pruned cell's interval reaches that of the study's best complete cell; None where one is unknown."""
+    own = judged(cell.row)
+    others = [judged({**other.row, "pruned_on": cell.row["pruned_on"]}) for other in study.complete]
+    others = [other for other in others if other.value is not None]
+    if own.low is None or own.high is None or not others:
+        return None
+    if cell.row["pruned_on"] == "throughput":
+        best = max(others, key=lambda f: f.value or 0.0)
+        return None if best.low is None else own.high >= best.low
+    best = min(others, key=lambda f: f.value or 0.0)
+    return None if best.high is None else own.low <= best.high
+
+
+def progress(cell: Cell, rounds: pd.DataFrame, figure: str) -> list[float]:
+    """What the pruner saw of a cell after each of its rounds.
+
+    The running median of the rounds so far, which one slow round does not move; of accuracy the round's own.
+
+    Args:
+        cell: Any.
+        rounds: Of this cell alone, in order.
+        figure: That the pruner judges.
+    """
+    of_round = _OF_ROUND.get(figure)
+    if of_round is None or rounds.empty:
+        return []
+    values = of_round(rounds, known(cell.row["items_per_step"]) or 1.0).astype("float64")
+    shown = values if figure == "accuracy" else values.expanding().median()
+    return [float(v) for v in shown]
