@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.cells import label, varying
 from analysis.ratios import Figure, geometric_mean, known, ratio
 from analysis.scaling import MEASURED, SERVER
-from analysis.strata import MACHINE, RUN, line_columns, tasks
+from analysis.strata import MACHINE, RUN, line_columns, tasks, words
 from analysis.summaries import Row, memory_bytes, records
 
 BASE = "fp32"
@@ -120,7 +120,7 @@ def pairs(frame: pd.DataFrame) -> list[Pair]:
         keyed = list(zip(keys, records(of_task), strict=True))
         bases = {key: row for key, row in keyed if row["precision"] == BASE}
         found += [
-            _pair(task, label(row, told) if told else "", row, bases[key])
+            _pair(task, words(row, told), row, bases[key])
             for key, row in keyed
             if row["precision"] != BASE and key in bases
         ]

@@ -13,7 +13,7 @@ from analysis.cells import STRATUM, label, varying
 from analysis.precision import throughput
 from analysis.ratios import Figure, known
 from analysis.render import is_missing
-from analysis.strata import MACHINE, RUN, line_columns
+from analysis.strata import MACHINE, RUN, line_columns, words
 from analysis.summaries import Row, records
 
 COLUMNS = ("study_name", "study_trial", "pruned_at_round", "pruned_on", "pruned_against", "search_role", "measured_s",
@@ -126,11 +126,15 @@ def studies(frame: pd.DataFrame) -> list[Study]:
     for (sweep, name), rows in grouped:
         told = varying(rows, [*line_columns(frame), "batch_size"]) or ["device", "precision", "batch_size"]
         told = [c for c in told if c not in {MACHINE, RUN}]
-        cells = [Cell(label=label(row, told), row=row, spent_s=known(row["measured_s"])) for row in records(rows)]
+        cells = [Cell(label=_label(row, told), row=row, spent_s=known(row["measured_s"])) for row in records(rows)]
         found.append(
             Study(name=f"{name}, {sweep}" if is_told_apart[name] else str(name), sweep=str(sweep), cells=cells)
         )
     return found
+
+
+def _label(row: Row, told: Sequence[str]) -> str:
+    return words(row, told) or label(row, ["device", "precision", "batch_size"])
 
 
 def _strata(frame: pd.DataFrame) -> pd.Series:

@@ -41,7 +41,7 @@ def draw(measured: Sequence[Pair], folder: Path) -> list[Drawn]:
         shown = draw_precision(folder / name, own, title=title)
         lines = "; ".join(dict.fromkeys(pair.line for pair in own))
         places = ", ".join(dict.fromkeys(pair.place for pair in own))
-        drawn.append((folder / name, f"{title} over batch size: {listed(shown)} of {lines} on {places}"))
+        drawn.append((folder / name, f"{title}: {listed(shown)} of {lines} on {places}"))
     return drawn
 
 

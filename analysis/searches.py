@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from analysis.cells import label, varying
 from analysis.pareto import pareto_mask
 from analysis.ratios import known
-from analysis.strata import MACHINE, RUN, line_columns, lines, tasks
+from analysis.strata import MACHINE, RUN, line_columns, lines, tasks, words
 from analysis.summaries import Row, memory_bytes, records
 
 
@@ -98,9 +98,13 @@ def searches(frame: pd.DataFrame, descriptions: Mapping[str, Mapping[str, Any]])
         found.append(Search(
             name=f"{study}, {sweep}" if is_several else str(study), sampler=str(search.get("sampler")),
             n_asked=search.get("n_trials"), objectives=objectives, cells=cells,
-            labels=[label(row, told) for row in records(cells)], front=_front(cells, objectives),
+            labels=[_label(row, told) for row in records(cells)], front=_front(cells, objectives),
         ))  # fmt: skip
     return found
+
+
+def _label(row: Row, told: Sequence[str]) -> str:
+    return words(row, told) or label(row, ["device", "precision", "batch_size"])
 
 
 def _with_objectives(rows: pd.DataFrame) -> pd.DataFrame:

@@ -36,13 +36,14 @@ class Series:
     y: Sequence[Figure]
 
 
-def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1) -> None:
+def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, joined: bool = True) -> None:
     """Draw lines with their intervals; the same group and kind look the same in every panel given the same series.
 
     Args:
         axes: Where.
         series: All lines of the panel.
         mark_every: Markers on one point in so many.
+        joined: Join the points of a series; False where x is no quantity.
     """
     groups = list(dict.fromkeys(s.group for s in series))
     kinds = list(dict.fromkeys(s.kind for s in series))
@@ -55,7 +56,8 @@ def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1) ->
         axes.errorbar(
             [x for x, _, _ in points], [y for _, y, _ in points], yerr=_errors([f for _, _, f in points]),
             label=one.label, color=colour,
-            linestyle=LINES[k % len(LINES)], marker=marker, markevery=mark_every, markersize=_SIZES.get(marker, 6.0),
+            linestyle=LINES[k % len(LINES)] if joined else "", marker=marker, markevery=mark_every,
+            markersize=_SIZES.get(marker, 6.0),
             fillstyle="full" if fill == _OPEN else fill, markerfacecolor=_PAPER if fill == _OPEN else colour,
             markerfacecoloralt=_PAPER,
             capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pandas as pd
 
-from analysis.cells import STRATUM, label, present, varying
+from analysis.cells import STRATUM, label, present, varying, word
 from analysis.matching import CELL_COLUMNS, Side, key_columns
 from analysis.summaries import TASK_COLUMNS, Row, records
 
@@ -91,6 +93,11 @@ def lines(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     told = [c for c in names if c in {"device", "precision"} or c in varying(frame, names)]
     groups = frame.groupby(names, sort=False, dropna=False)
     return [(label(first(group[told]), told), group.sort_values("batch_size", kind="stable")) for _, group in groups]
+
+
+def words(row: Row, columns: Sequence[str]) -> str:
+    """The named settings of a row in words; empty where all of them go without saying."""
+    return ", ".join(said for column in columns if (said := word(column, row.get(column))) is not None)
 
 
 def first(frame: pd.DataFrame) -> Row:

@@ -14,7 +14,7 @@ from scipy import special
 
 from analysis.cells import label, varying
 from analysis.ratios import Figure, known
-from analysis.strata import MACHINE, RUN, first, line_columns
+from analysis.strata import MACHINE, RUN, first, line_columns, words
 from analysis.summaries import TASK_COLUMNS, Row, records
 
 Floats = NDArray[np.float64]
@@ -135,7 +135,7 @@ def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> 
     kind = [c for c in told if c not in where]
     items, joules = (curve[c].to_numpy(np.float64, na_value=np.nan).cumsum() for c in ("items", "energy_j"))
     return Training(
-        task=task, label=label(row, told), place=label(row, where), kind=label(row, kind), row=row,
+        task=task, label=label(row, told), place=label(row, where), kind=words(row, kind), row=row,
         seconds=curve["elapsed_s"].to_numpy(np.float64, na_value=np.nan), items=items, joules=joules,
         accuracy=curve["accuracy"].to_numpy(np.float64),
     )  # fmt: skip

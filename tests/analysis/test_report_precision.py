@@ -179,6 +179,22 @@ def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[s
     assert not re.search(r"\bnan\b|None", text)
 
 
+def test_one_batch_size_is_drawn_over_the_precisions_however_many_settings_there_are(write_sweep: Write) -> None:
+    rows = [cell(i, p, 100, learning_rate=float(i // 3 + 1), max_softmax_diff=1e-3)
+            for i, p in enumerate(("fp32", "bf16", "fp16") * 12)]  # fmt: skip
+    folder = write_sweep(rows)
+    text = page(folder)
+    assert "Figures show the first 8 lines on the first 3 devices; the tables have more." in text
+    assert text.count("| fp16 | 8 |") == 12
+    assert (folder / "figures" / "precision.png").is_file()
+
+
+def test_settings_that_go_without_saying_have_no_name(write_sweep: Write) -> None:
+    rows = [cell(2 * i + j, p, 100, memory_format=f)
+            for i, f in enumerate(("contiguous", "channels_last")) for j, p in enumerate(("fp32", "bf16"))]  # fmt: skip
+    assert [pair.line for pair in found(rows, write_sweep)] == ["bf16", "bf16, channels_last"]
+
+
 def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
     folder = tmp_path / "old"
     (folder / "trials").mkdir(parents=True)
