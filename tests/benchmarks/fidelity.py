@@ -112,7 +112,7 @@ def line(
     mine_ms, other_ms = (float(np.median(np.concatenate(turns))) * 1e3 for turns in (ours, others))
     ends = "" if interval.low is None else f" [{interval.low:.4f}, {interval.high:.4f}]"
     return (
-        f"  {cell.workload} {cell.label:<52} ours {mine_ms:8.3f} ms  {other} {other_ms:8.3f} ms  "
+        f"  {f'{cell.workload} {cell.label}':<63} ours {mine_ms:8.3f} ms  {other} {other_ms:8.3f} ms  "
         f"ratio {interval.median:.4f}{ends}  {verdict(interval, *bounds)}; {len(ours)} turns"
     )
 
@@ -221,11 +221,12 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--seconds", type=float, default=15.0, help="for each cell of each part")
     parser.add_argument("--threads", type=int, default=usable_cpus(), help="1 is steadier where others compute as well")
+    parser.add_argument("--only", type=int, nargs="+", default=range(6), help="numbers of cells, from 0")
     parser.add_argument("--part", choices=("a", "b", "both"), default="both")
     options = parser.parse_args()
     set_threads(options.threads)
     device = open_device(options.device)
-    cells = cells_for(options.device)
+    cells = [cell for i, cell in enumerate(cells_for(options.device)) if i in options.only]
     if options.part in ("a", "both"):
         print(
             f"(a) our median over torch.utils.benchmark.Timer's, target 1 +- {TARGET_TORCH}, torch {torch.__version__}"

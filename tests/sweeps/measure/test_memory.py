@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 import pytest
 import torch
 
-from sweeps.measure.memory import MemoryMonitor, resident_bytes
+from sweeps.measure import memory
+from sweeps.measure.memory import MemoryMonitor, kernel_peak_bytes, reset_kernel_peak, resident_bytes
 from sweeps.schema import TRIALS
 
 CPU = torch.device("cpu")
@@ -22,6 +24,18 @@ def test_resident_memory_is_this_processes() -> None:
     assert resident_bytes() == pytest.approx(psutil.Process().memory_info().rss, rel=0.1)
 
 
+@pytest.fixture(params=["kernel", "sampled"])
+def counted(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """With the kernel's own count of the peak, and as where there is none."""
+    if request.param == "kernel":
+        if not reset_kernel_peak():
+            pytest.skip("this kernel counts no peak that can be reset")
+    else:
+        monkeypatch.setattr(memory, "_CLEAR_REFS", Path("there") / "is" / "none")
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("counted")
 def test_a_peak_between_two_questions_is_seen() -> None:
     with MemoryMonitor(CPU, interval_s=0.01) as monitor:
         before = monitor.columns()["peak_rss_bytes"]
@@ -31,6 +45,40 @@ def test_a_peak_between_two_questions_is_seen() -> None:
         assert resident_bytes() < before + 100 * MIB, "the block is gone by now"
         peak = monitor.columns()["peak_rss_bytes"]
     assert peak - before > 150 * MIB
+
+
+def test_the_kernels_peak_is_exact_starts_anew_and_needs_no_thread() -> None:
+    if not reset_kernel_peak():
+        pytest.skip("this kernel counts no peak that can be reset")
+    with MemoryMonitor(CPU) as monitor:
+        assert monitors() == 0
+        before = monitor.columns()["peak_rss_bytes"]
+        torch.ones(300 * MIB, dtype=torch.uint8)  # gone before anybody could have sampled it
+        assert monitor.columns()["peak_rss_bytes"] - before == pytest.approx(300 * MIB, rel=0.05)
+    with MemoryMonitor(CPU) as monitor:
+        assert monitor.columns()["peak_rss_bytes"] < before + 100 * MIB, "the last cell's peak is not this one's"
+
+
+def test_a_window_inside_of_another_does_not_take_its_peak_away() -> None:
+    with MemoryMonitor(CPU, interval_s=0.01) as outer:
+        before = outer.columns()["peak_rss_bytes"]
+        block = torch.ones(200 * MIB, dtype=torch.uint8)
+        time.sleep(0.1)
+        del block
+        with MemoryMonitor(CPU) as inner:
+            assert inner.columns()["peak_rss_bytes"] < before + 100 * MIB
+        assert outer.columns()["peak_rss_bytes"] - before > 150 * MIB
+
+
+def test_a_system_without_the_kernels_count_has_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(memory, "_STATUS", tmp_path / "none")
+    assert kernel_peak_bytes() is None
+    (tmp_path / "none").write_text("Name:\tpython\nVmRSS:\t  100 kB\n")
+    assert kernel_peak_bytes() is None
+    (tmp_path / "none").write_text("Name:\tpython\nVmPeak:\t  999 kB\nVmHWM:\t  123 kB\nVmRSS:\t  100 kB\n")
+    assert kernel_peak_bytes() == 123 * 1024
+    monkeypatch.setattr(memory, "_CLEAR_REFS", tmp_path)
+    assert not reset_kernel_peak()
 
 
 def test_the_cpu_has_no_device_memory_rather_than_none_used() -> None:
@@ -46,7 +94,8 @@ def monitors() -> int:
     return sum(thread.name == "memory-monitor" for thread in threading.enumerate())
 
 
-def test_the_thread_ends_with_the_window_even_after_an_error() -> None:
+def test_the_thread_ends_with_the_window_even_after_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_CLEAR_REFS", Path("there") / "is" / "none")
     seen: list[int] = []
 
     def fail() -> None:
@@ -58,6 +107,7 @@ def test_the_thread_ends_with_the_window_even_after_an_error() -> None:
         fail()
     assert seen == [1]
     assert monitors() == 0
+    assert MemoryMonitor._open == []
 
 
 def test_an_apple_gpus_peaks_are_the_most_that_was_sampled(monkeypatch: pytest.MonkeyPatch) -> None:
