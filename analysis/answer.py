@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.caveats import count_machines
 from analysis.cells import label
 from analysis.limits import Limits
 from analysis.ratios import Figure, known
@@ -52,7 +53,7 @@ class Teller:
         self._task, self._limits = task, limits
         self._held = replace(task, cells=task.cells[limits.held(task.cells)]) if limits.asked else task
         self._names = setting_columns(frame)
-        self._where = "On this machine" if frame["host"].nunique() < 2 else "Of these machines"
+        self._where = "On this machine" if count_machines(frame) < 2 else "Of these machines"
         workload = str(task.cells["workload"].iloc[0])
         is_named = task.name.split(", ")[0] == workload or not task.name
         self._subject = escape((task.name or workload) if is_named else f"{workload} ({task.name})")
@@ -128,9 +129,9 @@ class Teller:
         row = best.row
         p99 = f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
         if is_missing(row.get("deadline_s")):
-            what = "keeps up with the highest rate measured"
+            what = "serves the highest rate measured without falling behind"
         else:
-            what = f"holds {1e3 * row['deadline_s']:g} ms at the highest rate"
+            what = f"serves the highest rate within {1e3 * row['deadline_s']:g} ms"
         within = f" within {self._limits.told}" if self._limits.asked else ""
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
         told = f"{self._where} {self._subject} {what}{within} with **{self._told(row)}**"

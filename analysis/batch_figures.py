@@ -41,9 +41,11 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     cells = drawable(done[(done["scenario"] != SERVER) & done[THROUGHPUT[0]].notna() & done["batch_size"].notna()])
     if len(cells) < 2:
         return None
-    best = summaries.records(cells.loc[[cells[THROUGHPUT[0]].idxmax()]])[0]
+    held = cells[limits.held(done.loc[cells.index])] if limits.asked else cells
+    ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
+    best = summaries.records(cells.loc[[(held if len(held) else cells)[THROUGHPUT[0]].idxmax()]])[0]
     told = label(best, summaries.setting_columns(cells))
-    fastest = f"fastest: {told} with {speed(best).text} {item_of(cells)}/s"
+    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {item_of(cells)}/s"
     if cells["batch_size"].nunique() < 2:
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
@@ -53,8 +55,8 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
             _draw_panel(ax, lines, panel)
         batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
-                     markerfacecolor="none", markeredgecolor=INK, label="fastest")  # fmt: skip
-        legend_last(axes[0], ["fastest"], **RIGHT_OF_AXES)
+                     markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
+        legend_last(axes[0], [ring], **RIGHT_OF_AXES)
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)

@@ -114,10 +114,16 @@ def _answers(done: pd.DataFrame) -> list[str]:
     return said
 
 
+def count_machines(frame: pd.DataFrame) -> int:
+    """How many machines measured, by the name of the host and of its processor, as far as they are known."""
+    return max(int(frame["host"].nunique()), len(frame[["host", "cpu_name"]].dropna().drop_duplicates()))
+
+
 def _machines(frame: pd.DataFrame) -> list[str]:
     said = []
-    if frame["host"].nunique() > 1:
-        said.append(f"The cells come from {frame['host'].nunique()} machines.")
+    n_machines = count_machines(frame)
+    if n_machines > 1:
+        said.append(f"The cells come from {n_machines} machines.")
     if frame["torch_version"].nunique() > 1:
         versions = ", ".join(sorted(frame["torch_version"].dropna().unique()))
         said.append(f"The cells come from {frame['torch_version'].nunique()} versions of torch: {versions}.")

@@ -26,6 +26,8 @@ few hundred requests of a cell come up to 8 % slower or faster than asked (two s
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
 WHERE = ("machine", "run", "device")
 """What a best is found for; the first two are of ``strata.with_identity`` and null where there is one."""
+MACHINE = ("machine", "run", "host", "cpu_name")
+"""What a device and the CPU that it is compared with must share."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +122,7 @@ def best_per_device(task: Task) -> list[Best]:
         if row is None:
             continue
         fp32 = None if row["precision"] == "fp32" else _fastest(group[group["precision"] == "fp32"])
-        here = cells[_same(cells, row, WHERE[:2])]
+        here = cells[_same(cells, row, MACHINE)]
         cpu = None if row["device"] == "cpu" else _fastest(here[here["device"] == "cpu"])
         reach = group[THROUGHPUT[2]].where(group[THROUGHPUT[1]].notna()) >= (known(row[THROUGHPUT[1]]) or math.inf)
         is_near = (group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]) | reach

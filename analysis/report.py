@@ -30,6 +30,8 @@ from analysis.script import Page, default_output, find_sweeps, load_sweeps, pars
 from analysis.strata import with_identity
 
 COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s")
+MAX_TOLD = 6
+"""Tasks named in one sentence."""
 LIMITS = {
     "max_latency_ms": "recommend only within this p99, or median step where samples are too few for a p99",
     "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
@@ -61,13 +63,16 @@ def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
         for best in best_per_device(task)[:1]:
             gain = may_grow(frame, best.row)
             if gain is not None:
-                where = f"{escape(task.name)}: the" if task.name else "The"
-                told.append(
-                    f"{where} fastest batch size, {best.row['batch_size']:,.0f} on {escape(best.row['device'])}, is the"
-                    f" largest measured, {significant(gain, 3)} times as fast as the next smaller one: a larger one may"
-                    " be faster still (`--batch-size auto` finds it)."
-                )
-    return told[:3]
+                name = f"{escape(task.name)}: " if task.name else ""
+                size = f"batch {best.row['batch_size']:,.0f} on {escape(best.row['device'])}"
+                told.append(f"{name}{size}, {significant(gain, 3)} times the next smaller one")
+    if not told:
+        return []
+    more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+    return [
+        "A larger batch than any measured may be faster still (`--batch-size auto` finds it), for the largest is the"
+        f" fastest: {'; '.join(told[:MAX_TOLD])}{more}."
+    ]
 
 
 def commands(page: Page) -> list[str]:
@@ -88,8 +93,8 @@ def build(page: Page, limits: Limits) -> str:
     """The report's Markdown; its figures are written into ``page.figures``."""
     frame = with_identity(page.trials)
     found = tasks(frame)
-    drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
     held = [Task(name=t.name, cells=t.cells[limits.held(t.cells)]) if limits.asked else t for t in found]
+    drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
     cells, cells_shown = setting_tables.cells_table(frame)
@@ -97,7 +102,7 @@ def build(page: Page, limits: Limits) -> str:
         "report.md.j2",
         title=_title(frame, configs),
         answer=answer(frame, limits),
-        caveats=caveats(page, frame, found, n_not_drawn),
+        caveats=caveats(page, frame, held, n_not_drawn),
         within=limits.told,
         choices=setting_tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=setting_tables.precisions_table(frame, found),

@@ -62,3 +62,8 @@ def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) ->
     (told,) = caveats(load_sweep(write_sweep([row()])), 1, [f"part-{i}.parquet" for i in range(7)])
     assert told.startswith("7 files could not be read and were left out: part-0.parquet")
     assert told.endswith("part-4.parquet and 2 more.")
+
+
+def test_computers_with_the_same_host_name_are_told_apart_by_their_processors(write_sweep: Write) -> None:
+    rows = [row(0, cpu_name="one"), row(1, cpu_name="other"), row(2, cpu_name=None)]
+    assert caveats(load_sweep(write_sweep(rows)), None, []) == ["The cells come from 2 machines."]

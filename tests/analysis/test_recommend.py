@@ -197,3 +197,9 @@ def test_limits_of_several_sweeps_hold_only_where_all_were_asked_the_same() -> N
     assert limits_of([asked, asked]) == Limits(max_latency_ms=5.0)
     assert limits_of([asked, {}]) == Limits()
     assert limits_of([]) == Limits()
+
+
+def test_the_cpu_of_another_computer_with_the_same_host_name_is_not_compared_with(identified: Any) -> None:
+    rows = [row(0, cpu_name="slow"), row(1, device="gpu", cpu_name="fast", step_median_s=0.01)]
+    best = best_per_device(only(identified(rows)))
+    assert best[0].over_cpu is None

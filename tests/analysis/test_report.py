@@ -124,7 +124,7 @@ def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_swee
     report = write_report(write_sweep(rows))
     text = report.read_text()
     assert (
-        "holds 50 ms at the highest rate with **cpu, fp32, batch 1**: 20.0 images/s of 20 requests/s arriving, p99 40.0 ms"
+        "serves the highest rate within 50 ms with **cpu, fp32, batch 1**: 20.0 images/s of 20 requests/s arriving, p99 40.0 ms"
         in text
     )
     assert "| misses deadline |" in text
