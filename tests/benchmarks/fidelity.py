@@ -7,6 +7,8 @@
     turns, each sample of as many steps as a sweep would take: the ratio of the medians, to be within 2 %.
 (b) A cell as a sweep measures it, with its memory monitor, counters and bookkeeping, in turns with a loop written by
     hand that does nothing but synchronise, read the clock and run the step: what the harness adds, to be under 1 %.
+    A third party is that loop once more; its ratio to itself is what this machine lets one tell apart. Between samples
+    is the rest of a round of 0.1 s (half of a sweep's), evaluations of a training included; it is in no figure.
 
 A ratio is taken in each turn, so that what else the machine does hits both sides alike; what is printed is the median
 over the turns with its 95 % interval by order statistics. A busy machine widens that interval and does not pass for a
@@ -95,34 +97,44 @@ def prepared(cell: TrialConfig, device: torch.device) -> Workload:
     return workload
 
 
-def verdict(interval: Interval, least: float, most: float) -> str:
+def verdict(interval: Interval, least: float, most: float, control: Interval | None = None) -> str:
+    """``outside`` takes an interval that is, and a control that on this machine is not."""
     if interval.low is None or interval.high is None:
         return "undecided"
     if least <= interval.low and interval.high <= most:
         return "within"
-    return "outside" if interval.high < least or interval.low > most else "undecided"
+    is_steady = control is None or verdict(control, 2 - most, most) == "within"
+    return "outside" if is_steady and (interval.high < least or interval.low > most) else "undecided"
+
+
+def ratio_of(ours: list[list[float]], others: list[list[float]]) -> Interval:
+    """The median over the turns of the ratio of the medians in each turn, with its interval by order statistics."""
+    return median_interval([float(np.median(mine) / np.median(peer)) for mine, peer in zip(ours, others, strict=True)])
+
+
+def shown(interval: Interval) -> str:
+    ends = "" if interval.low is None else f" [{interval.low:.4f}, {interval.high:.4f}]"
+    return f"{interval.median:.4f}{ends}"
 
 
 def line(
-    cell: TrialConfig, ours: list[list[float]], others: list[list[float]], other: str, bounds: tuple[float, float]
-) -> str:
-    """The median over the turns of the ratio of the medians in each turn, with its interval by order statistics."""
-    ratios = [float(np.median(mine) / np.median(peer)) for mine, peer in zip(ours, others, strict=True)]
-    interval = median_interval(ratios)
+    cell: TrialConfig, ours: list[list[float]], others: list[list[float]], other: str, least: float, most: float,
+    control: Interval | None = None,
+) -> str:  # fmt: skip
+    interval = ratio_of(ours, others)
     mine_ms, other_ms = (float(np.median(np.concatenate(turns))) * 1e3 for turns in (ours, others))
-    ends = "" if interval.low is None else f" [{interval.low:.4f}, {interval.high:.4f}]"
     return (
         f"  {f'{cell.workload} {cell.label}':<63} ours {mine_ms:8.3f} ms  {other} {other_ms:8.3f} ms  "
-        f"ratio {interval.median:.4f}{ends}  {verdict(interval, *bounds)}; {len(ours)} turns"
+        f"ratio {shown(interval)}  {verdict(interval, least, most, control)}; {len(ours)} turns"
     )
 
 
-def in_turns(seconds: float, first: Callable[[], None], second: Callable[[], None], least: int = 20) -> None:
-    """Both, one after the other, the first one alternating, for so long and at least so often."""
-    end, n = time.perf_counter() + seconds, 0
+def in_turns(seconds: float, *parties: Callable[[], None], least: int = 20) -> None:
+    """All of them, one after the other in an order drawn anew each time, for so long and at least so often."""
+    generator, end, n = np.random.default_rng(0), time.perf_counter() + seconds, 0
     while time.perf_counter() < end or n < least:
-        for run in (first, second) if n % 2 else (second, first):
-            run()
+        for i in generator.permutation(len(parties)):
+            parties[i]()
         n += 1
 
 
@@ -145,7 +157,7 @@ def against_torch(cell: TrialConfig, seconds: float) -> str:
     summary = log.summary(workload.items_per_step, RoundPolicy())
     assert summary.step_median_s == np.median(np.concatenate(ours)), "the row's median is that of the samples"
     workload.teardown()
-    return line(cell, ours, theirs, "torch", (1 - TARGET_TORCH, 1 + TARGET_TORCH))
+    return line(cell, ours, theirs, "torch", 1 - TARGET_TORCH, 1 + TARGET_TORCH)
 
 
 class PausableMonitor(MemoryMonitor):
@@ -193,6 +205,7 @@ def against_a_loop(cell: TrialConfig, seconds: float, facts: dict[str, Any]) -> 
     synchronize = (lambda: None) if device.type == "cpu" else torch.accelerator.synchronize
     ours: list[list[float]] = []
     plain: list[list[float]] = []
+    again: list[list[float]] = []
     plan, extra = run._plan, 0.0
 
     def harness() -> None:
@@ -202,18 +215,19 @@ def against_a_loop(cell: TrialConfig, seconds: float, facts: dict[str, Any]) -> 
         extra += time.perf_counter() - began - (run._log.measured_s - before)
         ours.append(list(run._new_samples[-1][2]))
 
-    def loop() -> None:
+    def loop(into: list[list[float]]) -> None:
         with without_the_harness():
-            plain.append(plain_loop(plan.step, plan.steps_per_sample, synchronize, TURN_S))
+            into.append(plain_loop(plan.step, plan.steps_per_sample, synchronize, TURN_S))
 
     run._new_samples.clear()
-    in_turns(seconds, harness, loop)
+    in_turns(seconds, harness, lambda: loop(plain), lambda: loop(again))
     row = run.take_message().row
     assert row["step_median_s"] == np.median(np.concatenate(ours)), "the row's median is that of the samples"
-    told = line(cell, ours, plain, "loop ", (0.0, 1 + TARGET_LOOP))
+    control = ratio_of(again, plain)
+    told = line(cell, ours, plain, "loop ", 0.0, 1 + TARGET_LOOP, control)
     between = extra / row["measured_s"]
     run.close()
-    return f"{told}; between samples {between:.1%}"
+    return f"{told}; the loop over itself {shown(control)}; between samples {between:.1%}"
 
 
 def main() -> None:
