@@ -1,0 +1,59 @@
+"""Which figures a report draws of which cells; how they look was looked at."""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from analysis.figure_lines import MAX_LINES, drawable, fastest_lines
+from analysis.figures import MAX_TASKS
+from analysis.report import write_report
+from analysis.script import load_sweeps
+from analysis.strata import with_identity
+from tests.analysis.conftest import Write, row
+
+
+def described(write_sweep: Write, rows: list[dict[str, object]], **limits: float) -> list[str]:
+    """The alternative texts of a report's figures."""
+    return re.findall(r"!\[([^\]]+)\]", write_report(write_sweep(rows), **limits).read_text())
+
+
+def test_the_fastest_lines_are_kept_in_the_order_of_the_grid_each_by_batch_size(write_sweep: Write) -> None:
+    rows = [row(10 * i + j, learning_rate=float(i + 1), batch_size=size, step_median_s=0.1 / (1 + (7 * i) % 15))
+            for i in range(15) for j, size in enumerate((8, 4))]  # fmt: skip
+    frame: pd.DataFrame = with_identity(load_sweeps([write_sweep(rows)]))
+    lines = fastest_lines(drawable(frame), "batch_size")
+    slowest = {f"cpu, fp32, lr {i + 1}" for i in range(15) if (7 * i) % 15 < 15 - MAX_LINES}
+    assert [line.label for line in lines] == [
+        f"cpu, fp32, lr {i + 1}" for i in range(15) if f"cpu, fp32, lr {i + 1}" not in slowest
+    ]
+    assert [[r["batch_size"] for r in line.rows] for line in lines] == [[4, 8]] * MAX_LINES
+
+
+def test_a_panel_needs_values_at_two_batch_sizes(write_sweep: Write) -> None:
+    rows = [row(0, batch_size=4, energy_per_item_j=0.5), row(1, batch_size=8)]
+    (text,) = described(write_sweep, rows)
+    assert text.startswith("Throughput, peak memory over batch size")
+
+
+def test_settings_of_one_batch_size_are_drawn_side_by_side_and_a_single_cell_not_at_all(write_sweep: Write) -> None:
+    rows = [row(i, memory_format=name, step_median_s=0.1 + i) for i, name in enumerate(("contiguous", "channels_last"))]
+    (text,) = described(write_sweep, rows)
+    assert text.startswith("Throughput of 2 settings")
+    assert described(write_sweep, rows[:1]) == []
+
+
+def test_the_ring_is_around_the_fastest_that_holds_the_limits(write_sweep: Write) -> None:
+    rows = [row(0, batch_size=8), row(1, batch_size=16, step_median_s=0.15)]
+    assert described(write_sweep, rows)[0].endswith("fastest: cpu, fp32, batch 16 with 107 images/s")
+    assert described(write_sweep, rows, max_latency_ms=120)[0].endswith(
+        "fastest within the limits: cpu, fp32, batch 8 with 80.0 images/s"
+    )
+
+
+def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> None:
+    rows = [row(2 * i + j, model=f"m{i}", batch_size=8 * (j + 1)) for i in range(MAX_TASKS + 2) for j in range(2)]
+    text = write_report(write_sweep(rows)).read_text()
+    assert text.count("![") == MAX_TASKS
+    assert f"Figures show the first {MAX_TASKS} tasks; 2 more are in the tables." in text
