@@ -25,6 +25,7 @@ STYLE = {
     "axes.axisbelow": True,
     "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False, "lines.linewidth": 1.6,
     "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444", "font.family": "DejaVu Sans",
+    "text.parse_math": False,
 }  # fmt: skip
 
 

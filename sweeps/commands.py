@@ -73,9 +73,11 @@ def _list(options: List) -> int:
 
 
 def _schema(_: Schema) -> int:
+    from sweeps.coverage.schema import OPERATIONS
     from sweeps.schema import TABLES, markdown_table
 
-    sys.stdout.write("\n".join(f"**{name}**\n\n{markdown_table(schema)}" for name, schema in TABLES.items()))
+    tables = {**TABLES, "operations": OPERATIONS}
+    sys.stdout.write("\n".join(f"**{name}**\n\n{markdown_table(schema)}" for name, schema in tables.items()))
     return EXIT_OK
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from sweeps.config import SweepConfig
+from sweeps.coverage.schema import OPERATIONS
 from sweeps.ledger import cell_columns, samples_table
 from sweeps.results import ResultStore
 from sweeps.schema import TABLES, markdown_table
@@ -23,7 +24,9 @@ BEST = {("cpu", "fp32"): 40.0, ("cpu", "bf16"): 90.0}
 
 def test_the_columns_in_the_readme_are_those_of_the_schema() -> None:
     shown = README.split("<!-- columns: accelsweep schema -->\n")[1].split("\n<!-- end of columns -->")[0]
-    made = "\n".join(f"**{name}**\n\n{markdown_table(schema)}" for name, schema in TABLES.items())
+    made = "\n".join(
+        f"**{name}**\n\n{markdown_table(schema)}" for name, schema in {**TABLES, "operations": OPERATIONS}.items()
+    )
     assert shown.strip() == made.strip(), "paste what `accelsweep schema` prints"
 
 

@@ -42,7 +42,7 @@ def run_cell(chooser: Any, cell: TrialConfig, rate: float, n_rounds: int = N_ROU
         if stop:
             row.update(status="pruned", **stop)
             break
-    chooser.close(cell, row)
+    chooser.close(cell, row, rounds, [])
     chooser.recorded(cell, row, rounds)
     return {**row, "rounds": rounds}
 
@@ -116,7 +116,7 @@ def test_a_row_that_the_study_file_missed_is_added_when_the_sweep_resumes(tmp_pa
     cell = chooser.next_cell()
     assert isinstance(cell, TrialConfig)
     row: dict[str, Any] = {"trial_key": cell.key, "status": "complete", "throughput_items_per_s": 40.0}
-    chooser.close(cell, row)  # recorded in Parquet, and then the driver died
+    chooser.close(cell, row, [], [])  # recorded in Parquet, and then the driver died
     rounds = {cell.key: [{"round": 0, "seconds": 1.0, "items": 40, "throughput_items_per_s": 40.0}]}
     assert book.trials(stratum_of(cell)) == []
     GridStudies(GRID.cells(), GRID, StudyBook(tmp_path), [row], rounds)
