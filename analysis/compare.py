@@ -18,15 +18,19 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 from analysis import compare_tables as tables
 from analysis.best import best_cells
 from analysis.cells import common, label, varying
+from analysis.compare_answer import answer, cells, regression
+from analysis.compare_caveats import caveats, difference_text
 from analysis.comparison import Comparison, compare
 from analysis.forest import MAX_ROWS, Ratio, draw_forest
 from analysis.load import AnalysisError, run_main
 from analysis.matching import Difference, Side
 from analysis.render import escape, render
 from analysis.script import write_page
-from analysis.sides import check_unambiguous, load_sides
+from analysis.sides import check_known, check_unambiguous, load_sides
 from analysis.summaries import records
 
+MAX_TOLD = 5
+"""Cells that a figure's alternative text names."""
 REGRESSION = 3
 """Exit code where a cell is slower than in the baseline, or completed there and fails here."""
 
@@ -43,7 +47,7 @@ def ratios(comparison: Comparison, side: str) -> tuple[list[Ratio], Ratio | None
     mean = records(comparison.sides[comparison.sides["side"] == side])[0]
     if len(rows) < 2:
         return rows, None
-    told = f"geometric mean, {mean['n_cells']} cells"
+    told = f"geometric mean, {cells(mean['n_cells'])}"
     return rows, Ratio(label=told, ratio=mean["ratio"], low=mean["ratio_low"], high=mean["ratio_high"], verdict="same")
 
 
@@ -55,11 +59,13 @@ def draw(comparison: Comparison, baseline: str, folder: Path) -> list[tuple[Path
         if not rows:
             continue
         path = folder / ("compare.png" if len(comparison.sides) == 1 else f"compare-{i}.png")
-        left_out = f"; the {MAX_ROWS} of {len(rows)} cells furthest from 1" if len(rows) > MAX_ROWS else ""
-        title = f"Speed of {side} against {baseline}"
-        draw_forest(path, rows, mean, title=title,
-                    x_label=f"speed over the baseline's, 95 % interval (over 1 is faster{left_out})")  # fmt: skip
-        drawn.append((path, f"{title}: ratio and 95 % interval of {len(rows)} cells{left_out}"))
+        left_out = f", the {MAX_ROWS} of {len(rows):,} cells furthest from 1" if len(rows) > MAX_ROWS else ""
+        title = f"Speed of {side} relative to {baseline}"
+        draw_forest(path, rows, mean, title=f"{title}{left_out}",
+                    x_label="ratio of speeds, 95 % interval (over 1 is faster)")  # fmt: skip
+        shown = "; ".join(f"{row.label} {row.told}" for row in [*rows[:MAX_TOLD], *([mean] if mean else [])])
+        more = f"; {len(rows) - MAX_TOLD:,} more in the table" if len(rows) > MAX_TOLD else ""
+        drawn.append((path, f"{title}, 95 % intervals: {shown}{more}"))
     return drawn
 
 
@@ -71,7 +77,7 @@ def refuse(found: Sequence[Difference], baseline: str) -> None:
     """
     known = [d for d in found if not d.is_unknown]
     if known:
-        told = "; ".join(dict.fromkeys(tables.difference_text(d, baseline) for d in known))
+        told = "; ".join(dict.fromkeys(difference_text(d, baseline) for d in known))
         columns = " ".join(dict.fromkeys(d.column.removeprefix("option ") for d in known))
         raise AnalysisError(f"the sides did different work: {told}. To compare them all the same: "
                             f"--allow-different {columns}")  # fmt: skip
@@ -90,58 +96,43 @@ def nothing_shared(sides: Sequence[Side], key: Sequence[str]) -> str:
     return f"no cell is the same on all sides: they differ in {', '.join(reasons) or 'their combinations of settings'}"
 
 
-def allowed_text(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
-    """What was allowed to differ, and each side's values of it."""
-    said = []
-    for column in allowed:
-        values = []
-        for side in sides:
-            name = column if column in side.facts else f"option {column}"
-            found = dict.fromkeys(str(r[name]) for r in side.rows if r.get(name) is not None)
-            values.append(f"{', '.join(found) or 'not recorded'} in {side.label}")
-        said.append(f"Allowed to differ: {escape(column)}: {escape('; '.join(values))}.")
-    return said
-
-
-def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], folder: Path) -> tuple[str, bool]:
-    """The Markdown, and whether there is a regression; figures are written into ``folder/figures``.
+def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], folder: Path) -> tuple[str, str | None]:
+    """The Markdown, and what regressed; figures are written into ``folder/figures``.
 
     Raises:
         AnalysisError: If the sides did different work, or share neither cells nor work.
     """
     free = [*across, *allowed]
+    check_known(sides, allowed)
     check_unambiguous(sides, free)
     comparison = compare(sides, across=free)
     baseline = sides[0].label
-    best, best_differences = best_cells(sides)
-    of_best = [d for d in best_differences if d.column.removeprefix("option ") not in free]
+    best, of_best = best_cells(sides, across=free)
     refuse([*comparison.differences, *of_best], baseline)
-    if comparison.cells.empty and best.empty:
+    if comparison.cells.empty and best.empty and comparison.outcomes.empty:
         raise AnalysisError(nothing_shared(sides, comparison.key))
-    caveats = allowed_text(sides, allowed)
-    unknown = dict.fromkeys(tables.difference_text(d, baseline) for d in [*comparison.differences, *of_best])
-    caveats += [f"Recorded by one side only: {text}." for text in unknown]
-    unreadable = dict.fromkeys(name for side in sides for name in side.trials.attrs.get("unreadable", []))
-    if unreadable:
-        caveats.append(f"{len(unreadable)} files could not be read and were left out: {escape(', '.join(unreadable))}.")
+    known_by_one = dict.fromkeys(difference_text(d, baseline) for d in [*comparison.differences, *of_best])
+    doubts = [f"Recorded by one side only: {escape(text)}." for text in known_by_one]
     if comparison.cells.empty:
-        caveats.append(f"{escape(nothing_shared(sides, comparison.key))}. Columns may be left out of the match by "
-                       "--allow-different.")  # fmt: skip
+        why = nothing_shared(sides, comparison.key)
+        doubts.append(f"{escape(why[0].upper() + why[1:])}. Columns may be left out of the match by "
+                      "--allow-different, or made sides by --across.")  # fmt: skip
     drawn = draw(comparison, baseline, folder / "figures")
     text = render(
         "compare.md.j2",
         title=escape(f"{', '.join(side.label for side in sides[1:])} against {baseline}"),
-        answer=[*tables.answer(comparison, baseline), *tables.energy_and_memory(comparison)],
-        caveats=caveats,
+        answer=answer(comparison, best, baseline),
+        caveats=[*doubts, *caveats(comparison, sides, allowed)],
         best=tables.best_table(best),
+        best_note=tables.best_note(across),
         figures=[(f"figures/{path.name}", told) for path, told in drawn],
         common=escape(common(comparison.cells, comparison.key)),
-        cells=tables.cells_table(comparison),
+        cells=tables.cells_table(comparison, baseline),
         method=tables.method(comparison),
-        outcomes=tables.outcomes_table(comparison),
+        outcomes=tables.outcomes_table(comparison, baseline),
         environment=tables.environment_table(sides),
     )
-    return text, comparison.has_regression
+    return text, regression(comparison, baseline) if comparison.has_regression else None
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -155,11 +146,19 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, default=Path("compare.md"), help="the Markdown file (default: "
                         "compare.md)")  # fmt: skip
     parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
+    parser.add_argument("--baseline", metavar="NAME", help="the side to compare with, such as 'mac cpu' of --across "
+                        "device (default: the first)")  # fmt: skip
     options: Any = parser.parse_args(arguments)
-    sides = load_sides(options.results, options.across)
-    text, has_regression = build(sides, options.allow_different, options.across, options.output.parent)
+    sides = load_sides(options.results, options.across, options.baseline)
+    try:
+        text, regressed = build(sides, options.allow_different, options.across, options.output.parent)
+    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
+        raise AnalysisError(f"cannot write {str(error.filename or options.output)!r}: {error.strerror}") from error
     sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
-    return REGRESSION if has_regression else 0
+    if regressed is None:
+        return 0
+    sys.stderr.write(f"compare.py: regression: {regressed}\n")
+    return REGRESSION
 
 
 if __name__ == "__main__":

@@ -1,126 +1,121 @@
-"""Tables and sentences of a comparison, as Markdown."""
+"""Tables of a comparison, as Markdown, and how its numbers were made."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from analysis.best import WORK
+from analysis.best import SETTINGS, WORK
 from analysis.cells import label, labels, varying
+from analysis.compare_answer import cells, figure
 from analysis.comparison import MAX_P, MIN_RATIO, Comparison
-from analysis.matching import Difference, Side
-from analysis.render import MISSING, escape, is_missing, number, seconds_as_ms, share, significant, table
+from analysis.matching import Side
+from analysis.render import MISSING, escape, is_missing, number, seconds_as_ms, share, table
 from analysis.summaries import records
+from analysis.timings import SERVER
 
+MAX_ROWS = 500
+"""Rows of a table; nobody reads more."""
+_MAX_VALUES = 3
 ENVIRONMENT = (
-    ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"), ("CPUs", "n_cpus"),
-    ("threads", "n_threads"), ("system", "os"), ("Python", "python_version"), ("torch", "torch_version"),
-    ("torchvision", "torchvision_version"), ("accelsweep", "accelsweep_version"), ("commit", "git_commit"),
-    ("host", "host"),
+    ("sweeps", "sweep"), ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"),
+    ("CPUs", "n_cpus"), ("threads", "n_threads"), ("system", "os"), ("Python", "python_version"),
+    ("torch", "torch_version"), ("torchvision", "torchvision_version"), ("accelsweep", "accelsweep_version"),
+    ("commit", "git_commit"), ("host", "host"),
 )  # fmt: skip
 _SURE = f"ratio over {MIN_RATIO} and p under {MAX_P} after Holm's correction for the number of cells"
 
 
-def ratio_text(ratio: float, low: float, high: float) -> str:
-    """``1.42 (1.40 to 1.44)``; without interval where it is unknown."""
-    if math.isnan(ratio):
-        return MISSING
-    told = number(ratio, low, high)
-    return told if math.isnan(low) else f"{told} ({number(low, low, high)} to {number(high, low, high)})"
-
-
-def _cells(n: int, adjective: str = "") -> str:
-    noun = "cell" if n == 1 else "cells"
-    return f"{n:,} {adjective} {noun}" if adjective else f"{n:,} {noun}"
-
-
-def answer(comparison: Comparison, baseline: str) -> list[str]:
-    """One sentence a side: the geometric mean and how many cells are faster, slower, the same or unclear."""
-    sentences = []
-    for row in records(comparison.sides):
-        if not row["n_cells"]:
-            sentences.append(f"{escape(row['side'])} and {escape(baseline)} share no completed cell.")
-            continue
-        told = ratio_text(row["ratio"], row["ratio_low"], row["ratio_high"])
-        counts = f"{row['faster']} faster, {row['slower']} slower, {row['same']} the same, {row['unclear']} unclear"
-        sentences.append(
-            f"**{escape(row['side'])} runs at {told} times the speed of {escape(baseline)}**, geometric mean over"
-            f" {_cells(row['n_cells'], 'matched')}: {counts}."
-        )
-    if comparison.has_regression:
-        n_slower = int((comparison.cells["verdict"] == "slower").sum())
-        n_lost = int((comparison.outcomes["baseline_status"] == "complete").sum())
-        found = [f"{_cells(n_slower)} slower"] if n_slower else []
-        found += [f"{_cells(n_lost)} lost"] if n_lost else []
-        sentences.append(f"**Regression**: {' and '.join(found)} against {escape(baseline)}.")
-    return sentences
-
-
-def cells_table(comparison: Comparison) -> str:
-    """Every matched cell: both medians, the ratio with its interval, p and the verdict."""
+def cells_table(comparison: Comparison, baseline: str) -> str:
+    """Every matched cell: the verdict, both medians, the ratio with its interval and p."""
     frame = comparison.cells
     if frame.empty:
         return ""
-    several = frame["side"].nunique() > 1
-    names = labels(frame, varying(frame, comparison.key))
-    extras = [
-        ("energy_ratio", "energy per item (ratio)"),
-        ("memory_ratio", "peak memory (ratio)"),
-    ]
+    several, shown = frame["side"].nunique() > 1, most_telling(frame)
+    names = varying(frame, comparison.key)
+    extras = [("energy_ratio", "energy per item (ratio)"), ("memory_ratio", "peak memory (ratio)")]
     extras = [(c, title) for c, title in extras if frame[c].notna().any()]
-    rows = []
-    for name, row in zip(names, records(frame), strict=True):
-        words = [escape(name), *([escape(row["side"])] if several else [])]
-        p = row["p"]
-        rows.append([
-            *words, seconds_as_ms(row["baseline_s"]), seconds_as_ms(row["other_s"]),
-            ratio_text(row["ratio"], row["ratio_low"], row["ratio_high"]),
-            MISSING if math.isnan(p) else "<0.001" if p < 0.001 else f"{p:.3f}",
-            *(number(row[c]) for c, _ in extras), str(row["n_rounds"]), row["verdict"],
-        ])  # fmt: skip
-    headers = ["cell", *(["side"] if several else []), "baseline (ms/item)", "side (ms/item)" if several else
-               "other (ms/item)", "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds",
-               "verdict"]  # fmt: skip
-    return table(headers, rows, n_left=2 if several else 1)
+    rows = [
+        [escape(name), *([escape(row["side"])] if several else []), row["verdict"], seconds_as_ms(row["baseline_s"]),
+         seconds_as_ms(row["other_s"]), figure(row).full_text, p_text(row["p"]), *(number(row[c]) for c, _ in extras),
+         str(row["n_rounds"])]
+        for name, row in zip(labels(shown, names), records(shown), strict=True)
+    ]  # fmt: skip
+    unit = "ms/request" if "scenario" in frame and (frame["scenario"] == SERVER).all() else "ms/item"
+    other = "side" if several else escape(frame["side"].iloc[0])
+    headers = ["cell", *(["side"] if several else []), "verdict", f"{escape(baseline)} ({unit})", f"{other} ({unit})",
+               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds"]  # fmt: skip
+    text = table(headers, rows, n_left=3 if several else 2)
+    left = len(frame) - len(shown)
+    return f"{text}\n\n{left:,} more cells are nearer to 1 or less certain." if left else text
+
+
+def most_telling(frame: pd.DataFrame, n: int = MAX_ROWS) -> pd.DataFrame:
+    """The ``n`` cells furthest from a ratio of 1, certain differences first chosen; in their own order."""
+    is_unsure = ~frame["verdict"].isin(["faster", "slower"])
+    order = np.lexsort((-np.abs(np.log(frame["ratio"].to_numpy(np.float64))), is_unsure))
+    return frame.iloc[np.sort(order[:n])]
+
+
+def p_text(p: float) -> str:
+    """A p value; of the smallest no more than that they are."""
+    return MISSING if is_missing(p) else "<0.001" if p < 0.001 else f"{p:.3f}"
 
 
 def best_table(best: pd.DataFrame) -> str:
     """The fastest and the most frugal cell of each side, for work that all sides completed."""
     if best.empty:
         return ""
-    work = [c for c in WORK if c in best]
-    names = varying(best, work)
-    frugal = best["items_per_j"].notna().any()
-    agrees = best["top1_agreement_ratio"].notna().any()
+    names = varying(best, [c for c in WORK if c in best])
+    frugal, agrees = best["items_per_j"].notna().any(), best["top1_agreement_ratio"].notna().any()
     rows = []
     for row in records(best):
-        chosen = label(row, ["device", "precision", "batch_size", "memory_format", "compile", "learning_rate",
-                             "rate_per_s"])  # fmt: skip
-        ratio = "1" if is_missing(row["ratio"]) else ratio_text(row["ratio"], row["ratio_low"], row["ratio_high"])
-        figures = [number(row["throughput_items_per_s"]), ratio]
+        is_baseline = row["side"] == best["side"].iloc[0]
+        figures = [number(row["throughput_items_per_s"]), "1" if is_baseline else figure(row).full_text]
         figures += [share(row["top1_agreement_ratio"])] if agrees else []
-        figures += [number(row["items_per_j"]), escape(row["frugal_settings"] or MISSING)] if frugal else []
+        figures += [number(row["items_per_j"])] if frugal else []
         words = [escape(label(row, names))] if names else []
-        rows.append([*words, escape(row["side"]), escape(chosen), *figures])
-    headers = [*(["work"] if names else []), "side", "fastest with", "throughput (items/s)",
-               "speed ratio (95 % interval)", *(["top-1 agreement"] if agrees else []),
-               *(["items per joule (items/J)", "most frugal with"] if frugal else [])]  # fmt: skip
-    return table(headers, rows, n_left=3 if names else 2)
+        words += [escape(row["side"]), escape(label(row, SETTINGS))]
+        words += [_frugal_words(row)] if frugal else []
+        rows.append([*words, *figures])
+    headers = [*(["work"] if names else []), "side", "fastest with",
+               *(["most frugal with (counter)"] if frugal else []),
+               "throughput (items/s)", "speed ratio (95 % interval)", *(["top-1 agreement"] if agrees else []),
+               *(["energy (items/J)"] if frugal else [])]  # fmt: skip
+    return table(headers, rows, n_left=2 + bool(names) + bool(frugal))
 
 
-def outcomes_table(comparison: Comparison) -> str:
+def _frugal_words(row: dict[str, object]) -> str:
+    if is_missing(row["frugal_settings"]):
+        return MISSING
+    domain = row["energy_domain"]
+    return escape(row["frugal_settings"]) + ("" if is_missing(domain) else f" ({escape(domain)})")
+
+
+def best_note(across: Sequence[str]) -> str:
+    """Which settings each side was free to choose."""
+    fixed = [column.replace("_", " ") for column in across if column in SETTINGS]
+    if not fixed:
+        return "Device, precision, batch size and all other settings are each side's to choose."
+    return f"All settings but the {' and the '.join(map(escape, fixed))} are each side's to choose."
+
+
+def outcomes_table(comparison: Comparison, baseline: str) -> str:
     """Cells that completed on one side only."""
     frame = comparison.outcomes
     names = varying(frame, comparison.key) or ["device", "batch_size"]
     rows = [
         [escape(label(row, names)), escape(row["side"]), row["baseline_status"], row["other_status"],
          escape(row["reason"] or "")]
-        for row in records(frame)
+        for row in records(frame.head(MAX_ROWS))
     ]  # fmt: skip
-    return table(["cell", "side", "in the baseline", "here", "reason"], rows, n_left=5) if rows else ""
+    if not rows:
+        return ""
+    text = table(["cell", "side", f"in {escape(baseline)}", "here", "reason"], rows, n_left=5)
+    left = len(frame) - len(rows)
+    return f"{text}\n\n{left:,} more cells." if left else text
 
 
 def environment_table(sides: Sequence[Side]) -> str:
@@ -128,44 +123,26 @@ def environment_table(sides: Sequence[Side]) -> str:
 
     def values(side: Side, column: str) -> str:
         known = dict.fromkeys(v for v in (row.get(column) for row in side.rows) if v is not None)
-        return ", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in known)
+        told = [f"{v:g}" if isinstance(v, float) else str(v) for v in known]
+        more = [f"and {len(told) - _MAX_VALUES} more"] if len(told) > _MAX_VALUES else []
+        return ", ".join([*told[:_MAX_VALUES], *more])
 
     rows = [[title, *(escape(values(side, column)) for side in sides)] for title, column in ENVIRONMENT]
     rows = [row for row in rows if any(row[1:])]
     return table(["", *(escape(side.label) for side in sides)], rows, n_left=1 + len(sides)) if rows else ""
 
 
-def difference_text(found: Difference, baseline: str) -> str:
-    """``input_shape: 3x224x224 in A, 3x32x32 in B (4 cells)``."""
-    values = [escape("not recorded" if v is None else v) for v in (found.baseline_value, found.other_value)]
-    told = f"{values[0]} in {escape(baseline)}, {values[1]} in {escape(found.other)}"
-    return f"{escape(found.column)}: {told} ({_cells(found.n_cells)})"
-
-
 def method(comparison: Comparison) -> list[str]:
     """How the numbers were made, in sentences."""
-    few = int((comparison.cells["ratio_low"].isna()).sum()) if len(comparison.cells) else 0
+    few = int(comparison.cells["ratio_low"].isna().sum())
     said = [
-        "A ratio is the baseline's median seconds per item over the side's, so above 1 is faster. Its 95 % interval is "
-        "a bootstrap that draws whole rounds, since samples of one round resemble each other; of three runs or more of "
-        "one cell it draws whole runs.",
-        f"Faster and slower take a {_SURE}; p is the larger of Mann-Whitney's on the samples and Welch's t on the "
-        "rounds' medians. The same: the whole interval is within that ratio. All else is unclear.",
+        "The ratio is of median times, so above 1 the side is faster. Its 95 % interval is a bootstrap that draws "
+        "whole rounds, since samples of one round resemble each other; of three sweeps or more of one cell it draws "
+        "sweeps.",
+        f"Faster and slower take a ratio over {MIN_RATIO} and p under {MAX_P}, after Holm's correction for the number "
+        "of cells; p is the larger of Mann-Whitney's on the samples and Welch's t on the rounds' medians. The same: "
+        f"the whole interval is within {100 * (MIN_RATIO - 1):.0f} %. All else is unclear.",
     ]
     if few:
-        said.append(f"{_cells(few)} had fewer than three rounds or no samples: no interval and no verdict.")
-    return said
-
-
-def energy_and_memory(comparison: Comparison) -> list[str]:
-    """Geometric means of the joules per item and the peak bytes against the baseline's, where known."""
-    said = []
-    words = {"energy_ratio": "joules per item", "memory_ratio": "peak memory"}
-    for side, group in comparison.cells.groupby("side", sort=False):
-        for column, word in words.items():
-            known: Any = group[column].dropna()
-            if len(known):
-                mean = math.exp(sum(math.log(v) for v in known) / len(known))
-                said.append(f"{escape(side)} takes {significant(mean, 3)} times the {word} (geometric mean over "
-                            f"{_cells(len(known))}).")  # fmt: skip
+        said.append(f"{cells(few)} had fewer than three rounds or no samples: no interval and no verdict.")
     return said

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.matching import Difference, Key, Side, differences, key_columns
-from analysis.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, holm, interval, median_draws, p_value
+from analysis.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws
+from analysis.significance import Significance, holm
 from analysis.timings import Timings, items_per_sample
 
 MIN_RATIO = 1.05
@@ -21,6 +22,7 @@ MAX_P = 0.002
 FAILED = ("oom", "unsupported", "timeout", "crashed", "error")
 VERDICTS = ("faster", "slower", "same", "unclear")
 
+_Rows = Sequence[dict[str, Any]]
 _FIGURES = ["side", "baseline_s", "other_s", "ratio", "ratio_low", "ratio_high", "p", "verdict"]
 _FIGURES += ["n_rounds", "energy_ratio", "memory_ratio"]
 _SIDE_FIGURES = ["side", "n_cells", "ratio", "ratio_low", "ratio_high"]
@@ -36,7 +38,7 @@ class Comparison:
             seconds per item, server: of a request), ``ratio`` (speed of the side over the baseline's, above 1 is
             faster) with ``ratio_low`` and ``ratio_high``, ``p`` (corrected), ``verdict``, ``n_rounds`` of the side
             with fewer, ``energy_ratio`` and ``memory_ratio`` (the side's joules per item and peak bytes over the
-            baseline's). Unknown is NaN.
+            baseline's, where both were counted alike). Unknown is NaN.
         sides: One row a side: ``n_cells``, the verdicts' counts, ``ratio``, ``ratio_low``, ``ratio_high`` (the
             geometric mean over its cells).
         outcomes: Cells that completed on one side and failed on the other: key columns, ``side``,
@@ -72,6 +74,7 @@ def compare(sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0)
         raise ValueError(f"a comparison needs two sides or more, got {len(sides)}")
     key = key_columns(sides, across)
     rng = np.random.default_rng(seed)
+    significance = Significance()
     cells: list[dict[str, Any]] = []
     overview: list[dict[str, Any]] = []
     outcomes: list[dict[str, Any]] = []
@@ -85,12 +88,13 @@ def compare(sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0)
         mean = _GeometricMean()
         for k in shared:
             a, b = timings.blocks(ours[k]), their_timings.blocks(theirs[k])
-            rows = baseline.rows[ours[k][-1]], other.rows[theirs[k][-1]]
-            figures = _compare_cell(a, b, rows, rng, mean)
+            rows = [baseline.rows[p] for p in ours[k]], [other.rows[p] for p in theirs[k]]
+            significance.add(a, b)
+            figures = _speeds(a, b, rows, rng, mean) | _costs(rows, across)
             cells.append(dict(zip(key, k, strict=True)) | {"side": other.label} | figures)
         overview.append({"side": other.label} | mean.figures())
         outcomes += _outcomes(baseline, other, key)
-    frame = _judged(pd.DataFrame(cells, columns=[*key, *_FIGURES]))
+    frame = _judged(pd.DataFrame(cells, columns=[*key, *_FIGURES]), holm(significance.p_values()))
     return Comparison(
         key=key,
         cells=frame,
@@ -126,17 +130,13 @@ class _GeometricMean:
         return {"n_cells": n, "ratio": ratio, "ratio_low": low, "ratio_high": high}
 
 
-def _compare_cell(
-    a: Blocks | None,
-    b: Blocks | None,
-    rows: tuple[dict[str, Any], dict[str, Any]],
-    rng: np.random.Generator,
-    mean: _GeometricMean,
+def _speeds(
+    a: Blocks | None, b: Blocks | None, rows: tuple[_Rows, _Rows], rng: np.random.Generator, mean: _GeometricMean
 ) -> dict[str, Any]:
-    """Figures of one pair; where a side has no samples its row's median gives a ratio without interval."""
-    ours = a.median if a else _row_median(rows[0])
-    theirs = b.median if b else _row_median(rows[1])
-    ratio, low, high, p, n_rounds = ours / theirs, math.nan, math.nan, math.nan, 0
+    """Times of one pair; where a side has no samples its row's median gives a ratio without interval."""
+    ours = a.median if a else _row_median(rows[0][-1])
+    theirs = b.median if b else _row_median(rows[1][-1])
+    ratio, low, high, n_rounds = ours / theirs, math.nan, math.nan, 0
     draws, n_blocks = None, (0, 0)
     if a and b:
         n_blocks = a.n_blocks, b.n_blocks
@@ -144,36 +144,41 @@ def _compare_cell(
         if n_rounds >= MIN_BLOCKS:
             draws = median_draws(a, rng) / median_draws(b, rng)
             low, high = interval(draws, n_rounds, sum(n_blocks) - 2)
-            p = p_value(a, b)
     if not math.isnan(ratio):
         mean.add(ratio, draws, n_blocks)
     return {
         "baseline_s": ours, "other_s": theirs, "ratio": ratio, "ratio_low": low, "ratio_high": high,
-        "p": p, "verdict": None, "n_rounds": n_rounds,
-        "energy_ratio": _ratio(rows[1].get("energy_per_item_j"), rows[0].get("energy_per_item_j")),
-        "memory_ratio": _ratio(peak_bytes(rows[1]), peak_bytes(rows[0])),
+        "p": math.nan, "verdict": None, "n_rounds": n_rounds,
     }  # fmt: skip
 
 
 def _row_median(row: dict[str, Any]) -> float:
     median = row.get("step_median_s")
     items = items_per_sample(row | {"steps_per_sample": 1})
-    return math.nan if median is None else float(median) / items
+    return float(median) / items if median else math.nan
 
 
-def _ratio(numerator: float | None, denominator: float | None) -> float:
-    return float(numerator) / float(denominator) if numerator and denominator else math.nan
+def _costs(rows: tuple[_Rows, _Rows], across: Sequence[str]) -> dict[str, float]:
+    """Joules per item and peak bytes over the baseline's, medians over a side's runs; NaN where counted otherwise."""
+    domains = [{row.get("energy_domain") for row in side if row.get("energy_per_item_j")} for side in rows]
+    alike = "energy_domain" in across or len(domains[0] | domains[1]) == 1
+    energies = [_median(side, "energy_per_item_j") for side in rows] if alike else [math.nan, math.nan]
+    on_device = [_median(side, "device_peak_allocated_bytes") for side in rows]
+    resident = [_median(side, "peak_rss_bytes") for side in rows]
+    # Memory of a device holds tensors alone, that of a process the libraries too; no ratio of one to the other.
+    is_mixed = math.isnan(on_device[0]) != math.isnan(on_device[1])
+    memory = [math.nan, math.nan] if is_mixed else resident if math.isnan(on_device[0]) else on_device
+    return {"energy_ratio": energies[1] / energies[0], "memory_ratio": memory[1] / memory[0]}
 
 
-def peak_bytes(row: dict[str, Any]) -> float | None:
-    """Most bytes in tensors on the device, where the device counts them, else most resident memory."""
-    on_device = row.get("device_peak_allocated_bytes")
-    return on_device if on_device else row.get("peak_rss_bytes")
+def _median(rows: _Rows, column: str) -> float:
+    """Median of a column's values over the runs of a cell; NaN where none has any."""
+    known = [float(row[column]) for row in rows if row.get(column)]
+    return float(np.median(known)) if known else math.nan
 
 
-def _judged(cells: pd.DataFrame) -> pd.DataFrame:
-    """With p values corrected for all cells of all sides, and a verdict for each."""
-    p = holm(cells["p"].to_numpy(np.float64))
+def _judged(cells: pd.DataFrame, p: Floats) -> pd.DataFrame:
+    """With p values, corrected for all cells of all sides, and a verdict for each."""
     ratio, low, high = (cells[c].to_numpy(np.float64) for c in ("ratio", "ratio_low", "ratio_high"))
     sure = p < MAX_P
     verdict = np.select(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +13,15 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from analysis.comparison import MIN_RATIO
 from analysis.plots import COLOURS, figure
-from analysis.render import number
+from analysis.ratios import Figure, known
 
-MAX_ROWS = 40
-"""More rows do not fit a page; those furthest from 1 are kept."""
+MAX_ROWS = 30
+"""More rows do not fit a page; those furthest from 1 are kept, and what is certain before what is not."""
+_LABEL_CHARACTERS = 46
+"""Longer labels take a second line."""
+_AXES_INCHES, _FIGURES_INCHES, _CHARACTER_INCHES = 3.6, 1.65, 0.079
+"""Widths of the axes, of the figures right of them, and of a label's character."""
+_CERTAIN = ("faster", "slower")
 _INK, _GREY = "#222222", "#777777"
 # Marker, colour and filling all differ, so that the verdict survives a grey printer.
 _LOOKS = {
@@ -28,7 +34,7 @@ _TOLD = {
     "faster": "faster",
     "slower": "slower",
     "same": f"same within {100 * (MIN_RATIO - 1):.0f} %",
-    "unclear": "cannot be told",
+    "unclear": "unclear",
 }
 
 
@@ -42,38 +48,45 @@ class Ratio:
     high: float
     verdict: str
 
+    @property
+    def told(self) -> str:
+        """``1.42 (1.40 to 1.44)``; without interval where it is unknown."""
+        return Figure(value=self.ratio, low=known(self.low), high=known(self.high)).full_text
+
 
 def most_different(rows: Sequence[Ratio], n: int = MAX_ROWS) -> list[Ratio]:
-    """The ``n`` rows furthest from 1, in their own order."""
-    furthest = sorted(range(len(rows)), key=lambda i: -abs(math.log(rows[i].ratio)))[:n]
-    return [rows[i] for i in sorted(furthest)]
+    """The ``n`` rows furthest from 1, those with a certain difference first chosen; in their own order."""
+    furthest = sorted(range(len(rows)), key=lambda i: (rows[i].verdict not in _CERTAIN, -abs(math.log(rows[i].ratio))))
+    return [rows[i] for i in sorted(furthest[:n])]
 
 
 def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title: str, x_label: str) -> None:
     """Draw the rows from the top, and the geometric mean as a diamond under a line."""
     shown = most_different(rows)
-    height = 1.35 + 0.27 * (len(shown) + (1.4 if mean else 0))
-    with figure(path, (7.2, height)) as (_, axes):
+    labels = [textwrap.fill(row.label, _LABEL_CHARACTERS) for row in [*shown, *([mean] if mean else [])]]
+    lines = [line for label in labels for line in label.split("\n")]
+    row_inches = 0.27 + 0.13 * max(label.count("\n") for label in labels)
+    width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
+    height = 1.35 + row_inches * (len(shown) + (1.4 if mean else 0))
+    with figure(path, (width, height)) as (_, axes):
         axes.axvspan(1 / MIN_RATIO, MIN_RATIO, color="#eeeeee", zorder=0, linewidth=0)
         axes.axvline(1, color=_INK, linewidth=0.8, zorder=1)
         for y, row in enumerate(shown):
             _draw_row(axes, -y, row)
-        labels = [row.label for row in shown]
         positions: list[float] = [-y for y in range(len(shown))]
         if mean:
             at = -len(shown) - 0.4
             axes.axhline(at + 0.7, color="#aaaaaa", linewidth=0.6)
             _draw_mean(axes, at, mean)
-            labels.append(mean.label)
             positions.append(at)
         axes.set_yticks(positions, labels)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.spines["left"].set_visible(False)
-        axes.set_ylim((positions[-1] if positions else 0) - 0.6, 0.6)
+        axes.set_ylim(positions[-1] - 0.6, 0.6)
         _scale(axes, [*shown, *([mean] if mean else [])])
         axes.set(xlabel=x_label)
-        axes.set_title(title, loc="left", x=0, pad=8 if len(shown) < 2 else 22)
+        axes.set_title(title, loc="left", x=0, pad=22)
         _legend(axes, [row.verdict for row in shown])
 
 
@@ -97,11 +110,8 @@ def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
 
 def _tell(axes: Axes, y: float, row: Ratio) -> None:
     """The figures themselves, right of the axes."""
-    told = number(row.ratio, row.low, row.high)
-    if not math.isnan(row.low):
-        told += f"  ({number(row.low, row.low, row.high)} to {number(row.high, row.low, row.high)})"
     axes.annotate(
-        told, (1.0, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+        row.told, (1.0, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
         va="center", fontsize=8.5, color=_INK, annotation_clip=False,
     )  # fmt: skip
 

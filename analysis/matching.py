@@ -25,6 +25,8 @@ WORK_COLUMNS = (
 _IMPLIED = {"batch_size": ("items_per_step",), "model": ("weights",)}
 """Work columns that must differ when the column named is the one compared across."""
 _OPTION = "option "
+_JUDGING = ("option max_latency_ms", "option max_memory_gb")
+"""Options that judge a cell and do not change its work, save that a server's rate is searched by its limit."""
 
 Key = tuple[Any, ...]
 
@@ -125,6 +127,10 @@ def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
 def _is_axis(facts: pd.DataFrame, name: str) -> bool:
     if name not in facts or "workload" not in facts or facts.empty:
         return False
+    if name in _JUDGING:
+        facts = facts[facts["scenario"] == "server"] if "scenario" in facts else facts.head(0)
+        if facts.empty:
+            return False
     return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)
 
 
@@ -163,7 +169,8 @@ def differences(
     for name in names:
         ours, theirs = _values(baseline.facts, name), _values(other.facts, name)
         for a, b in pairs.values():
-            if ours[a] != theirs[b]:
+            is_judging = name in _JUDGING and baseline.rows[a].get("scenario") != "server"
+            if ours[a] != theirs[b] and not is_judging:
                 case = (name, _text(ours[a]), _text(theirs[b]))
                 found[case] = found.get(case, 0) + 1
     return [

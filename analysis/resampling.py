@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import combinations_with_replacement
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,8 @@ MIN_BLOCKS = 3
 """Fewer blocks than this say nothing about how blocks vary."""
 _GRID = 512
 """Candidate medians a draw chooses from; error at most 1/512 of the blocks' spread."""
+_MAX_ENUMERATED = 7
+"""With so many blocks or fewer all possible draws (1,716 of seven) are fewer than those made."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,13 +48,35 @@ class Blocks:
     def n_blocks(self) -> int:
         return len(self.parts)
 
-    @property
+    @cached_property
+    def block_medians(self) -> Floats:
+        """Shape (n_blocks,), in the order of the blocks' numbers."""
+        return np.array([(part[(part.size - 1) // 2] + part[part.size // 2]) / 2 for part in self.parts])
+
+    @cached_property
     def median(self) -> float:
         return float(np.median(self.values))
 
     def scaled(self, factor: float) -> Blocks:
         """The same samples times ``factor``, such as one over the items per step."""
         return Blocks(values=self.values * factor, block=self.block)
+
+
+@cache
+def _all_draws(n: int) -> tuple[Floats, Floats]:
+    """Every vector of block multiplicities of ``n`` draws from ``n`` blocks, and the probabilities summed so far."""
+    chosen = combinations_with_replacement(range(n), n)
+    weights = np.stack([np.bincount(blocks, minlength=n) for blocks in chosen])
+    sums = np.cumsum(stats.multinomial.pmf(weights, n, np.full(n, 1 / n)))
+    return weights.astype(np.float64), sums / sums[-1]
+
+
+def _draw_weights(n: int, n_draws: int, rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    """Block multiplicities, and for each draw which row of them it is; few blocks have few different ones."""
+    if n > _MAX_ENUMERATED:
+        return rng.multinomial(n, np.full(n, 1 / n), size=n_draws).astype(np.float64), np.arange(n_draws)
+    weights, cumulative = _all_draws(n)
+    return weights, np.searchsorted(cumulative, rng.random(n_draws), "right")
 
 
 def median_draws(blocks: Blocks, rng: np.random.Generator, n_draws: int = N_DRAWS) -> Floats:
@@ -62,24 +88,32 @@ def median_draws(blocks: Blocks, rng: np.random.Generator, n_draws: int = N_DRAW
     Returns:
         Shape (n_draws,), in the unit of the values.
     """
-    parts = blocks.parts
-    centres = [np.median(part) for part in parts]
     pooled = np.sort(blocks.values)
     # The median of any mixture of blocks lies between the blocks' own medians, give or take one sample.
-    low = max(int(np.searchsorted(pooled, min(centres), "left")) - 1, 0)
-    high = int(np.searchsorted(pooled, max(centres), "right")) + 1
+    low = max(int(np.searchsorted(pooled, blocks.block_medians.min(), "left")) - 1, 0)
+    high = int(np.searchsorted(pooled, blocks.block_medians.max(), "right")) + 1
     grid = pooled[low:high]
     grid = grid[:: -(-grid.size // _GRID)]
-    counts = np.stack([np.searchsorted(part, grid, "right") for part in parts]).astype(np.float64)
-    sizes = np.array([part.size for part in parts], dtype=np.float64)
-    weights = rng.multinomial(len(parts), np.full(len(parts), 1 / len(parts)), size=n_draws).astype(np.float64)
+    counts = np.stack([np.searchsorted(part, grid, "right") for part in blocks.parts]).astype(np.float64)
+    sizes = np.array([part.size for part in blocks.parts], dtype=np.float64)
+    weights, chosen = _draw_weights(blocks.n_blocks, n_draws, rng)
     cumulative = weights @ counts
     half = (weights @ sizes)[:, None] / 2
-    last = grid.size - 1
-    lower = np.minimum((cumulative < half).sum(axis=1), last)
-    upper = np.minimum((cumulative <= half).sum(axis=1), last)
-    draws: Floats = (grid[lower] + grid[upper]) / 2
+    medians = (grid[_first(cumulative >= half)] + grid[_first(cumulative > half)]) / 2
+    draws: Floats = medians[chosen]
     return draws
+
+
+def _first(is_reached: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """The first column that is true in each row, the last where none is."""
+    first: NDArray[np.intp] = np.where(is_reached[:, -1], is_reached.argmax(axis=1), is_reached.shape[1] - 1)
+    return first
+
+
+@cache
+def _tail(n_blocks: int, degrees_of_freedom: int, confidence: float) -> float:
+    quantile = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom) * math.sqrt(n_blocks / (n_blocks - 1))
+    return float(stats.norm.cdf(-quantile))
 
 
 def interval(draws: Floats, n_blocks: int, degrees_of_freedom: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -95,40 +129,6 @@ def interval(draws: Floats, n_blocks: int, degrees_of_freedom: int, confidence: 
         degrees_of_freedom: Of Student's t; blocks less the number of sides.
         confidence: Of the interval.
     """
-    quantile = stats.t.ppf((1 + confidence) / 2, degrees_of_freedom) * np.sqrt(n_blocks / (n_blocks - 1))
-    tail = float(stats.norm.cdf(-quantile))
+    tail = _tail(n_blocks, degrees_of_freedom, confidence)
     low, high = np.quantile(draws, [tail, 1 - tail])
     return float(low), float(high)
-
-
-def p_value(a: Blocks, b: Blocks) -> float:
-    """P value of the two-sided hypothesis that samples of ``a`` and ``b`` are of one size.
-
-    The larger of two: Mann-Whitney on the raw samples, which takes all of them as independent, and Welch's t on
-    the logarithms of the blocks' medians, which takes only the blocks as independent. Where a round makes its
-    samples alike, Mann-Whitney alone finds differences between two runs of the same thing.
-
-    Returns:
-        NaN with fewer than three blocks on either side.
-    """
-    if min(a.n_blocks, b.n_blocks) < MIN_BLOCKS:
-        return float("nan")
-    by_sample = float(stats.mannwhitneyu(a.values, b.values, alternative="two-sided").pvalue)
-    of_a, of_b = (np.log([np.median(part) for part in side.parts]) for side in (a, b))
-    if np.ptp(of_a) == 0 and np.ptp(of_b) == 0:  # a coarse clock: no block differs, t is undefined
-        return by_sample
-    by_block = float(stats.ttest_ind(of_a, of_b, equal_var=False).pvalue)
-    return max(by_sample, by_block)
-
-
-def holm(p_values: Floats) -> Floats:
-    """P values corrected for their number by Holm's step-down method; NaN stays NaN and is not counted.
-
-    S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6:2, 1979.
-    """
-    corrected = np.full(p_values.shape, np.nan)
-    known = np.flatnonzero(~np.isnan(p_values))
-    order = known[np.argsort(p_values[known], kind="stable")]
-    factors = np.arange(order.size, 0, -1)
-    corrected[order] = np.minimum(np.maximum.accumulate(p_values[order] * factors), 1.0)
-    return corrected

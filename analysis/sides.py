@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.load import AnalysisError, find_sweep, load_samples
+from analysis.load import AnalysisError, load_samples
 from analysis.matching import Side, key_columns, split
-from analysis.script import load_sweeps, names
+from analysis.script import find_sweeps, load_sweeps, names
 
 _SAMPLE_COLUMNS = ("trial_key", "phase", "round", "seconds")
 
@@ -24,26 +24,45 @@ def load_side(text: str) -> Side:
     name, separator, rest = text.partition("=")
     if not separator or "/" in name:
         name, rest = "", text
-    sweeps = list(dict.fromkeys(find_sweep(path) for path in rest.split(",")))
+    sweeps = find_sweeps(rest.split(","))
     # A cell has the same key in every sweep and samples know none, so that both are given the sweep's name here.
     trials = load_sweeps(sweeps)
     trials["sweep_id"] = trials["sweep"]
     told = names(sweeps)
-    samples = pd.concat([_samples(sweep, its_name) for sweep, its_name in zip(sweeps, told, strict=True)])
-    return Side(label=name or told[0], trials=trials, samples=samples.reset_index(drop=True))
+    parts = [_samples(sweep, its_name) for sweep, its_name in zip(sweeps, told, strict=True)]
+    trials.attrs["unreadable"] = [*trials.attrs["unreadable"], *(n for part in parts for n in part.attrs["unreadable"])]
+    filled = [part for part in parts if len(part)] or parts[:1]
+    return Side(label=name or "+".join(told), trials=trials, samples=pd.concat(filled, ignore_index=True))
 
 
 def _samples(sweep: Path, name: str) -> pd.DataFrame:
-    """The measured samples of a sweep's folder; a single Parquet file of trials has none."""
-    frame = load_samples(sweep, _SAMPLE_COLUMNS) if sweep.is_dir() else pd.DataFrame(columns=list(_SAMPLE_COLUMNS))
-    return frame[frame["phase"] == "measure"].assign(sweep_id=name)
+    """The measured samples of a sweep's folder; a single Parquet file of trials has none.
+
+    Where an older schema lacks the phase all samples are measured ones; where it lacks the round they are one round.
+    """
+    frame = load_samples(sweep, _SAMPLE_COLUMNS) if sweep.is_dir() else pd.DataFrame()
+    unreadable = frame.attrs.get("unreadable", [])
+    if not {"trial_key", "seconds"} <= set(frame.columns):
+        frame = pd.DataFrame({"trial_key": pd.Series(dtype=object), "seconds": pd.Series(dtype="float64")})
+    if "phase" in frame:
+        frame = frame[frame["phase"] == "measure"]
+    if "round" not in frame:
+        frame = frame.assign(round=0)
+    frame = frame[["trial_key", "round", "seconds"]].assign(sweep_id=name)
+    frame.attrs = {"unreadable": unreadable}
+    return frame
 
 
-def load_sides(texts: Sequence[str], across: Sequence[str] = ()) -> list[Side]:
-    """All sides in the order named, each split by the values of the columns in ``across``.
+def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str | None = None) -> list[Side]:
+    """All sides in the order named, each split by the values of the columns in ``across``; the baseline first.
+
+    Args:
+        texts: As on the command line.
+        across: Columns to split by.
+        baseline: Name of the side to compare the others with; default: the first.
 
     Raises:
-        AnalysisError: If fewer than two sides result, or a column does not exist.
+        AnalysisError: If fewer than two sides result, or a column or the baseline does not exist.
     """
     sides = [load_side(text) for text in texts]
     counts = Counter(side.label for side in sides)
@@ -62,7 +81,20 @@ def load_sides(texts: Sequence[str], across: Sequence[str] = ()) -> list[Side]:
         ]  # fmt: skip
     if len(sides) < 2:
         raise AnalysisError(f"a comparison needs two sides, got {', '.join(s.label for s in sides) or 'none'}")
-    return sides
+    if baseline is not None and baseline not in (side.label for side in sides):
+        raise AnalysisError(f"no side is called {baseline!r}; the sides are {', '.join(s.label for s in sides)}")
+    return sorted(sides, key=lambda side: baseline is not None and side.label != baseline)
+
+
+def check_known(sides: Sequence[Side], columns: Sequence[str]) -> None:
+    """Refuse a column that no side has, which is a slip of the keyboard.
+
+    Raises:
+        AnalysisError: Naming it.
+    """
+    for column in columns:
+        if not any(name in side.facts for side in sides for name in (column, f"option {column}")):
+            raise AnalysisError(f"--allow-different: results have no column or option {column!r}")
 
 
 def check_unambiguous(sides: Sequence[Side], columns: Sequence[str]) -> None:
