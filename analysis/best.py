@@ -23,7 +23,7 @@ _FIGURES += ["items_per_j", "energy_domain", "frugal_settings", "energy_ratio", 
 
 
 def best_cells(
-    sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0
+    sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0, timings: Sequence[Timings] | None = None
 ) -> tuple[pd.DataFrame, list[Difference]]:
     """The fastest and the most frugal completed cell of each side, for all work that every side has completed.
 
@@ -31,6 +31,7 @@ def best_cells(
         sides: Two or more; the first is the baseline of the ratios.
         across: Columns that may differ between the sides.
         seed: Of the bootstrap's draws.
+        timings: Of the sides in their order; made where not given.
 
     Returns:
         One row a piece of work and side: the work's columns, ``side``, the settings of the fastest cell (of servers
@@ -45,7 +46,7 @@ def best_cells(
     names = [name for name in WORK if name not in across and any(name in side.facts for side in sides)]
     fastest = [_fastest(side, names) for side in sides]
     frugal = [_most_frugal(side, names, best) for side, best in zip(sides, fastest, strict=True)]
-    timings = [Timings(side) for side in sides]
+    timings = timings or [Timings(side) for side in sides]
     shared = [k for k in fastest[0] if all(k in other for other in fastest[1:])]
     rows: list[dict[str, Any]] = []
     for k in shared:

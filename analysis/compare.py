@@ -28,6 +28,7 @@ from analysis.render import escape, render
 from analysis.script import write_page
 from analysis.sides import check_known, check_unambiguous, load_sides
 from analysis.summaries import records
+from analysis.timings import Timings
 
 MAX_TOLD = 5
 """Cells that a figure's alternative text names."""
@@ -105,9 +106,10 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
     free = [*across, *allowed]
     check_known(sides, allowed)
     check_unambiguous(sides, free)
-    comparison = compare(sides, across=free)
+    timings = [Timings(side) for side in sides]
+    comparison = compare(sides, across=free, timings=timings)
     baseline = sides[0].label
-    best, of_best = best_cells(sides, across=free)
+    best, of_best = best_cells(sides, across=free, timings=timings)
     refuse([*comparison.differences, *of_best], baseline)
     if comparison.cells.empty and best.empty and comparison.outcomes.empty:
         raise AnalysisError(nothing_shared(sides, comparison.key))

@@ -77,7 +77,7 @@ def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: boo
         return []
     pairs = [(a, b) for a, b in zip(records(ours), records(theirs), strict=True) if known(b["ratio"]) is not None]
     if len(pairs) > MAX_NAMED:
-        return [_over_all_work([b for _, b in pairs], varying(best, work), side, baseline)]
+        return [_over_all_work([b for _, b in pairs], varying(best, work), side, baseline, "" if has_cells else "**")]
     said = []
     for a, b in pairs:
         names = varying(best, work)
@@ -85,17 +85,18 @@ def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: boo
         item, frugal = escape(b["item"] or "items"), known(b["energy_ratio"])
         rates = [f"{number(r['throughput_items_per_s'])} {item}/s ({escape(label(r, settings))})" for r in (b, a)]
         energy = f"; {significant(frugal)} times the {item} per joule" if frugal else ""
-        said.append(f"{subject}, **{escape(side)} does {figure(b).full_text} times the work of {escape(baseline)}**:"
-                    f" {rates[0]} against {rates[1]}{energy}.")  # fmt: skip
+        mark = "" if has_cells else "**"
+        said.append(f"{subject}, {mark}{escape(side)} does {figure(b).full_text} times the work of {escape(baseline)}"
+                    f"{mark}: {rates[0]} against {rates[1]}{energy}.")  # fmt: skip
     return said
 
 
-def _over_all_work(rows: Sequence[dict[str, Any]], names: Sequence[str], side: str, baseline: str) -> str:
+def _over_all_work(rows: Sequence[dict[str, Any]], names: Sequence[str], side: str, baseline: str, mark: str) -> str:
     least, most = (choose(rows, key=lambda r: float(r["ratio"])) for choose in (min, max))
     told = [f"{figure(r).text} ({escape(label(r, names))})" for r in (least, most)]
     mean = geometric_mean([figure(r) for r in rows]).full_text
-    return (f"At their best, **{escape(side)} does {mean} times the work of {escape(baseline)}**, geometric mean over"
-            f" {len(rows)} pieces of work, from {told[0]} to {told[1]}.")  # fmt: skip
+    return (f"At its best, {mark}{escape(side)} does {mean} times the work of {escape(baseline)}{mark}, geometric mean"
+            f" over {len(rows)} pieces of work, from {told[0]} to {told[1]}.")  # fmt: skip
 
 
 def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[str]:

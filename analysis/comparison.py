@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -59,13 +60,16 @@ class Comparison:
         return lost or bool((self.cells["verdict"] == "slower").any())
 
 
-def compare(sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0) -> Comparison:
+def compare(
+    sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0, timings: Sequence[Timings] | None = None
+) -> Comparison:
     """Compare every side with the first, on the cells that both completed.
 
     Args:
         sides: Two or more; the first is the baseline.
         across: Columns left out of the match, because they are what differs between the sides.
         seed: Of the bootstrap's draws; equal seeds and rows give equal numbers.
+        timings: Of the sides in their order; made where not given.
 
     Raises:
         ValueError: Fewer than two sides.
@@ -79,15 +83,16 @@ def compare(sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0)
     overview: list[dict[str, Any]] = []
     outcomes: list[dict[str, Any]] = []
     found: list[Difference] = []
-    baseline, timings = sides[0], Timings(sides[0])
+    timings = timings or [Timings(side) for side in sides]
+    baseline = sides[0]
     ours = baseline.rows_by_key(key, ["complete"])
-    for other in sides[1:]:
-        theirs, their_timings = other.rows_by_key(key, ["complete"]), Timings(other)
+    for other, their_timings in zip(sides[1:], timings[1:], strict=True):
+        theirs = other.rows_by_key(key, ["complete"])
         shared = [k for k in ours if k in theirs]
         found += differences(baseline, other, {k: (ours[k][-1], theirs[k][-1]) for k in shared}, key, across)
         mean = _GeometricMean()
         for k in shared:
-            a, b = timings.blocks(ours[k]), their_timings.blocks(theirs[k])
+            a, b = timings[0].blocks(ours[k]), their_timings.blocks(theirs[k])
             rows = [baseline.rows[p] for p in ours[k]], [other.rows[p] for p in theirs[k]]
             significance.add(a, b)
             figures = _speeds(a, b, rows, rng, mean) | _costs(rows, across)
@@ -174,7 +179,7 @@ def _costs(rows: tuple[_Rows, _Rows], across: Sequence[str]) -> dict[str, float]
 def _median(rows: _Rows, column: str) -> float:
     """Median of a column's values over the runs of a cell; NaN where none has any."""
     known = [float(row[column]) for row in rows if row.get(column)]
-    return float(np.median(known)) if known else math.nan
+    return statistics.median(known) if known else math.nan
 
 
 def _judged(cells: pd.DataFrame, p: Floats) -> pd.DataFrame:
