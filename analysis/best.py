@@ -15,9 +15,10 @@ from analysis.recommend import THROUGHPUT, usable
 from analysis.resampling import MIN_BLOCKS, interval, median_draws
 from analysis.timings import SERVER, Timings
 
-WORK = ("workload", "scenario", "model", "pipeline", "tune")
+WORK = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What stays the same; device, precision, batch size and all other settings are each side's to choose."""
-SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "learning_rate", "rate_per_s")
+SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "feed", "learning_rate",
+            "rate_per_s")  # fmt: skip
 _FIGURES = ["side", *SETTINGS, "item", "throughput_items_per_s", "ratio", "ratio_low", "ratio_high"]
 _FIGURES += ["items_per_j", "energy_domain", "frugal_settings", "energy_ratio", "top1_agreement_ratio"]
 

@@ -9,10 +9,12 @@ import pandas as pd
 
 from analysis.matching import CELL_COLUMNS
 
-STRATUM = ("workload", "scenario", "model", "pipeline", "tune", "device", "precision", "memory_format", "compile")
+STRATUM = ("workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision",
+           "memory_format", "compile", "implementation", "feed")  # fmt: skip
 """What a line of a figure shares while batch size or rate changes along it."""
 _WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
-_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none"}
+_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
+           "augment": "none", "feed": "resident"}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
 

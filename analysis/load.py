@@ -18,7 +18,8 @@ from analysis.parts import Parts, part_files, read_parts, unreadable_files
 SCHEMA_VERSION = 1
 DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
-                 "precision", "memory_format", "compile", "pipeline", "tune", "scenario", "item", "weights",
+                 "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
+                 "scenario", "item", "weights",
                  "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
                  "git_commit", "node")  # fmt: skip

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 CELL_COLUMNS = (
-    "workload", "scenario", "model", "pipeline", "tune", "device", "precision", "memory_format", "compile",
+    "workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision", "memory_format", "compile",
+    "implementation", "feed",
     "batch_size", "rate_per_s", "learning_rate",
 )  # fmt: skip
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""

@@ -188,6 +188,7 @@ class CellRun:
             steps_per_sample=plan.steps_per_sample,
         )  # fmt: skip
         energy_after = self._energy.read_j()
+        self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches
         n_steps = workload.steps_per_round or len(seconds) * plan.steps_per_sample
         before = self._log.measured_s

@@ -72,8 +72,9 @@ class TrialConfig:
         words += [self.model] if self.model != "none" else []
         words += [self.memory_format] if self.memory_format != "contiguous" else []
         words += [f"compile {self.compile}"] if self.compile != "none" else []
-        shown = ("pipeline", "implementation", "tune", "learning_rate", "scenario", "rate")
-        words += [f"{self.options[name]}" for name in shown if self.options.get(name) is not None]
+        shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
+        usual = ("eager", "resident", "none")
+        words += [f"{self.options[name]}" for name in shown if self.options.get(name) not in (None, *usual)]
         return " ".join(words)
 
 

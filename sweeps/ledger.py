@@ -202,7 +202,7 @@ def cell_columns(cell: TrialConfig) -> dict[str, Any]:
     """The columns of the trials table that say what the cell is."""
     import json
 
-    named = ("pipeline", "tune", "learning_rate", "scenario")
+    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
     columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
     return {
         **columns,

@@ -31,7 +31,7 @@ PRUNERS: dict[str, tuple[str, ...]] = {
 """Parameters of each pruner, by Optuna's names."""
 SAMPLERS = ("tpe", "gp", "nsga2", "random")
 SCALES = ("linear", "log", "log2")
-TASK_OPTIONS = ("pipeline", "tune", "scenario", "rate")
+TASK_OPTIONS = ("pipeline", "tune", "augment", "scenario", "rate")
 """Options that say what the work is; cells that differ in them are never compared to choose or prune."""
 
 

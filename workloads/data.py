@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import logging
 import os
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ JPEG_QUALITY = 92
 HELD_OUT_SHARE = 0.2
 DIGITS_SOURCE = "scikit-learn handwritten digits"
 PHOTOGRAPHS_SOURCE = "scikit-learn photographs"
+
+
+Encoded = bytes | Path
+"""An image as the bytes of a JPEG file, or as a file to read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,23 +65,38 @@ def list_images(folder: Path, option: str) -> list[Path]:
     return found
 
 
-def _decode(path: Path) -> tuple[torch.Tensor, bytes]:
-    """An image file as an RGB tensor and as JPEG bytes, whatever its mode."""
-    import io
+def _to_rgb(image: Image.Image) -> Image.Image:
+    """The image in three channels of 8 bits, whatever its mode."""
+    if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bits: to the range of 8
+        wide = np.asarray(image, dtype=np.float64)
+        image = Image.fromarray((wide * (255 / max(1.0, wide.max()))).astype(np.uint8))
+    return image.convert("RGB")
 
+
+def _to_tensor(image: Image.Image) -> torch.Tensor:
+    return torch.from_numpy(np.array(image)).permute(2, 0, 1).contiguous()
+
+
+def _to_jpeg(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=JPEG_QUALITY)
+    return buffer.getvalue()
+
+
+def _decode(path: Path) -> tuple[torch.Tensor, bytes]:
+    """An image file as an RGB tensor and as JPEG bytes."""
     content = path.read_bytes()
-    with Image.open(io.BytesIO(content)) as opened:
-        image: Image.Image = opened
+    with Image.open(io.BytesIO(content)) as image:
         is_plain = image.format == "JPEG" and image.mode == "RGB"
-        if image.mode.startswith("I") or image.mode == "F":  # 16 and 32 bits: to the range of 8
-            wide = np.asarray(image, dtype=np.float64)
-            image = Image.fromarray((wide * (255 / max(1.0, wide.max()))).astype(np.uint8))
-        rgb = image.convert("RGB")
-    if not is_plain:
-        buffer = io.BytesIO()
-        rgb.save(buffer, "JPEG", quality=JPEG_QUALITY)
-        content = buffer.getvalue()
-    return torch.from_numpy(np.array(rgb)).permute(2, 0, 1).contiguous(), content
+        rgb = _to_rgb(image)
+    return _to_tensor(rgb), content if is_plain else _to_jpeg(rgb)
+
+
+def decode_resized(encoded: Encoded, size: int) -> torch.Tensor:
+    """An image file, or the bytes of one, as uint8 3 x size x size; antialiased."""
+    content = encoded if isinstance(encoded, bytes) else encoded.read_bytes()
+    with Image.open(io.BytesIO(content)) as image:
+        return _to_tensor(_to_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
 
 
 def _sample_paths() -> list[Path]:
@@ -152,6 +172,7 @@ class LabelledImages:
         classes: Names, in order of label.
         source: Where they come from, without a path.
         n_skipped: Files that did not decode.
+        train_encoded: The training images as they are stored, n; empty where they were not asked for.
     """
 
     train: torch.Tensor
@@ -161,9 +182,11 @@ class LabelledImages:
     classes: tuple[str, ...]
     source: str
     n_skipped: int = 0
+    train_encoded: tuple[Encoded, ...] = ()
 
 
-def _split(images: torch.Tensor, labels: torch.Tensor, seed: int) -> tuple[torch.Tensor, ...]:
+def _split(labels: torch.Tensor, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Indices of the training and of the held-out items; every class is in both where it has enough items."""
     from sklearn.model_selection import train_test_split
 
     counts = np.bincount(labels.numpy())
@@ -171,20 +194,22 @@ def _split(images: torch.Tensor, labels: torch.Tensor, seed: int) -> tuple[torch
     train, heldout = train_test_split(
         np.arange(len(labels)), test_size=HELD_OUT_SHARE, stratify=stratify, random_state=seed
     )
-    return images[train], labels[train], images[heldout], labels[heldout]
+    return train, heldout
 
 
-def load_digits(size: int, seed: int) -> LabelledImages:
+def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits (8 x 8 pixels, 17 greys), enlarged to size x size in three channels."""
     from sklearn.datasets import load_digits as load
 
     digits = load()
     pixels = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     images = F.resize(pixels, [size, size], antialias=True).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
-    parts = _split(images.contiguous(), torch.from_numpy(digits.target).long(), seed)
+    images, labels = images.contiguous(), torch.from_numpy(digits.target).long()
+    train, heldout = _split(labels, seed)
+    jpegs = (_to_jpeg(Image.fromarray(images[i].permute(1, 2, 0).numpy())) for i in (train if is_encoded else ()))
     return LabelledImages(
-        train=parts[0], train_labels=parts[1], heldout=parts[2], heldout_labels=parts[3],
-        classes=tuple(str(c) for c in digits.target_names), source=DIGITS_SOURCE,
+        train=images[train], train_labels=labels[train], heldout=images[heldout], heldout_labels=labels[heldout],
+        classes=tuple(str(c) for c in digits.target_names), source=DIGITS_SOURCE, train_encoded=tuple(jpegs),
     )  # fmt: skip
 
 
@@ -212,23 +237,27 @@ def load_image_folder(folder: Path, size: int, seed: int) -> LabelledImages:
     """
     classes = check_image_folder(folder)
     images: list[torch.Tensor] = []
-    labels: list[int] = []
+    paths: list[Path] = []
+    numbers: list[int] = []
     n_skipped = 0
     for label, name in enumerate(classes):
         before = len(images)
         for path in list_images(folder / name, "data"):
             try:
-                image = _decode(path)[0]
+                image = decode_resized(path, size)
             except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 n_skipped += 1
                 log.warning("skipped %r, which does not decode: %s", path.name, str(error)[:120])
                 continue
-            images.append(F.resize(image, [size, size], antialias=True))
-            labels.append(label)
+            images.append(image)
+            paths.append(path)
+            numbers.append(label)
         if len(images) == before:
             raise BadInputError(f"--data: no image of class {name!r} decodes")
-    parts = _split(torch.stack(images), torch.tensor(labels), seed)
+    pixels, labels = torch.stack(images), torch.tensor(numbers)
+    train, heldout = _split(labels, seed)
     return LabelledImages(
-        train=parts[0], train_labels=parts[1], heldout=parts[2], heldout_labels=parts[3],
+        train=pixels[train], train_labels=labels[train], heldout=pixels[heldout], heldout_labels=labels[heldout],
         classes=tuple(classes), source=f"folder {folder.resolve().name}", n_skipped=n_skipped,
+        train_encoded=tuple(paths[i] for i in train),
     )  # fmt: skip
