@@ -92,9 +92,14 @@ def _decode(path: Path) -> tuple[torch.Tensor, bytes]:
     return _to_tensor(rgb), content if is_plain else _to_jpeg(rgb)
 
 
+def content_of(encoded: Encoded) -> bytes:
+    """The bytes of an image file."""
+    return encoded if isinstance(encoded, bytes) else encoded.read_bytes()
+
+
 def decode_resized(encoded: Encoded, size: int) -> torch.Tensor:
     """An image file, or the bytes of one, as uint8 3 x size x size; antialiased."""
-    content = encoded if isinstance(encoded, bytes) else encoded.read_bytes()
+    content = content_of(encoded)
     with Image.open(io.BytesIO(content)) as image:
         return _to_tensor(_to_rgb(image).resize((size, size), Image.Resampling.BILINEAR))
 

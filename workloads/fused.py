@@ -11,14 +11,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.pipelines import BLUR_KERNEL, BLUR_SIGMA, IMAGENET_MEAN, IMAGENET_STD, SIZE, Parameters
 
-Fused = Callable[[torch.Tensor], torch.Tensor]
-"""uint8 batch x 3 x height x width to a floating tensor, items first."""
+Stage = Callable[..., Any]
+"""Takes what the stage before it gave (the first one the uint8 batch x 3 x height x width); the last one gives a
+floating tensor, items first. Each is compiled alone: what a stage gives is in memory before the next one starts."""
 GREY = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue, as torchvision's ``rgb_to_grayscale`` has them."""
 TO_LEVELS = 255 + 1 - 1e-3
@@ -68,11 +70,19 @@ def resize_matrix(n_in: int, n_out: int) -> torch.Tensor:
     return resized[0]
 
 
-def blur_matrix(n: int, size: int, sigma: float) -> torch.Tensor:
-    """The Gaussian blur of torchvision along one axis as a matrix, n x n, its reflecting edges included."""
-    eye = torch.eye(n)[None, :, :]
-    blurred: torch.Tensor = F.gaussian_blur(eye, [1, size], [sigma, sigma])
-    return blurred[0]
+def blur_kernel(size: int, sigma: float) -> list[float]:
+    """The Gaussian of torchvision's blur: what it makes of a single bright pixel, along one axis."""
+    pixel = torch.zeros(1, 2 * size + 1, 1)
+    pixel[0, size, 0] = 1
+    blurred = F.gaussian_blur(pixel, [1, size], [sigma, sigma])
+    kernel: list[float] = blurred[0, size - size // 2 : size + size // 2 + 1, 0].tolist()
+    return kernel
+
+
+def _reflected(n: int, margin: int, device: torch.device) -> torch.Tensor:
+    """Positions along an axis that is mirrored at its ends, the outermost pixel not repeated."""
+    there = torch.arange(-margin, n + margin).abs()
+    return torch.minimum(there, 2 * (n - 1) - there).int().to(device)
 
 
 def _grey(x: torch.Tensor) -> torch.Tensor:
@@ -109,7 +119,7 @@ def _shift_hue(x: torch.Tensor, shift: float) -> torch.Tensor:
     return torch.stack(channels, 1) * TO_LEVELS
 
 
-def classification(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Fused:
+def classification(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Crop and resize to 224, flip, colour jitter on whole levels, to float, normalise."""
     top, left, crop_height, crop_width = p.crop
     across_matrix = resize_matrix(crop_width, SIZE)
@@ -120,7 +130,7 @@ def classification(p: Parameters, height: int, width: int, device: torch.device,
 
     def run(batch: torch.Tensor) -> torch.Tensor:
         crop = batch[:, :, top : top + crop_height, left : left + crop_width]
-        x = across.along(down.along(crop, 2), 3).round().clamp(0, 255)
+        x = down.along(across.along(crop, 3), 2).round().clamp(0, 255)
         x = _levels(x * p.brightness)
         middle = _grey(x).floor().mean((1, 2, 3), keepdim=True)
         x = _levels(x * p.contrast + middle * (1 - p.contrast))
@@ -128,34 +138,45 @@ def classification(p: Parameters, height: int, width: int, device: torch.device,
         x = _levels(_shift_hue(x, p.hue))
         return ((x / 255 - mean) / std).to(dtype)
 
-    return run
+    return [run]
 
 
-def resize(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Fused:
+def resize(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Antialiased resize to 224 x 224."""
     down, across = (Taps.of_matrix(resize_matrix(n, SIZE), device) for n in (height, width))
-    return lambda batch: (across.along(down.along(batch, 2), 3) / 255).to(dtype)
+    return [lambda batch: (down.along(across.along(batch, 3), 2) / 255).to(dtype)]
 
 
-def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Fused:
-    """Gaussian blur, down and then across: 18 taps a pixel instead of 81."""
-    down = Taps.of_matrix(blur_matrix(height, BLUR_KERNEL[1], BLUR_SIGMA[1]), device)
-    across = Taps.of_matrix(blur_matrix(width, BLUR_KERNEL[0], BLUR_SIGMA[0]), device)
-    return lambda batch: (across.along(down.along(batch, 2), 3) / 255).to(dtype)
+def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
+    """Gaussian blur, down and then across: 18 taps a pixel instead of 81, each a shifted image."""
+    across, down = (blur_kernel(size, sigma) for size, sigma in zip(BLUR_KERNEL, BLUR_SIGMA, strict=True))
+    columns = _reflected(width, len(across) // 2, device)
+    rows = _reflected(height, len(down) // 2, device)
+
+    def pad(batch: torch.Tensor) -> tuple[torch.Tensor]:
+        return (batch.index_select(2, rows).index_select(3, columns),)
+
+    def blur(padded: torch.Tensor) -> torch.Tensor:
+        blurred_down = torch.zeros((), device=device)
+        for k, weight in enumerate(down):
+            blurred_down = blurred_down + padded[:, :, k : k + height] * weight
+        blurred = torch.zeros((), device=device)
+        for k, weight in enumerate(across):
+            blurred = blurred + blurred_down[..., k : k + width] * weight
+        return (blurred / 255).to(dtype)
+
+    return [pad, blur]
 
 
-def _sample(image: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-    """Bilinear samples of a batch at pixel positions, height x width each; zero beyond the edges."""
-    height, width = image.shape[-2:]
-    flat = image.flatten(2)
+def _sample(flat: torch.Tensor, x: torch.Tensor, y: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Bilinear samples at pixel positions of images whose pixels are the last axis; zero beyond the edges."""
     left, top = x.floor(), y.floor()
-    total = torch.zeros((), device=image.device)
+    total = torch.zeros((), device=flat.device)
     for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
         for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
             is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
             index = row.clamp(0, height - 1).int() * width + column.clamp(0, width - 1).int()
-            picked = flat.index_select(2, index.flatten()).unflatten(2, (height, width))
-            total = total + picked * torch.where(is_inside, share_x * share_y, 0.0)
+            total = total + flat.index_select(-1, index) * torch.where(is_inside, share_x * share_y, 0.0)
     return total
 
 
@@ -185,7 +206,7 @@ def _inverse_affine(p: Parameters, height: int, width: int) -> torch.Tensor:
     return torch.cat([inverse, move[:, None]], 1)
 
 
-def geometric(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Fused:
+def geometric(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Affine, then perspective, both bilinear."""
     edge = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
     c = _solve_perspective(edge, p.end_points)
@@ -194,39 +215,43 @@ def geometric(p: Parameters, height: int, width: int, device: torch.device, dtyp
     columns = torch.arange(width, device=device, dtype=torch.float32)[None, :]
     rows = torch.arange(height, device=device, dtype=torch.float32)[:, None]
 
-    def run(batch: torch.Tensor) -> torch.Tensor:
+    def place(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
         x, y = columns - middle_x, rows - middle_y
-        turned = _sample(batch, a * x + b * y + s + middle_x, d * x + e * y + t + middle_y)
+        affine = a * x + b * y + s + middle_x, d * x + e * y + t + middle_y
         # torchvision's perspective counts pixels from their corners: half a pixel is added before and taken after.
         x, y = columns + 0.5, rows + 0.5
         depth = c[6] * x + c[7] * y + 1
-        sampled = _sample(
-            turned, (c[0] * x + c[1] * y + c[2]) / depth - 0.5, (c[3] * x + c[4] * y + c[5]) / depth - 0.5
-        )
-        return (sampled / 255).to(dtype)
+        perspective = (c[0] * x + c[1] * y + c[2]) / depth - 0.5, (c[3] * x + c[4] * y + c[5]) / depth - 0.5
+        return (batch, *(position.flatten() for position in (*affine, *perspective)))
 
-    return run
+    def sample(batch: torch.Tensor, *positions: torch.Tensor) -> torch.Tensor:
+        turned = _sample(batch.flatten(2), positions[0], positions[1], height, width)
+        sampled = _sample(turned, positions[2], positions[3], height, width)
+        result: torch.Tensor = (sampled / 255).to(dtype).unflatten(2, (height, width))
+        return result
+
+    return [place, sample]
 
 
-def sobel(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> Fused:
+def sobel(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Magnitude of the Sobel gradient of the grey image."""
 
     def run(batch: torch.Tensor) -> torch.Tensor:
-        g = torch.nn.functional.pad(_grey(batch.float()), (1, 1, 1, 1))
-        rows, columns = slice(1, -1), slice(1, -1)
-        top, middle, bottom = (g[:, :, k : k + height] for k in range(3))
-        vertical = top + 2 * middle + bottom
-        left, centre, right = (g[..., k : k + width] for k in range(3))
-        horizontal = left + 2 * centre + right
-        across = vertical[..., :-2] - vertical[..., 2:]
-        down = horizontal[:, :, :-2] - horizontal[:, :, 2:]
-        assert across.shape == down.shape == g[:, :, rows, columns].shape
-        return ((across.square() + down.square()).sqrt() / 255).to(dtype)
+        padded = torch.nn.functional.pad(batch, (1, 1, 1, 1))
 
-    return run
+        def grey(row: int, column: int) -> torch.Tensor:
+            return _grey(padded[:, :, row : row + height, column : column + width].float())
+
+        corners = {(row, column): grey(row, column) for row in range(3) for column in range(3)}
+        across = sum(w * (corners[row, 0] - corners[row, 2]) for row, w in enumerate((1.0, 2.0, 1.0)))
+        down = sum(w * (corners[0, column] - corners[2, column]) for column, w in enumerate((1.0, 2.0, 1.0)))
+        gradient = torch.hypot(torch.as_tensor(across), torch.as_tensor(down))
+        return (gradient / 255).to(dtype)
+
+    return [run]
 
 
-FusedPipeline = Callable[[Parameters, int, int, torch.device, torch.dtype], Fused]
+FusedPipeline = Callable[[Parameters, int, int, torch.device, torch.dtype], list[Stage]]
 FUSED: Mapping[str, FusedPipeline] = {
     "classification": classification,
     "resize": resize,

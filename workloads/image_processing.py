@@ -8,6 +8,7 @@ usual, and ``decode`` has no floating part: it does the same work in every preci
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -18,7 +19,7 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.data import Photographs, load_photographs
-from workloads.fused import FUSED, Fused
+from workloads.fused import FUSED, Stage
 from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
 
@@ -95,23 +96,37 @@ class ImageProcessing:
         out: torch.Tensor = PIPELINES[self._pipeline](batch, self._parameters, self._dtype)
         return out
 
-    def _chosen_function(self) -> Fused:
+    def _chosen_function(self) -> Stage:
         """The pipeline on a batch, in the implementation asked for."""
-        implementation, mode = self._options.implementation[0], self._context.compile
-        function: Fused = self._composed
-        if implementation == "fused":
-            device = self._context.device
-            function = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
         if not self.is_compiled:
-            return function
+            return self._composed
+        stages: list[Stage] = [self._composed]
+        if self._options.implementation == ("fused",):
+            device = self._context.device
+            stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
+        import torch._inductor  # seconds; only where something is compiled
+
+        mode = "default" if self._context.compile == "none" else self._context.compile
+        # The fused pipelines index by construction within the image, so the compiled kernels need not check it.
+        options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": False}
         # One shape is ever seen, and a graph of fixed shapes is the faster one.
-        return torch.compile(function, mode=None if mode == "none" else mode, dynamic=False)
+        first, *rest = (torch.compile(stage, options=options, dynamic=False) for stage in stages)
+
+        def run(batch: torch.Tensor) -> torch.Tensor:
+            out = first(batch)
+            for stage in rest:
+                out = stage(*out)
+            result: torch.Tensor = out
+            return result
+
+        return run if rest else first
 
     def _set_up_decode(self, photographs: Photographs, n: int) -> None:
         if self._options.implementation != ("eager",):
             raise UnsupportedError(f"decode: has no {self._options.implementation[0]} implementation")
         files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
         self._files = [files[i % len(files)] for i in range(n)]
+        self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
         try:
             self._decode()
         except (RuntimeError, ValueError, TypeError) as error:
@@ -123,7 +138,8 @@ class ImageProcessing:
     def _decode(self) -> list[torch.Tensor]:
         device = self._context.device
         if device.type == "cpu":
-            return [decode_jpeg(file, mode=ImageReadMode.RGB) for file in self._files]
+            # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
+            return list(self._threads.map(lambda file: decode_jpeg(file, mode=ImageReadMode.RGB), self._files))
         decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
         return decoded
 
@@ -171,5 +187,7 @@ class ImageProcessing:
         return {}
 
     def teardown(self) -> None:
-        for name in ("_batch", "_function", "_files", "_host"):
+        if hasattr(self, "_threads"):
+            self._threads.shutdown()
+        for name in ("_threads", "_batch", "_function", "_files", "_host"):
             self.__dict__.pop(name, None)

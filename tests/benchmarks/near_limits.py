@@ -26,7 +26,7 @@ sys.path.insert(0, str(ROOT))
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling  # noqa: E402
 from sweeps.measure.device import available_devices, device_name, open_device  # noqa: E402
 from sweeps.measure.limits import count_step  # noqa: E402
-from sweeps.measure.timing import Timer, warm_up  # noqa: E402
+from sweeps.measure.timing import Timer, choose_steps_per_sample, warm_up  # noqa: E402
 from workloads import models  # noqa: E402
 from workloads.base import CellContext, Workload  # noqa: E402
 from workloads.data import load_photographs, photograph_batch, to_model_input  # noqa: E402
@@ -46,18 +46,25 @@ def made(name: str, device: torch.device, **cell: Any) -> Workload:
     return workload
 
 
-def in_turns(steps: dict[str, Step], timer: Timer, *, n_rounds: int, round_s: float) -> dict[str, float]:
-    """Median seconds of each step, over rounds in turns whose order is drawn anew each time."""
+def in_turns(
+    steps: dict[str, Step], timer: Timer, *, n_rounds: int, round_s: float, is_queued: bool = False
+) -> dict[str, float]:
+    """Median seconds of each step, over rounds in turns whose order is drawn anew each time.
+
+    Queued steps wait for the device only as often as the harness's rounds do: the timer's share is 1 %.
+    """
     order, samples = np.random.default_rng(0), {name: [] for name in steps}
+    sizes = {}
     for name, step in steps.items():
         warm = warm_up(step, timer, max_s=2.0)
+        sizes[name] = choose_steps_per_sample(warm.seconds[-1], timer.overhead_s) if is_queued else 1
         print(f"    {name}: first step {warm.first_step_s:.1f} s", flush=True)
     for _ in range(n_rounds):
         for name in order.permutation(list(steps)):
             step, spent = steps[name], 0.0
             while spent < round_s:
-                samples[name].append(timer.time(step))
-                spent += samples[name][-1]
+                spent += (seconds := timer.time(step, sizes[name]))
+                samples[name].append(seconds / sizes[name])
     return {name: float(np.median(values)) for name, values in samples.items()}
 
 
@@ -115,12 +122,12 @@ def inference(device: torch.device, model: str, batch_sizes: list[int], ceiling:
         told(f"inference, {model}, {PRECISION}, batch {batch_size}", seconds, batch_size, "plain loop", notes)
 
 
-def images(device: torch.device, batch_size: int, ceiling: float | None) -> None:
+def images(device: torch.device, batch_size: int, ceiling: float | None, implementations: list[str]) -> None:
     timer = Timer(device)
     for pipeline in ("classification", "resize", "gaussian-blur", "geometric", "sobel"):
-        variants = [("eager", "none"), ("compiled", "none"), ("fused", "none"), ("fused", "reduce-overhead")]
+        variants = [(name, "none") for name in implementations]
         workloads = {
-            f"{implementation}{'' if mode == 'none' else ', ' + mode}": made(
+            implementation: made(
                 "image-processing",
                 device,
                 batch_size=batch_size,
@@ -130,7 +137,7 @@ def images(device: torch.device, batch_size: int, ceiling: float | None) -> None
             )
             for implementation, mode in variants
         }
-        seconds = in_turns({n: w.step for n, w in workloads.items()}, timer, n_rounds=7, round_s=0.1)
+        seconds = in_turns({n: w.step for n, w in workloads.items()}, timer, n_rounds=7, round_s=0.1, is_queued=True)
         notes = {}
         for name, workload in workloads.items():
             outputs, reference = workload.outputs_and_reference()
@@ -163,7 +170,9 @@ def write_folder(folder: Path, n: int, size: int) -> None:
         write_jpeg(image, str(target), quality=92)
 
 
-def finetune(device: torch.device, model: str, batch_size: int, n_images: int, ceiling: float | None) -> None:
+def finetune(
+    device: torch.device, model: str, batch_size: int, n_images: int, ceiling: float | None, modes: list[str]
+) -> None:
     timer = Timer(device)
     with tempfile.TemporaryDirectory() as scratch:
         write_folder(Path(scratch), n_images // 2, 256)
@@ -183,7 +192,7 @@ def finetune(device: torch.device, model: str, batch_size: int, n_images: int, c
 
         steps: dict[str, Step] = {"plain loop": plain}
         workloads = {}
-        for compiled in ("none", "default"):
+        for compiled in modes:
             for feed, augment in (("resident", "none"), ("resident", "crop-flip"), ("streamed", "crop-flip")):
                 workload = made(
                     "finetune", device, batch_size=batch_size, precision=PRECISION, model=model, compile=compiled,
@@ -198,7 +207,7 @@ def finetune(device: torch.device, model: str, batch_size: int, n_images: int, c
         for workload in workloads.values():
             workload.teardown()
         told(f"training, {model}, {PRECISION}, batch {batch_size}, 224", seconds, batch_size, "plain loop", notes)
-        for compiled in ("none", "default"):
+        for compiled in modes:
             resident, streamed = (seconds[f"{f}, crop-flip, compile {compiled}"] for f in ("resident", "streamed"))
             print(f"streamed and augmented at {resident / streamed:.1%} of the rate of resident images (compile {compiled});"
                   f" {seconds[f'resident, none, compile {compiled}'] / streamed:.1%} of that without augmentation")  # fmt: skip
@@ -213,6 +222,8 @@ def main() -> None:
     parser.add_argument("--image-batch", type=int, default=64)
     parser.add_argument("--train-batch", type=int, default=256)
     parser.add_argument("--train-images", type=int, default=4096)
+    parser.add_argument("--compile", nargs="+", default=["none", "default"], help="modes of the training")
+    parser.add_argument("--implementation", nargs="+", default=["eager", "compiled", "fused"], help="of the images")
     options = parser.parse_args()
     device = open_device(options.device)
     flop_per_s, bytes_per_s = measure_flop_ceiling(device, PRECISION), measure_copy_ceiling(device)
@@ -222,11 +233,11 @@ def main() -> None:
     if "inference" in options.only:
         inference(device, options.model, options.batch_size, flop_per_s)
     if "image" in options.only:
-        images(device, options.image_batch, bytes_per_s)
+        images(device, options.image_batch, bytes_per_s, options.implementation)
     if "decode" in options.only:
         decode(device, options.image_batch)
     if "finetune" in options.only:
-        finetune(device, options.model, options.train_batch, options.train_images, flop_per_s)
+        finetune(device, options.model, options.train_batch, options.train_images, flop_per_s, options.compile)
 
 
 if __name__ == "__main__":
