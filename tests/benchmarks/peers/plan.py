@@ -88,19 +88,19 @@ def plan_for(device: str, memory_bytes: int, *, is_quick: bool) -> Plan:
     return Plan(
         batch_sizes=(1, 8) if is_quick else (1, 8, 32, 64, 128, 256),
         precisions=("bf16", "fp16"),
-        n_warmup=10,
-        n_steps=10 if is_quick else 40,
-        our_grid_options=("--min-rounds", "3", "--min-s", "0.1", "--max-s", "0.6"),
+        n_warmup=5,
+        n_steps=20,
+        our_grid_options=("--min-rounds", "2", "--min-s", "0.1", "--max-s", "0.4"),
         agreement=(cell(1, "bf16", "contiguous"),)
         if is_quick
         else (
             cell(1, "bf16", "contiguous"),
-            cell(64, "bf16", "contiguous"),
             cell(64, "fp32", "contiguous"),
             cell(256, "bf16", "channels_last"),
         ),
-        n_turns=2 if is_quick else 8,
+        n_turns=2 if is_quick else 6,
         default_cell=cell(64, "bf16", "contiguous"),
         too_large=int(1.15 * memory_bytes / BYTES_PER_ITEM),
         address_space_bytes=None,
+        n_isolated=1,
     )

@@ -17,6 +17,8 @@ TARGET = 0.02
 
 
 def table(head: list[str], rows: list[list[str]]) -> str:
+    if not rows:
+        return "Not run."
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

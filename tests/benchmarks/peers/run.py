@@ -33,7 +33,7 @@ sys.path.insert(0, str(ROOT))
 
 import torch  # noqa: E402
 from environments import PACKAGES, peer_python  # noqa: E402
-from plan import GRID, MEMORY, MISSING, MODEL, PARTS, Plan, plan_for  # noqa: E402
+from plan import DEFAULTS, GRID, MEMORY, MISSING, MODEL, PARTS, Plan, plan_for  # noqa: E402
 from report import write_report  # noqa: E402
 
 from analysis import load_sweep  # noqa: E402
@@ -124,7 +124,14 @@ def run_adapter(tool: str, python: Path, request: Record, timeout_s: float) -> I
             elif line["status"] != "ok":
                 owed = []
     for name, cell in owed:
-        end = f"exit code {process.returncode}" if process.returncode >= 0 else f"signal {-process.returncode}"
+        was_late = time.time() - request["started_at"] >= timeout_s
+        end = (
+            f"our limit of {timeout_s:.0f} s"
+            if was_late
+            else f"exit code {process.returncode}"
+            if process.returncode >= 0
+            else f"signal {-process.returncode}"
+        )
         yield {
             "tool": tool, "device": request["device"], "part": name, "cell": cell, "status": "died",
             "error_type": "", "error": f"the process ended with {end}",
@@ -197,7 +204,7 @@ def records_of(tool: str, options: argparse.Namespace, plan: Plan, inputs: Recor
         yield from our_grid(options.device, inputs, plan, work, options.timeout)
     if tool == OURS and MISSING in asked:
         yield from our_missing(options.missing_device, inputs, plan, work, options.timeout)
-    alone = {OURS: [GRID, MISSING], ISOLATED: [p for p in PARTS if p != GRID], LOOP: [MEMORY, MISSING]}
+    alone = {OURS: [GRID, MISSING], ISOLATED: [p for p in PARTS if p != GRID], LOOP: [DEFAULTS, MEMORY, MISSING]}
     parts = [plan.part(name, options.missing_device) for name in asked if name not in alone.get(tool, [])]
     if tool == ISOLATED and parts:
         expressible = [c for c in parts[0]["cells"] if c["memory_format"] == "contiguous"]
@@ -217,7 +224,19 @@ def shown(record: Record) -> str:
     return f"  {record['part']:<15} {cell:<24} {record['status']} {told[:120]}"
 
 
-def facts_of(options: argparse.Namespace, command: list[str]) -> Record:
+def command_of(options: argparse.Namespace) -> str:
+    """The command line without this machine's folders."""
+    words = ["python tests/benchmarks/peers/run.py", "--device", options.device]
+    words += ["--quick"] if options.quick else []
+    words += ["--wheels DIR"] if options.wheels else []
+    words += (
+        ["--tools", *(repr(t) if " " in t else t for t in options.tools)] if len(options.tools) < len(SCRIPTS) else []
+    )
+    words += ["--parts", *options.parts] if len(options.parts) < len(PARTS) else []
+    return " ".join(words)
+
+
+def facts_of(options: argparse.Namespace) -> Record:
     device = open_device(options.device)
     import torchvision
 
@@ -226,7 +245,7 @@ def facts_of(options: argparse.Namespace, command: list[str]) -> Record:
         "driver": driver_version(device), "n_threads": usable_cpus(), "missing_device": options.missing_device,
         "torch": torch.__version__, "torchvision": torchvision.__version__, "python": sys.version.split()[0],
         "date": datetime.datetime.now(datetime.UTC).date().isoformat(), "model": MODEL, "quick": options.quick,
-        "commands": [" ".join(command)],
+        "commands": [command_of(options)],
     }  # fmt: skip
 
 
@@ -263,6 +282,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "accelsweep-peers")
     parser.add_argument("--tools", nargs="+", choices=SCRIPTS, default=list(SCRIPTS), metavar="TOOL")
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), metavar="PART")
+    parser.add_argument("--limit", type=float, default=1e9, help="seconds for the whole run; what is left is told")
     parser.add_argument("--timeout", type=float, default=900.0, help="seconds for one tool")
     options = parser.parse_args()
     here = available_devices()
@@ -281,12 +301,17 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
     plan = plan_for(options.device, total_bytes(open_device(options.device)) or 0, is_quick=options.quick)
     inputs = make_inputs(options.work)
-    command = ["python", *(a for a in sys.argv if not a.startswith(tempfile.gettempdir()))]
-    new = [facts_of(options, command)]
+    end = began + options.limit
+    new = [facts_of(options)]
     known = options.records is not None and options.records.is_file()
     old = [json.loads(line) for line in options.records.read_text().splitlines()] if known else []
     for tool in (name for name in SCRIPTS if name in options.tools):
         print(f"{tool} ({time.perf_counter() - began:.0f} s)", flush=True)
+        options.timeout = min(options.timeout, max(1.0, end - time.perf_counter()))
+        if time.perf_counter() >= end:
+            new.append({"tool": tool, "device": options.device, "part": "start", "status": "not run",
+                        "error_type": "--limit", "error": f"{options.limit:.0f} s were over"})  # fmt: skip
+            continue
         try:
             for record in records_of(tool, options, plan, inputs, options.work):
                 new.append(record)

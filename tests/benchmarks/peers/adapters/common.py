@@ -138,8 +138,9 @@ class Peer:
     def plain_module(self) -> torch.nn.Module:
         import torchvision
 
-        module = torchvision.models.get_model(self.request["model"], weights=None)
-        module.load_state_dict(torch.load(self.request["weights"], weights_only=True))
+        with torch.device("meta"):  # drawing random weights to overwrite them would take most of the set-up
+            module = torchvision.models.get_model(self.request["model"], weights=None)
+        module.load_state_dict(torch.load(self.request["weights"], weights_only=True), assign=True)
         return module.eval()
 
     def prepare(self, cell: Cell, device_name: str) -> Any:

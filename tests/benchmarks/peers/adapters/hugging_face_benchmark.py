@@ -122,7 +122,7 @@ class HuggingFaceBenchmark(Peer):
         try:
             backend = PyTorchConfig(
                 model=str(self.folder), library="transformers", task="image-classification", model_type="resnet",
-                device=device_name, autocast_enabled=is_mixed, autocast_dtype=DTYPE_NAMES.get(cell.precision),
+                device=device_name, device_ids=None if device_name == "cpu" else "0", autocast_enabled=is_mixed, autocast_dtype=DTYPE_NAMES.get(cell.precision),
             )  # fmt: skip
             shapes = {"batch_size": cell.batch_size, "num_channels": 3, "height": 224, "width": 224}
             report = Benchmark.launch(BenchmarkConfig(
