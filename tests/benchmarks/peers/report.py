@@ -113,8 +113,13 @@ def wall_rows(records: list[Record], plan: Plan) -> Iterator[list[str]]:
 
 def steps_s(done: list[Record], plan: Plan) -> float:
     """Seconds of warm-up and timed steps, as far as the tool's own figure tells."""
-    n = plan.n_steps + plan.n_warmup
-    return sum(r["measured_s"] + r["warmup_s"] if "measured_s" in r else abs(r["latency_s"]) * n for r in done)
+    n, total_s = plan.n_steps + plan.n_warmup, 0.0
+    for record in done:
+        if "measured_s" in record:
+            total_s += record["measured_s"] + record["warmup_s"]
+        else:  # pytorch-benchmark's latency is no time on CUDA, its total is
+            total_s += record["others"].get("total", record["latency_s"]) * n
+    return total_s
 
 
 def default_rows(records: list[Record]) -> Iterator[list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from common import Cell, Figure, Peer, of_samples, reference_loop, serve
 
 from sweeps.cell import CellRun
 from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.facts import DeviceFacts
+from sweeps.measure import open_device
 
 ENDLESS = 10**9
 
@@ -30,6 +33,11 @@ class OurCell(Peer):
     statistic = "median"
     defaults = "warm-up by rule; at least 5 rounds, 1 s, and an interval within 2 %, 10 s at most"
 
+    @functools.cached_property
+    def facts(self) -> dict[str, Any]:
+        """What a sweep proves of a device once, before its cells."""
+        return DeviceFacts.of(open_device(self.request["device"]), "fp32", {}).as_dict()
+
     def trial(self, cell: Cell, device_name: str) -> TrialConfig:
         return TrialConfig(
             workload="inference", device=device_name, batch_size=cell.batch_size, precision=cell.precision,
@@ -38,7 +46,8 @@ class OurCell(Peer):
         )  # fmt: skip
 
     def run(self, cell: Cell, measure: MeasureConfig) -> CellRun:
-        return CellRun(self.trial(cell, self.request["device"]), measure, n_threads=torch.get_num_threads())
+        trial, n_threads = self.trial(cell, self.request["device"]), torch.get_num_threads()
+        return CellRun(trial, measure, n_threads=n_threads, device_facts=self.facts)
 
     def whole(self, cell: Cell, measure: MeasureConfig) -> dict[str, Any]:
         """The row of a cell."""
@@ -114,6 +123,8 @@ def our_agreement(peer: Peer, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def our_out_of_memory(peer: Peer, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    assert isinstance(peer, OurCell)
+    assert peer.facts, "measured before memory is short"
     with common.address_limit(part["address_space_bytes"]):
         yield from our_grid(peer, part)
 
