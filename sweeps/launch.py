@@ -42,6 +42,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger  # noqa: E402
+from sweeps.measure.environment import usable_cpus  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -76,7 +77,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
-            num_cpus=os.cpu_count(),
+            num_cpus=usable_cpus(),  # Ray counts every core, also those that this process may not use
             # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
             resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
             include_dashboard=False,

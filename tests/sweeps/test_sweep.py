@@ -53,10 +53,11 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
     assert set(samples["trial_key"]) == set(complete["trial_key"])
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *arguments: str, cpus: set[int] | None = None) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
     )  # fmt: skip
 
 
@@ -70,11 +71,15 @@ def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None
 
 @pytest.mark.slow
 def test_a_sweep_killed_in_the_middle_resumes_with_only_what_is_missing(accelsweep, tmp_path: Path) -> None:
-    process = start(tmp_path, "image-processing", *GRID, "--output", "out")
+    one_cpu = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
+    process = start(tmp_path, "image-processing", *GRID, "--output", "out", cpus=one_cpu)
     wait_for_rows(tmp_path / "out", 3, process)
     process.kill()
     process.wait()
-    before = rows_of(tmp_path / "out").set_index("trial_key")["started_at"]
+    rows = rows_of(tmp_path / "out")
+    if one_cpu is not None:
+        assert (rows.loc[rows["status"] == "complete", "n_threads"] == 1).all(), "no more threads than usable CPUs"
+    before = rows.set_index("trial_key")["started_at"]
     assert 3 <= len(before) < N_CELLS
     (sweep,) = (tmp_path / "out").iterdir()
     ended = accelsweep("image-processing", "--resume", sweep.name, "--output", "out")
