@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -53,11 +55,10 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
     assert set(samples["trial_key"]) == set(complete["trial_key"])
 
 
-def start(tmp_path: Path, *arguments: str, cpus: set[int] | None = None) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
+        [*under, sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        preexec_fn=None if cpus is None else lambda: os.sched_setaffinity(0, cpus),
     )  # fmt: skip
 
 
@@ -71,13 +72,13 @@ def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None
 
 @pytest.mark.slow
 def test_a_sweep_killed_in_the_middle_resumes_with_only_what_is_missing(accelsweep, tmp_path: Path) -> None:
-    one_cpu = {min(os.sched_getaffinity(0))} if hasattr(os, "sched_getaffinity") else None
-    process = start(tmp_path, "image-processing", *GRID, "--output", "out", cpus=one_cpu)
+    on_one_cpu = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
+    process = start(tmp_path, "image-processing", *GRID, "--output", "out", under=on_one_cpu)
     wait_for_rows(tmp_path / "out", 3, process)
     process.kill()
     process.wait()
     rows = rows_of(tmp_path / "out")
-    if one_cpu is not None:
+    if on_one_cpu:
         assert (rows.loc[rows["status"] == "complete", "n_threads"] == 1).all(), "no more threads than usable CPUs"
     before = rows.set_index("trial_key")["started_at"]
     assert 3 <= len(before) < N_CELLS
