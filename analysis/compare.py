@@ -1,7 +1,8 @@
 """Machines, versions or commits against each other: ``python analysis/compare.py A B [C...]``.
 
-A is the baseline. A side is a sweep, a results folder (its latest sweep) or several joined by commas, with a name of
-your choice before an equals sign: ``mac=results/mac workstation=results/a,results/b``. The exit code is 3 if a cell
+A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
+pattern matches, with a name of your choice before an equals sign: ``mac=results/mac workstation=results/a,results/b`` or
+``mac='mac/*'``. The exit code is 3 if a cell
 became slower or was lost, 2 if the sides cannot be compared, else 0.
 """
 
@@ -92,8 +93,9 @@ def nothing_shared(sides: Sequence[Side], key: Sequence[str]) -> str:
         if not set.intersection(*values):
             told = " against ".join("/".join(sorted(map(str, v))) or "nothing" for v in values)
             reasons.append(f"{column.removeprefix('option ')} ({told})")
-    if not all(any(row["status"] == "complete" for row in side.rows) for side in sides):
-        return "no cell was completed on every side"
+    without = [side.label for side in sides if not any(row["status"] == "complete" for row in side.rows)]
+    if without:
+        return f"no cell was completed on every side: {', '.join(without)} has none"
     return f"no cell is the same on all sides: they differ in {', '.join(reasons) or 'their combinations of settings'}"
 
 
