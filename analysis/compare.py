@@ -1,9 +1,8 @@
 """Machines, versions or commits against each other: ``python analysis/compare.py A B [C...]``.
 
 A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
-pattern matches, with a name of your choice before an equals sign: ``mac=results/mac workstation=results/a,results/b`` or
-``mac='mac/*'``. The exit code is 3 if a cell
-became slower or was lost, 2 if the sides cannot be compared, else 0.
+pattern matches, with a name before an equals sign: ``mac='results/mac/*' workstation=results/a,results/b``.
+The exit code is 3 if a cell became slower or was lost, 2 if the sides cannot be compared, else 0.
 """
 
 from __future__ import annotations

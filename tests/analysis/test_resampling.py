@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.resampling import Blocks, interval, median_draws, ratio_interval
-from analysis.significance import Significance, holm
+from analysis.significance import Significance, holm, mann_whitney
 
 
 def rounds(
@@ -99,6 +99,17 @@ def test_p_is_the_larger_of_mann_whitneys_and_welchs_on_the_rounds() -> None:
         mann_whitney = stats.mannwhitneyu(a.values, b.values, alternative="two-sided").pvalue
         welch = stats.ttest_ind(np.log(a.block_medians), np.log(b.block_medians), equal_var=False).pvalue
         assert p_of(a, b) == pytest.approx(max(mann_whitney, welch))
+
+
+@pytest.mark.parametrize(("n_a", "n_b"), [(5, 5), (8, 30), (9, 9), (30, 200), (500, 499)])
+@pytest.mark.parametrize("decimals", [1, 16], ids=["ties", "no ties"])
+def test_mann_whitney_is_scipys(n_a: int, n_b: int, decimals: int) -> None:
+    rng = np.random.default_rng(n_a)
+    for shift in (0.0, 0.1, 0.5, 3.0):
+        a, b = np.sort(rng.normal(0, 1, n_a).round(decimals)), np.sort(rng.normal(shift, 1, n_b).round(decimals))
+        assert mann_whitney(a, b) == pytest.approx(stats.mannwhitneyu(a, b).pvalue, rel=1e-9)
+        assert mann_whitney(b, a) == pytest.approx(mann_whitney(a, b), rel=1e-9)
+    assert mann_whitney(np.ones(n_a), np.ones(n_b)) == 1
 
 
 def test_p_is_unknown_without_samples_or_with_fewer_than_three_rounds() -> None:
