@@ -70,7 +70,7 @@ class Blocks:
 
 @cache
 def _all_draws(n: int) -> tuple[Floats, NDArray[np.int64]]:
-    """The different vectors of multiplicities of ``n`` draws from ``n`` blocks, and which of them each possible draw has."""
+    """The different multiplicities of ``n`` blocks in ``n`` draws, and which of them each possible draw has."""
     ordered = np.indices((n,) * n).reshape(n, -1)
     counts = np.stack([(ordered == block).sum(axis=0) for block in range(n)], axis=1)
     weights, which = np.unique(counts, axis=0, return_inverse=True)
