@@ -63,7 +63,8 @@ def draw_percentiles(path: Path, lines: Sequence[Line], *, title: str) -> None:
         axes.set_xticks(list(ticks.values()), list(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         value_axis(axes, [y for line in scaled for y in line.y])
-        axes.set(title=title, xlabel="percentile", ylabel=f"latency ({unit})")
+        alone = f"{title}\n{lines[0].label}" if len(lines) == 1 else title  # which has no legend
+        axes.set(title=alone, xlabel="percentile", ylabel=f"latency ({unit})")
 
 
 def load_lines(curves: Sequence[Group]) -> list[Line]:

@@ -44,7 +44,7 @@ def number(value: Any, low: Any = None, high: Any = None) -> str:
     if is_missing(value):
         return MISSING
     value = float(value)
-    if is_missing(low) or is_missing(high) or value == 0:
+    if is_missing(low) or is_missing(high) or value == 0 or not all(map(math.isfinite, (value, low, high))):
         return significant(value)
     width = max(abs(float(high) - value), abs(value - float(low)), abs(value) * 1e-4)
     digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1
