@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -136,7 +137,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
                for c in names if c not in frame}  # fmt: skip
     frame = pd.concat([frame, pd.DataFrame(missing, index=frame.index)], axis=1)
     for name in TRIAL_NUMBERS:
-        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
     return frame

@@ -81,7 +81,8 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
     """A y axis for positive values: logarithmic if they span more than fourfold, else from zero."""
     known = [v for v in values if v > 0]
     if not known or max(known) <= 4 * min(known):
-        axes.set_ylim(0, None)
+        # Room above is by the data's range, which from zero on can be less than half a marker.
+        axes.set_ylim(0, max([axes.get_ylim()[1], *(1.06 * v for v in known)]))
         return
     axes.set_yscale("log")
     decades = max(known) / min(known)

@@ -112,7 +112,7 @@ def lines_over_batch(
         if max(values) > 4 * min(values):
             plain_log_scale(axes)
         else:
-            axes.set_ylim(0, None)
+            axes.set_ylim(0, max(axes.get_ylim()[1], 1.06 * max(values)))
         axes.set(title=title, xlabel=x_label, ylabel=y_label)
 
 
