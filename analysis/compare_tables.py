@@ -47,7 +47,7 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
     unit = "ms/request" if "scenario" in frame and (frame["scenario"] == SERVER).all() else "ms/item"
     other = "side" if several else escape(frame["side"].iloc[0])
     headers = ["cell", *(["side"] if several else []), "verdict", f"{escape(baseline)} ({unit})", f"{other} ({unit})",
-               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds"]  # fmt: skip
+               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds or sweeps"]  # fmt: skip
     text = table(headers, rows, n_left=3 if several else 2)
     left = len(frame) - len(shown)
     return f"{text}\n\n{left:,} more cells are nearer to 1 or less certain." if left else text

@@ -128,8 +128,9 @@ def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
     margin = (high / low) ** 0.04
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
-    narrow = high / low < 4
-    axes.xaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
+    narrow, wide = high / low < 4, high / low > 100
+    decimal = LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if narrow else decimal)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import pytest
 from matplotlib import pyplot as plt
 from matplotlib.image import imread
 
-from analysis.forest import _LOOKS, MAX_ROWS, Ratio, _draw_row, _in_lines, _legend, draw_forest, most_different
+from analysis.forest import _LOOKS, MAX_ROWS, Ratio, _draw_row, _in_lines, _legend, _scale, draw_forest, most_different
 
 
 def ratio(value: float, verdict: str = "faster", label: str = "cell") -> Ratio:
@@ -67,3 +68,14 @@ def test_a_mean_without_interval_and_ratios_far_apart_are_drawn(tmp_path: Path) 
     mean = Ratio(label="geometric mean", ratio=3.0, low=math.nan, high=math.nan, verdict="same")
     rows = [ratio(0.01), ratio(100.0), Ratio(label="x", ratio=2.0, low=math.nan, high=math.nan, verdict="unclear")]
     assert drawn(tmp_path, rows, mean)[0] > drawn(tmp_path, rows)[0]
+
+
+@pytest.mark.parametrize("ratios", [(0.51, 0.52), (0.97, 1.03), (0.9, 3.1), (0.1, 9.0)])
+def test_the_axis_names_the_ratio_of_no_difference(ratios: tuple[float, float]) -> None:
+    figure, axes = plt.subplots()
+    _scale(axes, [ratio(value) for value in ratios])
+    low, high = axes.get_xlim()
+    told = [f"{v:g}" for v in axes.get_xticks() if low <= v <= high]
+    plt.close(figure)
+    assert "1" in told
+    assert 3 <= len(told) <= 8
