@@ -150,7 +150,7 @@ def test_three_sides_are_each_compared_with_the_baseline(sweep: Sweep, tmp_path:
 
 @pytest.mark.parametrize(
     ("column", "ours", "theirs"),
-    [("input_shape", "3x224x224", "3x32x32"), ("weights", "imagenet", "random"), ("n_train_items", 100, 200),
+    [("input_shape", "3x224x224", "3x32x32"), ("weights", "imagenet", "random"),
      ("options", '{"size": 32}', '{"size": 64}')],
 )  # fmt: skip
 def test_other_work_is_refused_until_it_is_allowed(
