@@ -10,17 +10,12 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.progress import format_result
+from sweeps.progress import format_result, say
 from sweeps.results import ResultStore
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 RETRIED = ("crashed", "timeout", "error")
 FAILED = ("oom", *RETRIED)
-
-
-def say(console: Console, text: str = "") -> None:
-    """Print a line as it is."""
-    console.print(text, highlight=False, markup=False)
 
 
 def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:

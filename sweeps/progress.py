@@ -10,12 +10,26 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.config import TrialConfig
+from sweeps.text import printable
 
 REFRESH_PER_S = 2
 """Each refresh costs CPU time on the machine that is being measured."""
 N_RECENT = 8
+
+
+def say(console: Console, text: str = "") -> None:
+    """Print lines as they are: no markup, no emoji, nothing that a terminal would act on or cannot encode."""
+    shown = "\n".join(printable(line) for line in text.split("\n"))
+    encoded = shown.encode(console.encoding, "backslashreplace").decode(console.encoding)
+    console.print(encoded, highlight=False, markup=False, emoji=False)
+
+
+def _cell(text: str) -> Text:
+    """Text of a row for the live table, which would read markup in a string."""
+    return Text(printable(text), overflow="fold")
 
 
 def format_duration(seconds: float) -> str:
@@ -89,7 +103,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a line above the live table."""
-        self._console.print(text, highlight=False, markup=False)
+        say(self._console, text)
 
     @property
     def eta_s(self) -> float | None:
@@ -128,9 +142,10 @@ class Terminal:
         for name in ("cell", "status", "result"):
             table.add_column(name, overflow="fold")
         for label, status, result in self._recent:
-            table.add_row(label, status, result, style=None if status == "complete" else "yellow")
+            table.add_row(_cell(label), status, _cell(result), style=None if status == "complete" else "yellow")
         now = time.monotonic()
         for cell, started, estimate in self._running.values():
-            table.add_row(cell.label, f"running {format_duration(now - started)}", estimate, style="cyan")
-        best = [f"best on {device}: {text}" for device, (_, text) in self._best.items()]
+            running = f"running {format_duration(now - started)}"
+            table.add_row(_cell(cell.label), running, _cell(estimate), style="cyan")
+        best = [_cell(f"best on {device}: {text}") for device, (_, text) in self._best.items()]
         return Group(self._progress, table, *best)

@@ -21,6 +21,7 @@ BATCH_NORM_MOMENTUM = 0.1
 WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
+N_DIGITS = 10
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -39,7 +40,8 @@ class FinetuneOptions:
     image_size: int = 48
     """Height and width in pixels that the images are resized to."""
     data: Path | None = None
-    """Your images: a folder with one sub-folder per class. Default: scikit-learn's 1,797 handwritten digits."""
+    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used. Default:
+    scikit-learn's 1,797 handwritten digits."""
     weights: Path | None = None
     """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
 
@@ -86,10 +88,9 @@ class Finetune:
     def check(cls, options: FinetuneOptions, model_names: tuple[str, ...]) -> None:
         for name in model_names:
             models.check_model(name)
-        if options.data is not None:
-            check_image_folder(options.data)
-        if options.weights is not None and not options.weights.is_file():
-            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+        n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
+        if options.weights is not None:
+            models.check_weights(options.weights, model_names, num_classes=n_classes)
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
