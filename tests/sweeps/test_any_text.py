@@ -88,13 +88,15 @@ def test_any_words_after_a_tool_are_taken_or_told(data: st.DataObject, name: str
     kind = TOOLS[name][0]
     names = [f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(kind)]
     arguments = [*data.draw(st.sampled_from([[n] for n in names] or [[]])), *words]
+    ended: object = None
     try:
         with contextlib.redirect_stdout(io.StringIO()):
-            parse(kind, name, arguments)
+            assert isinstance(parse(kind, name, arguments), kind)
     except BadInputError as error:
-        assert str(error)
+        ended = str(error)
     except SystemExit as end:  # help was asked for
-        assert not end.code
+        ended = not end.code
+    assert ended or ended is None
 
 
 @pytest.mark.parametrize(
