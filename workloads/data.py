@@ -195,7 +195,7 @@ def _class_folders(folder: Path) -> list[Path]:
     """The sub-folders of a folder, by name; not hidden ones, nor a link that leads back up."""
     try:
         with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if not e.name.startswith(".") and e.is_dir())
+            names = sorted(e.name for e in entries if not e.name.startswith(".") and os.path.isdir(e.path))
     except OSError as error:
         raise BadInputError(f"--data: {str(folder)!r} cannot be read ({error.strerror})") from error
     real = os.path.realpath(folder)

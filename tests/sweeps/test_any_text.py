@@ -21,7 +21,7 @@ from workloads.registry import load_workload
 WORKLOADS = ("image-processing", "inference", "finetune")
 NOT_HERE = {"images", "data", "output", "resume"}
 """Their text names files; what random words find on this disk is no business of the test's."""
-QUICK = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 # No NUL: a command line cannot hold it. Lone surrogates stand for bytes that are no UTF-8.
 WORDS = st.one_of(
     st.text(st.characters(exclude_characters="\0", exclude_categories=()), max_size=12),
