@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sweeps.config import LARGEST_BATCH, MeasureConfig, SweepConfig
-from sweeps.search_options import LatencyLimit, SearchOptions, limits, pruning_config, search_config
+from sweeps.search_options import LatencyLimit, SearchOptions, Told, limits, pruning_config, search_config
 from sweeps.strategy import PruningConfig, Range
 from sweeps.text import portable_path, usable_path
 from workloads.base import (
@@ -67,7 +67,7 @@ def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
 class SweepOptions:
     """Options that every workload has. The grid is the product of the axes."""
 
-    device: tuple[str, ...] = ()
+    device: Told[tuple[str, ...]] = ()
     """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
@@ -95,15 +95,15 @@ class SweepOptions:
     """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
     trial_timeout: str = "10m"
     """End a cell that takes longer, set-up included."""
-    budget: str = ""
-    """End the whole sweep after this time, such as 10m, and say which cells are left."""
+    budget: Told[str] = ""
+    """End the whole sweep after this time, such as 10m, and say which cells are left. Default: no end."""
     isolate: bool = False
     """Give each cell a fresh process instead of reusing one per device."""
     seed: int = 0
     """Seed of every random generator."""
     output: Path = Path("results")
     """Folder of all results."""
-    resume: str = ""
+    resume: Told[str] = ""
     """Go on with this sweep: measure only the cells it lacks. Its own options hold; others are ignored."""
     retry_failed: bool = False
     """With --resume: measure again the cells that ended as crashed, timeout or error."""
@@ -111,8 +111,8 @@ class SweepOptions:
     """Print the grid and its number of cells, and stop."""
     smoke: bool = False
     """A small grid with short rounds that ends within a minute."""
-    address: str = ""
-    """Address of a Ray cluster that runs already; auto finds one on this machine."""
+    address: Told[str] = ""
+    """Address of a Ray cluster that runs already; auto finds one on this machine. Default: start Ray here."""
     report: bool = True
     """Write the Markdown report at the end."""
     record_hostname: bool = False
@@ -141,11 +141,19 @@ def sweep_command(workload: type[Workload]) -> Any:
     doc = (workload.__doc__ or "").strip().split("\n\n")[0]
     fields: list[Any] = [
         ("sweep", Annotated[SweepOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=common)),
-        ("own", Annotated[workload.Options, tyro.conf.OmitArgPrefixes], dataclasses.field(default=own)),
-        ("choice", Annotated[SearchOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=SearchOptions())),
+        (
+            "own",
+            Annotated[workload.Options, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name=workload.name)],
+            dataclasses.field(default=own),
+        ),
+        (
+            "choice",
+            Annotated[SearchOptions, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="pruning and search")],
+            dataclasses.field(default=SearchOptions()),
+        ),
     ]
     if not hasattr(own, "max_latency_ms"):
-        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes]
+        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="limit")]
         fields.append(("limit", limit, dataclasses.field(default=LatencyLimit())))
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
     command.__doc__ = doc

@@ -28,7 +28,7 @@ _REWORDED: tuple[tuple[str, _Reword], ...] = (
     (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)",
      lambda m: f"{m[1]}: {m[2]} is not a whole number"),
     (r"Error parsing (\S+): Exceeds the limit .*", lambda m: f"{m[1]}: the number is over {LARGEST_WHOLE}"),
-    (r"Error parsing (\S+): no type matching \{None\}\|(\w+) could be instantiated from \[(.*?)\]\..*",
+    (r"Error parsing (\S+): no type matching (\w+) could be instantiated from \[(.*?)\]\..*",
      lambda m: f"{m[1]}: {m[3]} is not {_KINDS.get(m[2], m[2])}"),
     (r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]",
      lambda m: f"{m[1]}: {m[2]} cannot be read"),
@@ -103,7 +103,7 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     errors = io.StringIO()
     try:
         with contextlib.redirect_stderr(errors), _unfolded(arguments):
-            parsed = tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments))
+            parsed = tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments), config=(tyro.conf.DisallowNone,))
     except SystemExit as end:
         if end.code in (0, None):
             raise

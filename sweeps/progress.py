@@ -73,6 +73,7 @@ class Terminal:
         self._n_cells, self._n_done = n_cells, n_done
         self._began = time.monotonic()
         self._n_new = 0
+        self._last_end = self._began
         self._running: dict[str, tuple[TrialConfig, float, str]] = {}
         self._recent: list[tuple[str, str, str]] = []
         self._best: dict[str, tuple[float, str]] = {}
@@ -111,9 +112,12 @@ class Terminal:
         if not self._n_new or self._n_cells is None:
             return None
         left = self._n_cells - self._n_done - self._n_new
-        return left * (time.monotonic() - self._began) / self._n_new
+        mean_s = (self._last_end - self._began) / self._n_new
+        return max(0.0, left * mean_s - (time.monotonic() - self._last_end))
 
     def cell_started(self, cell: TrialConfig) -> None:
+        if not self._running and not self._n_new:
+            self._began = time.monotonic()  # what Ray took to start is spent once, and says nothing of the cells
         self._running[cell.key] = (cell, time.monotonic(), "starting")
 
     def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
@@ -123,21 +127,28 @@ class Terminal:
     def cell_ended(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
         self._running.pop(cell.key, None)
         self._n_new += 1
+        self._last_end = time.monotonic()
         status, result = str(row["status"]), format_result(row)
         self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]
         rate = row.get("throughput_items_per_s")
         if status == "complete" and rate is not None and rate > self._best.get(cell.device, (0.0, ""))[0]:
             self._best[cell.device] = (rate, f"{cell.label}: {result}")
-        eta = self.eta_s
-        eta_text = "" if not eta else f"ETA {format_duration(eta)}"
-        self._progress.update(self._task, completed=self._n_done + self._n_new, eta=eta_text)
+        self._progress.update(self._task, completed=self._n_done + self._n_new)
         if self._live is None:
             total = "?" if self._n_cells is None else self._n_cells
             took = format_duration(row.get("wall_s") or 0)
-            end = f"; {eta_text}" if eta_text else ""
+            end = f"; {self._eta_text}" if self._eta_text else ""
             self.say(f"[{self._n_done + self._n_new}/{total}] {cell.label}: {status}  {result} ({took}{end})")
 
+    @property
+    def _eta_text(self) -> str:
+        eta = self.eta_s
+        return "" if eta is None or self._n_cells == self._n_done + self._n_new else f"ETA {format_duration(eta)}"
+
     def _render(self) -> Group:
+        self._progress.update(self._task, eta=self._eta_text)
+        if not self._running and not self._n_new:
+            return Group(self._progress, Text("starting Ray and the first worker"))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("cell", "status", "result"):
             table.add_column(name, overflow="fold")
