@@ -23,6 +23,7 @@ from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
 from sweeps.progress import say
 from sweeps.results import new_sweep_id, write_durably
+from sweeps.text import without_home, without_paths
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 
@@ -92,11 +93,11 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
     cells = cells_of(chosen, options.device or here, dtypes)
     names = {cell.operation for cell in cells if cell.source == "modules"}
     asked = {
-        "command": list(command),
+        "command": [without_home(word) for word in command],
         "options": {k: v for k, v in asdict(options).items() if k not in {"output", "resume", "retry_failed"}},
         "n_cells": len(cells),
         "cells": [cell.as_dict() for cell in cells],
-        "missing_sources": listed["missing"],
+        "missing_sources": {source: without_paths(why) for source, why in listed["missing"].items()},
     }
     folder = options.output / new_sweep_id("op-coverage", options.output)
     recording = {name: calls for name, calls in listed["recording"].items() if name in names}
