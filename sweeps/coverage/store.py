@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from sweeps.coverage.schema import OPERATIONS, SCHEMA_VERSION
 from sweeps.results import write_durably, write_table
-from sweeps.text import encodable, without_home, without_paths
+from sweeps.text import encodable, without_paths
 from workloads.base import BadInputError
 
 DESCRIPTION = "coverage.json"
