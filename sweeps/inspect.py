@@ -37,9 +37,9 @@ def print_sweeps(results: Path) -> int:
     """One line per sweep: cells asked for, done, unsupported, failed, missing."""
     folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
     names = [printable(folder.name) for folder in folders]
-    table = Table(box=None)
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("sweep", no_wrap=True, min_width=max([5, *map(len, names)]))
-    for name in ("cells", "complete", "pruned", "unsupported", "failed", "missing"):
+    for name in ("cells", "done", "pruned", "unsupported", "failed", "missing"):
         table.add_column(name, justify="right")
     unread: list[str] = []
     for folder, name in zip(folders, names, strict=True):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 
-from sweeps import progress
+from sweeps import closing, progress
 from sweeps.commands import main
-from sweeps.config import TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
 from sweeps.progress import Terminal
+from sweeps.results import ResultStore
 
 CELLS = [TrialConfig(workload="w", device="cpu", batch_size=size) for size in (1, 2, 3)]
 DONE = {"status": "complete", "throughput_items_per_s": 5.0, "item": "images", "wall_s": 4.0}
@@ -77,3 +79,23 @@ def test_help_says_defaults_once_and_in_words(workload: str, capsys: pytest.Capt
     assert "(default: '')" not in told
     assert f"{workload} options" in told
     assert "starting Ray" not in told
+
+
+def test_the_list_of_sweeps_fits_80_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = SweepConfig(
+        workload="image-processing", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",)
+    )
+    ResultStore.create(tmp_path / "20261124-172848-image-processing", config, config.cells(), [])
+    assert main(["list", "--output", str(tmp_path)]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["sweep", "cells", "done", "pruned", "unsupported", "failed", "missing"]
+    assert line.split() == ["20261124-172848-image-processing", "1", "0", "0", "0", "0", "1"]
+    assert max(len(head), len(line)) <= 80
+
+
+def test_of_many_cells_left_out_a_few_are_named() -> None:
+    cells = [TrialConfig(workload="w", device="cpu", batch_size=n) for n in range(1, 101)]
+    told = closing._named(cells)
+    assert told.startswith("cpu fp32 batch 1; cpu fp32 batch 2; ")
+    assert told.endswith("and 88 more, which the next command lists with --dry-run")
+    assert closing._named(cells[:2]) == "cpu fp32 batch 1; cpu fp32 batch 2"
