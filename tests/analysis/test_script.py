@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 from pathlib import Path
@@ -182,3 +183,13 @@ def test_a_cells_joined_file_and_its_parts_count_once(write_sweep: Write, tmp_pa
     shutil.rmtree(folder / "trials")
     (folder / "trials").mkdir()
     assert isinstance(load_sweeps([folder]), pd.DataFrame)
+
+
+@pytest.mark.parametrize("script", ["report", "report_scaling", "report_coverage", "compare"])
+def test_a_bad_command_line_is_one_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"analysis.{script}").main(["--nope\n\x1b[31m", "x"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.endswith("error: unrecognized arguments: --nope \\x1b[31m\n") or "required: " in told
