@@ -25,7 +25,7 @@ from analysis.forest import MAX_ROWS, Ratio, draw_forest
 from analysis.load import AnalysisError, run_main
 from analysis.matching import Difference, Side
 from analysis.render import escape, render
-from analysis.script import write_page
+from analysis.script import OneLineParser, write_page
 from analysis.sides import check_known, check_unambiguous, load_sides
 from analysis.summaries import records
 from analysis.timings import Timings
@@ -139,7 +139,7 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", metavar="[NAME=]RESULTS[,RESULTS...]", help="a side; the first is the "
                         "baseline")  # fmt: skip
     parser.add_argument("--allow-different", nargs="+", default=[], metavar="COLUMN", action="extend",

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.plots import STYLE
+from analysis.plots import STYLE, shorten_texts
 
 _LABEL_SHARE = 0.065
 """Of an axis' length that a label of four digits takes."""
@@ -44,6 +44,7 @@ def panels(
         )  # fmt: skip
         try:
             yield drawn, list(grid.flat)
+            shorten_texts(drawn)
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn.savefig(
                 path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}

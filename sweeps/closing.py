@@ -10,17 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.progress import format_result
+from sweeps.progress import format_result, say
 from sweeps.results import ResultStore
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 RETRIED = ("crashed", "timeout", "error")
 FAILED = ("oom", *RETRIED)
-
-
-def say(console: Console, text: str = "") -> None:
-    """Print a line as it is."""
-    console.print(text, highlight=False, markup=False)
+MAX_NAMED = 12
 
 
 def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
@@ -32,6 +28,13 @@ def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
             best = max(known, key=lambda r: r[column])
             lines.append(f"{word} on {TrialConfig.from_row(best).label}: {format_result(best)}")
     return lines
+
+
+def _named(cells: Sequence[TrialConfig]) -> str:
+    """The cells by name; of many the first few, and where the rest can be read."""
+    told = "; ".join(cell.label for cell in cells[:MAX_NAMED])
+    left = len(cells) - MAX_NAMED
+    return f"{told}; and {left} more, which the next command lists with --dry-run" if left > 0 else told
 
 
 def sum_up(
@@ -66,7 +69,7 @@ def sum_up(
     if random:
         say(console, f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
     if missing and not interrupted:
-        say(console, "the budget left out: " + "; ".join(cell.label for cell in missing))
+        say(console, f"the budget left out: {_named(missing)}")
     if is_unfinished:
         output = [] if common.output == Path("results") else ["--output", str(common.output)]
         resume = shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])

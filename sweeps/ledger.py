@@ -17,8 +17,9 @@ import pyarrow as pa
 
 from sweeps.chooser import Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.results import ResultStore
-from sweeps.schema import SAMPLES, SCHEMA_VERSION
+from sweeps.results import ResultStore, fit
+from sweeps.schema import SAMPLES, SCHEMA_VERSION, TRIALS
+from sweeps.text import without_paths
 
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
@@ -173,10 +174,11 @@ class Ledger:
         elif run.message is None or not run.message.is_final:
             row["status"] = "oom" if is_out_of_memory else "crashed"
             row["status_reason"] = "killed for memory" if is_out_of_memory else "the worker died"
-            row["error_message"] = (error or "").strip()[:2000] or None
+            row["error_message"] = without_paths((error or "").strip()[:2000]) or None
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
+        row = _fitted(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
         self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
         self._chooser.recorded(cell, row, run.rounds)
@@ -196,6 +198,15 @@ class Ledger:
         now = time.monotonic()
         wall_s = now - (run.started if run.started is not None else run.handed_out)
         return {**cell_columns(run.cell), "wall_s": wall_s, "started_at": datetime.now(UTC)}
+
+
+def _fitted(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
+    fitting, misfits = fit(row, TRIALS)
+    if misfits and fitting["status"] in {"complete", "pruned"}:
+        told = "; ".join(misfits)[:2000]
+        fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
+    return fitting
 
 
 def cell_columns(cell: TrialConfig) -> dict[str, Any]:

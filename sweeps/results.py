@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 from sweeps.chooser import SampleBlock
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
+from sweeps.text import encodable, one_line, without_home
 from workloads.base import BadInputError
 
 DESCRIPTION = "sweep.json"
@@ -63,11 +64,45 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def row_table(row: Mapping[str, Any]) -> pa.Table:
-    """One row as a table of the trials schema; what the row lacks is null, what the schema lacks is an error."""
-    unknown = set(row) - set(TRIALS.names)
-    if unknown:
-        raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
-    return pa.Table.from_pylist([dict(row)], schema=TRIALS)
+    """One row as a table of the trials schema; what the row lacks is null.
+
+    Raises:
+        ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
+    """
+    fitting, misfits = fit(row, TRIALS)
+    if misfits:
+        raise ValueError("; ".join(misfits))
+    return pa.Table.from_pylist([fitting], schema=TRIALS)
+
+
+def fit(row: Mapping[str, Any], schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+    """What of a row its table can hold, and a sentence for each value that it cannot.
+
+    A workload of others may say anything of itself; what it says wrong must not cost the rest of the row. Text that
+    UTF-8 cannot hold, such as a file's name of other bytes, is kept with those bytes as escapes.
+    """
+    fitting: dict[str, Any] = {}
+    misfits = []
+    for name, value in row.items():
+        if name not in schema.names:
+            misfits.append(f"there is no column {name!r}")
+            continue
+        kind = schema.field(name).type
+        try:
+            fitting[name] = pa.scalar(_plain(value, kind), kind).as_py()
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):
+            misfits.append(f"column {name!r} holds {kind}, not {one_line(repr(value))}")
+    return fitting, misfits
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A value without what Arrow would take silently: half a whole number, bytes that are no text."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, bytes) or (pa.types.is_integer(kind) and isinstance(value, float) and value != int(value)):
+        raise ValueError(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and pa.types.is_floating(kind) else value
 
 
 class ResultStore:
@@ -106,7 +141,7 @@ class ResultStore:
             "schema_version": SCHEMA_VERSION,
             "sweep_id": self.sweep_id,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": list(command),
+            "command": [without_home(word) for word in command],
             "config": config.as_dict(),
             "n_cells": config.n_cells,
             "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
@@ -123,12 +158,12 @@ class ResultStore:
         """
         try:
             description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
-        except (OSError, ValueError) as error:
+            version = description.get("schema_version")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
             raise BadInputError(
                 f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
             ) from error
-        version = description.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BadInputError(
                 f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
@@ -152,7 +187,8 @@ class ResultStore:
         rounds = [{"trial_key": key, **r} for r in rounds]
         if rounds:
             known = set(ROUNDS.names)
-            table = pa.Table.from_pylist([{k: v for k, v in r.items() if k in known} for r in rounds], schema=ROUNDS)
+            kept = [fit({k: v for k, v in r.items() if k in known}, ROUNDS)[0] for r in rounds]
+            table = pa.Table.from_pylist(kept, schema=ROUNDS)
             write_table(self._part("rounds", key), table)
         write_table(self._part("trials", key), row_table(row))
         for name in TABLES:

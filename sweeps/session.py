@@ -10,12 +10,12 @@ from rich.console import Console
 
 from sweeps.auto_batch import AutoBatch
 from sweeps.chooser import Chooser, WholeGrid
-from sweeps.closing import EXIT_OK, RETRIED, say, sum_up
+from sweeps.closing import EXIT_OK, RETRIED, sum_up
 from sweeps.config import N_VISITS, SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger
 from sweeps.measure.device import available_devices, n_devices
 from sweeps.options import build_config
-from sweeps.progress import Terminal
+from sweeps.progress import Terminal, say
 from sweeps.results import ResultStore, new_sweep_id
 from sweeps.strategy import Range
 from sweeps.turns import Turns
@@ -48,10 +48,15 @@ def _open_or_create(
         folder = common.output / new_sweep_id(config.workload, common.output)
         return config, cells, ResultStore.create(folder, config, cells, command), []
     store, description = ResultStore.open(common.output / common.resume)
-    config = SweepConfig.from_dict(description["config"])
+    try:
+        config = SweepConfig.from_dict(description["config"])
+        cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BadInputError(
+            f"--resume: {common.resume!r}: its sweep.json does not say what was asked ({type(error).__name__}: {error})"
+        ) from error
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
-    cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
     again = RETRIED if common.retry_failed else ()
     return config, cells, None if common.dry_run else store, [r for r in store.rows() if r["status"] not in again]
 

@@ -26,7 +26,7 @@ class UnsupportedError(Exception):
     """
 
 
-class BadInputError(ValueError):
+class BadInputError(Exception):
     """The user's input cannot be used; the message holds the value and what is allowed (exit code 2)."""
 
 

@@ -23,6 +23,7 @@ BATCH_NORM_MOMENTUM = 0.1
 WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
+N_DIGITS = 10
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -36,8 +37,8 @@ class FinetuneOptions:
     """Axis: augmentation on the device, each image its own crop of 64 to 100 % (crop), half of them mirrored too
     (crop-flip; digits must not be)."""
     feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
-    """Axis. resident: images decoded once and held on the device; streamed: decoded anew in each epoch by CPU threads
-    and copied ahead of their use, as for images that do not fit."""
+    """Axis. resident: images decoded once and held on the device; streamed: decoded anew in each epoch by other
+    processes and copied ahead of their use, as for images that do not fit."""
     epochs: float = 3.0
     """Train for this many passes over the training images."""
     max_train_s: float = 60.0
@@ -47,7 +48,8 @@ class FinetuneOptions:
     image_size: int = 48
     """Height and width in pixels that the images are resized to."""
     data: Path | None = None
-    """Your images: a folder with one sub-folder per class. Default: scikit-learn's 1,797 handwritten digits."""
+    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used. Default:
+    scikit-learn's 1,797 handwritten digits."""
     weights: Path | None = None
     """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
 
@@ -104,10 +106,9 @@ class Finetune:
     def check(cls, options: FinetuneOptions, model_names: tuple[str, ...]) -> None:
         for name in model_names:
             models.check_model(name)
-        if options.data is not None:
-            check_image_folder(options.data)
-        if options.weights is not None and not options.weights.is_file():
-            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+        n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
+        if options.weights is not None:
+            models.check_weights(options.weights, model_names, num_classes=n_classes)
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
@@ -183,10 +184,9 @@ class Finetune:
         if self._options.feed == ("resident",):
             self._feed = Resident(self._train, self._train_labels, self._next_indices)
             return
-        n_threads = max(1, torch.get_num_threads())
         self._feed = Streamed(
             self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
-            self._context.device, n_threads,
+            self._context.device, batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
         )  # fmt: skip
 
     def _next_indices(self) -> torch.Tensor:

@@ -18,7 +18,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.data import Photographs, load_photographs
+from workloads.data import Photographs, check_photographs, load_photographs
 from workloads.fused import FUSED, Stage
 from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
@@ -73,7 +73,7 @@ class ImageProcessing:
     @classmethod
     def check(cls, options: ImageProcessingOptions, model_names: tuple[str, ...]) -> None:
         if options.images is not None:
-            load_photographs(options.images)
+            check_photographs(options.images)
 
     def setup(self) -> SetupFacts:
         photographs = load_photographs(self._options.images)

@@ -12,7 +12,7 @@ import torch
 
 from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.data import load_photographs, photograph_batch, to_model_input
+from workloads.data import check_photographs, load_photographs, photograph_batch, to_model_input
 from workloads.freezing import freeze
 from workloads.precision import apply_precision, autocast, compute_dtype
 from workloads.reference import reference_outputs
@@ -77,9 +77,9 @@ class Inference:
         for name in model_names:
             models.check_model(name)
         if options.images is not None:
-            load_photographs(options.images)
-        if options.weights is not None and not options.weights.is_file():
-            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+            check_photographs(options.images)
+        if options.weights is not None:
+            models.check_weights(options.weights, model_names)
 
     def setup(self) -> SetupFacts:
         context = self._context

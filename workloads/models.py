@@ -8,6 +8,9 @@ import functools
 import importlib.util
 import io
 import logging
+import os
+import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,14 +166,7 @@ def build_model(
     else:
         loaded = _torchvision(name, pretrained, num_classes)
     if weights_file is not None:
-        try:
-            state = torch.load(weights_file, map_location="cpu", weights_only=True)
-            loaded.module.load_state_dict(state)
-        except Exception as error:  # torch.load fails in a dozen ways, each the user's file
-            reason = str(error).splitlines()[0][:150]
-            raise BadInputError(
-                f"--weights: {str(weights_file)!r} is no state dictionary of {name}: {reason}"
-            ) from error
+        _load_user_weights(loaded.module, name, weights_file)
         loaded = LoadedModel(
             module=loaded.module,
             weights=weights_file.name,
@@ -180,6 +176,38 @@ def build_model(
         )
     loaded.module.eval()
     return loaded
+
+
+def _load_user_weights(module: nn.Module, name: str, file: Path) -> None:
+    """Put the user's weights into a model; nothing in the file is run.
+
+    Raises:
+        BadInputError: If the file holds anything but tensors, or those of another model.
+    """
+    if not os.path.isfile(file):
+        raise BadInputError(f"--weights: {str(file)!r} is not a file")
+    try:
+        module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        return
+    except MemoryError:
+        raise
+    except pickle.UnpicklingError as error:
+        reason = "it holds more than tensors, which could run code; save model.state_dict()"
+        cause: Exception = error
+    except Exception as error:  # torch.load fails in a dozen ways, each the user's file
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        cause = error
+    raise BadInputError(f"--weights: {str(file)!r} is no state dictionary of {name}: {reason}") from cause
+
+
+def check_weights(file: Path, names: Sequence[str], num_classes: int | None = None) -> None:
+    """Check that the user's weights fit every model named, by putting them in; before Ray starts.
+
+    Raises:
+        BadInputError: See ``build_model``.
+    """
+    for name in names:
+        build_model(name, num_classes=num_classes, weights_file=file)
 
 
 def static_bytes(module: nn.Module) -> int:

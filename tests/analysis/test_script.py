@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -209,3 +210,13 @@ def test_the_scripts_run_from_anywhere(write_sweep: Write, tmp_path: Path) -> No
     assert ended.stdout.splitlines() == [
         line for script in SCRIPTS for line in (str(folder / f"{script.stem}.md"), "exit code 0")
     ]
+
+
+@pytest.mark.parametrize("script", ["report", "report_scaling", "report_coverage", "compare"])
+def test_a_bad_command_line_is_one_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"analysis.{script}").main(["--nope\n\x1b[31m", "x"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.endswith("error: unrecognized arguments: --nope \\x1b[31m\n") or "required: " in told
