@@ -41,6 +41,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.launch_memory import ForgettingScheduler, SilentProgress  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
@@ -76,6 +77,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
+            address="local",  # never a cluster that happens to run here
             num_cpus=os.cpu_count(),
             # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
             resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
@@ -148,7 +150,7 @@ class CellSearcher(Searcher):
         """Nothing, see ``save``."""
 
 
-class LedgerScheduler(FIFOScheduler):
+class LedgerScheduler(ForgettingScheduler):
     """Runs trials in order and stops the ones that the ledger's pruner gives up."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -240,7 +242,7 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
                 name="sweep",
                 search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
                 scheduler=LedgerScheduler(ledger),
-                callbacks=[LedgerWatch(ledger)],
+                callbacks=[LedgerWatch(ledger), *([] if options.verbose else [SilentProgress()])],
                 stop=SweepStopper(ledger, signals),
                 num_samples=-1,
                 storage_path=scratch,
