@@ -57,12 +57,13 @@ ROLES = ("driver", "raylet", "gcs", "worker")
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """What was seen at one moment, by role: resident bytes and open files."""
+    """What was seen at one moment, by role: resident bytes, open files, and CPU seconds so far of all but the worker."""
 
     at_s: float
     n_cells: int
     rss_bytes: dict[str, int]
     n_files: dict[str, int]
+    cpu_s: float
 
 
 def install(folder: Path) -> None:
@@ -132,13 +133,14 @@ def look(driver: psutil.Process, began: float, log: Path) -> Look | None:
                 by_role["gcs"].append(child)
             elif "/raylet/raylet" in name:
                 by_role["raylet"].append(child)
-    rss, files = dict.fromkeys(ROLES, 0), dict.fromkeys(ROLES, 0)
+    rss, files, cpu_s = dict.fromkeys(ROLES, 0), dict.fromkeys(ROLES, 0), 0.0
     for role, processes in by_role.items():
         for process in processes:
             with contextlib.suppress(psutil.Error):
                 rss[role] += process.memory_info().rss
                 files[role] += process.num_fds()
-    return Look(at_s=time.monotonic() - began, n_cells=int(ended[-1]), rss_bytes=rss, n_files=files)
+                cpu_s += sum(process.cpu_times()[:2]) if role != "worker" else 0.0
+    return Look(at_s=time.monotonic() - began, n_cells=int(ended[-1]), rss_bytes=rss, n_files=files, cpu_s=cpu_s)
 
 
 def slope(looks: Sequence[Look], role: str) -> tuple[float, float, float]:
@@ -151,15 +153,20 @@ def slope(looks: Sequence[Look], role: str) -> tuple[float, float, float]:
 
 
 def table(looks: Sequence[Look], started_s: np.ndarray, n_each: int) -> None:
-    """Print the curve: one line for each so many cells."""
-    print("   cells  ms/cell   " + "".join(f"{role + ' MB':>11}" for role in ROLES)
+    """Print the curve, one line for each so many cells.
+
+    ms/cell is what passed, the cell itself included; CPU ms is what the driver and Ray's processes worked for it, which
+    others on the machine change little.
+    """
+    print("   cells  ms/cell   CPU ms" + "".join(f"{role + ' MB':>11}" for role in ROLES)
           + "".join(f"{role + ' files':>14}" for role in ROLES))  # fmt: skip
     for end in range(n_each, len(started_s) + 1, n_each):
         first = end - n_each
         span = started_s[min(end, len(started_s) - 1)] - started_s[first]
         ms = span / (min(end, len(started_s) - 1) - first) * 1e3
-        seen = min(looks, key=lambda s: abs(s.n_cells - end))
-        print(f"{end:8,} {ms:8.1f}   " + "".join(f"{seen.rss_bytes[role] / 1e6:11.1f}" for role in ROLES)
+        before, seen = (min(looks, key=lambda s, n=n: abs(s.n_cells - n)) for n in (first, end))
+        cpu_ms = (seen.cpu_s - before.cpu_s) / max(1, seen.n_cells - before.n_cells) * 1e3
+        print(f"{end:8,} {ms:8.1f} {cpu_ms:8.1f}" + "".join(f"{seen.rss_bytes[role] / 1e6:11.1f}" for role in ROLES)
               + "".join(f"{seen.n_files[role]:14}" for role in ROLES))  # fmt: skip
 
 
@@ -221,7 +228,11 @@ def main() -> None:
         table(looks, started_s, n_each)
         gaps = np.diff(started_s) * 1e3
         first, last = float(gaps[:n_each].mean()), float(gaps[-n_each:].mean())
-        held = "" if options.soak else f"; at most {LIMIT_MS:g} asked: {'held' if max(first, last) <= LIMIT_MS else 'NOT HELD'}"
+        held = (
+            ""
+            if options.soak
+            else f"; at most {LIMIT_MS:g} asked: {'held' if max(first, last) <= LIMIT_MS else 'NOT HELD'}"
+        )
         print(f"ms per cell: first tenth {first:.1f}, last tenth {last:.1f}, ratio {last / first:.2f}{held}")
         for role in ROLES:
             line, low, high = slope(looks, role)
