@@ -241,6 +241,7 @@ class ResultStore:
             self._compacted_keys().update(key_of(part) for part in parts)
         self._pending.clear()
         self._finish_compaction()
+        pa.default_memory_pool().release_unused()
 
     def _finish_compaction(self) -> None:
         """Remove the parts that compacted files replace, then forget their names.
