@@ -16,7 +16,6 @@ from workloads.data import load_photographs, photograph_batch, to_model_input
 from workloads.known_reference import identity_of, known_reference_outputs
 from workloads.precision import apply_precision, autocast
 
-
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_COMPARED_ITEMS = 16
 """Items compared with the CPU's answer, which would take minutes for a large batch."""

@@ -1,8 +1,8 @@
 """Trusted answers that earlier cells of the same process have computed already.
 
-The cells of a grid that differ in device, precision, layout or batch size ask for the answers of the same network to the
-same images: item by item they are computed once. What decides the network's weights is the key, so another model, other
-weights or another seed begin anew; only one network's answers are kept.
+The cells of a grid that differ in device, precision, layout or batch size ask for the answers of the same network to
+the same images: item by item they are computed once. What decides the network's weights is the key, so another model,
+other weights or another seed begin anew; only one network's answers are kept.
 """
 
 from __future__ import annotations
