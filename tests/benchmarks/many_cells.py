@@ -148,26 +148,47 @@ def slope(looks: Sequence[Look], role: str) -> tuple[float, float, float]:
     from scipy.stats import theilslopes
 
     late = [s for s in looks if s.n_cells > looks[-1].n_cells / 10 and s.rss_bytes[role]]
-    line = theilslopes([s.rss_bytes[role] for s in late], [s.n_cells for s in late])
-    return float(line.slope), float(line.low_slope), float(line.high_slope)
+    fit = theilslopes([s.rss_bytes[role] for s in late], [s.n_cells for s in late])
+    return float(fit.slope), float(fit.low_slope), float(fit.high_slope)
 
 
-def table(looks: Sequence[Look], started_s: np.ndarray, n_each: int) -> None:
-    """Print the curve, one line for each so many cells.
+HEAD = (
+    "   cells  ms/cell  CPU ms"
+    + "".join(f"{r + ' MB':>11}" for r in ROLES)
+    + "".join(f"{r + ' files':>14}" for r in ROLES)
+)
+
+
+def line(before: Look, seen: Look) -> str:
+    """One line of the curve.
 
     ms/cell is what passed, the cell itself included; CPU ms is what the driver and Ray's processes worked for it, which
-    others on the machine change little.
+    others on the machine change less.
     """
-    print("   cells  ms/cell   CPU ms" + "".join(f"{role + ' MB':>11}" for role in ROLES)
-          + "".join(f"{role + ' files':>14}" for role in ROLES))  # fmt: skip
-    for end in range(n_each, len(started_s) + 1, n_each):
-        first = end - n_each
-        span = started_s[min(end, len(started_s) - 1)] - started_s[first]
-        ms = span / (min(end, len(started_s) - 1) - first) * 1e3
-        before, seen = (min(looks, key=lambda s, n=n: abs(s.n_cells - n)) for n in (first, end))
-        cpu_ms = (seen.cpu_s - before.cpu_s) / max(1, seen.n_cells - before.n_cells) * 1e3
-        print(f"{end:8,} {ms:8.1f} {cpu_ms:8.1f}" + "".join(f"{seen.rss_bytes[role] / 1e6:11.1f}" for role in ROLES)
-              + "".join(f"{seen.n_files[role]:14}" for role in ROLES))  # fmt: skip
+    n = max(1, seen.n_cells - before.n_cells)
+    ms, cpu_ms = (seen.at_s - before.at_s) / n * 1e3, (seen.cpu_s - before.cpu_s) / n * 1e3
+    return (f"{seen.n_cells:8,} {ms:8.1f} {cpu_ms:7.1f}" + "".join(f"{seen.rss_bytes[r] / 1e6:11.1f}" for r in ROLES)
+            + "".join(f"{seen.n_files[r]:14}" for r in ROLES))  # fmt: skip
+
+
+def follow(child: subprocess.Popen[bytes], log: Path, n_each: int) -> list[Look]:
+    """Look on until the sweep has ended, printing a line for each so many cells."""
+    looks: list[Look] = []
+    began, driver, before = time.monotonic(), psutil.Process(child.pid), None
+    print(HEAD)
+    while child.poll() is None:
+        time.sleep(1)
+        seen = None
+        with contextlib.suppress(psutil.Error):
+            seen = look(driver, began, log)
+        if seen is None or not seen.rss_bytes["worker"] or (looks and seen.n_cells == looks[-1].n_cells):
+            continue
+        looks.append(seen)
+        before = before or seen
+        if seen.n_cells // n_each > before.n_cells // n_each:
+            print(line(before, seen), flush=True)
+            before = seen
+    return looks
 
 
 def plot(looks: Sequence[Look], started_s: np.ndarray, path: Path) -> None:
@@ -201,19 +222,14 @@ def main() -> None:
         install(site)
         paths = os.pathsep.join([str(ROOT), str(site)])
         command = [sys.executable, __file__, "--drive", str(folder), "--cells", str(n_cells)]
-        began = time.monotonic()
+        n_each = max(1, n_cells // 10)
+        print(f"{n_cells:,} cells {'of real work' if options.soak else 'that return at once'}")
         with log.open("wb") as out:
             child = subprocess.Popen(
                 [*command, *(["--soak"] if options.soak else [])],
                 stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": paths},
             )  # fmt: skip
-            looks, driver = [], psutil.Process(child.pid)
-            while child.poll() is None:
-                time.sleep(1)
-                with contextlib.suppress(psutil.Error):
-                    seen = look(driver, began, log)
-                    if seen is not None and seen.rss_bytes["worker"]:
-                        looks.append(seen)
+            looks = follow(child, log, n_each)
         if child.returncode:
             sys.exit(log.read_text()[-4000:])
         from sweeps.results import ResultStore
@@ -221,11 +237,7 @@ def main() -> None:
         rows = ResultStore(folder).rows(["started_at", "status"])
         started_s = np.sort([row["started_at"].timestamp() for row in rows])
         statuses = {s: sum(r["status"] == s for r in rows) for s in {r["status"] for r in rows}}
-        kind = "of real work" if options.soak else "that return at once"
-        print(f"{n_cells:,} cells {kind}: {statuses}; {time.monotonic() - began:.0f} s in all")
-        print(log.read_text().splitlines()[-1])
-        n_each = max(1, n_cells // 10)
-        table(looks, started_s, n_each)
+        print(f"{statuses}; {log.read_text().splitlines()[-1]}")
         gaps = np.diff(started_s) * 1e3
         first, last = float(gaps[:n_each].mean()), float(gaps[-n_each:].mean())
         held = (
@@ -235,8 +247,8 @@ def main() -> None:
         )
         print(f"ms per cell: first tenth {first:.1f}, last tenth {last:.1f}, ratio {last / first:.2f}{held}")
         for role in ROLES:
-            line, low, high = slope(looks, role)
-            print(f"{role} grows by {line / 1e3:.2f} kB a cell [{low / 1e3:.2f}, {high / 1e3:.2f}]")
+            middle, low, high = slope(looks, role)
+            print(f"{role} grows by {middle / 1e3:.2f} kB a cell [{low / 1e3:.2f}, {high / 1e3:.2f}]")
         if options.plot:
             plot(looks, started_s, options.plot)
 
