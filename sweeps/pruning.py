@@ -16,7 +16,7 @@ from optuna.distributions import CategoricalDistribution
 
 from sweeps.chooser import Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, stratum_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, n_rounds
 from sweeps.strategy import FIGURES, TASK_OPTIONS, reported_values
 
 _RUNNING_FIGURES = {"wilcoxon": False}
@@ -135,7 +135,7 @@ class GridStudies(WholeGrid):
         against = self._compared_with(stratum_of(cell), step)
         return {
             "pruned_at_round": step - 1, "pruned_on": self._config.pruning.prune_on, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {value:.4g} {unit} after {step} rounds; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {value:.4g} {unit} after {n_rounds(step)}; {against}",
         }  # fmt: skip
 
     def _estimate(self, told: Mapping[int, float]) -> float:

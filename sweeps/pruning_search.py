@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, task_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds
 from sweeps.strategy import FIGURES, TASK_OPTIONS, Range, reported_values
 
 MAX_REPEATS = 200
@@ -181,7 +181,7 @@ class SearchStudies(WholeGrid):
         against = f"best {pick(values):.4g} {FIGURES[name].unit} of {len(values)} cells" if values else "no other cell"
         return {
             "pruned_at_round": step - 1, "pruned_on": name, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {step} rounds; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {n_rounds(step)}; {against}",
         }  # fmt: skip
 
     def close(

@@ -240,3 +240,12 @@ def test_configurations_survive_json() -> None:
 
     config = dataclasses.replace(searching(), limits=Limits(min_accuracy=0.5))
     assert SweepConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_a_cell_may_be_given_up_after_one_round(tmp_path: Path) -> None:
+    halving = PruningConfig(pruner="successive-halving", parameters={"min_resource": 1, "reduction_factor": 2})
+    config = dataclasses.replace(GRID, pruning=halving)
+    rows = run_all(GridStudies(GRID.cells(), config, StudyBook(tmp_path)))
+    early = [row for row in rows if row.get("pruned_at_round") == 0]
+    assert early
+    assert all(" after 1 round; best " in row["status_reason"] for row in early)
