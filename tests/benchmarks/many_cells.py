@@ -15,6 +15,7 @@ import argparse
 import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -214,6 +215,7 @@ def main() -> None:
     parser.add_argument("--drive", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     n_cells = options.cells or (1000 if options.soak else 10_000)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the sweep ends as well
     if options.drive is not None:
         drive(n_cells, options.soak, options.drive)
         return
@@ -229,7 +231,11 @@ def main() -> None:
                 [*command, *(["--soak"] if options.soak else [])],
                 stdout=out, stderr=subprocess.STDOUT, env={**os.environ, "PYTHONPATH": paths},
             )  # fmt: skip
-            looks = follow(child, log, n_each)
+            try:
+                looks = follow(child, log, n_each)
+            finally:
+                child.send_signal(signal.SIGINT)  # without effect once it has ended
+                child.wait()
         if child.returncode:
             sys.exit(log.read_text()[-4000:])
         from sweeps.results import ResultStore
