@@ -23,7 +23,7 @@ SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 """(phase, round, seconds, scheduled seconds or None) of a block of samples."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Message:
     """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""
 
@@ -34,6 +34,10 @@ class Message:
     device_facts: dict[str, Any] = field(default_factory=dict)
     """What was proven and measured of the device, for the cells that follow."""
     is_final: bool = False
+
+    def __repr__(self) -> str:
+        """Short: Tune writes every result into log lines that nobody reads, arrays of samples and all."""
+        return f"Message({self.trial_key}, {len(self.rounds)} rounds{', final' if self.is_final else ''})"
 
 
 class Chooser(Protocol):

@@ -30,6 +30,9 @@ _TUNE_ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
+    # What the dashboard would show of every task and every actor that ended: 13 kB a cell in Ray's head process.
+    "RAY_task_events_report_interval_ms": "0",
+    "RAY_maximum_gcs_destroyed_actor_cached_count": "100",
 }
 for _name, _value in _TUNE_ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
@@ -43,6 +46,7 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.launch_memory import ForgettingScheduler, SilentProgress  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger  # noqa: E402
 from sweeps.measure.environment import usable_cpus  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
@@ -79,6 +83,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
+            address="local",  # never a cluster that happens to run here
             num_cpus=usable_cpus(),  # Ray counts every core, also those that this process may not use
             # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
             resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
@@ -151,7 +156,7 @@ class CellSearcher(Searcher):
         """Nothing, see ``save``."""
 
 
-class LedgerScheduler(FIFOScheduler):
+class LedgerScheduler(ForgettingScheduler):
     """Runs trials in order and stops the ones that the ledger's pruner gives up."""
 
     def __init__(self, ledger: Ledger) -> None:
@@ -243,7 +248,7 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
                 name="sweep",
                 search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
                 scheduler=LedgerScheduler(ledger),
-                callbacks=[LedgerWatch(ledger)],
+                callbacks=[LedgerWatch(ledger), *([] if options.verbose else [SilentProgress()])],
                 stop=SweepStopper(ledger, signals),
                 num_samples=-1,
                 storage_path=scratch,

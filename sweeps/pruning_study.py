@@ -43,6 +43,11 @@ _SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
 }
 
 
+def n_rounds(n: int) -> str:
+    """A number of rounds in words."""
+    return f"{n} round{'s' * (n > 1)}"
+
+
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
     """Optuna's pruner of a configuration."""
     parameters = dict(config.parameters)

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweeps.chooser import SampleBlock
+from sweeps.compaction import Pending, is_small, joined, key_of, keys_in, new_name
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
 from sweeps.text import encodable, one_line, without_home
@@ -111,11 +112,15 @@ class ResultStore:
     Attributes:
         folder: ``RESULTS/SWEEP_ID``.
         sweep_id: Its name.
+        compacts_on_the_way: Parts are joined while the sweep runs; not where cells are recorded again and again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep_id = folder.name
+        self.compacts_on_the_way = True
+        self._pending = Pending()
+        self._compacted: set[str] | None = None
 
     @classmethod
     def create(
@@ -191,8 +196,19 @@ class ResultStore:
             table = pa.Table.from_pylist(kept, schema=ROUNDS)
             write_table(self._part("rounds", key), table)
         write_table(self._part("trials", key), row_table(row))
-        for name in TABLES:
-            self._evict(name, {key})
+        if key in self._compacted_keys():
+            for name in TABLES:
+                self._evict(name, {key})
+        if self.compacts_on_the_way:
+            self._pending.add(row, samples)
+            if self._pending.is_due:
+                self._compact("part-*.parquet")
+
+    def _compacted_keys(self) -> set[str]:
+        """Cells that compacted files have, which a new part would double; looked up once."""
+        if self._compacted is None:
+            self._compacted = keys_in([f for name in TABLES for f in (self.folder / name).glob("compact-*.parquet")])
+        return self._compacted
 
     def _evict(self, table: str, keys: set[str]) -> None:
         """Drop cells from a table's compacted file, where parts of their own have replaced them."""
@@ -206,6 +222,7 @@ class ResultStore:
         """Change columns of a row that is recorded already, as durably as it was written."""
         row = next(row for row in self.rows() if row["trial_key"] == key)
         write_table(self._part("trials", key), row_table({**row, **columns}))
+        self._pending.rows.pop(key, None)
         self._evict("trials", {key})
 
     def rounds(self, keys: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
@@ -238,21 +255,29 @@ class ResultStore:
         return rows
 
     def compact(self) -> None:
-        """Join the parts of each table into one file.
+        """Join the files of each table into one, or into few where they are very large."""
+        self._compact("[!._]*.parquet")
+
+    def _compact(self, pattern: str) -> None:
+        """Join files of each table.
 
         The new file names the parts it replaces, so that a crash between its rename and their removal
         can be finished by the next opening.
         """
         for table, schema in TABLES.items():
-            parts = sorted((self.folder / table).glob("[!._]*.parquet"))
+            parts = sorted((self.folder / table).glob(pattern))
+            if not is_small(parts):
+                parts = [part for part in parts if part.name.startswith("part-")]
             if len(parts) < 2:
                 continue
-            whole = pa.concat_tables(pq.read_table(p, schema=schema, partitioning=None) for p in parts)
+            whole = joined(parts, schema, self._pending.rows if table == "trials" else {})
             names = json.dumps([p.name for p in parts])
             whole = whole.replace_schema_metadata({**(schema.metadata or {}), b"compacted_parts": names.encode()})
-            target = self.folder / table / f"compact-{len(whole)}-{parts[-1].stem[-8:]}.parquet"
-            write_table(target, whole)
+            write_table(new_name(self.folder / table, f"compact-{len(whole)}-{parts[-1].stem[-8:]}"), whole)
+            self._compacted_keys().update(key_of(part) for part in parts)
+        self._pending.clear()
         self._finish_compaction()
+        pa.default_memory_pool().release_unused()
 
     def _finish_compaction(self) -> None:
         """Remove the parts that compacted files replace, then forget their names.
@@ -260,7 +285,9 @@ class ResultStore:
         A cell measured again later has a part of the same name.
         """
         for table, schema in TABLES.items():
-            for file in (self.folder / table).glob("compact-*.parquet"):
+            for file in sorted((self.folder / table).glob("compact-*.parquet")):
+                if not file.exists():  # it was itself joined into one that came before
+                    continue
                 metadata = pq.read_schema(file).metadata or {}
                 names = json.loads(metadata.get(b"compacted_parts", b"[]"))
                 for name in set(names) - {file.name}:

@@ -14,8 +14,8 @@ from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
 from workloads.data import check_photographs, load_photographs, photograph_batch, to_model_input
 from workloads.freezing import freeze
+from workloads.known_reference import identity_of, known_reference_outputs
 from workloads.precision import apply_precision, autocast, compute_dtype
-from workloads.reference import reference_outputs
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_COMPARED_ITEMS = 16
@@ -87,6 +87,7 @@ class Inference:
         torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
         loaded = models.build_model(context.model, weights_file=self._options.weights)
         self._loaded = loaded
+        self._network = (context.model, loaded.weights, identity_of(self._options.weights), context.seed)
         pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
         self._host = to_model_input(pixels, loaded.mean, loaded.std)
         self._reference_module = copy.deepcopy(loaded.module)
@@ -155,7 +156,7 @@ class Inference:
         precision = self._context.precision
         apply_precision("fp32")
         try:
-            reference = reference_outputs(self._reference_module, inputs)
+            reference = known_reference_outputs(self._network, self._reference_module, inputs)
         finally:
             apply_precision(precision)
         return outputs, reference

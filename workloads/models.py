@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import difflib
 import functools
 import importlib.util
@@ -24,6 +26,8 @@ TIMM_PREFIX = "timm/"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE0_MEAN, LITE0_STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 DOWNLOAD_TIMEOUT_S = 10.0
+MAX_KEPT_BYTES = 256 * 2**20
+"""A larger model is built anew each time, for a copy beside it would be a burden on the host's memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,10 @@ class LoadedModel:
     input_size: int = 224
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+
+
+_kept: dict[tuple[str, int | None, bool, bytes], tuple[LoadedModel, torch.Tensor]] = {}
+"""The last model by all that decides its weights, the random numbers included, and the generator's state after it."""
 
 
 @functools.cache
@@ -146,7 +154,10 @@ def _with_classes(module: nn.Module, num_classes: int | None) -> nn.Module:
 def build_model(
     name: str, *, num_classes: int | None = None, pretrained: bool = True, weights_file: Path | None = None
 ) -> LoadedModel:
-    """A model on the CPU in fp32 and evaluation mode.
+    """A model on the CPU in fp32 and evaluation mode, the caller's own: training it leaves no trace in the next one.
+
+    The last model is kept as it was built and copied when it is asked for again, for the cells of a grid mostly differ
+    in something else. The generator of random numbers is left as building would have left it.
 
     Args:
         name: See ``model_names``, or ``timm/NAME``.
@@ -158,6 +169,21 @@ def build_model(
         BadInputError: For an unknown name or unusable weights.
     """
     check_model(name)
+    if weights_file is not None:
+        return _build(name, num_classes, pretrained, weights_file)
+    key = (name, num_classes, pretrained, torch.random.get_rng_state().numpy().tobytes())
+    if key not in _kept:
+        _kept.clear()
+        loaded = _build(name, num_classes, pretrained, None)
+        if static_bytes(loaded.module) > MAX_KEPT_BYTES:
+            return loaded
+        _kept[key] = loaded, torch.random.get_rng_state()
+    kept, generator = _kept[key]
+    torch.random.set_rng_state(generator)
+    return dataclasses.replace(kept, module=copy.deepcopy(kept.module))
+
+
+def _build(name: str, num_classes: int | None, pretrained: bool, weights_file: Path | None) -> LoadedModel:
     pretrained = pretrained and weights_file is None
     if name == DEFAULT_MODEL:
         loaded = _lite0(pretrained, num_classes)
