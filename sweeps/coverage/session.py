@@ -17,11 +17,12 @@ from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.store import RETRIED, CoverageStore
+from sweeps.durable import write_durably
 from sweeps.ledger import Interrupted
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
-from sweeps.results import new_sweep_id, write_durably
+from sweeps.results import claim_folder
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 
@@ -101,7 +102,7 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
         "cells": [cell.as_dict() for cell in cells],
         "missing_sources": listed["missing"],
     }
-    folder = options.output / new_sweep_id("op-coverage", options.output)
+    folder = claim_folder("op-coverage", options.output)
     recording = {name: calls for name, calls in listed["recording"].items() if name in names}
     return CoverageStore.create(folder, asked, recording)
 
