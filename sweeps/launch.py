@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
 import signal
+import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -41,7 +44,11 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
-from sweeps.ledger import Interrupted, Ledger  # noqa: E402
+from sweeps.launch_watch import EXIT_FAILED, RayWatch  # noqa: E402
+from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402
+from sweeps.leftovers import guarded  # noqa: E402
+from sweeps.measure.environment import usable_cpus  # noqa: E402
+from sweeps.measure.memory_kills import n_memory_kills  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -54,6 +61,8 @@ class RayOptions:
 
     address: str | None = None
     verbose: bool = False
+    go_on: str = "everything measured is kept"
+    """What is told if Ray dies and does not let go of the process: how the sweep goes on."""
 
 
 @contextlib.contextmanager
@@ -71,23 +80,67 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     common: dict[str, Any] = {
         "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
     }  # fmt: skip
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if options.address:
         ray.init(address=options.address, **common)
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
-            num_cpus=os.cpu_count(),
+            address="local",  # never somebody else's Ray that happens to run on this machine
+            num_cpus=usable_cpus(),
             # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
             resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
             include_dashboard=False,
             object_store_memory=OBJECT_STORE_BYTES,
+            _plasma_directory=_object_store_folder(),
             **common,
         )
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
+    if not options.verbose:
+        # It prints a dead worker's epitaph and the end of the raylet's log; a row or one sentence says that.
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
-    finally:
-        with contextlib.suppress(KeyboardInterrupt):
-            ray.shutdown()
+    except SweepLostError:
+        atexit.register(_leave_at_once)
+        raise
+    except BaseException:
+        _shut_down()
+        raise
+    _shut_down()
+
+
+def _shut_down() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        ray.shutdown()
+
+
+def _object_store_folder() -> str | None:
+    """Where Ray's object store lies: None for Ray's own choice, else a folder on disk, which is told.
+
+    Ray itself takes the disk where /dev/shm is too small, but does not start where there is none.
+    """
+    if sys.platform != "linux":
+        return None
+    try:
+        stat = os.statvfs("/dev/shm")
+        n_free = stat.f_bavail * stat.f_frsize
+    except OSError:
+        n_free = 0
+    if n_free >= OBJECT_STORE_BYTES and os.access("/dev/shm", os.W_OK):
+        return None
+    folder = tempfile.gettempdir()
+    sys.stdout.write(f"/dev/shm has {n_free / 1e6:.0f} MB free of the {OBJECT_STORE_BYTES / 1e6:.0f} MB that Ray shares"
+                     f" memory with, so it uses {folder}; cells are timed in their own memory as ever\n")  # fmt: skip
+    return folder
+
+
+def _leave_at_once() -> None:
+    """End the process without Ray's own shutdown, which waits a minute for servers that are gone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(EXIT_FAILED)
 
 
 def resources_for(cell: TrialConfig) -> dict[str, float]:
@@ -166,7 +219,10 @@ class LedgerWatch(Callback):
     """Starts the clock of each trial, ends those over their time, and records workers that died."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self._ledger, self._n_kills = ledger, n_memory_kills()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self._n_kills = n_memory_kills()
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         running = self._ledger.running
@@ -186,7 +242,8 @@ class LedgerWatch(Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_error()
-        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}"
+        # Ray's own monitor says so; of a worker that the kernel killed only the kernel's count tells.
+        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}" or n_memory_kills() != self._n_kills
         self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
 
 
@@ -200,7 +257,7 @@ class SweepStopper(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self._ledger.is_over_budget or bool(self._signals)
+        return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None
 
 
 @contextlib.contextmanager
@@ -230,11 +287,19 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
+        SweepLostError: A process of Ray that the sweep needs died; everything finished is recorded.
+        OSError: A row could not be written; everything before it is recorded.
     """
-    with ray_session(options, devices), tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
+    with (
+        guarded() as marked,
+        ray_session(options, devices),
+        tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
+        _collected_signals() as signals,
+        RayWatch(marked, options.go_on) as watch,
+    ):
         searcher = CellSearcher(ledger, config)
         n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
-        with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
+        try:
             tune.run(
                 CellTrial,
                 name="sweep",
@@ -251,7 +316,16 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
                 verbose=3 if options.verbose else 0,
                 log_to_file=False,
             )
+        except KeyboardInterrupt:
+            pass  # from the second signal, or from the watch
+        except Exception:
+            if not watch.sees_loss():
+                raise
         left = ledger.drop()
+        if watch.sees_loss():
+            raise SweepLostError(watch.lost)
+        if ledger.failure is not None:
+            raise ledger.failure
         if signals:
             raise Interrupted
         return left

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,6 +13,7 @@ from sweeps.coverage.parent import CellWorker
 from sweeps.coverage.plan import OperationCell, RunOptions
 from sweeps.launch import RayOptions, ray_session
 from sweeps.ledger import Interrupted
+from sweeps.signals import terminable
 
 Calls = Sequence[Any] | None
 OnRows = Callable[[OperationCell, list[dict[str, Any]]], None]
@@ -52,22 +52,6 @@ class OperationActor:
 
     def close(self) -> None:
         self._worker.close()
-
-
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    names = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {n: signal.signal(n, interrupt) for n in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _needs(device: str, n_processes: int, n_cpus: int) -> dict[str, Any]:
@@ -179,7 +163,7 @@ def run_jobs(
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP; everything finished was handed on.
     """
     try:
-        with _terminable(), ray_session(RayOptions(), dict(n_devices)):
+        with terminable(), ray_session(RayOptions(), dict(n_devices)):
             for device, mine in jobs.items():
                 if not mine and not timed(device):
                     continue

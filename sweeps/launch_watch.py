@@ -17,15 +17,12 @@ import psutil
 
 from sweeps.leftovers import Marked, end, is_alive
 
-LOOK_EVERY_S = 0.5
+LOOK_EVERY_S = 1.0
+"""A look costs a millisecond of one core."""
 GRACE_S = 5.0
 """How long the main thread has to come out of what it does in Ray, before the process is ended all the same."""
 SERVERS = ("raylet", "gcs_server")
 EXIT_FAILED = 1
-
-
-class RayLostError(Exception):
-    """A process of Ray that the sweep cannot do without died; every row is on disk."""
 
 
 class RayWatch(threading.Thread):
@@ -42,30 +39,39 @@ class RayWatch(threading.Thread):
     def __init__(self, marked: Marked, last_words: str) -> None:
         super().__init__(daemon=True, name="accelsweep-ray-watch")
         self._marked, self._last_words = marked, last_words
-        self._stop = threading.Event()
+        self._ended = threading.Event()
         children = psutil.Process().children()
         self._servers = {child.name(): child for child in children if child.name() in SERVERS}
         self.lost: str | None = None
 
+    def __enter__(self) -> RayWatch:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self.join(LOOK_EVERY_S)
+
     def run(self) -> None:
-        while not self._stop.wait(LOOK_EVERY_S):
-            for name, server in self._servers.items():
-                if not is_alive(server):
-                    self._end_the_sweep(name)
-                    return
+        while not self._ended.wait(LOOK_EVERY_S):
+            if self.sees_loss():
+                self._end_the_sweep()
+                return
             # A fork that outlives its worker holds the worker's sockets: Ray sees it die only when that is gone.
             end(self._marked.orphans())
 
-    def stop(self) -> None:
-        """End the thread: Ray is being shut down, or the main thread knows what happened."""
-        self._stop.set()
+    def sees_loss(self) -> bool:
+        """Whether one of the servers is gone; ``lost`` says which."""
+        for name, server in self._servers.items():
+            if not is_alive(server):
+                self.lost = f"Ray's {name} died"
+        return self.lost is not None
 
-    def _end_the_sweep(self, name: str) -> None:
-        self.lost = f"Ray's {name} died"
+    def _end_the_sweep(self) -> None:
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline:
             _thread.interrupt_main()  # twice is at once, see launch._collected_signals
-            if self._stop.wait(0.2):
+            if self._ended.wait(0.2):
                 return
         with contextlib.suppress(OSError):
             sys.stdout.write(f"ended early: {self.lost}; {self._last_words}\n")

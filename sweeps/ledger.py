@@ -25,6 +25,10 @@ class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for,
     """The sweep was interrupted; everything finished is recorded."""
 
 
+class SweepLostError(Exception):
+    """What runs the cells died, and the message says what; everything finished is recorded."""
+
+
 class Observer(Protocol):
     """Who watches a sweep, such as the terminal."""
 
@@ -75,6 +79,7 @@ class Ledger:
     Attributes:
         counts: Cells by status, of this run and of the runs it resumes.
         device_facts: What the workers proved of each device, by device name.
+        failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
     """
 
     def __init__(
@@ -93,6 +98,7 @@ class Ledger:
         self.measured_s = 0.0
         self._began = time.monotonic()
         self._stopped = False
+        self.failure: OSError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
@@ -110,7 +116,7 @@ class Ledger:
 
     def hand_out(self, trial_id: str) -> TrialConfig | Wait | None:
         """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left."""
-        if self.is_over_budget:
+        if self.is_over_budget or self.failure is not None:
             return None
         cell = self._chooser.next_cell()
         if isinstance(cell, TrialConfig):
@@ -178,8 +184,12 @@ class Ledger:
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
-        self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
-        self._chooser.recorded(cell, row, run.rounds)
+        try:
+            self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
+            self._chooser.recorded(cell, row, run.rounds)
+        except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
+            self.failure = failure
+            return
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
         self.measured_s += row.get("measured_s") or 0.0
         self._observer.cell_ended(cell, row)

@@ -1,8 +1,8 @@
 """No process outlives its sweep: what workers forked is found by a mark in its environment, and ended.
 
 Ray ends its workers, and those of their children that stay in their process group. A child that made a session of its
-own, or whose worker was killed, is reparented and goes on, with the worker's sockets open, so that Ray does not even see
-that the worker is gone. The mark is a variable that every process of the sweep inherits from the driver.
+own goes on with the worker's sockets open, so that Ray does not even see that the worker is gone. The mark is a
+variable that every process of the sweep inherits from the driver.
 
 As a script, ``leftovers.py MARK`` is the guard: it waits until its standard input closes, which the end of the driver
 does however it ends, also by ``kill -9``, and then ends what still carries the mark.
@@ -53,21 +53,24 @@ class Marked:
 
     def orphans(self) -> list[psutil.Process]:
         """Those that no longer descend from this process."""
+        parents = {}
+        for process in self.alive():
+            with contextlib.suppress(psutil.Error):
+                parents[process.pid] = process.ppid()
         me = os.getpid()
 
-        def descends(process: psutil.Process) -> bool:
-            try:
-                return me in (parent.pid for parent in process.parents())
-            except psutil.Error:
-                return True  # it ended just now
+        def descends(pid: int) -> bool:
+            while pid in parents and pid != me:
+                pid = parents[pid]
+            return pid == me
 
-        return [process for process in self.alive() if not descends(process)]
+        return [process for pid, process in self._found.items() if pid in parents and not descends(pid)]
 
 
 def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs; a zombie does not."""
     try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
     except psutil.Error:
         return False
 
