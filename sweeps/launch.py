@@ -85,16 +85,19 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
         ray.init(address=options.address, **common)
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
-        ray.init(
-            address="local",  # never somebody else's Ray that happens to run on this machine
-            num_cpus=usable_cpus(),
-            # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
-            resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            _plasma_directory=_object_store_folder(),
-            **common,
-        )
+        try:
+            ray.init(
+                address="local",  # never somebody else's Ray that happens to run on this machine
+                num_cpus=usable_cpus(),
+                # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
+                resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _plasma_directory=_object_store_folder(),
+                **common,
+            )
+        except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
+            raise SweepLostError(f"Ray did not start: {str(error).strip().splitlines()[0][:200]}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
     if not options.verbose:
@@ -300,22 +303,23 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
         searcher = CellSearcher(ledger, config)
         n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
         try:
-            tune.run(
-                CellTrial,
-                name="sweep",
-                search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
-                scheduler=LedgerScheduler(ledger),
-                callbacks=[LedgerWatch(ledger)],
-                stop=SweepStopper(ledger, signals),
-                num_samples=-1,
-                storage_path=scratch,
-                reuse_actors=not config.isolate,
-                max_failures=0,
-                raise_on_failed_trial=False,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                verbose=3 if options.verbose else 0,
-                log_to_file=False,
-            )
+            with watch.interrupting():
+                tune.run(
+                    CellTrial,
+                    name="sweep",
+                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
+                    scheduler=LedgerScheduler(ledger),
+                    callbacks=[LedgerWatch(ledger)],
+                    stop=SweepStopper(ledger, signals),
+                    num_samples=-1,
+                    storage_path=scratch,
+                    reuse_actors=not config.isolate,
+                    max_failures=0,
+                    raise_on_failed_trial=False,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    verbose=3 if options.verbose else 0,
+                    log_to_file=False,
+                )
         except KeyboardInterrupt:
             pass  # from the second signal, or from the watch
         except Exception:

@@ -9,9 +9,12 @@ from __future__ import annotations
 import _thread
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from typing import Any
 
 import psutil
 
@@ -60,6 +63,26 @@ class RayWatch(threading.Thread):
             # A fork that outlives its worker holds the worker's sockets: Ray sees it die only when that is gone.
             end(self._marked.orphans())
 
+    @contextlib.contextmanager
+    def interrupting(self) -> Iterator[None]:
+        """Where the main thread is in Ray, and a loss interrupts it.
+
+        Raises:
+            KeyboardInterrupt: When a server is gone; ``lost`` says which.
+        """
+        is_inside = True
+
+        def interrupt(_number: int, _frame: Any) -> None:
+            if is_inside:
+                raise KeyboardInterrupt
+
+        before = signal.signal(signal.SIGUSR1, interrupt)
+        try:
+            yield
+        finally:
+            is_inside = False
+            signal.signal(signal.SIGUSR1, before)
+
     def sees_loss(self) -> bool:
         """Whether one of the servers is gone; ``lost`` says which."""
         for name, server in self._servers.items():
@@ -70,7 +93,7 @@ class RayWatch(threading.Thread):
     def _end_the_sweep(self) -> None:
         deadline = time.monotonic() + GRACE_S
         while time.monotonic() < deadline:
-            _thread.interrupt_main()  # twice is at once, see launch._collected_signals
+            _thread.interrupt_main(signal.SIGUSR1)
             if self._ended.wait(0.2):
                 return
         with contextlib.suppress(OSError):
