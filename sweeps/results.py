@@ -96,14 +96,16 @@ class ResultStore:
             BadInputError: If it is no sweep, or of another schema version, or its description is damaged.
         """
         store = cls(folder)
-        if (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION):
-            raise BadInputError(
-                f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not hold), so what was asked is"
-                " not known; its rows can still be read, but start a new sweep"
-            )
+        is_damaged = (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION)
+        damaged = BadInputError(
+            f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not hold), so what was asked is not"
+            " known; its rows can still be read, but start a new sweep"
+        )
         try:
             description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
+            if is_damaged:
+                raise damaged from error
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
             raise BadInputError(
                 f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
@@ -114,6 +116,8 @@ class ResultStore:
                 f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
                 " use the version that wrote it, or start a new sweep"
             )
+        if is_damaged:
+            raise damaged
         store._parts.check()
         if not is_read_only:
             store._parts.repair()
@@ -125,16 +129,28 @@ class ResultStore:
         return self._parts.damaged
 
     def incomplete(self) -> set[str]:
-        """Cells whose row says that there are samples which are not there: they are to be measured again."""
-        sampled: set[str] = set()
-        for file in self._parts.of("samples"):
+        """Cells whose row says that there are samples or rounds which are not there: they are to be measured again."""
+        sampled, rounded = self._keys("samples"), self._keys("rounds")
+        lacking = set()
+        for row in self.rows(["trial_key", "n_samples", "n_rounds", "scenario"]):
+            has_rounds = row["n_rounds"] and row["scenario"] != "server"  # a server's one round is no row of its own
+            if (row["n_samples"] and row["trial_key"] not in sampled) or (
+                has_rounds and row["trial_key"] not in rounded
+            ):
+                lacking.add(row["trial_key"])
+        return lacking
+
+    def _keys(self, table: str) -> set[str]:
+        """The cells that a table has rows of; a part's name says whose it is."""
+        found: set[str] = set()
+        for file in self._parts.of(table):
             if file.name.startswith("part-"):
-                sampled.add(file.stem.removeprefix("part-"))
+                found.add(file.stem.removeprefix("part-"))
             else:
-                keys = pq.read_table(file, columns=["trial_key"], partitioning=None)["trial_key"]
-                sampled |= set(keys.unique().to_pylist())
-        rows = self.rows(["trial_key", "n_samples"])
-        return {row["trial_key"] for row in rows if row["n_samples"]} - sampled
+                found |= set(
+                    pq.read_table(file, columns=["trial_key"], partitioning=None)["trial_key"].unique().to_pylist()
+                )
+        return found
 
     def _part(self, table: str, key: str) -> str:
         return f"{table}/part-{key}.parquet"

@@ -18,7 +18,7 @@ from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTi
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.store import RETRIED, CoverageStore
 from sweeps.durable import write_durably
-from sweeps.ledger import Interrupted
+from sweeps.ledger import Interrupted, SweepLostError
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
@@ -181,7 +181,11 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
     left = [cell for cell in cells if cell.key not in done]
     devices = sorted({cell.device for cell in cells})
     _say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {', '.join(devices)}; results in {store.folder}")
-    interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
+    try:
+        interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
+    except SweepLostError as error:
+        _say(console, f"ended early: {error}")
+        interrupted = False
     return _sum_up(console, store, cells, options, interrupted=interrupted)
 
 
