@@ -78,7 +78,7 @@ class Faulted:
         """What the last start printed."""
         return self._said.read_text(errors="replace")
 
-    def wait(self, timeout_s: float = 120) -> int:
+    def wait(self, timeout_s: float = 270) -> int:
         """The exit code."""
         assert self.process is not None
         return self.process.wait(timeout_s)
@@ -102,7 +102,7 @@ class Faulted:
         """Rows on disk, without reading them all."""
         return sum(pq.read_metadata(f).num_rows for f in self.output.glob("*/trials/[!._]*.parquet"))
 
-    def wait_for_rows(self, n: int, timeout_s: float = 90) -> None:
+    def wait_for_rows(self, n: int, timeout_s: float = 180) -> None:
         """Until so many rows are there."""
         assert self.process is not None
         deadline = time.monotonic() + timeout_s

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sweeps.leftovers import MARK, Marked, end_children, guarded
+from sweeps.leftovers import MARK, Marked, guarded
 from tests.sweeps.conftest import ROOT
 
 RUNAWAY = "import os, time\nif os.fork() == 0:\n os.setsid()\n time.sleep(600)\n"
