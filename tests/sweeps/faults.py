@@ -19,7 +19,7 @@ import psutil
 import pyarrow.parquet as pq
 
 ROOT = Path(__file__).parent.parent.parent
-QUICK = ("--device", "cpu", "--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
+QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
 _MARK = "ACCELSWEEP_TEST"
 
 
@@ -44,7 +44,8 @@ class Faulted:
 
     def __init__(self, folder: Path, *arguments: str, output: Path | None = None, **environment: str) -> None:
         self.folder, self.output = folder, output or folder / "out"
-        self._arguments, self._said = arguments, folder / "said.txt"
+        on_cpu = () if "--device" in arguments else ("--device", "cpu")
+        self._arguments, self._said = (*arguments, *on_cpu), folder / "said.txt"
         self._mark = uuid.uuid4().hex
         site = folder / "site"
         if not site.exists():

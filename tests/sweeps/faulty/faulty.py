@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from workloads.base import Defaults, SetupFacts
 
 SLEEP_S = 7777
@@ -74,14 +76,21 @@ def eat() -> None:
         held.append(bytearray(b"x") * 2**26)
 
 
+def fill_device() -> None:
+    """Take the accelerator's memory, GiB by GiB, until it has no more."""
+    held = []
+    while True:
+        held.append(torch.empty(2**30, dtype=torch.uint8, device=torch.accelerator.current_accelerator()))
+
+
 FAULTS = {
     "segfault": segfault, "exit": leave, "hang": hang_in_c, "stop": stop, "fork": fork, "fork-exit": fork_and_leave,
-    "limit": eat_to_the_limit, "eat": eat,
+    "limit": eat_to_the_limit, "eat": eat, "device-memory": fill_device,
 }  # fmt: skip
 
 
 class Faulty:
-    """Sleep a little each step; in the third, do what the axis says."""
+    """Sleep a little each step, or multiply matrices on an accelerator; in the third step do what the axis says."""
 
     name, item, Options = "faulty", "things", FaultyOptions
     defaults = Defaults(batch_size=(1,), precision=("fp32",))
@@ -95,11 +104,16 @@ class Faulty:
         pass
 
     def setup(self):
+        torch.manual_seed(self.context.seed)
+        self.matrix = torch.randn(2048, 2048, device=self.context.device)
         return SetupFacts(input_shape="1", input_source="none")
 
     def step(self):
         self.n_steps += 1
-        time.sleep(0.004)
+        if self.context.device.type == "cpu":
+            time.sleep(0.004)
+        else:
+            self.product = self.matrix @ self.matrix
         fault = self.context.options.fault[0]
         if self.n_steps == 3 and fault in FAULTS:
             FAULTS[fault]()
@@ -114,4 +128,4 @@ class Faulty:
         return {}
 
     def teardown(self):
-        pass
+        self.matrix = self.product = None
