@@ -7,7 +7,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import tempfile
 import threading
 import warnings
@@ -44,11 +43,13 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
-from sweeps.launch_watch import EXIT_FAILED, RayWatch  # noqa: E402
+from sweeps.launch_local import leave_at_once, object_store_folder  # noqa: E402
+from sweeps.launch_watch import RayWatch  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402
 from sweeps.leftovers import guarded  # noqa: E402
 from sweeps.measure.environment import usable_cpus  # noqa: E402
 from sweeps.measure.memory_kills import n_memory_kills  # noqa: E402
+from sweeps.signals import collected_signals  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -93,7 +94,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
                 resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
                 include_dashboard=False,
                 object_store_memory=OBJECT_STORE_BYTES,
-                _plasma_directory=_object_store_folder(),
+                _plasma_directory=object_store_folder(OBJECT_STORE_BYTES),
                 **common,
             )
         except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
@@ -106,7 +107,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     try:
         yield
     except SweepLostError:
-        atexit.register(_leave_at_once)
+        atexit.register(leave_at_once)
         raise
     except BaseException:
         _shut_down()
@@ -117,33 +118,6 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
 def _shut_down() -> None:
     with contextlib.suppress(KeyboardInterrupt):
         ray.shutdown()
-
-
-def _object_store_folder() -> str | None:
-    """Where Ray's object store lies: None for Ray's own choice, else a folder on disk, which is told.
-
-    Ray itself takes the disk where /dev/shm is too small, but does not start where there is none.
-    """
-    if sys.platform != "linux":
-        return None
-    try:
-        stat = os.statvfs("/dev/shm")
-        n_free = stat.f_bavail * stat.f_frsize
-    except OSError:
-        n_free = 0
-    if n_free >= OBJECT_STORE_BYTES and os.access("/dev/shm", os.W_OK):
-        return None
-    folder = tempfile.gettempdir()
-    sys.stdout.write(f"/dev/shm has {n_free / 1e6:.0f} MB free of the {OBJECT_STORE_BYTES / 1e6:.0f} MB that Ray shares"
-                     f" memory with, so it uses {folder}; cells are timed in their own memory as ever\n")  # fmt: skip
-    return folder
-
-
-def _leave_at_once() -> None:
-    """End the process without Ray's own shutdown, which waits a minute for servers that are gone."""
-    sys.stdout.flush()
-    sys.stderr.flush()
-    os._exit(EXIT_FAILED)
 
 
 def resources_for(cell: TrialConfig) -> dict[str, float]:
@@ -263,25 +237,6 @@ class SweepStopper(Stopper):
         return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None
 
 
-@contextlib.contextmanager
-def _collected_signals() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and SIGHUP as a list that grows; a second one interrupts at once, as if uncollected."""
-    received: list[int] = []
-
-    def note(number: int, _frame: Any) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    previous = {n: signal.signal(getattr(signal, n), note) for n in names}
-    try:
-        yield received
-    finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)
-
-
 def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int]) -> Sequence[TrialConfig]:
     """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
 
@@ -297,7 +252,7 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
         guarded() as marked,
         ray_session(options, devices),
         tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
-        _collected_signals() as signals,
+        collected_signals() as signals,
         RayWatch(marked, options.go_on) as watch,
     ):
         searcher = CellSearcher(ledger, config)

@@ -40,7 +40,7 @@ class Marked:
         self._found: dict[int, psutil.Process] = {}
 
     def alive(self) -> list[psutil.Process]:
-        """Those that run. Only processes that are new since the last call are looked at: a scan costs 0.1 ms then."""
+        """Those that run. Only processes that are new since the last call are looked at."""
         pids = set(psutil.pids())
         for pid in pids - self._seen - {os.getpid()}:
             with contextlib.suppress(psutil.Error, OSError):

@@ -1,6 +1,6 @@
 """``kill -9`` of the driver, of a worker and of the raylet at random moments of a sweep's life, many times.
 
-    python tests/benchmarks/kills.py [--seeds 20] [--what driver worker raylet]
+    python tests/benchmarks/kills.py [--seeds 20] [--what driver worker raylet] [--jobs 1]
 
 Each seed is a sweep of six short cells of a third party's workload. The victim dies at a random moment: before the
 first row (while Python and Ray start) or within a second after a random row. Then the sweep is resumed to its end.
@@ -15,6 +15,8 @@ import random
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -38,8 +40,15 @@ def rows_of(sweep: Faulted) -> pd.DataFrame:
     return pd.concat(tables) if tables else pd.DataFrame(columns=columns)
 
 
-def once(what: str, seed: int, folder: Path) -> dict[str, float]:
+def once(what: str, seed: int) -> dict[str, float]:
     """Kill once and resume; what went wrong, in counts."""
+    with tempfile.TemporaryDirectory() as scratch:
+        found = _once(what, seed, Path(scratch))
+    print(f"{what} seed {seed}: {found}", file=sys.stderr, flush=True)
+    return found
+
+
+def _once(what: str, seed: int, folder: Path) -> dict[str, float]:
     moment = random.Random(f"{what} {seed}")
     sweep = Faulted(folder, "--cell", *(str(i) for i in range(N_CELLS)))
     sweep.start()
@@ -82,15 +91,13 @@ def once(what: str, seed: int, folder: Path) -> dict[str, float]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--jobs", type=int, default=1, help="sweeps at a time; one for every two cores")
     parser.add_argument("--what", nargs="+", choices=VICTIMS, default=VICTIMS)
     options = parser.parse_args()
     failed = False
     for what in options.what:
-        found = []
-        for seed in range(options.seeds):
-            with tempfile.TemporaryDirectory() as scratch:
-                found.append(once(what, seed, Path(scratch)))
-        table = pd.DataFrame(found)
+        with ThreadPoolExecutor(options.jobs) as pool:
+            table = pd.DataFrame(pool.map(partial(once, what), range(options.seeds)))
         counts = ", ".join(f"{name} {table[name].sum()}" for name in ("lost", "doubled", "missing", "orphans", "wrong"))
         print(f"kill -9 of the {what}, {options.seeds} seeds: {counts}; driver ended after a median of"
               f" {table['seconds'].median():.1f} s, at most {table['seconds'].max():.1f} s", flush=True)  # fmt: skip
