@@ -245,7 +245,7 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
-        SweepLostError: A process of Ray that the sweep needs died; everything finished is recorded.
+        SweepLostError: A process of Ray that the sweep needs died, or a row fits no table; the rest is recorded.
         OSError: A row could not be written; everything before it is recorded.
     """
     with (

@@ -98,7 +98,7 @@ class Ledger:
         self.measured_s = 0.0
         self._began = time.monotonic()
         self._stopped = False
-        self.failure: OSError | None = None
+        self.failure: OSError | SweepLostError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
@@ -189,6 +189,11 @@ class Ledger:
             self._chooser.recorded(cell, row, run.rounds)
         except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
             self.failure = failure
+            return
+        except Exception as failure:  # Tune would swallow it, and the cell would be gone without a word
+            lost = SweepLostError(f"a row could not be recorded ({type(failure).__name__}: {failure})")
+            lost.__cause__ = failure
+            self.failure = lost
             return
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
         self.measured_s += row.get("measured_s") or 0.0

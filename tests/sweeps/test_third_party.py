@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,9 +57,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_path: Path) -> None:
-    listed = accelsweep("--help", PYTHONPATH=str(site))
+    listed = accelsweep("--help", PYTHONPATH=f"{site}{os.pathsep}{ROOT}")
     assert "sort-pixels" in listed.stdout
-    ended = accelsweep("sort-pixels", "--device", "cpu", "--smoke", "--output", "out", PYTHONPATH=str(site))
+    ended = accelsweep(
+        "sort-pixels", "--device", "cpu", "--smoke", "--output", "out", PYTHONPATH=f"{site}{os.pathsep}{ROOT}"
+    )
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
     assert rows["status"].tolist() == ["complete"]
@@ -69,7 +72,7 @@ def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_p
 def test_every_exception_is_one_row_and_costs_only_its_own_cell(accelsweep: Run, site: Path, tmp_path: Path) -> None:
     ended = accelsweep(
         "endings", "--device", "cpu", "--min-s", "0.1", "--max-s", "0.3", "--min-rounds", "2",
-        "--output", "out", PYTHONPATH=str(site),
+        "--output", "out", PYTHONPATH=f"{site}{os.pathsep}{ROOT}",
     )  # fmt: skip
     assert ended.returncode == 1, ended.stdout + ended.stderr
     assert "Traceback" not in ended.stdout + ended.stderr
