@@ -28,7 +28,7 @@ from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.options import options_instance
 from sweeps.outcome import outcome_of
-from sweeps.results import fit
+from sweeps.rows import fit
 from sweeps.scenarios import plan_for, serve
 from sweeps.schema import ROUNDS
 from workloads.base import CellContext, UnsupportedError, Workload

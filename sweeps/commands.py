@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,6 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if every cell was measured or is unsupported, 1 if some failed, 2 for bad usage, 130 if interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign must not end a sweep
+            stream.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_overview())
         return EXIT_OK
@@ -148,3 +152,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BadInputError as error:
         sys.stderr.write(f"accelsweep: error: {one_line(error)}\n")
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("accelsweep: interrupted\n")
+        return EXIT_INTERRUPTED

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import os
 import signal
 import tempfile
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -46,9 +48,14 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.launch_local import leave_at_once, object_store_folder  # noqa: E402
 from sweeps.launch_memory import ForgettingScheduler, SilentProgress  # noqa: E402
-from sweeps.ledger import Interrupted, Ledger  # noqa: E402
+from sweeps.launch_watch import RayWatch  # noqa: E402
+from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402
+from sweeps.leftovers import guarded  # noqa: E402
 from sweeps.measure.environment import usable_cpus  # noqa: E402
+from sweeps.measure.memory_kills import n_memory_kills  # noqa: E402
+from sweeps.signals import collected_signals  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -61,6 +68,8 @@ class RayOptions:
 
     address: str | None = None
     verbose: bool = False
+    go_on: str = "everything measured is kept"
+    """What is told if Ray dies and does not let go of the process: how the sweep goes on."""
 
 
 @contextlib.contextmanager
@@ -78,24 +87,43 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     common: dict[str, Any] = {
         "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
     }  # fmt: skip
+    on_sigterm = signal.getsignal(signal.SIGTERM)
     if options.address:
         ray.init(address=options.address, **common)
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
-        ray.init(
-            address="local",  # never a cluster that happens to run here
-            num_cpus=usable_cpus(),  # Ray counts every core, also those that this process may not use
-            # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
-            resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
-            include_dashboard=False,
-            object_store_memory=OBJECT_STORE_BYTES,
-            **common,
-        )
+        try:
+            ray.init(
+                address="local",  # never somebody else's Ray that happens to run on this machine
+                num_cpus=usable_cpus(),
+                # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
+                resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                _plasma_directory=object_store_folder(OBJECT_STORE_BYTES),
+                **common,
+            )
+        except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
+            raise SweepLostError(f"Ray did not start: {str(error).strip().splitlines()[0][:200]}") from error
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
+    if not options.verbose:
+        # It prints a dead worker's epitaph and the end of the raylet's log; a row or one sentence says that.
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
     try:
         yield
-    finally:
-        with contextlib.suppress(KeyboardInterrupt):
-            ray.shutdown()
+    except SweepLostError:
+        atexit.register(leave_at_once)
+        raise
+    except BaseException:
+        _shut_down()
+        raise
+    _shut_down()
+
+
+def _shut_down() -> None:
+    with contextlib.suppress(KeyboardInterrupt):
+        ray.shutdown()
 
 
 def resources_for(cell: TrialConfig) -> dict[str, float]:
@@ -174,7 +202,10 @@ class LedgerWatch(Callback):
     """Starts the clock of each trial, ends those over their time, and records workers that died."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self._ledger, self._n_kills = ledger, n_memory_kills()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self._n_kills = n_memory_kills()
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         running = self._ledger.running
@@ -194,7 +225,8 @@ class LedgerWatch(Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_error()
-        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}"
+        # Ray's own monitor says so; of a worker that the kernel killed only the kernel's count tells.
+        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}" or n_memory_kills() != self._n_kills
         self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
 
 
@@ -208,26 +240,7 @@ class SweepStopper(Stopper):
         return False
 
     def stop_all(self) -> bool:
-        return self._ledger.is_over_budget or bool(self._signals)
-
-
-@contextlib.contextmanager
-def _collected_signals() -> Iterator[list[int]]:
-    """Ctrl-C, SIGTERM and SIGHUP as a list that grows; a second one interrupts at once, as if uncollected."""
-    received: list[int] = []
-
-    def note(number: int, _frame: Any) -> None:
-        received.append(number)
-        if len(received) > 1:
-            raise KeyboardInterrupt
-
-    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    previous = {n: signal.signal(getattr(signal, n), note) for n in names}
-    try:
-        yield received
-    finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)
+        return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None
 
 
 def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int]) -> Sequence[TrialConfig]:
@@ -238,28 +251,46 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
+        SweepLostError: A process of Ray that the sweep needs died, or a row fits no table; the rest is recorded.
+        OSError: A row could not be written; everything before it is recorded.
     """
-    with ray_session(options, devices), tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
+    with (
+        guarded() as marked,
+        ray_session(options, devices),
+        tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
+        collected_signals() as signals,
+        RayWatch(marked, options.go_on) as watch,
+    ):
         searcher = CellSearcher(ledger, config)
         n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
-        with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
-            tune.run(
-                CellTrial,
-                name="sweep",
-                search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
-                scheduler=LedgerScheduler(ledger),
-                callbacks=[LedgerWatch(ledger), *([] if options.verbose else [SilentProgress()])],
-                stop=SweepStopper(ledger, signals),
-                num_samples=-1,
-                storage_path=scratch,
-                reuse_actors=not config.isolate,
-                max_failures=0,
-                raise_on_failed_trial=False,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                verbose=3 if options.verbose else 0,
-                log_to_file=False,
-            )
+        try:
+            with watch.interrupting():
+                tune.run(
+                    CellTrial,
+                    name="sweep",
+                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
+                    scheduler=LedgerScheduler(ledger),
+                    callbacks=[LedgerWatch(ledger), *([] if options.verbose else [SilentProgress()])],
+                    stop=SweepStopper(ledger, signals),
+                    num_samples=-1,
+                    storage_path=scratch,
+                    reuse_actors=not config.isolate,
+                    max_failures=0,
+                    raise_on_failed_trial=False,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    verbose=3 if options.verbose else 0,
+                    log_to_file=False,
+                )
+        except KeyboardInterrupt:
+            pass  # from the second signal, or from the watch
+        except Exception:
+            if not watch.sees_loss():
+                raise
         left = ledger.drop()
+        if watch.sees_loss():
+            raise SweepLostError(watch.lost)
+        if ledger.failure is not None:
+            raise ledger.failure
         if signals:
             raise Interrupted
         return left

@@ -17,13 +17,18 @@ import pyarrow as pa
 
 from sweeps.chooser import Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.results import ResultStore, fit
+from sweeps.results import ResultStore
+from sweeps.rows import fit
 from sweeps.schema import SAMPLES, SCHEMA_VERSION, TRIALS
 from sweeps.text import without_paths
 
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
     """The sweep was interrupted; everything finished is recorded."""
+
+
+class SweepLostError(Exception):
+    """What runs the cells died, and the message says what; everything finished is recorded."""
 
 
 class Observer(Protocol):
@@ -76,6 +81,7 @@ class Ledger:
     Attributes:
         counts: Cells by status, of this run and of the runs it resumes.
         device_facts: What the workers proved of each device, by device name.
+        failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
     """
 
     def __init__(
@@ -94,6 +100,7 @@ class Ledger:
         self.measured_s = 0.0
         self._began = time.monotonic()
         self._stopped = False
+        self.failure: OSError | SweepLostError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
@@ -111,7 +118,7 @@ class Ledger:
 
     def hand_out(self, trial_id: str) -> TrialConfig | Wait | None:
         """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left."""
-        if self.is_over_budget:
+        if self.is_over_budget or self.failure is not None:
             return None
         cell = self._chooser.next_cell()
         if isinstance(cell, TrialConfig):
@@ -180,8 +187,17 @@ class Ledger:
             row["constraints_held"] = self._config.limits.held(row)
         row = _fitted(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
-        self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
-        self._chooser.recorded(cell, row, run.rounds)
+        try:
+            self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
+            self._chooser.recorded(cell, row, run.rounds)
+        except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
+            self.failure = failure
+            return
+        except Exception as failure:  # Tune would swallow it, and the cell would be gone without a word
+            lost = SweepLostError(f"a row could not be recorded ({type(failure).__name__}: {failure})")
+            lost.__cause__ = failure
+            self.failure = lost
+            return
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
         self.measured_s += row.get("measured_s") or 0.0
         self._observer.cell_ended(cell, row)

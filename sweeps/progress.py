@@ -59,6 +59,20 @@ def format_result(row: Mapping[str, Any]) -> str:
     return ", ".join(p for p in parts if p)
 
 
+class SweepConsole(Console):
+    """A console that never ends a sweep: where its reader has gone (``| head``, a closed terminal), it is silent."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; what cannot be written any more is left out."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+
+
 class Terminal:
     """Follows a sweep's cells; use as a context manager around the sweep.
 

@@ -6,6 +6,7 @@ memory, so that a driver that dies leaves no trial behind that runs for ever, an
 
 from __future__ import annotations
 
+import errno
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -130,6 +131,13 @@ class StudyBook:
         return self._studies[name].get_trials(deepcopy=False)
 
     def add(self, name: str, trial: FrozenTrial) -> None:
-        """Write one finished trial."""
-        self._studies[name].add_trial(trial)
+        """Write one finished trial.
+
+        Raises:
+            OSError: If the disk takes no more.
+        """
+        try:
+            self._studies[name].add_trial(trial)
+        except optuna.exceptions.StorageInternalError as error:
+            raise OSError(errno.EIO, f"{STUDY_FILE} cannot be written") from error
         self._n_trials[name] += 1

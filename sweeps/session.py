@@ -10,13 +10,16 @@ from rich.console import Console
 
 from sweeps.auto_batch import AutoBatch
 from sweeps.chooser import Chooser, WholeGrid
-from sweeps.closing import EXIT_OK, RETRIED, sum_up
+from sweeps.closing import EXIT_OK, RETRIED, resume_command, sum_up
 from sweeps.config import N_VISITS, SweepConfig, TrialConfig
-from sweeps.ledger import Interrupted, Ledger
+from sweeps.ledger import Interrupted, Ledger, SweepLostError
+from sweeps.lock import sweep_lock
 from sweeps.measure.device import available_devices, n_devices
 from sweeps.options import build_config
-from sweeps.progress import Terminal, say
-from sweeps.results import ResultStore, new_sweep_id
+from sweeps.part_files import DAMAGED
+from sweeps.progress import SweepConsole, Terminal, say
+from sweeps.results import ResultStore, claim_folder
+from sweeps.signals import terminable
 from sweeps.strategy import Range
 from sweeps.turns import Turns
 from workloads.base import BadInputError, Workload
@@ -32,11 +35,13 @@ def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConf
 
 
 def _open_or_create(
-    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], devices: Sequence[str]
-) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]]]:
+    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], devices: Sequence[str],
+    held: contextlib.ExitStack,
+) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]]]:  # fmt: skip
     """The sweep's configuration, its cells, its store (None for a dry run), and the rows that count as done.
 
-    The cells of a search, and of batch sizes found on the way, are known only when they have run: none here.
+    Until ``held`` is left, no other process runs the sweep. The cells of a search, and of batch sizes found on the
+    way, are known only when they have run: none here.
     """
     common = options.sweep
     if not common.resume:
@@ -45,9 +50,13 @@ def _open_or_create(
         cells = config.cells() if config.is_grid else []
         if common.dry_run:
             return config, cells, None, []
-        folder = common.output / new_sweep_id(config.workload, common.output)
+        folder = claim_folder(config.workload, common.output)
+        held.enter_context(sweep_lock(folder))
         return config, cells, ResultStore.create(folder, config, cells, command), []
-    store, description = ResultStore.open(common.output / common.resume)
+    folder = common.output / common.resume
+    if not common.dry_run and folder.is_dir():
+        held.enter_context(sweep_lock(folder))
+    store, description = ResultStore.open(folder, is_read_only=common.dry_run)
     try:
         config = SweepConfig.from_dict(description["config"])
         cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
@@ -57,8 +66,9 @@ def _open_or_create(
         ) from error
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
-    again = RETRIED if common.retry_failed else ()
-    return config, cells, None if common.dry_run else store, [r for r in store.rows() if r["status"] not in again]
+    again, incomplete = (RETRIED if common.retry_failed else ()), store.incomplete()
+    done = [r for r in store.rows() if r["status"] not in again and r["trial_key"] not in incomplete]
+    return config, cells, None if common.dry_run else store, done
 
 
 def _check_energy(config: SweepConfig) -> None:
@@ -114,43 +124,76 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    console = Console(soft_wrap=True)
-    devices = available_devices()
-    config, cells, store, done = _open_or_create(workload, options, command, ranges, devices)
-    if store is None:
-        keys = {row["trial_key"] for row in done}
-        _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
-        return EXIT_OK
-    common, n_cells = options.sweep, config.n_cells
+    console, devices = SweepConsole(soft_wrap=True), available_devices()
+    with contextlib.ExitStack() as held:
+        config, cells, store, done = _open_or_create(workload, options, command, ranges, devices, held)
+        if store is None:
+            keys = {row["trial_key"] for row in done}
+            _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
+            return EXIT_OK
+        for name in store.damaged:
+            say(console, f"damaged: {name} is not what was written; it is set aside in {store.folder / DAMAGED}, and"
+                         " the cells that it held are measured again")  # fmt: skip
+        held.enter_context(terminable())
+        return _run(console, options.sweep, config, cells, store, done, devices)
+
+
+def _run(
+    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
+    done: Sequence[dict[str, Any]], devices: Sequence[str],
+) -> int:  # fmt: skip
+    """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
+    n_cells = config.n_cells
     all_cells = "cells as they come" if n_cells is None else f"{n_cells} cells"
     counted = f"{n_cells - len(done)} of {all_cells}" if done and n_cells is not None else all_cells
     say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
     if config.search is not None and len(config.search.objectives) > 1:
         say(console, "several objectives: every cell is measured whole, for Optuna prunes for one objective only")
-    interrupted = False
+    interrupted, is_over_budget, failure = False, False, None
+    try:
+        is_over_budget = _measure(console, common, config, cells, store, done, devices)
+    except (Interrupted, KeyboardInterrupt):
+        interrupted = True
+    except OSError as error:
+        failure = f"results cannot be written ({error.strerror or error})"
+    except SweepLostError as error:
+        failure = str(error)
+    is_cut = is_over_budget or interrupted or failure is not None
+    return sum_up(console, common, config, cells, store, is_cut=is_cut, interrupted=interrupted, failure=failure)
+
+
+def _measure(
+    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
+    done: Sequence[dict[str, Any]], devices: Sequence[str],
+) -> bool:  # fmt: skip
+    """Measure what is not done; whether the budget ended it.
+
+    Raises:
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP.
+        OSError: If results cannot be written.
+        SweepLostError: If what runs the cells died.
+    """
     chooser = _choose(config, cells, store, done)
-    n_ends, n_ended = n_cells, len(done)
+    n_ends, n_ended = config.n_cells, len(done)
     if isinstance(chooser, Turns):
         n_ends, n_ended = len(cells) * N_VISITS, chooser.n_visited
         say(console, f"interleaved: {N_VISITS} visits to each cell, in turns")
-    with _terminal(n_ends, n_ended, console) as terminal:
-        ledger = Ledger(config, cells, store, chooser, terminal)
-        try:
+    try:
+        with _terminal(n_ends, n_ended, console) as terminal:
+            ledger = Ledger(config, cells, store, chooser, terminal)
             if n_ends is None or n_ended < n_ends:
                 from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
 
-                ray_options = RayOptions(address=common.address or None, verbose=common.verbose)
+                go_on = f"every finished cell is kept; go on with: {resume_command(common, config, store)}"
+                ray_options = RayOptions(address=common.address or None, verbose=common.verbose, go_on=go_on)
                 launch(config, ledger, ray_options, {name: n_devices(name) for name in devices})
-        except Interrupted:
-            interrupted = True
-    for key, columns in chooser.finish().items():
-        store.amend(key, columns)
-    if not interrupted:
-        store.compact()
-    for line in chooser.summary():
-        say(console, line)
-    is_cut = ledger.is_over_budget or interrupted
-    return sum_up(console, common, config, cells, store, is_cut=is_cut, interrupted=interrupted)
+    finally:
+        for key, columns in chooser.finish().items():
+            store.amend(key, columns)
+        for line in chooser.summary():
+            say(console, line)
+    store.compact()
+    return ledger.is_over_budget
 
 
 @contextlib.contextmanager

@@ -17,12 +17,14 @@ from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.ledger import Interrupted
+from sweeps.durable import write_durably
+from sweeps.ledger import Interrupted, SweepLostError
+from sweeps.lock import sweep_lock
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
-from sweeps.progress import say
-from sweeps.results import new_sweep_id, write_durably
+from sweeps.progress import SweepConsole, say
+from sweeps.results import claim_folder
 from sweeps.text import without_home, without_paths
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
@@ -99,7 +101,7 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
         "cells": [cell.as_dict() for cell in cells],
         "missing_sources": {source: without_paths(why) for source, why in listed["missing"].items()},
     }
-    folder = options.output / new_sweep_id("op-coverage", options.output)
+    folder = claim_folder("op-coverage", options.output)
     recording = {name: calls for name, calls in listed["recording"].items() if name in names}
     return CoverageStore.create(folder, asked, recording)
 
@@ -169,17 +171,31 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    console = Console(soft_wrap=True)
-    store = CoverageStore.open(options.output / options.resume) if options.resume else _new(options, command, console)
-    asked = store.description["options"]
-    cells = [OperationCell(**cell) for cell in store.description["cells"]]
-    again = RETRIED if options.retry_failed else ()
-    done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
-    left = [cell for cell in cells if cell.key not in done]
-    devices = sorted({cell.device for cell in cells})
-    say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {', '.join(devices)}; results in {store.folder}")
-    interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
-    return _sum_up(console, store, cells, options, interrupted=interrupted)
+    console = SweepConsole(soft_wrap=True)
+    folder = options.output / options.resume if options.resume else None
+    if folder is None or not folder.is_dir():
+        store = CoverageStore.open(folder) if folder else _new(options, command, console)
+        folder = store.folder
+    with sweep_lock(folder):
+        store = CoverageStore.open(folder)
+        asked = store.description["options"]
+        cells = [OperationCell(**cell) for cell in store.description["cells"]]
+        again = RETRIED if options.retry_failed else ()
+        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
+        left = [cell for cell in cells if cell.key not in done]
+        devices = ", ".join(sorted({cell.device for cell in cells}))
+        say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {devices}; results in {store.folder}")
+        interrupted, failure = False, None
+        try:
+            interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
+        except SweepLostError as error:
+            failure = str(error)
+        except OSError as error:
+            failure = f"results cannot be written ({error.strerror or error})"
+        if failure is not None:
+            say(console, f"ended early: {failure}; every row that was told is kept")
+        code = _sum_up(console, store, cells, options, interrupted=interrupted)
+    return code if failure is None else EXIT_FAILED
 
 
 def _launch(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.coverage.schema import OPERATIONS, SCHEMA_VERSION
-from sweeps.results import write_durably, write_table
+from sweeps.durable import write_durably, write_table
 from sweeps.text import encodable, without_paths
 from workloads.base import BadInputError
 

@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeps import results
+from sweeps import checksums, part_files
 from sweeps.chooser import Message
 from sweeps.config import N_VISITS, MeasureConfig, SweepConfig, TrialConfig
 from sweeps.ledger import Ledger, cell_columns
@@ -52,7 +52,7 @@ class Nobody:
 @contextmanager
 def dying(n_writes: int) -> Iterator[None]:
     """The process dies in its write of this number, with half a file under a temporary name."""
-    real, left = results.write_durably, [n_writes]
+    real, left = part_files.write_durably, [n_writes]
 
     def write(path: Path, content: Any) -> None:
         left[0] -= 1
@@ -62,7 +62,8 @@ def dying(n_writes: int) -> Iterator[None]:
         real(path, content)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(results, "write_durably", write)
+        for module in (part_files, checksums):
+            patch.setattr(module, "write_durably", write)
         yield
 
 

@@ -12,7 +12,9 @@ import pytest
 from sweeps import compaction
 from sweeps.compaction import Pending, joined
 from sweeps.config import SweepConfig
-from sweeps.results import ResultStore, row_table
+from sweeps.durable import parquet_bytes
+from sweeps.results import ResultStore
+from sweeps.rows import row_table
 from sweeps.schema import TABLES, TRIALS
 from tests.sweeps.test_results import n_samples
 from tests.sweeps.test_results import record as record_cell
@@ -81,7 +83,8 @@ def test_a_crash_while_joining_doubles_nothing(store: ResultStore, monkeypatch: 
             joined_file = files(store, table, "compact")[0]
             whole = pq.read_table(joined_file, partitioning=None)
             names = str([p.name for p in files(store, table, "part")]).replace("'", '"')
-            pq.write_table(whole.replace_schema_metadata({b"compacted_parts": names.encode()}), joined_file)
+            half_done = parquet_bytes(whole.replace_schema_metadata({b"compacted_parts": names.encode()}))
+            store._parts.write({f"{table}/{joined_file.name}": half_done})
     again, _ = ResultStore.open(store.folder)
     assert statuses(again) == dict.fromkeys(keys, "complete")
     assert n_samples(again) == dict.fromkeys(sorted(keys), 3)
