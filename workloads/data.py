@@ -24,6 +24,8 @@ MAX_LABELLED = 10_000
 """Images of classes that are kept in memory; enough to measure a training by."""
 MAX_PIXEL_BYTES = 2**30
 """Bytes of pixels kept in memory."""
+MAX_KEPT_BYTES = 160 * 2**20
+"""Larger batches of photographs are made anew for each cell."""
 MAX_ASPECT = 8
 HELD_OUT_SHARE = 0.2
 DIGITS_SOURCE = "scikit-learn handwritten digits"
@@ -115,6 +117,12 @@ def _trimmed(image: torch.Tensor) -> torch.Tensor:
 
 
 def photograph_batch(photographs: Photographs, batch_size: int, size: int, seed: int) -> torch.Tensor:
+    """``make_photograph_batch``, the last few kept: most cells of a grid ask for the same batch. Not to be changed."""
+    is_small = 3 * size**2 * batch_size <= MAX_KEPT_BYTES
+    return (_kept_batch if is_small else make_photograph_batch)(photographs, batch_size, size, seed)
+
+
+def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, seed: int) -> torch.Tensor:
     """A batch of real pixels: crops of at least a quarter of the photographs, in turns, seeded.
 
     The first of each photograph is its centre crop, so that a batch of one is the photograph as people
@@ -137,6 +145,9 @@ def photograph_batch(photographs: Photographs, batch_size: int, size: int, seed:
             else:
                 items.append(flip(crop(image)))
     return torch.stack(items)
+
+
+_kept_batch = functools.lru_cache(maxsize=4)(make_photograph_batch)
 
 
 def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
