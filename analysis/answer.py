@@ -19,6 +19,7 @@ NOTHING = "No cell of this sweep was measured to its end, so there is nothing to
 MAX_TASKS = 12
 """More tasks than that are not read as sentences; the tables have all."""
 MAX_CLOSE = 2
+NO_COUNTER = "no counter could be read"
 
 
 def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
@@ -36,7 +37,9 @@ def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
     if len(found) > MAX_TASKS:
         said.append(f"{len(found) - MAX_TASKS} more tasks are in the tables below.")
     if frame["items_per_j"].isna().all():
-        said.append("Energy is unknown here: no counter could be read.")
+        has_counter = "energy_source" in frame and bool(frame["energy_source"].notna().any())
+        why = "the cells were shorter than ten periods of the counter (--min-s)" if has_counter else NO_COUNTER
+        said.append(f"Energy is unknown here: {why}.")
     return said
 
 

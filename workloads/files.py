@@ -24,6 +24,8 @@ MAX_LISTED = 100_000
 """Images that are looked for in one folder; of a larger one the rest is left alone, and the row says so."""
 MAX_ENTRIES = 2 * MAX_LISTED
 """Names read of one folder, images or not. Of more than that which are read is the file system's choice."""
+MAX_PIXEL_BYTES = 2**30
+"""Bytes of pixels kept in memory."""
 JPEG_QUALITY = 92
 Encoded = bytes | Path
 """An image as the bytes of a file, or as a file to read."""

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from workloads import models
-from workloads.augment import Augmentation, augmented
-from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.data import LabelledImages, check_image_folder, load_digits, load_image_folder, to_model_input
+from workloads.augment import augmented
+from workloads.base import CellContext, Defaults, SetupFacts
+from workloads.data import to_model_input
 from workloads.feeds import Feed, Resident, Streamed
+from workloads.finetune_options import FinetuneOptions
+from workloads.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
 from workloads.precision import autocast
 
 BATCH_NORM_MOMENTUM = 0.1
@@ -25,46 +25,6 @@ ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
 N_DIGITS = 10
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-
-
-@dataclass(frozen=True, kw_only=True)
-class FinetuneOptions:
-    tune: tuple[Literal["head", "full"], ...] = ("full",)
-    """Axis: train the last layer only, or all of the model."""
-    learning_rate: tuple[float, ...] = (2e-3,)
-    """Axis: AdamW's peak learning rate (one cycle: up for the first third, then down)."""
-    augment: tuple[Augmentation, ...] = ("none",)
-    """Axis: augmentation on the device, each image its own crop of 64 to 100 % (crop), half of them mirrored too
-    (crop-flip; digits must not be)."""
-    feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
-    """Axis. resident: images decoded once and held on the device; streamed: decoded anew in each epoch by other
-    processes and copied ahead of their use, as for images that do not fit."""
-    epochs: float = 3.0
-    """Train for this many passes over the training images."""
-    max_train_s: float = 60.0
-    """Stop training a cell after this many seconds, evaluation left out."""
-    target_accuracy: float = 0.95
-    """Report the seconds until the held-out accuracy first reaches this share."""
-    image_size: int = 48
-    """Height and width in pixels that the images are resized to."""
-    data: Path | None = None
-    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used. Default:
-    scikit-learn's 1,797 handwritten digits."""
-    weights: Path | None = None
-    """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
-
-    def __post_init__(self) -> None:
-        if self.epochs <= 0:
-            raise BadInputError(f"--epochs: {self.epochs} must be over 0")
-        if self.max_train_s <= 0:
-            raise BadInputError(f"--max-train-s: {self.max_train_s} must be over 0")
-        if not 0 < self.target_accuracy <= 1:
-            raise BadInputError(f"--target-accuracy: {self.target_accuracy} must lie between 0 and 1")
-        if self.image_size < 32:
-            raise BadInputError(f"--image-size: {self.image_size} is under 32, which these models reduce to nothing")
-        for rate in self.learning_rate:
-            if rate <= 0:
-                raise BadInputError(f"--learning-rate: {rate} must be over 0")
 
 
 def _adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:

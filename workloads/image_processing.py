@@ -19,9 +19,10 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.data import Photographs, check_photographs, load_photographs
-from workloads.fused import FUSED, Stage
+from workloads.fused import FUSED
 from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
+from workloads.taps import Stage
 
 HEIGHT, WIDTH = 427, 640
 """Every photograph is brought to this size once, before the clock runs, so that they form a batch."""

@@ -62,6 +62,14 @@ def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep
     assert (report.parent / found[0][1]).read_bytes().startswith(b"\x89PNG")
 
 
+def test_why_energy_is_unknown_is_told(write_sweep: Write) -> None:
+    rows = [{**row, "items_per_j": None, "energy_per_item_j": None} for row in machine()]
+    assert "Energy is unknown here: no counter could be read." in write_report(write_sweep(rows, "none")).read_text()
+    short = [{**row, "energy_source": "nvml"} for row in rows]
+    text = write_report(write_sweep(short, "short")).read_text()
+    assert "Energy is unknown here: the cells were shorter than ten periods of the counter (--min-s)." in text
+
+
 def test_limits_decide_what_is_recommended(write_sweep: Write) -> None:
     folder = write_sweep(machine())
     text = write_report(folder, max_latency_ms=8).read_text()

@@ -10,13 +10,8 @@ import torch
 from PIL import Image
 
 from workloads.base import BadInputError
-from workloads.data import (
-    check_image_folder,
-    load_digits,
-    load_image_folder,
-    load_photographs,
-    photograph_batch,
-)
+from workloads.data import load_photographs, make_photograph_batch, photograph_batch
+from workloads.labelled import check_image_folder, load_digits, load_image_folder
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:
@@ -35,6 +30,13 @@ def test_the_shipped_photographs_are_real_jpegs() -> None:
     assert [tuple(i.shape) for i in photographs.images] == [(3, 427, 640), (3, 427, 640)]
     assert all(jpeg.startswith(b"\xff\xd8") for jpeg in photographs.jpegs)
     assert photographs.n_skipped == 0
+
+
+def test_a_batch_that_is_kept_is_the_one_that_would_be_made() -> None:
+    photographs = load_photographs()
+    kept = photograph_batch(photographs, 5, 32, 7)
+    assert photograph_batch(photographs, 5, 32, 7) is kept
+    assert torch.equal(kept, make_photograph_batch(photographs, 5, 32, 7))
 
 
 def test_a_batch_repeats_no_image_and_is_the_same_for_the_same_seed() -> None:

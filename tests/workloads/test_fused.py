@@ -7,9 +7,10 @@ import torch
 
 from tests.workloads.conftest import prepared
 from workloads.base import Countable, UnsupportedError
-from workloads.fused import FUSED, Taps, resize_matrix
+from workloads.fused import FUSED
 from workloads.image_processing import HEIGHT, RELATIVE_TOLERANCES, WIDTH
 from workloads.pipelines import PIPELINES, draw_parameters
+from workloads.taps import Taps, resize_matrix
 
 TIGHT = 5e-4
 """Of the largest value: what float32 makes of coordinates of some hundreds of pixels."""
