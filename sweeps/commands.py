@@ -28,6 +28,14 @@ class Devices:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """List the nodes of a Ray cluster: name, address, devices, kind, versions, clock."""
+
+    address: str = "auto"
+    """Address of the cluster; auto finds the one that this machine is a node of."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SelfTest:
     """Prove the measurement on this very machine: every proof in under a minute, one line each."""
 
@@ -52,6 +60,14 @@ def _devices(_: Devices) -> int:
     from sweeps.inspect import print_devices
 
     return print_devices()
+
+
+def _nodes(options: Nodes) -> int:
+    from sweeps.inspect import print_nodes
+    from sweeps.launch import RayOptions, cluster_session
+
+    with cluster_session(RayOptions(address=options.address)) as cluster:
+        return print_nodes(cluster)
 
 
 def _selftest(options: SelfTest) -> int:
@@ -83,6 +99,7 @@ def _schema(_: Schema) -> int:
 
 TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "devices": (Devices, _devices),
+    "nodes": (Nodes, _nodes),
     "selftest": (SelfTest, _selftest),
     "list": (List, _list),
     "schema": (Schema, _schema),

@@ -1,4 +1,4 @@
-"""What ``accelsweep devices`` and ``accelsweep list`` print."""
+"""What ``accelsweep devices``, ``accelsweep nodes`` and ``accelsweep list`` print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from sweeps.measure.device import available_devices, describe
+from sweeps.nodes import Cluster
 from sweeps.results import DESCRIPTION
 
 FAILED = ("oom", "timeout", "crashed", "error")
@@ -32,6 +33,22 @@ def print_devices() -> int:
                 f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}",
                 highlight=False,
             )
+    return 0
+
+
+def print_nodes(cluster: Cluster) -> int:
+    """One block per node of a cluster: what ``--on-node`` calls it, devices, kinds, versions, clock."""
+    console = Console(soft_wrap=True, highlight=False)
+    for node in cluster.all_nodes:
+        console.print(f"[bold]{node.node_id}[/bold]  {node.host}  {node.ip}")
+        if node.problem is not None:
+            console.print(f"  left out: it {node.problem}", markup=False)
+            continue
+        for device, n in node.devices.items():
+            console.print(f"  {n} x {device}: {node.kind(device)}", markup=False)
+        console.print("  " + ", ".join(f"{name} {version or '-'}" for name, version in node.versions.items()))
+    for line in cluster.differences():
+        console.print(line, markup=False)
     return 0
 
 

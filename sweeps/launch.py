@@ -8,7 +8,7 @@ import os
 import signal
 import tempfile
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -41,7 +41,10 @@ from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
 
 from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.launch_nodes import NodeWatch, join, label_selector, local_cluster, read_nodes  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger  # noqa: E402
+from sweeps.nodes import Cluster  # noqa: E402
+from sweeps.placement import Placement  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
 OBJECT_STORE_BYTES = 100 * 2**20
@@ -54,6 +57,8 @@ class RayOptions:
 
     address: str | None = None
     verbose: bool = False
+    node_timeout_s: float = 600.0
+    """A cell that no node of the cluster takes for so long is given up."""
 
 
 @contextlib.contextmanager
@@ -72,7 +77,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
         "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
     }  # fmt: skip
     if options.address:
-        ray.init(address=options.address, **common)
+        join(options.address, common)
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
@@ -90,43 +95,42 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
             ray.shutdown()
 
 
-def resources_for(cell: TrialConfig) -> dict[str, float]:
-    """What a cell's trial takes of a node: a CPU trial every core, an accelerator trial its device and its share.
+@contextlib.contextmanager
+def cluster_session(options: RayOptions) -> Iterator[Cluster]:
+    """A cluster that runs already, joined and left again; every node was asked what it is.
 
-    Exclusive by arithmetic: a CPU trial and an accelerator trial cannot share a node, and no two trials share
-    an accelerator.
+    Raises:
+        BadInputError: If there is none at the address.
     """
-    total = ray.cluster_resources()
-    if cell.device == "cpu":
-        cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
-        return {"CPU": max(1, cpus)}
-    custom = f"accelsweep_{cell.device}"
-    if custom in total:
-        share = max(1, int(total["CPU"] // max(1, total[custom])))
-        needs: dict[str, float] = {"CPU": share, custom: 1}
-        if total.get("GPU", 0) >= total[custom]:
-            needs["GPU"] = 1  # so that Ray hides the other devices from the worker
-        return needs
-    return {"CPU": max(1, int(total["CPU"] // max(1, total.get("GPU", 1)))), "GPU": 1}
+    with ray_session(options, {}):
+        yield Cluster(read_nodes())
 
 
 class CellSearcher(Searcher):
     """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
 
-    def __init__(self, ledger: Ledger, config: SweepConfig) -> None:
+    def __init__(self, ledger: Ledger, config: SweepConfig, placement: Placement) -> None:
         super().__init__()
-        self._ledger, self._measure = ledger, asdict(config.measure.per_visit())
+        self._ledger, self._measure, self._placement = ledger, asdict(config.measure.per_visit()), placement
+        self._is_one_node = len(placement.cluster.nodes) == 1
 
     def suggest(self, trial_id: str) -> Any:
-        cell = self._ledger.hand_out(trial_id)
-        if cell is None:
-            return Searcher.FINISHED
-        if cell is WAIT:
-            return None  # Tune asks again
+        placement = self._placement
+        while True:
+            cell = self._ledger.hand_out(trial_id, placement.has_room, placement.look_ahead)
+            if cell is None:
+                return Searcher.FINISHED
+            if cell is WAIT:
+                return None  # Tune asks again
+            pool = placement.place(trial_id, cell)
+            if pool is not None:
+                break
+            self._ledger.give_up(trial_id, *placement.why_none(cell))
         return {
             "cell": cell.as_dict(),
             "measure": self._measure,
-            "resources": resources_for(cell),
+            "resources": dict(pool.needs),
+            "on_nodes": None if self._is_one_node else label_selector(pool),
             "device_facts": self._ledger.device_facts.get(cell.device, {}),
         }
 
@@ -134,6 +138,7 @@ class CellSearcher(Searcher):
         """Results are taken by the scheduler, which alone can stop a trial."""
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        self._placement.release(trial_id)
         if error:
             return  # recorded by LedgerWatch, which sees what killed the worker
         message = (result or {}).get("message")
@@ -151,9 +156,13 @@ class CellSearcher(Searcher):
 class LedgerScheduler(FIFOScheduler):
     """Runs trials in order and stops the ones that the ledger's pruner gives up."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
         super().__init__()
-        self._ledger = ledger
+        self._ledger, self._nodes = ledger, nodes
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if self._nodes is not None:
+            self._nodes.controller = tune_controller
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
         message = result.get("message")
@@ -165,8 +174,8 @@ class LedgerScheduler(FIFOScheduler):
 class LedgerWatch(Callback):
     """Starts the clock of each trial, ends those over their time, and records workers that died."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
+        self._ledger, self._nodes = ledger, nodes
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         running = self._ledger.running
@@ -186,8 +195,12 @@ class LedgerWatch(Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = trial.get_error()
+        is_lost = self._nodes is not None and self._nodes.was_lost(trial.trial_id, error)
+        if is_lost and self._ledger.requeue(trial.trial_id, is_lost=True):
+            return
+        reason = "its node was lost, for the second time" if is_lost else "the worker died"
         out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}"
-        self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
+        self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory, reason=reason)
 
 
 class SweepStopper(Stopper):
@@ -222,8 +235,19 @@ def _collected_signals() -> Iterator[list[int]]:
             signal.signal(getattr(signal, name), handler)
 
 
-def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int]) -> Sequence[TrialConfig]:
+def launch(
+    config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int], cluster: Cluster | None = None,
+    say: Callable[[str], None] = print,
+) -> Sequence[TrialConfig]:  # fmt: skip
     """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
+
+    Args:
+        config: The sweep.
+        ledger: Its books.
+        options: How to start Ray.
+        devices: Number of devices by name on this machine; not looked at with a cluster.
+        cluster: Of a ``cluster_session`` that is open; Ray is started here without.
+        say: Prints a line on what becomes of the cluster.
 
     Returns:
         The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
@@ -231,16 +255,22 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
     """
-    with ray_session(options, devices), tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
-        searcher = CellSearcher(ledger, config)
-        n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
+    with (
+        contextlib.nullcontext() if cluster else ray_session(options, devices),
+        tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch,
+    ):
+        if cluster is not None:
+            ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
+        placement = Placement(cluster or local_cluster(devices), config)
+        searcher = CellSearcher(ledger, config, placement)
+        nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
         with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
             tune.run(
                 CellTrial,
                 name="sweep",
-                search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
-                scheduler=LedgerScheduler(ledger),
-                callbacks=[LedgerWatch(ledger)],
+                search_alg=ConcurrencyLimiter(searcher, max_concurrent=placement.n_concurrent),
+                scheduler=LedgerScheduler(ledger, nodes),
+                callbacks=[*([nodes] if nodes else []), LedgerWatch(ledger, nodes)],
                 stop=SweepStopper(ledger, signals),
                 num_samples=-1,
                 storage_path=scratch,
