@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+import socket
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ray
+from ray._private.ray_logging import global_worker_stdstream_dispatcher
 from ray.tune import Callback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -21,6 +23,8 @@ NODE_ID = "ray.io/node-id"
 """The label by which a trial is bound to nodes: unlike the resource node:IP it tells two nodes of one machine apart."""
 ANSWER_S = 90.0
 """How long a node may take to say what it is: a first import of torch from a slow disk."""
+CONNECT_S = 5.0
+"""How long the head of a cluster may take to accept a connection."""
 N_PINGS = 5
 LOOK_S = 2.0
 """How often the nodes are looked at."""
@@ -42,13 +46,33 @@ def join(address: str, options: Mapping[str, Any]) -> None:
     if address.startswith("ray://"):
         raise BadInputError(f"--address: {address!r} is for Ray's client; run this on a node of the cluster, with"
                             " HOST:PORT or auto")  # fmt: skip
+    _knock(address)
     try:
         ray.init(address=address, **options)
+        if not options.get("log_to_driver"):
+            # It prints the last lines of a lost node's log; that the node was lost is said in one line.
+            global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
     except (ConnectionError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         ray.shutdown()
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise BadInputError(f"--address: no cluster can be joined at {address!r}; allowed: HOST:PORT of a Ray cluster "
                             f"that this machine is a node of, or auto ({why})") from error  # fmt: skip
+
+
+def _knock(address: str) -> None:
+    """See whether anything listens at an address, which Ray itself takes minutes to give up.
+
+    Raises:
+        BadInputError: If nothing does, or the address has no port.
+    """
+    host, _, port = address.rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
+    except (OSError, ValueError) as error:
+        why = "it has no port" if isinstance(error, ValueError) else f"nothing answers there: {error}"
+        raise BadInputError(f"--address: {address!r} is no Ray cluster ({why}); allowed: HOST:PORT or auto") from error
 
 
 class NodeProbe:
