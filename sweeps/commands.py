@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import tyro
 
@@ -52,6 +52,18 @@ class List:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge:
+    """Join sweeps of machines that never met into one sweep, and write its report."""
+
+    sweeps: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Two or more sweeps' folders, or results folders (their latest sweep)."""
+    output: Path = Path("results")
+    """Folder of all results, to put the new sweep into."""
+    report: bool = True
+    """Write the Markdown report."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
     """Print the columns of the Parquet tables with type, unit and meaning."""
 
@@ -88,6 +100,18 @@ def _list(options: List) -> int:
     return print_sweeps(options.output)
 
 
+def _merge(options: Merge) -> int:
+    from sweeps.merge import merge
+
+    folder = merge(options.sweeps, options.output)
+    sys.stdout.write(f"merged: {folder}\n")
+    if options.report:
+        from analysis.report import write_report
+
+        sys.stdout.write(f"report: {write_report(folder)}\n")
+    return EXIT_OK
+
+
 def _schema(_: Schema) -> int:
     from sweeps.coverage.schema import OPERATIONS
     from sweeps.schema import TABLES, markdown_table
@@ -102,6 +126,7 @@ TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "nodes": (Nodes, _nodes),
     "selftest": (SelfTest, _selftest),
     "list": (List, _list),
+    "merge": (Merge, _merge),
     "schema": (Schema, _schema),
     **COVERAGE_TOOLS,
 }

@@ -92,6 +92,9 @@ def _open_or_create(
         folder = common.output / new_sweep_id(config.workload, common.output)
         return config, cells, ResultStore.create(folder, config, cells, command), [], machines
     store, description = ResultStore.open(common.output / common.resume)
+    if "merged_from" in description:
+        names = ", ".join(str(origin.get("sweep_id")) for origin in description["merged_from"])
+        raise BadInputError(f"--resume: {common.resume!r} was merged; resume the sweeps it was merged from: {names}")
     config = SweepConfig.from_dict(description["config"])
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
