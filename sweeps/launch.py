@@ -81,6 +81,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         ray.init(
+            address="local",  # without it Ray joins a cluster that happens to run here, and takes no resources from us
             num_cpus=os.cpu_count(),
             # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
             resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
