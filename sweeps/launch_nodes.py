@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 import socket
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
@@ -48,7 +50,8 @@ def join(address: str, options: Mapping[str, Any]) -> None:
                             " HOST:PORT or auto")  # fmt: skip
     _knock(address)
     try:
-        ray.init(address=address, **options)
+        with _quiet():
+            ray.init(address=address, **options)
         if not options.get("log_to_driver"):
             # It prints the last lines of a lost node's log; that the node was lost is said in one line.
             global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
@@ -56,7 +59,21 @@ def join(address: str, options: Mapping[str, Any]) -> None:
         ray.shutdown()
         why = " ".join(str(error).split())[:300] or type(error).__name__
         raise BadInputError(f"--address: no cluster can be joined at {address!r}; allowed: HOST:PORT of a Ray cluster "
-                            f"that this machine is a node of, or auto ({why})") from error  # fmt: skip
+                            "that this machine is a node of, or auto; one with token authentication needs "
+                            f"RAY_AUTH_MODE=token and its token here ({why})") from error  # fmt: skip
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Standard error to nowhere: Ray's core warns there each second that it is not let in; the error says it once."""
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _knock(address: str) -> None:
