@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 # Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
@@ -172,6 +173,21 @@ class LedgerScheduler(FIFOScheduler):
         return str(FIFOScheduler.CONTINUE)
 
 
+_OUT_OF_MEMORY = ("OutOfMemoryError", "NODE_OUT_OF_MEMORY", "running low on memory")
+"""Ray's words for a worker that was killed because its node ran out of memory."""
+
+
+def _error_of(trial: Any) -> str:
+    """What Tune wrote of a trial that failed.
+
+    Its ``get_error`` looks in the storage, where the file comes with the next experiment checkpoint: for us, never.
+    """
+    try:
+        return Path(trial.error_file).read_text(errors="replace")
+    except (OSError, TypeError):  # TypeError: it failed before it had a folder
+        return ""
+
+
 class LedgerWatch(Callback):
     """Starts the clock of each trial, ends those over their time, and records workers that died."""
 
@@ -195,13 +211,13 @@ class LedgerWatch(Callback):
                 break
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        error = trial.get_error()
+        error = _error_of(trial)
         is_lost = self._nodes is not None and self._nodes.was_lost(trial.trial_id, error)
         if is_lost and self._ledger.requeue(trial.trial_id, is_lost=True):
             return
         reason = "its node was lost, for the second time" if is_lost else "the worker died"
-        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}"
-        self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory, reason=reason)
+        out_of_memory = any(words in error for words in _OUT_OF_MEMORY)
+        self._ledger.close(trial.trial_id, error=error, is_out_of_memory=out_of_memory, reason=reason)
 
 
 class SweepStopper(Stopper):

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import ray
-from ray._private.ray_logging import global_worker_stdstream_dispatcher
 from ray.tune import Callback
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
@@ -54,7 +53,7 @@ def join(address: str, options: Mapping[str, Any]) -> None:
             ray.init(address=address, **options)
         if not options.get("log_to_driver"):
             # It prints the last lines of a lost node's log; that the node was lost is said in one line.
-            global_worker_stdstream_dispatcher.remove_handler("ray_print_logs")
+            ray._private.worker.print_to_stdstream = lambda *_, **__: None
     except (ConnectionError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         ray.shutdown()
         why = " ".join(str(error).split())[:300] or type(error).__name__
@@ -222,7 +221,7 @@ class NodeWatch(Callback):
                 told = f"no node took it within --node-timeout {self._timeout_s:g} s; {self._state(pool)}"
                 self._ledger.give_up(trial_id, "timeout", told)
                 self._take_back(trial_id, trials)
-            elif now - self._since[trial_id] > SAY_S and now - self._told > SAY_S:
+            elif now - max(self._since[trial_id], self._told) > SAY_S and not self._is_starting(trial_id, trials):
                 self._told = now
                 self._say(f"waiting for {_needed(pool)}: {self._state(pool)}")
 
@@ -241,6 +240,12 @@ class NodeWatch(Callback):
         node_id = found[1] if found else self._ledger.node_of(trial_id)
         self.look()
         return node_id is not None and any(node.node_id == node_id for node in self._placement.lost)
+
+    def _is_starting(self, trial_id: str, trials: Sequence[Any]) -> bool:
+        """Whether a trial has its resources, and only its worker is not up yet."""
+        manager = self.controller._actor_manager
+        actors = [self.controller._trial_to_actor.get(trial) for trial in trials if trial.trial_id == trial_id]
+        return any(actor in manager._live_actors_to_ray_actors_resources for actor in actors)
 
     def _take_back(self, trial_id: str, trials: Sequence[Any]) -> None:
         for trial in trials:
