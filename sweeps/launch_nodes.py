@@ -231,7 +231,7 @@ class NodeWatch(Callback):
         for node_id in [n for n in self._placement.cluster.nodes if n not in alive]:
             node = self._placement.lose(node_id)
             if node is not None:
-                left = len(self._placement.cluster.nodes)
+                left = sum(bool(other.devices) for other in self._placement.cluster.nodes.values())
                 self._say(f"node {node.name} was lost; {left} {'node is' if left == 1 else 'nodes are'} left")
 
     def was_lost(self, trial_id: str, error: object) -> bool:
