@@ -111,13 +111,17 @@ def cluster_session(options: RayOptions) -> Iterator[Cluster]:
 class CellSearcher(Searcher):
     """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
 
-    def __init__(self, ledger: Ledger, config: SweepConfig, placement: Placement) -> None:
+    def __init__(
+        self, ledger: Ledger, config: SweepConfig, placement: Placement, nodes: NodeWatch | None = None
+    ) -> None:
         super().__init__()
         self._ledger, self._measure, self._placement = ledger, asdict(config.measure.per_visit()), placement
-        self._is_one_node = len(placement.cluster.nodes) == 1
+        self._nodes, self._is_one_node = nodes, len(placement.cluster.nodes) == 1
 
     def suggest(self, trial_id: str) -> Any:
         placement = self._placement
+        if self._nodes is not None:
+            self._nodes.judge()
         while True:
             cell = self._ledger.hand_out(trial_id, placement.has_room, placement.look_ahead)
             if cell is None:
@@ -212,12 +216,10 @@ class LedgerWatch(Callback):
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = _error_of(trial)
-        is_lost = self._nodes is not None and self._nodes.was_lost(trial.trial_id, error)
-        if is_lost and self._ledger.requeue(trial.trial_id, is_lost=True):
+        if self._nodes is not None and self._nodes.failed(trial.trial_id, error):
             return
-        reason = "its node was lost, for the second time" if is_lost else "the worker died"
         out_of_memory = any(words in error for words in _OUT_OF_MEMORY)
-        self._ledger.close(trial.trial_id, error=error, is_out_of_memory=out_of_memory, reason=reason)
+        self._ledger.close(trial.trial_id, error=error, is_out_of_memory=out_of_memory)
 
 
 class SweepStopper(Stopper):
@@ -279,8 +281,8 @@ def launch(
         if cluster is not None:
             ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
         placement = Placement(cluster or local_cluster(devices), config)
-        searcher = CellSearcher(ledger, config, placement)
         nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
+        searcher = CellSearcher(ledger, config, placement, nodes)
         with _collected_signals() as signals, contextlib.suppress(KeyboardInterrupt):
             tune.run(
                 CellTrial,

@@ -31,6 +31,9 @@ LOOK_S = 2.0
 """How often the nodes are looked at."""
 SAY_S = 15.0
 """A trial that no node took for this long is told of; starting a worker takes less."""
+GRACE_S = 60.0
+"""Ray takes some 15 s to count a node as dead whose workers cannot be reached any more."""
+_UNREACHED = "is unavailable"
 _DEAD_NODE = re.compile(r"node has died.*?([0-9a-f]{56})", re.DOTALL)
 
 
@@ -194,6 +197,8 @@ class NodeWatch(Callback):
         self.controller: Any = None
         self._looked = self._told = time.monotonic()
         self._since: dict[str, float] = {}
+        self._doubted: dict[str, tuple[float, str]] = {}
+        """When a trial's worker could not be reached, and what Ray said; whether its node died shows later."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing, as the ledger: Tune copies its callbacks into an experiment state that is never read."""
@@ -204,8 +209,8 @@ class NodeWatch(Callback):
         if now - self._looked < LOOK_S:
             return
         self._looked = now
-        self.look()
-        waiting = self._ledger.waiting()
+        self._judge()
+        waiting = [trial_id for trial_id in self._ledger.waiting() if trial_id not in self._doubted]
         running = [trial_id for trial_id in self._ledger.running if trial_id not in waiting]
         self._since = {trial_id: self._since.get(trial_id, now) for trial_id in waiting}
         for trial_id in waiting:
@@ -234,12 +239,42 @@ class NodeWatch(Callback):
                 left = sum(bool(other.devices) for other in self._placement.cluster.nodes.values())
                 self._say(f"node {node.name} was lost; {left} {'node is' if left == 1 else 'nodes are'} left")
 
-    def was_lost(self, trial_id: str, error: object) -> bool:
-        """Whether a trial failed because its node died, and not its worker alone."""
-        found = _DEAD_NODE.search(str(error))
-        node_id = found[1] if found else self._ledger.node_of(trial_id)
+    def failed(self, trial_id: str, error: str) -> bool:
+        """Take a trial whose worker died; False if that is its outcome, True if its node died or may have."""
         self.look()
-        return node_id is not None and any(node.node_id == node_id for node in self._placement.lost)
+        if self._requeue_if_lost(trial_id, error):
+            return True
+        if _UNREACHED in error:
+            self._doubted[trial_id] = (time.monotonic(), error)
+            return True
+        return False
+
+    def judge(self) -> None:
+        """Decide on trials whose workers could not be reached; where none runs, Tune takes no step and only asks."""
+        if self._doubted and time.monotonic() - self._looked >= LOOK_S:
+            self._looked = time.monotonic()
+            self._judge()
+
+    def _judge(self) -> None:
+        self.look()
+        for trial_id, (since, error) in list(self._doubted.items()):
+            if self._requeue_if_lost(trial_id, error):
+                del self._doubted[trial_id]
+            elif time.monotonic() - since > GRACE_S:
+                del self._doubted[trial_id]
+                self._ledger.close(trial_id, error=error)
+
+    def _requeue_if_lost(self, trial_id: str, error: str) -> bool:
+        """Whether a trial's node was lost; its cell is then handed out again, or recorded if it is the second time."""
+        found = _DEAD_NODE.search(error)
+        node_id, pool = found[1] if found else self._ledger.node_of(trial_id), self._placement.pool_of(trial_id)
+        # Before a worker's first message it may be on any node of its pool, and one of them died as it did.
+        there = [node_id] if node_id is not None else list(pool.node_ids) if pool is not None else []
+        if not any(node.node_id in there for node in self._placement.lost):
+            return False
+        if not self._ledger.requeue(trial_id, is_lost=True):
+            self._ledger.close(trial_id, error=error, reason="its node was lost, for the second time")
+        return True
 
     def _is_starting(self, trial_id: str, trials: Sequence[Any]) -> bool:
         """Whether a trial has its resources, and only its worker is not up yet."""
@@ -250,7 +285,7 @@ class NodeWatch(Callback):
     def _take_back(self, trial_id: str, trials: Sequence[Any]) -> None:
         for trial in trials:
             if trial.trial_id == trial_id and self.controller is not None:
-                self.controller.request_stop_trial(trial)
+                self.controller.stop_trial(trial)  # what request_stop_trial notes is never looked at (Ray 2.60)
 
     def _state(self, pool: Pool) -> str:
         """What is free on a pool's nodes."""

@@ -25,6 +25,8 @@ class Placement:
     def __init__(self, cluster: Cluster, config: SweepConfig) -> None:
         self.cluster, self._config = cluster, config
         self._placed: dict[str, Pool] = {}
+        self._left: dict[str, Pool] = {}
+        """Where trials were that have ended: why one did may only be known later."""
         self._pools: dict[Class, list[Pool]] = {}
         self.lost: list[Node] = []
 
@@ -70,11 +72,13 @@ class Placement:
 
     def release(self, trial_id: str) -> None:
         """A trial has ended."""
-        self._placed.pop(trial_id, None)
+        pool = self._placed.pop(trial_id, None)
+        if pool is not None:
+            self._left[trial_id] = pool
 
     def pool_of(self, trial_id: str) -> Pool | None:
         """Where a trial was given to."""
-        return self._placed.get(trial_id)
+        return self._placed.get(trial_id) or self._left.get(trial_id)
 
     def lose(self, node_id: str) -> Node | None:
         """Take a node out; what it was, or None if it was out already."""
