@@ -38,7 +38,7 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
 
 def _counted(mask: pd.Series) -> str:
     """``2 of 12 cells``."""
-    return f"{int(mask.sum())} of {len(mask)} {'cell' if len(mask) == 1 else 'cells'}"
+    return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"
 
 
 def _of(n: int, one: str, many: str) -> str:

@@ -9,10 +9,12 @@ import pandas as pd
 
 from analysis.matching import CELL_COLUMNS
 
-STRATUM = ("workload", "scenario", "model", "pipeline", "tune", "device", "precision", "memory_format", "compile")
+STRATUM = ("workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision",
+           "memory_format", "compile", "implementation", "feed")  # fmt: skip
 """What a line of a figure shares while batch size or rate changes along it."""
 _WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
-_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none"}
+_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
+           "augment": "none", "feed": "resident"}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
 
@@ -28,7 +30,12 @@ def varying(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[
 
 def word(column: str, value: Any) -> str | None:
     """One setting as a reader would say it: ``batch 64``; None where it goes without saying."""
-    if value is None or value is pd.NA or value != value or value == _SILENT.get(column):  # noqa: PLR0124 # NaN
+    return None if value is pd.NA or value == _SILENT.get(column, ...) else _spoken(column, value)
+
+
+def _spoken(column: str, value: Any) -> str | None:
+    """One setting in words, also where it goes without saying; None where it is null."""
+    if value is None or value is pd.NA or value != value:  # noqa: PLR0124 # NaN
         return None
     is_whole = isinstance(value, float) and value.is_integer()
     text = str(int(value)) if is_whole else f"{value:g}" if isinstance(value, float) else str(value)
@@ -37,8 +44,12 @@ def word(column: str, value: Any) -> str | None:
 
 
 def label(row: dict[str, Any], columns: Sequence[str]) -> str:
-    """The named settings of a row in words, such as ``cpu, bf16, batch 64``."""
+    """The named settings of a row in words, such as ``cpu, bf16, batch 64``.
+
+    A row of which all goes without saying is told by just that: beside ``channels_last`` stands ``contiguous``.
+    """
     words = [said for column in columns if (said := word(column, row.get(column))) is not None]
+    words = words or [said for column in columns if (said := _spoken(column, row.get(column))) is not None]
     return ", ".join(words) or "the one cell"
 
 

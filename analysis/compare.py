@@ -1,8 +1,8 @@
 """Machines, versions or commits against each other: ``python analysis/compare.py A B [C...]``.
 
-A is the baseline. A side is a sweep, a results folder (its latest sweep) or several joined by commas, with a name of
-your choice before an equals sign: ``mac=results/mac workstation=results/a,results/b``. The exit code is 3 if a cell
-became slower or was lost, 2 if the sides cannot be compared, else 0.
+A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
+pattern matches, with a name before an equals sign: ``mac='results/mac/*' workstation=results/a,results/b``.
+The exit code is 3 if a cell became slower or was lost, 2 if the sides cannot be compared, else 0.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from analysis.forest import MAX_ROWS, Ratio, draw_forest
 from analysis.load import AnalysisError, run_main
 from analysis.matching import Difference, Side
 from analysis.render import escape, render
-from analysis.script import write_page
+from analysis.script import OneLineParser, write_page
 from analysis.sides import check_known, check_unambiguous, load_sides
 from analysis.summaries import records
 from analysis.timings import Timings
@@ -92,8 +92,9 @@ def nothing_shared(sides: Sequence[Side], key: Sequence[str]) -> str:
         if not set.intersection(*values):
             told = " against ".join("/".join(sorted(map(str, v))) or "nothing" for v in values)
             reasons.append(f"{column.removeprefix('option ')} ({told})")
-    if not all(any(row["status"] == "complete" for row in side.rows) for side in sides):
-        return "no cell was completed on every side"
+    without = [side.label for side in sides if not any(row["status"] == "complete" for row in side.rows)]
+    if without:
+        return f"no cell was completed on every side: {', '.join(without)} has none"
     return f"no cell is the same on all sides: they differ in {', '.join(reasons) or 'their combinations of settings'}"
 
 
@@ -138,7 +139,7 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", nargs="+", metavar="[NAME=]RESULTS[,RESULTS...]", help="a side; the first is the "
                         "baseline")  # fmt: skip
     parser.add_argument("--allow-different", nargs="+", default=[], metavar="COLUMN", action="extend",

@@ -19,6 +19,7 @@ from analysis.timings import SERVER
 MAX_ROWS = 500
 """Rows of a table; nobody reads more."""
 _MAX_VALUES = 3
+_SHARES = (("top1_agreement_ratio", "top-1 agreement"), ("accuracy_best", "held-out accuracy"))
 ENVIRONMENT = (
     ("sweeps", "sweep"), ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"),
     ("CPUs", "n_cpus"), ("threads", "n_threads"), ("system", "os"), ("Python", "python_version"),
@@ -46,7 +47,7 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
     unit = "ms/request" if "scenario" in frame and (frame["scenario"] == SERVER).all() else "ms/item"
     other = "side" if several else escape(frame["side"].iloc[0])
     headers = ["cell", *(["side"] if several else []), "verdict", f"{escape(baseline)} ({unit})", f"{other} ({unit})",
-               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds"]  # fmt: skip
+               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds or sweeps"]  # fmt: skip
     text = table(headers, rows, n_left=3 if several else 2)
     left = len(frame) - len(shown)
     return f"{text}\n\n{left:,} more cells are nearer to 1 or less certain." if left else text
@@ -69,12 +70,13 @@ def best_table(best: pd.DataFrame) -> str:
     if best.empty:
         return ""
     names = varying(best, [c for c in WORK if c in best])
-    frugal, agrees = best["items_per_j"].notna().any(), best["top1_agreement_ratio"].notna().any()
+    frugal = best["items_per_j"].notna().any()
+    shares = [(c, title) for c, title in _SHARES if best[c].notna().any()]
     rows = []
     for row in records(best):
         is_baseline = row["side"] == best["side"].iloc[0]
         figures = [number(row["throughput_items_per_s"]), "1" if is_baseline else figure(row).full_text]
-        figures += [share(row["top1_agreement_ratio"])] if agrees else []
+        figures += [share(row[c]) for c, _ in shares]
         figures += [number(row["items_per_j"])] if frugal else []
         words = [escape(label(row, names))] if names else []
         words += [escape(row["side"]), escape(label(row, SETTINGS))]
@@ -82,7 +84,7 @@ def best_table(best: pd.DataFrame) -> str:
         rows.append([*words, *figures])
     headers = [*(["work"] if names else []), "side", "fastest with",
                *(["most frugal with (counter)"] if frugal else []),
-               "throughput (items/s)", "speed ratio (95 % interval)", *(["top-1 agreement"] if agrees else []),
+               "throughput (items/s)", "speed ratio (95 % interval)", *(title for _, title in shares),
                *(["energy (items/J)"] if frugal else [])]  # fmt: skip
     return table(headers, rows, n_left=2 + bool(names) + bool(frugal))
 
@@ -138,7 +140,7 @@ def method(comparison: Comparison) -> list[str]:
     said = [
         "The ratio is of median times, so above 1 the side is faster. Its 95 % interval is a bootstrap that draws "
         "whole rounds, since samples of one round resemble each other; of three sweeps or more of one cell it draws "
-        "sweeps.",
+        "sweeps. With fewer than five of them it is Student's t on the logarithms of their medians.",
         f"Faster and slower take a ratio over {MIN_RATIO} and p under {MAX_P}, after Holm's correction for the number "
         "of cells; p is the larger of Mann-Whitney's on the samples and Welch's t on the rounds' medians. The same: "
         f"the whole interval is within {100 * (MIN_RATIO - 1):.0f} %. All else is unclear.",

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.matching import Difference, Key, Side, differences, key_columns
-from analysis.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws
+from analysis.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws, ratio_interval
 from analysis.significance import Significance, holm
 from analysis.timings import Timings, items_per_sample
 
@@ -148,7 +148,7 @@ def _speeds(
         n_rounds = min(n_blocks)
         if n_rounds >= MIN_BLOCKS:
             draws = median_draws(a, rng) / median_draws(b, rng)
-            low, high = interval(draws, n_rounds, sum(n_blocks) - 2)
+            low, high = ratio_interval(a, b, draws)
     if not math.isnan(ratio):
         mean.add(ratio, draws, n_blocks)
     return {

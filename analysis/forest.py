@@ -63,7 +63,7 @@ def most_different(rows: Sequence[Ratio], n: int = MAX_ROWS) -> list[Ratio]:
 def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title: str, x_label: str) -> None:
     """Draw the rows from the top, and the geometric mean as a diamond under a line."""
     shown = most_different(rows)
-    labels = [textwrap.fill(row.label, _LABEL_CHARACTERS) for row in [*shown, *([mean] if mean else [])]]
+    labels = [_in_lines(row.label) for row in [*shown, *([mean] if mean else [])]]
     lines = [line for label in labels for line in label.split("\n")]
     row_inches = 0.27 + 0.13 * max(label.count("\n") for label in labels)
     width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
@@ -88,6 +88,12 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title:
         axes.set(xlabel=x_label)
         axes.set_title(title, loc="left", x=0, pad=22)
         _legend(axes, [row.verdict for row in shown])
+
+
+def _in_lines(label: str) -> str:
+    """A long label on several lines, each setting whole: no ``compile`` on one line and its mode on the next."""
+    whole = label.replace(" ", "\u00a0").replace(",\u00a0", ", ")
+    return textwrap.fill(whole, _LABEL_CHARACTERS, break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def _draw_row(axes: Axes, y: float, row: Ratio) -> None:
@@ -122,8 +128,9 @@ def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
     margin = (high / low) ** 0.04
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
-    narrow = high / low < 4
-    axes.xaxis.set_major_locator(MaxNLocator(6) if narrow else LogLocator(subs=(1.0, 2.0, 5.0)))
+    narrow, wide = high / low < 4, high / low > 100
+    decimal = LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if narrow else decimal)
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
 

@@ -16,7 +16,7 @@ from analysis.grouping import Group, groups, line_columns
 from analysis.latency import PERCENTILES
 from analysis.panels import value_axis
 from analysis.plots import COLOURS, Line, draw_lines
-from analysis.render import is_missing
+from analysis.render import is_missing, seconds_as_ms
 from analysis.summaries import records
 
 MAX_LINES = 8
@@ -63,7 +63,8 @@ def draw_percentiles(path: Path, lines: Sequence[Line], *, title: str) -> None:
         axes.set_xticks(list(ticks.values()), list(ticks))
         axes.xaxis.set_minor_locator(NullLocator())
         value_axis(axes, [y for line in scaled for y in line.y])
-        axes.set(title=title, xlabel="percentile", ylabel=f"latency ({unit})")
+        alone = f"{title}\n{lines[0].label}" if len(lines) == 1 else title  # which has no legend
+        axes.set(title=alone, xlabel="percentile", ylabel=f"latency ({unit})")
 
 
 def load_lines(curves: Sequence[Group]) -> list[Line]:
@@ -142,8 +143,9 @@ def draw_transfers(path: Path, cells: pd.DataFrame, *, title: str) -> None:
             axes.plot(overlapped, places, "D", color="black", markersize=5.5, label="overlapped step")
         # The length of a step stands right of its bar, as the bars share one scale of shares.
         for place, seconds in zip(places, shown["serial_step_s"], strict=True):
-            axes.annotate(f"{1e3 * seconds:,.3g} ms", (1.0, place), xycoords=("axes fraction", "data"), xytext=(6, 0),
-                          textcoords="offset points", va="center", fontsize=8.5, annotation_clip=False)  # fmt: skip
+            axes.annotate(f"{seconds_as_ms(seconds)} ms", (1.0, place), xycoords=("axes fraction", "data"),
+                          xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5,
+                          annotation_clip=False)  # fmt: skip
         axes.set_yticks(places, labels(shown, names))
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,7 +19,8 @@ from analysis.parts import Parts, part_files, read_parts, unreadable_files
 SCHEMA_VERSION = 1
 DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
-                 "precision", "memory_format", "compile", "pipeline", "tune", "scenario", "item", "weights",
+                 "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
+                 "scenario", "item", "weights",
                  "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
                  "git_commit", "node", "torchvision_version", "driver_version", "python_version",
@@ -137,7 +139,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
                for c in names if c not in frame}  # fmt: skip
     frame = pd.concat([frame, pd.DataFrame(missing, index=frame.index)], axis=1)
     for name in TRIAL_NUMBERS:
-        frame[name] = pd.to_numeric(frame[name], errors="coerce")
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
     return frame

@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 CELL_COLUMNS = (
-    "workload", "scenario", "model", "pipeline", "tune", "device", "precision", "memory_format", "compile",
+    "workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision", "memory_format", "compile",
+    "implementation", "feed",
     "batch_size", "rate_per_s", "learning_rate",
 )  # fmt: skip
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""
@@ -65,7 +66,9 @@ class Side:
     @cached_property
     def rows(self) -> list[dict[str, Any]]:
         """The facts as one dictionary a row."""
-        return [{str(k): v for k, v in row.items()} for row in self.facts.to_dict("records")]
+        names = [str(column) for column in self.facts.columns]
+        # DataFrame.to_dict looks at the type of every value, although those of objects are what they are.
+        return [dict(zip(names, values, strict=True)) for values in self.facts.to_numpy().tolist()]
 
     def rows_by_key(self, columns: Sequence[str], statuses: Sequence[str]) -> dict[Key, list[int]]:
         """Positions of the rows with one of the statuses, by the values of the key columns."""

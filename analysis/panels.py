@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.plots import STYLE
+from analysis.plots import STYLE, shorten_texts
 
 _LABEL_SHARE = 0.065
 """Of an axis' length that a label of four digits takes."""
@@ -44,6 +44,7 @@ def panels(
         )  # fmt: skip
         try:
             yield drawn, list(grid.flat)
+            shorten_texts(drawn)
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn.savefig(
                 path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
@@ -81,7 +82,8 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
     """A y axis for positive values: logarithmic if they span more than fourfold, else from zero."""
     known = [v for v in values if v > 0]
     if not known or max(known) <= 4 * min(known):
-        axes.set_ylim(0, None)
+        # Room above is by the data's range, which from zero on can be less than half a marker.
+        axes.set_ylim(0, max([axes.get_ylim()[1], *(1.06 * v for v in known)]))
         return
     axes.set_yscale("log")
     decades = max(known) / min(known)

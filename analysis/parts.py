@@ -87,13 +87,15 @@ def _may_hold(file: Path, keys: Collection[str] | None) -> bool:
 def _read_file(
     file: Path, columns: Sequence[str] | None, keys: Collection[str] | None
 ) -> tuple[pa.Table, dict[bytes, bytes]]:
-    opened = pq.ParquetFile(file)
+    opened = pq.ParquetFile(file, page_checksum_verification=True)
     schema = opened.schema_arrow
     names = None if columns is None else [c for c in columns if c in schema.names]
     if keys is None:
         return opened.read(columns=names), schema.metadata or {}
     chosen = pc.field("trial_key").isin(list(keys))
-    return pq.read_table(file, columns=names, filters=chosen, partitioning=None), schema.metadata or {}
+    return pq.read_table(
+        file, columns=names, filters=chosen, partitioning=None, page_checksum_verification=True
+    ), schema.metadata or {}
 
 
 def _join(read: Sequence[tuple[Path, pa.Table]]) -> tuple[pa.Table | None, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,18 +16,27 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from analysis.render import visible
+
 # Okabe and Ito's palette (2008), yellow left out, which is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
+MAX_CHARACTERS = 100
+"""Of one line of text in a figure."""
 STYLE = {
-    "figure.figsize": (7.2, 4.0), "figure.dpi": 100, "savefig.dpi": 160, "font.size": 10, "axes.spines.top": False,
+    "figure.figsize": (7.2, 4.0), "figure.dpi": 160, "font.size": 10, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
     "axes.axisbelow": True,
     "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False, "lines.linewidth": 1.6,
     "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444", "font.family": "DejaVu Sans",
     "text.parse_math": False,
 }  # fmt: skip
+
+
+# Names from results may hold what no font draws, or be as long as the figure is wide; neither is the reader's business.
+for _message in ("Glyph .* missing from", "constrained_layout not applied"):
+    warnings.filterwarnings("ignore", message=_message, category=UserWarning)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,11 +67,21 @@ def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple
         drawn, axes = plt.subplots(figsize=size, layout="constrained")
         try:
             yield drawn, axes
+            shorten_texts(drawn)
             path.parent.mkdir(parents=True, exist_ok=True)
             metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
             drawn.savefig(path, metadata=metadata)
         finally:
             plt.close(drawn)
+
+
+def shorten_texts(drawn: Figure) -> None:
+    """Cut what is too long for any figure, and show control characters: names come from results of anyone."""
+    for text in drawn.findobj(mpl.text.Text):
+        lines = [visible(line) for line in text.get_text().split("\n")]
+        shown = "\n".join(line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}..." for line in lines)
+        if shown != text.get_text():
+            text.set_text(shown)
 
 
 def plain_ticks(axis: mpl.axis.Axis, values: Sequence[float]) -> None:
@@ -112,7 +132,7 @@ def lines_over_batch(
         if max(values) > 4 * min(values):
             plain_log_scale(axes)
         else:
-            axes.set_ylim(0, None)
+            axes.set_ylim(0, max(axes.get_ylim()[1], 1.06 * max(values)))
         axes.set(title=title, xlabel=x_label, ylabel=y_label)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.panels import GREY, RIGHT_OF_AXES, batch_axis, panels
 from analysis.precision import Pair
@@ -130,6 +130,7 @@ def _draw_panel(axes: Axes, panel: Panel, pairs: Sequence[Pair], over: _Over) ->
         axes.set_yscale("log")
         axes.set_ylim(10 ** math.floor(math.log10(0.7 * min(values))), 10 ** math.ceil(math.log10(1.1 * max(values))))
         axes.yaxis.set_major_locator(LogLocator(numticks=6))
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))  # the default writes formulae
         axes.yaxis.set_minor_locator(NullLocator())
 
 

@@ -138,7 +138,7 @@ def _label(row: Row, told: Sequence[str]) -> str:
 
 
 def _strata(frame: pd.DataFrame) -> pd.Series:
-    columns = [c for c in STRATUM if c not in {"memory_format", "compile"}]
+    columns = [c for c in STRATUM if c not in {"memory_format", "compile", "implementation", "feed"}]
     return pd.Series([label(row, columns) for row in records(frame[columns])], index=frame.index)
 
 

@@ -235,7 +235,7 @@ def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
         batch was measured or ran out of memory, or where there is no smaller one.
     """
     options = [str(c) for c in cells if str(c).startswith("option ")]
-    settings = ("precision", "memory_format", "compile", "learning_rate", "node", *options)
+    settings = ("precision", "memory_format", "compile", "implementation", "feed", "learning_rate", "node", *options)
     names = [c for c in (*TASK_COLUMNS, *WHERE, *settings) if c in cells]
     line = cells[_same(cells, best, tuple(names)) & cells["batch_size"].notna()]
     if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:

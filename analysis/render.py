@@ -13,12 +13,22 @@ import jinja2
 MISSING = "n/a"
 _TEMPLATES = Path(__file__).parent / "templates"
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_LINE_START = re.compile(r"^(?:#{1,6}|[+=-]+|\d+[.)])(?=\s|$)")
+# What a terminal would act on, or what turns the writing round: a report is read with `cat` as well.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 def escape(text: object) -> str:
     """Text from results as Markdown shows it literally, on one line."""
-    flat = re.sub(r"\s+", " ", str(text)).strip()
-    return _SPECIAL.sub(r"\\\1", flat).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    flat = visible(re.sub(r"\s+", " ", str(text)).strip())
+    plain = _SPECIAL.sub(r"\\\1", _ENTITY.sub("&amp;", flat)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return _LINE_START.sub(lambda start: f"{start[0][:-1]}\\{start[0][-1]}", plain)
+
+
+def visible(text: str) -> str:
+    """Text whose control characters, escape codes among them, are shown instead of obeyed."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 def is_missing(value: object) -> bool:
@@ -44,7 +54,7 @@ def number(value: Any, low: Any = None, high: Any = None) -> str:
     if is_missing(value):
         return MISSING
     value = float(value)
-    if is_missing(low) or is_missing(high) or value == 0:
+    if is_missing(low) or is_missing(high) or value == 0 or not all(map(math.isfinite, (value, low, high))):
         return significant(value)
     width = max(abs(float(high) - value), abs(value - float(low)), abs(value) * 1e-4)
     digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1

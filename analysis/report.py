@@ -25,7 +25,7 @@ from analysis.figures import MAX_TASKS, draw_all
 from analysis.limits import Limits, limits_of
 from analysis.load import AnalysisError, run_main, unreadable_parts
 from analysis.recommend import Task, best_per_device, choices, may_grow, tasks
-from analysis.render import escape, render, significant
+from analysis.render import escape, render, significant, visible
 from analysis.script import Page, default_output, find_sweeps, load_sweeps, parser, write_page
 from analysis.strata import with_identity
 
@@ -90,7 +90,7 @@ def commands(page: Page) -> list[str]:
         if command and (description.get("n_cells") or 0) > n_rows and not description["config"].get("search"):
             output = command[command.index("--output") :][:2] if "--output" in command else []
             made.append([*command[:2], "--resume", str(description.get("sweep_id", name)), *output])
-    return [" ".join(shlex.join(words).split()) for words in made]
+    return [visible(" ".join(shlex.join(words).split())) for words in made]
 
 
 def build(page: Page, limits: Limits) -> str:

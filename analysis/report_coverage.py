@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from analysis.coverage_load import DIRECTIONS, find_coverage, load_coverage
 from analysis.load import run_main
 from analysis.page import write_html
 from analysis.render import escape, render, share
+from analysis.script import OneLineParser
 
 NAME = "report_coverage"
 
@@ -136,7 +136,7 @@ def write_coverage_report(
 
 
 def main(arguments: Sequence[str]) -> int:
-    parser = argparse.ArgumentParser(description="Write the Markdown report of a coverage sweep.")
+    parser = OneLineParser(description="Write the Markdown report of a coverage sweep.")
     parser.add_argument("results", nargs="?", default="results",
                         help="a coverage sweep's folder, a results folder (its latest), or a Parquet file")  # fmt: skip
     parser.add_argument("--against", help="an earlier result: tell what is newly supported, broken, faster, slower")

@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pandas as pd
 
 from analysis.load import AnalysisError, find_sweep, load_description, load_rounds, load_sweep
 from analysis.page import write_html
-from analysis.render import escape
+from analysis.render import escape, visible
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,9 +163,16 @@ def _null_type(column: str) -> str:
     return "float64" if column.endswith(_UNITS) or column.startswith(("n_", "queue_", "accuracy")) else "object"
 
 
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the command line in one line, as every command here; ``--help`` has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {visible(' '.join(message.split()))[:500]}\n")
+
+
 def parser(description: str) -> argparse.ArgumentParser:
     """The command line that every report script has."""
-    made = argparse.ArgumentParser(description=description)
+    made = OneLineParser(description=description)
     made.add_argument("results", nargs="*", default=["results"], metavar="RESULTS",
                       help="sweeps, or results folders (their latest sweep); default: results")  # fmt: skip
     made.add_argument("--output", type=Path, help="the Markdown file (default: in the sweep's folder)")

@@ -1,7 +1,8 @@
-"""The sides of a comparison as named on the command line: ``[NAME=]RESULTS[,RESULTS...]``."""
+"""The sides of a comparison as named on the command line: ``[NAME=]RESULTS[,RESULTS...]``, or ``NAME='FOLDER/*'``."""
 
 from __future__ import annotations
 
+import glob
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ _SAMPLE_COLUMNS = ("trial_key", "phase", "round", "seconds")
 
 
 def load_side(text: str) -> Side:
-    """One side; several sweeps of one side are joined by commas.
+    """One side; several sweeps of one side are joined by commas or matched by a pattern.
 
     Raises:
         AnalysisError: If one of them is no sweep.
@@ -24,7 +25,7 @@ def load_side(text: str) -> Side:
     name, separator, rest = text.partition("=")
     if not separator or "/" in name:
         name, rest = "", text
-    sweeps = find_sweeps(rest.split(","))
+    sweeps = find_sweeps([path for piece in rest.split(",") for path in _expanded(piece)])
     # A cell has the same key in every sweep and samples know none, so that both are given the sweep's name here.
     trials = load_sweeps(sweeps)
     trials["origin"] = trials["sweep_id"]  # the sweeps that a merged one was made of, for --across origin
@@ -34,6 +35,13 @@ def load_side(text: str) -> Side:
     trials.attrs["unreadable"] = [*trials.attrs["unreadable"], *(n for part in parts for n in part.attrs["unreadable"])]
     filled = [part for part in parts if len(part)] or parts[:1]
     return Side(label=name or "+".join(told), trials=trials, samples=pd.concat(filled, ignore_index=True))
+
+
+def _expanded(piece: str) -> list[str]:
+    """The folders that a pattern such as ``mac/*`` matches, in their order; a shell does not look behind ``mac=``."""
+    if not glob.has_magic(piece) or Path(piece).exists():
+        return [piece]
+    return sorted(path for path in glob.glob(piece) if Path(path).is_dir()) or [piece]
 
 
 def _samples(sweep: Path, name: str) -> pd.DataFrame:

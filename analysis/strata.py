@@ -100,6 +100,8 @@ def lines(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     if frame.empty:
         return []
     names = line_columns(frame)
+    if not names:  # of an older schema that knows no settings
+        return [("", frame.sort_values("batch_size", kind="stable"))]
     told = [c for c in names if c in {"device", "precision"} or c in varying(frame, names)]
     groups = frame.groupby(names, sort=False, dropna=False)
     return [(label(first(group[told]), told), group.sort_values("batch_size", kind="stable")) for _, group in groups]

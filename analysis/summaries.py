@@ -11,10 +11,10 @@ from analysis.caveats import caveats as caveats  # noqa: PLC0414 (part of this m
 from analysis.cells import label, present, varying
 
 STATUSES = ("complete", "pruned", "unsupported", "oom", "timeout", "crashed", "error")
-TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune")
+TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What is done; speeds of different tasks are not compared."""
 SETTING_COLUMNS = ("machine", "run", "node", "device", "precision", "batch_size", "memory_format", "compile",
-                   "learning_rate", "rate_per_s")  # fmt: skip
+                   "implementation", "feed", "learning_rate", "rate_per_s")  # fmt: skip
 """How it is done; what a user can choose. The first two are of ``strata.with_identity``."""
 ALWAYS_TOLD = ("device", "precision", "batch_size")
 JUDGING_OPTIONS = ("option max_latency_ms", "option max_memory_gb")

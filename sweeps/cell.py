@@ -28,7 +28,9 @@ from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.options import options_instance
 from sweeps.outcome import outcome_of
+from sweeps.rows import fit
 from sweeps.scenarios import plan_for, serve
+from sweeps.schema import ROUNDS
 from workloads.base import CellContext, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
@@ -39,6 +41,18 @@ def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s
     if compile_mode == "none" or first_step_s is None or step_median_s is None:
         return None
     return max(0.0, first_step_s - step_median_s)
+
+
+def _round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
+    """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
+
+    Raises:
+        ValueError: For a value that its column cannot hold.
+    """
+    columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
+    if misfits:
+        raise ValueError(f"end_round: {'; '.join(misfits)}")
+    return columns
 
 
 class CellRun:
@@ -189,13 +203,14 @@ class CellRun:
             steps_per_sample=plan.steps_per_sample,
         )  # fmt: skip
         energy_after = self._energy.read_j()
+        self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches
         n_steps = workload.steps_per_round or len(seconds) * plan.steps_per_sample
         before = self._log.measured_s
         self._log.add(seconds)
         total, items = self._log.measured_s - before, n_steps * items_per_step
         self._items += items
-        reached = dict(workload.end_round(index))
+        reached = _round_columns(workload.end_round(index))
         energy = None if energy_before is None or energy_after is None else energy_after - energy_before
         entry = {
             "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,

@@ -41,7 +41,7 @@ class Place:
         return f"{self.node_id} {self.device_index}"
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, repr=False)
 class Message:
     """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""
 
@@ -53,6 +53,10 @@ class Message:
     """What was proven and measured of the device, for the cells that follow."""
     place: Place = Place()
     is_final: bool = False
+
+    def __repr__(self) -> str:
+        """Short: Tune writes every result into log lines that nobody reads, arrays of samples and all."""
+        return f"Message({self.trial_key}, {len(self.rounds)} rounds{', final' if self.is_final else ''})"
 
 
 class Chooser(Protocol):

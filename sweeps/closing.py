@@ -10,17 +10,13 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.progress import format_result
+from sweeps.progress import format_result, say
 from sweeps.results import ResultStore
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 RETRIED = ("crashed", "timeout", "error")
 FAILED = ("oom", *RETRIED)
-
-
-def say(console: Console, text: str = "") -> None:
-    """Print a line as it is."""
-    console.print(text, highlight=False, markup=False)
+MAX_NAMED = 12
 
 
 def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
@@ -34,9 +30,35 @@ def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
     return lines
 
 
+def _named(cells: Sequence[TrialConfig]) -> str:
+    """The cells by name; of many the first few, and where the rest can be read."""
+    told = "; ".join(cell.label for cell in cells[:MAX_NAMED])
+    left = len(cells) - MAX_NAMED
+    return f"{told}; and {left} more, which the next command lists with --dry-run" if left > 0 else told
+
+
+def _report(console: Console, store: ResultStore) -> str | None:
+    """Write the report; why it could not be written, or None."""
+    from analysis.report import write_report
+
+    try:
+        say(console, f"report: {write_report(store.folder)}")
+    except OSError as error:
+        failure = f"no report: it cannot be written ({error.strerror})"
+        say(console, f"{failure}; `python analysis/report.py {shlex.quote(str(store.folder))}` writes it")
+        return failure
+    return None
+
+
+def resume_command(common: Any, config: SweepConfig, store: ResultStore) -> str:
+    """The command line that measures what is missing."""
+    output = [] if common.output == Path("results") else ["--output", str(common.output)]
+    return shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])
+
+
 def sum_up(
     console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
-    *, is_cut: bool, interrupted: bool,
+    *, is_cut: bool, interrupted: bool, failure: str | None = None,
 ) -> int:  # fmt: skip
     """Print the summary, write the report, and choose the exit code.
 
@@ -48,12 +70,13 @@ def sum_up(
         store: Its results.
         is_cut: The sweep ended before it was through.
         interrupted: A signal ended it.
+        failure: What ended it, if it could not go on; None otherwise.
     """
     rows = store.rows()
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["status"]] = counts.get(row["status"], 0) + 1
-    keys = {row["trial_key"] for row in rows}
+    keys = {row["trial_key"] for row in rows} - store.incomplete()
     missing = [cell for cell in cells if cell.key not in keys]
     is_unfinished = bool(missing) or (is_cut and not config.is_grid)
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
@@ -65,20 +88,20 @@ def sum_up(
     random = sorted({r["model"] for r in rows if r["weights"] == "random"})
     if random:
         say(console, f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
-    if missing and not interrupted:
-        say(console, "the budget left out: " + "; ".join(cell.label for cell in missing))
-    if is_unfinished:
-        output = [] if common.output == Path("results") else ["--output", str(common.output)]
-        resume = shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])
+    if missing and not interrupted and failure is None:
+        say(console, f"the budget left out: {_named(missing)}")
+    resume = resume_command(common, config, store)
+    if failure is not None:
+        end = f"; go on with: {resume}" if is_unfinished else ""
+        say(console, f"ended early: {failure}; the {len(rows)} cells above are kept{end}")
+    elif is_unfinished:
         say(console, f"go on with: {resume}")
     if (store.folder / "study.db").exists():
         say(console, f"study: optuna-dashboard sqlite:///{store.folder / 'study.db'}")
     if common.report and rows:
-        from analysis.report import write_report
-
-        say(console, f"report: {write_report(store.folder)}")
-    if interrupted:
-        return EXIT_INTERRUPTED
+        failure = _report(console, store) or failure
+    if interrupted or failure is not None:
+        return EXIT_INTERRUPTED if interrupted else EXIT_FAILED
     failed = any(counts.get(status) for status in FAILED)
     if config.is_batch_auto:  # out of memory is what the search for the largest batch size is after
         failed = any(counts.get(status) for status in RETRIED)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
-import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,7 +13,9 @@ import tyro
 
 from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.options import sweep_command
+from sweeps.parsing import parse
 from sweeps.search_options import split_ranges
+from sweeps.text import one_line
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
 
@@ -132,37 +132,21 @@ TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
 }
 
 
-def _one_line(text: str) -> str:
-    """What tyro says of bad usage in a box, as one line."""
-    words = " ".join(re.sub(r"[│╭╮╰╯─┌┐└┘|]+", " ", line).strip() for line in text.splitlines())
-    line = re.sub(r"\s+", " ", re.sub(r"\x1b\[[0-9;]*m", "", words)).strip()
-    line = re.sub(r"^(Value error|Parsing error|Unrecognized options?|Missing (from|required options?))\s*", "", line)
-    return re.sub(r"^Error parsing \S+: |\s*For full helptext, (see|run) .*$|^Invalid choice (?=invalid)", "", line)
-
-
-def _parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
-    """A command's dataclass from its arguments; tyro prints its help itself.
-
-    Raises:
-        BadInputError: For anything the command line gets wrong.
-    """
-    errors = io.StringIO()
-    try:
-        with contextlib.redirect_stderr(errors):
-            return tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments))
-    except SystemExit as end:
-        if end.code in (0, None):
-            raise
-        raise BadInputError(_one_line(errors.getvalue())) from None
-
-
 def _first_line(kind: type[Any]) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 
 
+def _told(name: str) -> str:
+    """A workload's first line, or why there is none: a package that does not import must not hide the others."""
+    try:
+        return _first_line(load_workload(name))
+    except BadInputError as error:
+        return one_line(error)
+
+
 def _overview() -> str:
     """What ``accelsweep --help`` prints."""
-    sweeps = [(name, _first_line(load_workload(name))) for name in workload_names()]
+    sweeps = [(name, _told(name)) for name in workload_names()]
     tools = [(name, _first_line(kind)) for name, (kind, _) in TOOLS.items()]
     width = max(len(name) for name, _ in [*sweeps, *tools])
     return "\n".join(
@@ -189,6 +173,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if every cell was measured or is unsupported, 1 if some failed, 2 for bad usage, 130 if interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign must not end a sweep
+            stream.reconfigure(errors="backslashreplace")
     if not arguments or arguments[0] in {"-h", "--help", "help"}:
         sys.stdout.write(_overview())
         return EXIT_OK
@@ -196,7 +183,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if name in TOOLS:
             kind, run = TOOLS[name]
-            return run(_parse(kind, name, rest))
+            return run(parse(kind, name, rest))
         names = workload_names()
         if name not in names:
             raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *TOOLS])}")
@@ -204,8 +191,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         workload = load_workload(name)
         rest, ranges = split_ranges(workload, rest)
-        options = _parse(sweep_command(workload), name, rest)
+        options = parse(sweep_command(workload), name, rest)
         return run_sweep(workload, options, ["accelsweep", *arguments], ranges)
     except BadInputError as error:
-        sys.stderr.write(f"accelsweep: error: {error}\n")
+        sys.stderr.write(f"accelsweep: error: {one_line(error)}\n")
         return EXIT_USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("accelsweep: interrupted\n")
+        return EXIT_INTERRUPTED

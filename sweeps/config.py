@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,6 +14,11 @@ from typing import Any
 from sweeps.strategy import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS, BadInputError
 
+LARGEST_WHOLE = 2**63 - 1
+"""What a column of whole numbers can hold."""
+LARGEST_BATCH = 2**31 - 1
+LARGEST_SEED = 2**32 - 1
+"""What every random generator takes; NumPy's is the narrowest."""
 KEY_LENGTH = 16
 """Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
 
@@ -42,6 +48,10 @@ class TrialConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1:
             raise BadInputError(f"--batch-size: {self.batch_size} is not a positive whole number")
+        if self.batch_size > LARGEST_BATCH:
+            raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
         _check_choice("precision", self.precision, PRECISIONS)
         _check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
         _check_choice("compile", self.compile, COMPILE_MODES)
@@ -72,8 +82,9 @@ class TrialConfig:
         words += [self.model] if self.model != "none" else []
         words += [self.memory_format] if self.memory_format != "contiguous" else []
         words += [f"compile {self.compile}"] if self.compile != "none" else []
-        shown = ("pipeline", "implementation", "tune", "learning_rate", "scenario", "rate")
-        words += [f"{self.options[name]}" for name in shown if self.options.get(name) is not None]
+        shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
+        usual = ("eager", "resident", "none")
+        words += [f"{self.options[name]}" for name in shown if self.options.get(name) not in (None, *usual)]
         words += [f"on {self.node}"] if self.node is not None else []
         return " ".join(words)
 
@@ -102,12 +113,12 @@ class MeasureConfig:
     def __post_init__(self) -> None:
         if self.min_rounds < 1:
             raise BadInputError(f"--min-rounds: {self.min_rounds} is not a positive whole number")
-        if not 0 < self.min_s <= self.max_s:
+        if not 0 < self.min_s <= self.max_s < math.inf:
             raise BadInputError(f"--min-s: {self.min_s} must be over 0 and at most --max-s, {self.max_s}")
         if not 0 < self.precision_target < 1:
             raise BadInputError(f"--precision-target: {self.precision_target} must lie between 0 and 1")
-        if self.cooldown_s < 0:
-            raise BadInputError(f"--cooldown: {self.cooldown_s} must not be negative")
+        if not 0 <= self.cooldown_s < math.inf:
+            raise BadInputError(f"--cooldown: {self.cooldown_s} s must be finite and not negative")
         _check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
 
     def per_visit(self) -> MeasureConfig:
@@ -155,10 +166,10 @@ class SweepConfig:
                 raise BadInputError(f"--{name.replace('_', '-')}: needs at least one value")
             if len(set(values)) < len(values):
                 raise BadInputError(f"--{name.replace('_', '-')}: {list(values)} names a value twice")
-        if self.trial_timeout_s <= 0:
-            raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0")
-        if self.budget_s is not None and self.budget_s <= 0:
-            raise BadInputError(f"--budget: {self.budget_s} s must be over 0")
+        if not 0 < self.trial_timeout_s < math.inf:
+            raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0 and finite")
+        if self.budget_s is not None and not 0 < self.budget_s < math.inf:
+            raise BadInputError(f"--budget: {self.budget_s} s must be over 0 and finite")
         if self.is_batch_auto and self.search is not None:
             raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
         if self.measure.rounds == "interleaved":

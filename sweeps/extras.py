@@ -13,7 +13,7 @@ from sweeps.measure.limits import limits_columns
 from sweeps.measure.numerics import compare_outputs, wrong_reason
 from sweeps.measure.transfer import measure_transfers
 from sweeps.outcome import WrongResultError
-from workloads.base import Comparable, Transferable, Workload
+from workloads.base import Comparable, Countable, Transferable, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -73,7 +73,10 @@ def final_columns(
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}
-    yield limits_columns(workload.step, row)
+    if isinstance(workload, Countable) and workload.is_compiled:
+        yield limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
+    else:
+        yield limits_columns(workload.step, row)
     if isinstance(workload, Transferable):
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
         is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1

@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.measure.device import available_devices, describe
 from sweeps.nodes import Cluster
+from sweeps.progress import say
 from sweeps.results import DESCRIPTION
+from sweeps.text import printable
 
 FAILED = ("oom", "timeout", "crashed", "error")
 
@@ -22,53 +26,69 @@ def print_devices() -> int:
     for name in available_devices():
         facts = describe(name)
         memory = "unknown" if facts.total_bytes is None else f"{facts.total_bytes / 2**30:.1f} GiB"
-        console.print(
-            f"[bold]{name}[/bold]: {facts.device_name}, {facts.n_devices} here, memory {memory}",
-            highlight=False,
-        )
+        say(console, f"{name}: {facts.device_name}, {facts.n_devices} here, memory {memory}")
         if facts.driver_version:
-            console.print(f"  driver {facts.driver_version}", highlight=False)
+            say(console, f"  driver {facts.driver_version}")
         for precision, reason in facts.precisions.items():
-            console.print(
-                f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}",
-                highlight=False,
-            )
+            say(console, f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}")
     return 0
 
 
 def print_nodes(cluster: Cluster) -> int:
     """One block per node of a cluster: what ``--on-node`` calls it, devices, kinds, versions, clock."""
-    console = Console(soft_wrap=True, highlight=False)
+    console = Console(soft_wrap=True)
     for node in cluster.all_nodes:
-        console.print(f"[bold]{node.node_id}[/bold]  {node.host}  {node.ip}")
+        say(console, f"{node.node_id}  {node.host}  {node.ip}")
         if node.problem is not None:
-            console.print(f"  left out: it {node.problem}", markup=False)
+            say(console, f"  left out: it {node.problem}")
             continue
         for device, n in node.devices.items():
-            console.print(f"  {n} x {device}: {node.kind(device)}", markup=False)
-        console.print("  " + ", ".join(f"{name} {version or '-'}" for name, version in node.versions.items()))
+            say(console, f"  {n} x {device}: {node.kind(device)}")
+        say(console, "  " + ", ".join(f"{name} {version or '-'}" for name, version in node.versions.items()))
     for line in cluster.differences():
-        console.print(line, markup=False)
+        say(console, line)
     return 0
 
 
 def print_sweeps(results: Path) -> int:
     """One line per sweep: cells asked for, done, unsupported, failed, missing."""
     folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
-    table = Table(box=None)
-    table.add_column("sweep", no_wrap=True, min_width=max([5, *(len(f.name) for f in folders)]))
-    for name in ("cells", "complete", "pruned", "unsupported", "failed", "missing"):
+    names = [printable(folder.name) for folder in folders]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
+    table.add_column("sweep", no_wrap=True, min_width=max([5, *map(len, names)]))
+    for name in ("cells", "done", "pruned", "unsupported", "failed", "missing"):
         table.add_column(name, justify="right")
-    for folder in folders:
-        description = json.loads((folder / DESCRIPTION).read_text())
-        statuses = [
-            status
-            for file in (folder / "trials").glob("[!._]*.parquet")
-            for status in pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
-        ]
-        n, count = description["n_cells"] or len(statuses), statuses.count
+    unread: list[str] = []
+    for folder, name in zip(folders, names, strict=True):
+        n_cells, statuses = _n_cells(folder, unread), _statuses(folder, unread)
+        n, count = n_cells or len(statuses), statuses.count
         cells = [n, count("complete"), count("pruned"), count("unsupported"), sum(count(s) for s in FAILED)]
-        table.add_row(folder.name, *(str(c) for c in cells), str(max(0, n - len(statuses))))
+        table.add_row(Text(name), *(str(c) for c in cells), str(max(0, n - len(statuses))))
     console = Console(soft_wrap=True)
-    console.print(table if folders else f"no sweeps in {str(results)!r}", highlight=False)
+    if folders:
+        console.print(table, highlight=False)
+    else:
+        say(console, f"no sweeps in {str(results)!r}")
+    if unread:
+        say(console, f"could not be read: {', '.join(unread)}")
     return 0
+
+
+def _n_cells(folder: Path, unread: list[str]) -> int:
+    """The cells that a sweep was asked for; 0 where it does not say."""
+    try:
+        return int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        unread.append(f"{folder.name}/{DESCRIPTION}")
+        return 0
+
+
+def _statuses(folder: Path, unread: list[str]) -> list[str]:
+    """The statuses recorded in a sweep; files that cannot be read are named in ``unread``."""
+    found: list[str] = []
+    for file in sorted((folder / "trials").glob("[!._]*.parquet")):
+        try:
+            found += pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
+        except (pa.ArrowException, OSError, KeyError):
+            unread.append(f"{folder.name}/trials/{file.name}")
+    return found

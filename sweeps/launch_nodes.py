@@ -54,9 +54,6 @@ def join(address: str, options: Mapping[str, Any]) -> None:
     try:
         with _quiet():
             ray.init(address=address, **options)
-        if not options.get("log_to_driver"):
-            # It prints the last lines of a lost node's log; that the node was lost is said in one line.
-            ray._private.worker.print_to_stdstream = lambda *_, **__: None
     except (ConnectionError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         ray.shutdown()
         why = " ".join(str(error).split())[:300] or type(error).__name__

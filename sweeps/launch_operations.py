@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,7 +12,10 @@ import ray
 from sweeps.coverage.parent import CellWorker
 from sweeps.coverage.plan import OperationCell, RunOptions
 from sweeps.launch import RayOptions, ray_session
-from sweeps.ledger import Interrupted
+from sweeps.launch_watch import RayWatch
+from sweeps.ledger import Interrupted, SweepLostError
+from sweeps.leftovers import guarded
+from sweeps.signals import terminable
 
 Calls = Sequence[Any] | None
 OnRows = Callable[[OperationCell, list[dict[str, Any]]], None]
@@ -54,22 +56,6 @@ class OperationActor:
         self._worker.close()
 
 
-@contextlib.contextmanager
-def _terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does."""
-
-    def interrupt(_number: int, _frame: Any) -> None:
-        raise KeyboardInterrupt
-
-    names = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {n: signal.signal(n, interrupt) for n in names}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _needs(device: str, n_processes: int, n_cpus: int) -> dict[str, Any]:
     """What one of ``n_processes`` actors takes: its share of the cores, and of the device."""
     total = ray.cluster_resources()
@@ -92,8 +78,8 @@ def _crashed(job: OperationJob, error: Exception) -> list[dict[str, Any]]:
 class _Pool:
     """Actors for one device; each gets the next cell when it is done with one."""
 
-    def __init__(self, make: Callable[[], Any], n_actors: int) -> None:
-        self._make = make
+    def __init__(self, make: Callable[[], Any], n_actors: int, watch: RayWatch) -> None:
+        self._make, self._watch = make, watch
         self._idle = [make() for _ in range(n_actors)]
 
     def results(
@@ -116,6 +102,8 @@ class _Pool:
             try:
                 result: Any = ray.get(done[0])
             except ray.exceptions.RayError as error:
+                if self._watch.sees_loss():
+                    raise SweepLostError(self._watch.lost) from error
                 result, actor = error, self._make()
             self._idle.append(actor)
             yield job, result
@@ -129,15 +117,27 @@ class _Pool:
 
 @contextlib.contextmanager
 def _pool(
-    device: str, n_actors: int, n_cpus: int, environment: Mapping[str, str], options: RunOptions
+    device: str, n_actors: int, n_cpus: int, environment: Mapping[str, str], options: RunOptions, watch: RayWatch
 ) -> Iterator[_Pool]:  # fmt: skip
     actor: Any = OperationActor
     actor = actor.options(max_restarts=0, **_needs(device, n_actors, n_cpus))
-    pool = _Pool(lambda: actor.remote(dict(environment), options), n_actors)
+    pool = _Pool(lambda: actor.remote(dict(environment), options), n_actors, watch)
     try:
         yield pool
     finally:
-        pool.close()
+        if not watch.sees_loss():
+            pool.close()
+
+
+@contextlib.contextmanager
+def _as_loss(watch: RayWatch) -> Iterator[None]:
+    """An interrupt that the watch sent as what it means."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if watch.sees_loss():
+            raise SweepLostError(watch.lost) from None
+        raise
 
 
 def _run_device(
@@ -177,15 +177,19 @@ def run_jobs(
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP; everything finished was handed on.
+        SweepLostError: A process of Ray died; everything finished was handed on.
     """
     try:
-        with _terminable(), ray_session(RayOptions(), dict(n_devices)):
+        with (
+            terminable(), guarded() as marked, ray_session(RayOptions(), dict(n_devices)),
+            RayWatch(marked, "every finished cell is kept") as watch, _as_loss(watch), watch.interrupting(),
+        ):  # fmt: skip
             for device, mine in jobs.items():
                 if not mine and not timed(device):
                     continue
                 most = n_cpus if device == "cpu" else MAX_PROCESSES_PER_DEVICE * n_devices.get(device, 1)
                 n_actors = max(1, min(most, n_cpus, len(mine)))
-                with _pool(device, n_actors, n_cpus, environments[device], options) as pool:
+                with _pool(device, n_actors, n_cpus, environments[device], options, watch) as pool:
                     _run_device(device, mine, timed, pool, n_cpus, on_rows, on_times)
     except KeyboardInterrupt:
         raise Interrupted from None

@@ -18,12 +18,18 @@ import pyarrow as pa
 from sweeps.chooser import WAIT, Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.results import ResultStore
-from sweeps.schema import SAMPLES, SCHEMA_VERSION
+from sweeps.rows import fit
+from sweeps.schema import SAMPLES, SCHEMA_VERSION, TRIALS
+from sweeps.text import without_paths
 from sweeps.waiting import WaitingCells, any_room
 
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
     """The sweep was interrupted; everything finished is recorded."""
+
+
+class SweepLostError(Exception):
+    """What runs the cells died, and the message says what; everything finished is recorded."""
 
 
 class Observer(Protocol):
@@ -77,6 +83,7 @@ class Ledger:
         counts: Cells by status, of this run and of the runs it resumes.
         device_facts: What the workers proved of each device, by device name and place.
         node_columns: Columns of the rows that a node measured, by its id.
+        failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
     """
 
     def __init__(
@@ -99,6 +106,7 @@ class Ledger:
         self.measured_s = 0.0
         self._began = time.monotonic()
         self._stopped = False
+        self.failure: OSError | SweepLostError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
@@ -124,7 +132,7 @@ class Ledger:
             has_room: Whether a cell can be given to a node now; others wait until it can.
             look_ahead: How many may wait before no further ones are looked at.
         """
-        if self.is_over_budget:
+        if self.is_over_budget or self.failure is not None:
             return None
         cell = self._waiting.next_cell(has_room, look_ahead)
         if cell is None and self.node_columns and self._running:
@@ -230,14 +238,24 @@ class Ledger:
         elif run.message is None or not run.message.is_final:
             row["status"] = "oom" if is_out_of_memory else "crashed"
             row["status_reason"] = "killed for memory" if is_out_of_memory else reason
-            row["error_message"] = (error or "").strip()[:2000] or None
+            row["error_message"] = without_paths((error or "").strip()[:2000]) or None
         row.update(self.node_columns.get(row.get("node_id") or "", {}))
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
+        row = _fitted(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
-        self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
-        self._chooser.recorded(cell, row, run.rounds)
+        try:
+            self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
+            self._chooser.recorded(cell, row, run.rounds)
+        except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
+            self.failure = failure
+            return
+        except Exception as failure:  # Tune would swallow it, and the cell would be gone without a word
+            lost = SweepLostError(f"a row could not be recorded ({type(failure).__name__}: {failure})")
+            lost.__cause__ = failure
+            self.failure = lost
+            return
         self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
         self.measured_s += row.get("measured_s") or 0.0
         self._observer.cell_ended(cell, row)
@@ -256,11 +274,20 @@ class Ledger:
         return {**cell_columns(run.cell), "wall_s": wall_s, "started_at": datetime.now(UTC)}
 
 
+def _fitted(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
+    fitting, misfits = fit(row, TRIALS)
+    if misfits and fitting["status"] in {"complete", "pruned"}:
+        told = "; ".join(misfits)[:2000]
+        fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
+    return fitting
+
+
 def cell_columns(cell: TrialConfig) -> dict[str, Any]:
     """The columns of the trials table that say what the cell is."""
     import json
 
-    named = ("pipeline", "tune", "learning_rate", "scenario")
+    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
     columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
     return {
         **columns,

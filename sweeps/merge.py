@@ -22,7 +22,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.config import KEY_LENGTH
-from sweeps.results import DESCRIPTION, ResultStore, new_sweep_id, write_durably, write_table
+from sweeps.durable import parquet_bytes
+from sweeps.part_files import DAMAGED, PartFiles
+from sweeps.results import DESCRIPTION, ResultStore, claim_folder
 from sweeps.schema import SCHEMA_VERSION, TABLES
 from workloads.base import BadInputError
 
@@ -76,7 +78,7 @@ def read(folder: Path) -> Source:
     """A sweep whole; what a crash left half done is finished in a copy, never in the sweep itself.
 
     Raises:
-        BadInputError: If it is of another schema version, no sweep of a workload, or cannot be read.
+        BadInputError: If it is of another schema version, no sweep of a workload, damaged, or cannot be read.
     """
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
@@ -91,12 +93,18 @@ def read(folder: Path) -> Source:
     with tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
         copy = Path(scratch) / folder.resolve().name
         try:
-            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", "study.db", ".*"))
-            ResultStore.open(copy)
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", "study.db", DAMAGED, ".*"))
+            store, _ = ResultStore.open(copy)
             tables = {name: _table(copy / name, schema) for name, schema in TABLES.items()}
+        except BadInputError as error:
+            why = str(error).removeprefix("--resume: ").replace(str(copy), str(folder))
+            raise BadInputError(f"merge: {why}") from error
         except (OSError, pa.ArrowException) as error:
             why = str(error).replace(scratch, str(folder.parent))
             raise BadInputError(f"merge: {str(folder)!r} cannot be read whole ({why}); resume it first") from error
+        if store.damaged:
+            told = f"{str(folder)!r} has files that are not what was written ({', '.join(store.damaged)})"
+            raise BadInputError(f"merge: {told}; resume it first, to measure their cells again")
     return Source(folder=folder, description=description, tables=tables)
 
 
@@ -214,15 +222,14 @@ def merge(texts: Sequence[str], output: Path) -> Path:
     sources = [read(find(text)) for text in texts]
     _check_apart(sources)
     _named_apart(sources)
-    folder = output / new_sweep_id(WORD, output)
-    description = _description(sources, folder.name, ["accelsweep", "merge", *texts])
+    folder = claim_folder(WORD, output)
+    description, files = _description(sources, folder.name, ["accelsweep", "merge", *texts]), PartFiles(folder)
     try:
         for name, table in join(sources).items():
-            (folder / name).mkdir(parents=True)
+            (folder / name).mkdir()
             if table.num_rows:
-                write_table(folder / name / f"compact-{WORD}.parquet", table)
-        text = json.dumps(description, indent=1, default=str)
-        write_durably(folder / DESCRIPTION, lambda file: file.write(text.encode()))
+                files.write({f"{name}/compact-{WORD}.parquet": parquet_bytes(table)})
+        files.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise BadInputError(f"--output: cannot write to {str(output)!r} ({error.strerror})") from error

@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.config import LARGEST_BATCH, MeasureConfig, SweepConfig
 from sweeps.nodes import Cluster
-from sweeps.search_options import LatencyLimit, SearchOptions, limits, pruning_config, search_config
+from sweeps.search_options import LatencyLimit, SearchOptions, Told, limits, pruning_config, search_config
 from sweeps.strategy import PruningConfig, Range
+from sweeps.text import portable_path, usable_path
 from workloads.base import (
     COMPILE_MODES,
     MEMORY_FORMATS,
@@ -25,8 +26,11 @@ from workloads.base import (
     constants_of,
 )
 
+MAX_DIGITS = 18
 AUTO = "auto"
 """The batch size that the sweep finds itself."""
+LONGEST_S = 1e9
+"""Over thirty years: no sweep waits longer."""
 _UNITS_S = {"s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
@@ -37,7 +41,7 @@ def parse_duration_s(option: str, text: str) -> float:
         BadInputError: If the text is no duration.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
-    if match is None or match[2] not in _UNITS_S or float(match[1]) <= 0:
+    if match is None or match[2] not in _UNITS_S or not 0 < float(match[1]) <= LONGEST_S:
         raise BadInputError(f"--{option}: {text!r} is no duration; write 90s, 10m or 2h")
     return float(match[1]) * _UNITS_S[match[2]]
 
@@ -52,7 +56,9 @@ def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
         return (1,)
     sizes = []
     for text in texts:
-        if not re.fullmatch(r"\d+", text) or int(text) < 1:
+        if len(text) > MAX_DIGITS and text.isdecimal():
+            raise BadInputError(f"--batch-size: a number of {len(text)} digits is over {LARGEST_BATCH}")
+        if not text.isdecimal() or int(text) < 1:
             raise BadInputError(f"--batch-size: {text!r} is not a positive whole number")
         sizes.append(int(text))
     return tuple(sizes)
@@ -62,7 +68,7 @@ def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
 class SweepOptions:
     """Options that every workload has. The grid is the product of the axes."""
 
-    device: tuple[str, ...] = ()
+    device: Told[tuple[str, ...]] = ()
     """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
@@ -90,15 +96,15 @@ class SweepOptions:
     """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
     trial_timeout: str = "10m"
     """End a cell that takes longer, set-up included."""
-    budget: str = ""
-    """End the whole sweep after this time, such as 10m, and say which cells are left."""
+    budget: Told[str] = ""
+    """End the whole sweep after this time, such as 10m, and say which cells are left. Default: no end."""
     isolate: bool = False
     """Give each cell a fresh process instead of reusing one per device."""
     seed: int = 0
     """Seed of every random generator."""
     output: Path = Path("results")
     """Folder of all results."""
-    resume: str = ""
+    resume: Told[str] = ""
     """Go on with this sweep: measure only the cells it lacks. Its own options hold; others are ignored."""
     retry_failed: bool = False
     """With --resume: measure again the cells that ended as crashed, timeout or error."""
@@ -106,12 +112,15 @@ class SweepOptions:
     """Print the grid and its number of cells, and stop."""
     smoke: bool = False
     """A small grid with short rounds that ends within a minute."""
-    address: str = ""
-    """Address of a Ray cluster that runs already; auto finds the one that this machine is a node of."""
-    on_node: tuple[str, ...] = ()
-    """With --address: use these nodes only; an id, host name or address as accelsweep nodes prints it."""
-    accelerator_type: tuple[str, ...] = ()
-    """With --address: use nodes with these accelerators only, as accelsweep nodes prints them."""
+    address: Told[str] = ""
+    """Address of a Ray cluster that runs already; auto finds the one that this machine is a node of.
+    Default: start Ray here."""
+    on_node: Told[tuple[str, ...]] = ()
+    """With --address: use these nodes only; an id, host name or address as accelsweep nodes prints it.
+    Default: all."""
+    accelerator_type: Told[tuple[str, ...]] = ()
+    """With --address: use nodes with these accelerators only, as accelsweep nodes prints them.
+    Default: all."""
     each_node: bool = False
     """With --address: axis: run every cell on each kind of node (type of accelerator, or processor and CPUs)."""
     node_timeout: str = "10m"
@@ -144,15 +153,30 @@ def sweep_command(workload: type[Workload]) -> Any:
     doc = (workload.__doc__ or "").strip().split("\n\n")[0]
     fields: list[Any] = [
         ("sweep", Annotated[SweepOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=common)),
-        ("own", Annotated[workload.Options, tyro.conf.OmitArgPrefixes], dataclasses.field(default=own)),
-        ("choice", Annotated[SearchOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=SearchOptions())),
+        (
+            "own",
+            Annotated[workload.Options, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name=workload.name)],
+            dataclasses.field(default=own),
+        ),
+        (
+            "choice",
+            Annotated[SearchOptions, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="pruning and search")],
+            dataclasses.field(default=SearchOptions()),
+        ),
     ]
     if not hasattr(own, "max_latency_ms"):
-        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes]
+        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="limit")]
         fields.append(("limit", limit, dataclasses.field(default=LatencyLimit())))
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
     command.__doc__ = doc
     return command
+
+
+def _portable(value: Any) -> Any:
+    """An option's value as a sweep keeps it: workers have another folder, and results are shown to others."""
+    if isinstance(value, tuple):
+        return tuple(_portable(part) for part in value)
+    return portable_path(value) if isinstance(value, Path) else value
 
 
 def build_config(
@@ -193,7 +217,7 @@ def build_config(
     if smoke and common.batch_size == default_sizes:
         sizes = workload.defaults.smoke_batch_size
     # An axis that the user left empty has one value: none.
-    option_axes = {name: values or (None,) for name, values in axes_of(own).items()}
+    option_axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
     for name in search.ranges if search else ():
         if name in option_axes:
             option_axes[name] = (search.ranges[name].low,)  # type: ignore[union-attr]
@@ -226,7 +250,7 @@ def build_config(
         memory_format=common.memory_format,
         compile=common.compile,
         option_axes=option_axes,
-        option_constants={k: str(v) if isinstance(v, Path) else v for k, v in constants.items()},
+        option_constants={name: _portable(value) for name, value in constants.items()},
         seed=common.seed,
         measure=measure,
         trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
@@ -250,9 +274,9 @@ def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:
         if f.name not in values:
             continue
         value, default = values[f.name], getattr(plain, f.name)
+        if value is not None and (isinstance(default, Path) or "Path" in str(f.type)):
+            value = usable_path(Path(value))
         if isinstance(default, tuple):
             value = (value,) if value is not None else ()
-        elif isinstance(default, Path) or "Path" in str(f.type):
-            value = None if value is None else Path(value)
         changes[f.name] = value
     return dataclasses.replace(plain, **changes)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import traceback
 from dataclasses import dataclass
 
 from sweeps.measure.device import is_out_of_memory, is_unsupported
+from sweeps.text import without_paths
 from workloads.base import UnsupportedError
 
 MAX_MESSAGE = 2_000
@@ -28,12 +28,6 @@ class Outcome:
     error_frames: str | None = None
 
 
-def _without_home(text: str) -> str:
-    """Shorten paths to their package, so that results carry no user name or home folder."""
-    text = re.sub(r"(?:/[^\s'\",:]+)+/(site-packages|dist-packages)/", "", text)
-    return re.sub(r"(?:/[^\s'\",:/]+){2,}/(?=[^\s'\",:/]+)", ".../", text)
-
-
 def outcome_of(error: BaseException) -> Outcome:
     """Map an exception to the status a cell ends with, with type, message and the last frames."""
     status, reason = "error", None
@@ -48,8 +42,8 @@ def outcome_of(error: BaseException) -> Outcome:
     shown = "\n".join(f"{f.filename}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames)
     return Outcome(
         status=status,
-        status_reason=None if reason is None else _without_home(reason),
+        status_reason=None if reason is None else without_paths(reason),
         error_type=type(error).__name__,
-        error_message=_without_home(message),
-        error_frames=_without_home(shown) or None,
+        error_message=without_paths(message),
+        error_frames=without_paths(shown) or None,
     )

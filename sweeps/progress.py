@@ -10,12 +10,26 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from sweeps.config import TrialConfig
+from sweeps.text import printable
 
 REFRESH_PER_S = 2
 """Each refresh costs CPU time on the machine that is being measured."""
 N_RECENT = 8
+
+
+def say(console: Console, text: str = "") -> None:
+    """Print lines as they are: no markup, no emoji, nothing that a terminal would act on or cannot encode."""
+    shown = "\n".join(printable(line) for line in text.split("\n"))
+    encoded = shown.encode(console.encoding, "backslashreplace").decode(console.encoding)
+    console.print(encoded, highlight=False, markup=False, emoji=False)
+
+
+def _cell(text: str) -> Text:
+    """Text of a row for the live table, which would read markup in a string."""
+    return Text(printable(text), overflow="fold")
 
 
 def format_duration(seconds: float) -> str:
@@ -45,6 +59,20 @@ def format_result(row: Mapping[str, Any]) -> str:
     return ", ".join(p for p in parts if p)
 
 
+class SweepConsole(Console):
+    """A console that never ends a sweep: where its reader has gone (``| head``, a closed terminal), it is silent."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Print as rich does; what cannot be written any more is left out."""
+        try:
+            super().print(*objects, **options)
+        except OSError:
+            self.quiet = True
+
+
 class Terminal:
     """Follows a sweep's cells; use as a context manager around the sweep.
 
@@ -59,6 +87,7 @@ class Terminal:
         self._n_cells, self._n_done = n_cells, n_done
         self._began = time.monotonic()
         self._n_new = 0
+        self._last_end = self._began
         self._running: dict[str, tuple[TrialConfig, float, str]] = {}
         self._recent: list[tuple[str, str, str]] = []
         self._best: dict[str, tuple[float, str]] = {}
@@ -89,7 +118,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print a line above the live table."""
-        self._console.print(text, highlight=False, markup=False)
+        say(self._console, text)
 
     @property
     def eta_s(self) -> float | None:
@@ -97,9 +126,12 @@ class Terminal:
         if not self._n_new or self._n_cells is None:
             return None
         left = self._n_cells - self._n_done - self._n_new
-        return left * (time.monotonic() - self._began) / self._n_new
+        mean_s = (self._last_end - self._began) / self._n_new
+        return max(0.0, left * mean_s - (time.monotonic() - self._last_end))
 
     def cell_started(self, cell: TrialConfig) -> None:
+        if not self._running and not self._n_new:
+            self._began = time.monotonic()  # what Ray took to start is spent once, and says nothing of the cells
         self._running[cell.key] = (cell, time.monotonic(), "starting")
 
     def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
@@ -109,28 +141,36 @@ class Terminal:
     def cell_ended(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
         self._running.pop(cell.key, None)
         self._n_new += 1
+        self._last_end = time.monotonic()
         status, result = str(row["status"]), format_result(row)
         self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]
         rate = row.get("throughput_items_per_s")
         if status == "complete" and rate is not None and rate > self._best.get(cell.device, (0.0, ""))[0]:
             self._best[cell.device] = (rate, f"{cell.label}: {result}")
-        eta = self.eta_s
-        eta_text = "" if not eta else f"ETA {format_duration(eta)}"
-        self._progress.update(self._task, completed=self._n_done + self._n_new, eta=eta_text)
+        self._progress.update(self._task, completed=self._n_done + self._n_new)
         if self._live is None:
             total = "?" if self._n_cells is None else self._n_cells
             took = format_duration(row.get("wall_s") or 0)
-            end = f"; {eta_text}" if eta_text else ""
+            end = f"; {self._eta_text}" if self._eta_text else ""
             self.say(f"[{self._n_done + self._n_new}/{total}] {cell.label}: {status}  {result} ({took}{end})")
 
+    @property
+    def _eta_text(self) -> str:
+        eta = self.eta_s
+        return "" if eta is None or self._n_cells == self._n_done + self._n_new else f"ETA {format_duration(eta)}"
+
     def _render(self) -> Group:
+        self._progress.update(self._task, eta=self._eta_text)
+        if not self._running and not self._n_new:
+            return Group(self._progress, Text("starting Ray and the first worker"))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("cell", "status", "result"):
             table.add_column(name, overflow="fold")
         for label, status, result in self._recent:
-            table.add_row(label, status, result, style=None if status == "complete" else "yellow")
+            table.add_row(_cell(label), status, _cell(result), style=None if status == "complete" else "yellow")
         now = time.monotonic()
         for cell, started, estimate in self._running.values():
-            table.add_row(cell.label, f"running {format_duration(now - started)}", estimate, style="cyan")
-        best = [f"best on {device}: {text}" for device, (_, text) in self._best.items()]
+            running = f"running {format_duration(now - started)}"
+            table.add_row(_cell(cell.label), running, _cell(estimate), style="cyan")
+        best = [_cell(f"best on {device}: {text}") for device, (_, text) in self._best.items()]
         return Group(self._progress, table, *best)

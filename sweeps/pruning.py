@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import optuna
@@ -15,7 +16,7 @@ from optuna.distributions import CategoricalDistribution
 
 from sweeps.chooser import Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, stratum_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, n_rounds
 from sweeps.strategy import FIGURES, TASK_OPTIONS, reported_values
 
 _RUNNING_FIGURES = {"wilcoxon": False}
@@ -130,21 +131,25 @@ class GridStudies(WholeGrid):
         trial.report(told[step], step)
         if message.is_final or not trial.should_prune():
             return None
-        unit, value = self._figure.unit, told[step]
+        unit, value = self._figure.unit, self._estimate(told)
         against = self._compared_with(stratum_of(cell), step)
         return {
             "pruned_at_round": step - 1, "pruned_on": self._config.pruning.prune_on, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {value:.4g} {unit} after {step} rounds; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {value:.4g} {unit} after {n_rounds(step)}; {against}",
         }  # fmt: skip
+
+    def _estimate(self, told: Mapping[int, float]) -> float:
+        """The cell's figure by what was told of its rounds: the last estimate, or the median of single rounds."""
+        return told[max(told)] if self._running else median(told.values())
 
     def _compared_with(self, name: str, step: int) -> str:
         """The best cell of the stratum by its report of the same round, or its last one before."""
         best: tuple[float, str] | None = None
         sign = 1.0 if self._figure.direction == "maximize" else -1.0
         for trial in self._studies[name].get_trials(deepcopy=False):
-            steps = [s for s in trial.intermediate_values if s <= step]
-            if trial.state.is_finished() and steps:
-                value = trial.intermediate_values[max(steps)]
+            told = {s: value for s, value in trial.intermediate_values.items() if s <= step}
+            if trial.state.is_finished() and told:
+                value = self._estimate(told)
                 if best is None or sign * value > sign * best[0]:
                     best = value, self._by_key[trial.user_attrs["trial_key"]].label
         return "no other cell" if best is None else f"best {best[0]:.4g} {self._figure.unit} of {best[1]}"

@@ -12,7 +12,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, task_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds
 from sweeps.strategy import FIGURES, TASK_OPTIONS, Range, reported_values
 
 MAX_REPEATS = 200
@@ -181,7 +181,7 @@ class SearchStudies(WholeGrid):
         against = f"best {pick(values):.4g} {FIGURES[name].unit} of {len(values)} cells" if values else "no other cell"
         return {
             "pruned_at_round": step - 1, "pruned_on": name, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {step} rounds; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {n_rounds(step)}; {against}",
         }  # fmt: skip
 
     def close(
@@ -207,6 +207,11 @@ class SearchStudies(WholeGrid):
     def forget(self, cell: TrialConfig) -> None:
         self._running.pop(cell.key, None)
 
+    def _why_none(self, task: _Task) -> str:
+        """Why a task has no best cell: its limits, or that nothing was measured whole."""
+        n_complete = sum(t.state == optuna.trial.TrialState.COMPLETE for t in task.known.values())
+        return f" none, for none of the {n_complete} cells measured holds the limits" if n_complete else " none"
+
     def summary(self) -> list[str]:
         lines = []
         for task in self._tasks:
@@ -216,7 +221,10 @@ class SearchStudies(WholeGrid):
                 best = []
             unique = {t.user_attrs["trial_key"]: t for t in best if "trial_key" in t.user_attrs}
             head = "Pareto front" if len(self._search.objectives) > 1 else "best"
-            lines.append(f"{head} of {task.name}, {', '.join(self._search.objectives)}:" + ("" if unique else " none"))
+            lines.append(
+                f"{head} of {task.name}, {', '.join(self._search.objectives)}:"
+                + ("" if unique else self._why_none(task))
+            )
             for trial in unique.values():
                 figures = ", ".join(
                     f"{v:.4g} {FIGURES[o].unit}" for o, v in zip(self._search.objectives, trial.values, strict=True)

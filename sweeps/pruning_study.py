@@ -6,6 +6,7 @@ memory, so that a driver that dies leaves no trial behind that runs for ever, an
 
 from __future__ import annotations
 
+import errno
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,11 @@ _SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
     "nsga2": optuna.samplers.NSGAIISampler,
     "random": optuna.samplers.RandomSampler,
 }
+
+
+def n_rounds(n: int) -> str:
+    """A number of rounds in words."""
+    return f"{n} round{'s' * (n > 1)}"
 
 
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
@@ -125,6 +131,13 @@ class StudyBook:
         return self._studies[name].get_trials(deepcopy=False)
 
     def add(self, name: str, trial: FrozenTrial) -> None:
-        """Write one finished trial."""
-        self._studies[name].add_trial(trial)
+        """Write one finished trial.
+
+        Raises:
+            OSError: If the disk takes no more.
+        """
+        try:
+            self._studies[name].add_trial(trial)
+        except optuna.exceptions.StorageInternalError as error:
+            raise OSError(errno.EIO, f"{STUDY_FILE} cannot be written") from error
         self._n_trials[name] += 1

@@ -2,13 +2,13 @@
 
 One part file per cell and table, written under a temporary name, flushed to the disk and renamed. The
 trial row comes last, so that a row is the sign that its samples are whole. Because a part is named by the
-cell's key, measuring a cell again replaces its row instead of adding a second one.
+cell's key, measuring a cell again replaces its row instead of adding a second one. Every file's digest is noted
+before it gets its name; what does not fit its digest is set aside when the sweep is opened again.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -21,53 +21,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from sweeps.chooser import SampleBlock
+from sweeps.compaction import Pending, key_of, keys_in
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
+from sweeps.durable import parquet_bytes
+from sweeps.part_files import PartFiles
+from sweeps.rows import fit, row_table
+from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
+from sweeps.text import without_home
 from workloads.base import BadInputError
 
 DESCRIPTION = "sweep.json"
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in the folder durable (POSIX: the folder itself must be flushed)."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def write_durably(path: Path, write: Any) -> None:
-    """Write a file so that after a crash it is there whole or not at all.
-
-    Args:
-        path: The final name.
-        write: Called with a binary file to write to.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    _flush_folder(path.parent)
-
-
-def write_table(path: Path, table: pa.Table) -> None:
-    """Write one Parquet file durably."""
-    write_durably(path, lambda file: pq.write_table(table, file, compression="zstd"))
-
-
-def row_table(row: Mapping[str, Any]) -> pa.Table:
-    """One row as a table of the trials schema; what the row lacks is null, what the schema lacks is an error."""
-    unknown = set(row) - set(TRIALS.names)
-    if unknown:
-        raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
-    return pa.Table.from_pylist([dict(row)], schema=TRIALS)
 
 
 class ResultStore:
@@ -76,11 +39,15 @@ class ResultStore:
     Attributes:
         folder: ``RESULTS/SWEEP_ID``.
         sweep_id: Its name.
+        compacts_on_the_way: Parts are joined while the sweep runs; not where cells are recorded again and again.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.sweep_id = folder.name
+        self.compacts_on_the_way = True
+        self._pending = Pending()
+        self._parts = PartFiles(folder)
 
     @classmethod
     def create(
@@ -106,77 +73,115 @@ class ResultStore:
             "schema_version": SCHEMA_VERSION,
             "sweep_id": self.sweep_id,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": list(command),
+            "command": [without_home(word) for word in command],
             "config": config.as_dict(),
             "n_cells": config.n_cells,
             "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
         }
-        text = json.dumps(description, indent=1, default=str)
-        write_durably(self.folder / DESCRIPTION, lambda file: file.write(text.encode()))
+        self._parts.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
 
     @classmethod
-    def open(cls, folder: Path) -> tuple[ResultStore, dict[str, Any]]:
+    def open(cls, folder: Path, *, is_read_only: bool = False) -> tuple[ResultStore, dict[str, Any]]:
         """Open a sweep that exists, with its description.
 
+        Files that are not what was written are set aside in ``damaged``; what a crash left half done is finished.
+
+        Args:
+            folder: The sweep's folder.
+            is_read_only: Change nothing; damaged files are only left out.
+
         Raises:
-            BadInputError: If it is no sweep, or of another schema version.
+            BadInputError: If it is no sweep, or of another schema version, or its description is damaged.
         """
+        store = cls(folder)
+        is_damaged = (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION)
+        damaged = BadInputError(
+            f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not hold), so what was asked is not"
+            " known; its rows can still be read, but start a new sweep"
+        )
         try:
-            description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
-        except (OSError, ValueError) as error:
+            description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            version = description.get("schema_version")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            if is_damaged:
+                raise damaged from error
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
             raise BadInputError(
                 f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
             ) from error
-        version = description.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BadInputError(
                 f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
                 " use the version that wrote it, or start a new sweep"
             )
-        for name in TABLES:
-            (folder / name).mkdir(exist_ok=True)
-        store = cls(folder)
-        store._finish_compaction()
-        store._finish_replacement()
+        if is_damaged:
+            raise damaged
+        store._parts.check()
+        if not is_read_only:
+            store._parts.repair()
         return store, description
 
-    def _part(self, table: str, key: str) -> Path:
-        return self.folder / table / f"part-{key}.parquet"
+    @property
+    def damaged(self) -> list[str]:
+        """Files that were not what had been written when the sweep was opened, by their names in the folder."""
+        return self._parts.damaged
+
+    def incomplete(self) -> set[str]:
+        """Cells whose row says that there are samples or rounds which are not there: they are to be measured again."""
+        sampled, rounded = self._keys("samples"), self._keys("rounds")
+        lacking = set()
+        for row in self.rows(["trial_key", "n_samples", "n_rounds", "scenario"]):
+            has_rounds = row["n_rounds"] and row["scenario"] != "server"  # a server's one round is no row of its own
+            if (row["n_samples"] and row["trial_key"] not in sampled) or (
+                has_rounds and row["trial_key"] not in rounded
+            ):
+                lacking.add(row["trial_key"])
+        return lacking
+
+    def _keys(self, table: str) -> set[str]:
+        """The cells that a table has rows of; a part's name says whose it is."""
+        found: set[str] = set()
+        for file in self._parts.of(table):
+            found |= {key_of(file)} if file.name.startswith("part-") else keys_in([file])
+        return found
+
+    def _part(self, table: str, key: str) -> str:
+        return f"{table}/part-{key}.parquet"
 
     def record(self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]]) -> None:
         """Make a cell's results durable: samples and rounds first, the row last."""
         key = row["trial_key"]
+        tables: dict[str, pa.Table] = {}
         if samples is not None and samples.num_rows:
-            write_table(self._part("samples", key), samples.cast(SAMPLES))
+            tables[self._part("samples", key)] = samples.cast(SAMPLES)
         rounds = [{"trial_key": key, **r} for r in rounds]
         if rounds:
             known = set(ROUNDS.names)
-            table = pa.Table.from_pylist([{k: v for k, v in r.items() if k in known} for r in rounds], schema=ROUNDS)
-            write_table(self._part("rounds", key), table)
-        write_table(self._part("trials", key), row_table(row))
-        for name in TABLES:
-            self._evict(name, {key})
-
-    def _evict(self, table: str, keys: set[str]) -> None:
-        """Drop cells from a table's compacted file, where parts of their own have replaced them."""
-        for file in (self.folder / table).glob("compact-*.parquet"):
-            whole = pq.read_table(file, partitioning=None)
-            kept = whole.filter(pc.invert(pc.is_in(whole["trial_key"], pa.array(sorted(keys), pa.string()))))
-            if len(kept) < len(whole):
-                write_table(file, kept)
+            kept = [fit({k: v for k, v in r.items() if k in known}, ROUNDS)[0] for r in rounds]
+            tables[self._part("rounds", key)] = pa.Table.from_pylist(kept, schema=ROUNDS)
+        tables[self._part("trials", key)] = row_table(row)
+        self._parts.write({name: parquet_bytes(table) for name, table in tables.items()})
+        if key in self._parts.compacted_keys():
+            for name in TABLES:
+                self._parts.evict(name, {key})
+        if self.compacts_on_the_way:
+            self._pending.add(row, samples)
+            if self._pending.is_due:
+                self._parts.compact([DESCRIPTION], "part-*.parquet", self._pending.rows)
+                self._pending.clear()
 
     def amend(self, key: str, columns: Mapping[str, Any]) -> None:
         """Change columns of a row that is recorded already, as durably as it was written."""
         row = next(row for row in self.rows() if row["trial_key"] == key)
-        write_table(self._part("trials", key), row_table({**row, **columns}))
-        self._evict("trials", {key})
+        self._parts.write({self._part("trials", key): parquet_bytes(row_table({**row, **columns}))})
+        self._pending.rows.pop(key, None)
+        self._parts.evict("trials", {key})
 
     def rounds(self, keys: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
         """The rounds recorded of some cells, in order."""
         wanted = set(keys)
         found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
-        for file in sorted((self.folder / "rounds").glob("[!._]*.parquet")) if wanted else ():
+        for file in self._parts.of("rounds") if wanted else ():
             for entry in pq.read_table(file, partitioning=None).to_pylist():
                 if entry["trial_key"] in wanted:
                     found[entry["trial_key"]].append(entry)
@@ -185,7 +190,7 @@ class ResultStore:
     def sample_blocks(self, keys: Sequence[str]) -> dict[str, list[SampleBlock]]:
         """The samples recorded of some cells, as the blocks they were recorded from."""
         found: dict[str, list[SampleBlock]] = {key: [] for key in keys}
-        for file in sorted((self.folder / "samples").glob("[!._]*.parquet")) if keys else ():
+        for file in self._parts.of("samples") if keys else ():
             frame = pq.read_table(file, partitioning=None, filters=pc.field("trial_key").isin(list(keys))).to_pandas()
             for (key, phase, index), block in frame.groupby(["trial_key", "phase", "round"], sort=False):
                 scheduled = block["scheduled_s"].to_numpy(float)
@@ -195,51 +200,15 @@ class ResultStore:
 
     def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows recorded so far."""
-        files = sorted((self.folder / "trials").glob("[!._]*.parquet"))
         rows: list[dict[str, Any]] = []
-        for file in files:
+        for file in self._parts.of("trials"):
             rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
         return rows
 
     def compact(self) -> None:
-        """Join the parts of each table into one file.
-
-        The new file names the parts it replaces, so that a crash between its rename and their removal
-        can be finished by the next opening.
-        """
-        for table, schema in TABLES.items():
-            parts = sorted((self.folder / table).glob("[!._]*.parquet"))
-            if len(parts) < 2:
-                continue
-            whole = pa.concat_tables(pq.read_table(p, schema=schema, partitioning=None) for p in parts)
-            names = json.dumps([p.name for p in parts])
-            whole = whole.replace_schema_metadata({**(schema.metadata or {}), b"compacted_parts": names.encode()})
-            target = self.folder / table / f"compact-{len(whole)}-{parts[-1].stem[-8:]}.parquet"
-            write_table(target, whole)
-        self._finish_compaction()
-
-    def _finish_compaction(self) -> None:
-        """Remove the parts that compacted files replace, then forget their names.
-
-        A cell measured again later has a part of the same name.
-        """
-        for table, schema in TABLES.items():
-            for file in (self.folder / table).glob("compact-*.parquet"):
-                metadata = pq.read_schema(file).metadata or {}
-                names = json.loads(metadata.get(b"compacted_parts", b"[]"))
-                for name in set(names) - {file.name}:
-                    (self.folder / table / name).unlink(missing_ok=True)
-                if names:
-                    _flush_folder(file.parent)
-                    whole = pq.read_table(file, partitioning=None)
-                    write_table(file, whole.replace_schema_metadata(schema.metadata))
-
-    def _finish_replacement(self) -> None:
-        """Finish what a crash between writing a part and evicting the row it replaces left behind."""
-        for table in TABLES:
-            keys = {part.stem.removeprefix("part-") for part in (self.folder / table).glob("part-*.parquet")}
-            if keys:
-                self._evict(table, keys)
+        """Join the files of each table into one, or into few where they are very large."""
+        self._parts.compact([DESCRIPTION], rows=self._pending.rows)
+        self._pending.clear()
 
     def discard(self) -> None:
         """Remove a sweep that recorded nothing."""
@@ -254,3 +223,22 @@ def new_sweep_id(workload: str, results: Path) -> str:
         number += 1
         name = f"{stem}-{number}"
     return name
+
+
+def claim_folder(workload: str, results: Path) -> Path:
+    """Make the folder of a new sweep, which no other sweep that starts in the same second gets as well.
+
+    Raises:
+        BadInputError: If it cannot be made.
+    """
+    while True:
+        folder = results / new_sweep_id(workload, results)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not results.is_dir():
+                raise BadInputError(f"--output: {str(results)!r} is no folder") from None
+            continue
+        except OSError as error:
+            raise BadInputError(f"--output: cannot write to {str(results)!r} ({error.strerror})") from error
+        return folder

@@ -5,69 +5,77 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
 
 from sweeps.strategy import PRUNERS, Limits, PruningConfig, Range, SearchConfig, parse_range
 from workloads.base import BadInputError, Defaults, Workload, axes_of
+
+T = TypeVar("T")
+Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
+"""An option whose help says what its absence means; what stands for absence would only confuse."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
     """Giving up cells early, or searching ranges instead of measuring the whole grid."""
 
-    pruner: Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"] = ""
+    pruner: Told[
+        Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"]
+    ] = ""
     """Give up a cell early when Optuna's pruner of this name says that it cannot be among the best of its stratum
     (same device, precision, model and task). Default: median for finetune, none for the others."""
-    prune_on: Literal["", "throughput", "latency", "energy_per_item", "accuracy"] = ""
+    prune_on: Told[Literal["", "throughput", "latency", "energy_per_item", "accuracy"]] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
-    n_startup_trials: int | None = None
+    n_startup_trials: Told[int | None] = None
     """median, percentile: cells that must have ended before one is given up. Default: 2."""
-    n_warmup_steps: int | None = None
+    n_warmup_steps: Told[int | None] = None
     """median, percentile: rounds before a cell is given up. Default: 2; on accuracy 0."""
-    interval_steps: int | None = None
+    interval_steps: Told[int | None] = None
     """median, percentile: judge every so many rounds. Default: 1."""
-    n_min_trials: int | None = None
+    n_min_trials: Told[int | None] = None
     """median, percentile: cells with a value at a round that judging takes. Default: 1."""
-    percentile: float | None = None
+    percentile: Told[float | None] = None
     """percentile: keep this best share of the cells, in per cent. Default: 25."""
-    min_resource: int | None = None
+    min_resource: Told[int | None] = None
     """hyperband, successive-halving: rounds before a cell is given up. Default: 1."""
-    max_resource: int | None = None
+    max_resource: Told[int | None] = None
     """hyperband: rounds of a whole cell. Default: the longest seen."""
-    reduction_factor: int | None = None
+    reduction_factor: Told[int | None] = None
     """hyperband, successive-halving: one cell in so many goes on at each rung. Default: 3, 4."""
-    min_early_stopping_rate: int | None = None
+    min_early_stopping_rate: Told[int | None] = None
     """successive-halving: how many rungs are left out. Default: 0."""
-    bootstrap_count: int | None = None
+    bootstrap_count: Told[int | None] = None
     """hyperband, successive-halving: cells a rung takes before any is given up. Default: 0."""
-    p_threshold: float | None = None
+    p_threshold: Told[float | None] = None
     """wilcoxon: give up below this p against the best cell. Default: 0.1."""
-    n_startup_steps: int | None = None
+    n_startup_steps: Told[int | None] = None
     """wilcoxon: rounds before a cell is given up. Default: 2."""
-    patience: int | None = None
+    patience: Told[int | None] = None
     """patient: rounds without gain before the wrapped pruner is asked. Default: 2."""
-    min_delta: float | None = None
+    min_delta: Told[float | None] = None
     """patient: the smallest gain. Default: 0."""
-    wrapped_pruner: Literal["", "median"] = ""
+    wrapped_pruner: Told[Literal["", "median"]] = ""
     """patient: the pruner that it holds back. Default: median."""
-    search: Literal["", "tpe", "gp", "nsga2", "random"] = ""
+    search: Told[Literal["", "tpe", "gp", "nsga2", "random"]] = ""
     """Search with Optuna's sampler instead of the whole grid; the axes then take ranges too:
     --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
     trials: int = 30
     """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
-    objective: tuple[Literal["throughput", "latency", "energy_per_item", "accuracy", "memory"], ...] = ()
+    objective: Told[tuple[Literal["throughput", "latency", "energy_per_item", "accuracy", "memory"], ...]] = ()
     """With --search: what to make best; several give the Pareto front, without pruning. Default: throughput."""
-    max_memory_gb: float | None = None
+    max_memory_gb: Told[float | None] = None
     """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""
-    min_accuracy: float | None = None
+    min_accuracy: Told[float | None] = None
     """Limit: held-out accuracy, between 0 and 1."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyLimit:
-    """For workloads that have no such option of their own."""
+    """What a cell must hold to be recommended."""
 
-    max_latency_ms: float | None = None
+    max_latency_ms: Told[float | None] = None
     """Limit: milliseconds of a step, the 99th percentile where it is known, else the median."""
 
 

@@ -4,63 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
 
 from sweeps.auto_batch import AutoBatch
 from sweeps.chooser import Chooser, WholeGrid
-from sweeps.closing import EXIT_OK, RETRIED, say, sum_up
+from sweeps.closing import EXIT_OK, RETRIED, resume_command, sum_up
 from sweeps.config import N_VISITS, SweepConfig, TrialConfig
-from sweeps.ledger import Interrupted, Ledger
-from sweeps.measure.device import available_devices, n_devices
-from sweeps.nodes import Cluster, chosen
+from sweeps.ledger import Interrupted, Ledger, SweepLostError
+from sweeps.lock import sweep_lock
+from sweeps.machines import Machines, check_address, introduce, machines_again
+from sweeps.measure.device import n_devices
+from sweeps.nodes import Cluster
 from sweeps.options import build_config, parse_duration_s
-from sweeps.progress import Terminal
-from sweeps.results import ResultStore, new_sweep_id
+from sweeps.part_files import DAMAGED
+from sweeps.progress import SweepConsole, Terminal, say
+from sweeps.results import ResultStore, claim_folder
+from sweeps.signals import terminable
 from sweeps.strategy import Range
 from sweeps.turns import Turns
 from workloads.base import BadInputError, Workload
-
-
-@dataclass(frozen=True, kw_only=True)
-class Machines:
-    """What a sweep may run on.
-
-    Attributes:
-        devices: Their types, ``cpu`` first.
-        cluster: The nodes, where ``--address`` names a cluster; None for this machine alone.
-    """
-
-    devices: Sequence[str] = field(default_factory=available_devices)
-    cluster: Cluster | None = None
-
-    @classmethod
-    def of(cls, cluster: Cluster, on_node: Sequence[str], accelerator_type: Sequence[str]) -> Machines:
-        """The nodes of a cluster that are left by ``--on-node`` and ``--accelerator-type``.
-
-        Raises:
-            BadInputError: For a name that no node has, or if no node is left to measure on.
-        """
-        left = Cluster(chosen(cluster.all_nodes, on_node, accelerator_type))
-        if not left.devices:
-            why = "; ".join(f"{n.name} {n.problem or 'gives no CPU and no accelerator'}" for n in left.all_nodes)
-            raise BadInputError(f"--address: nothing can be measured on this cluster: {why}")
-        return cls(devices=left.devices, cluster=left)
-
-
-def _check_address(common: Any) -> None:
-    """Options that mean a cluster need one.
-
-    Raises:
-        BadInputError: For one without ``--address``.
-    """
-    parse_duration_s("node-timeout", common.node_timeout)
-    told = {"on-node": common.on_node, "accelerator-type": common.accelerator_type, "each-node": common.each_node}
-    for name, value in told.items():
-        if value and not common.address:
-            raise BadInputError(f"--{name}: is for a cluster; name it with --address HOST:PORT or auto")
 
 
 def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConfig]) -> None:
@@ -74,11 +38,12 @@ def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConf
 
 def _open_or_create(
     workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range],
-    cluster: Cluster | None,
+    cluster: Cluster | None, held: contextlib.ExitStack,
 ) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]], Machines]:  # fmt: skip
     """The sweep's configuration, its cells, its store (None for a dry run), the rows that count as done, its machines.
 
-    The cells of a search, and of batch sizes found on the way, are known only when they have run: none here.
+    Until ``held`` is left, no other process runs the sweep. The cells of a search, and of batch sizes found on the
+    way, are known only when they have run: none here.
     """
     common = options.sweep
     if not common.resume:
@@ -89,35 +54,29 @@ def _open_or_create(
         cells = config.cells() if config.is_grid else []
         if common.dry_run:
             return config, cells, None, [], machines
-        folder = common.output / new_sweep_id(config.workload, common.output)
+        folder = claim_folder(config.workload, common.output)
+        held.enter_context(sweep_lock(folder))
         return config, cells, ResultStore.create(folder, config, cells, command), [], machines
-    store, description = ResultStore.open(common.output / common.resume)
+    folder = common.output / common.resume
+    if not common.dry_run and folder.is_dir():
+        held.enter_context(sweep_lock(folder))
+    store, description = ResultStore.open(folder, is_read_only=common.dry_run)
     if "merged_from" in description:
         names = ", ".join(str(origin.get("sweep_id")) for origin in description["merged_from"])
         raise BadInputError(f"--resume: {common.resume!r} was merged; resume the sweeps it was merged from: {names}")
-    config = SweepConfig.from_dict(description["config"])
+    try:
+        config = SweepConfig.from_dict(description["config"])
+        cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise BadInputError(
+            f"--resume: {common.resume!r}: its sweep.json does not say what was asked ({type(error).__name__}: {error})"
+        ) from error
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
-    machines = _machines_again(config, common, cluster)
-    cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
-    again = RETRIED if common.retry_failed else ()
-    done = [row for row in store.rows() if row["status"] not in again]
+    machines = machines_again(config, common, cluster)
+    again, incomplete = (RETRIED if common.retry_failed else ()), store.incomplete()
+    done = [r for r in store.rows() if r["status"] not in again and r["trial_key"] not in incomplete]
     return config, cells, None if common.dry_run else store, done, machines
-
-
-def _machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) -> Machines:
-    """What a sweep goes on with: nodes as it was asked for them, unless others are named now.
-
-    Raises:
-        BadInputError: If it needs a cluster and none is named.
-    """
-    if cluster is not None:
-        return Machines.of(
-            cluster, common.on_node or config.on_node, common.accelerator_type or config.accelerator_type
-        )
-    if config.node_kinds or config.on_node or config.accelerator_type:
-        raise BadInputError(f"--resume: {common.resume!r} is bound to nodes of a cluster; name it with --address")
-    return Machines()
 
 
 def _check_energy(config: SweepConfig) -> None:
@@ -173,77 +132,91 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    _check_address(options.sweep)
-    if not options.sweep.address:
-        return _run(workload, options, command, ranges, None)
-    from sweeps.launch import RayOptions, cluster_session
+    check_address(options.sweep)
+    console = SweepConsole(soft_wrap=True)
+    with contextlib.ExitStack() as held:
+        cluster = held.enter_context(_joined(options.sweep)) if options.sweep.address else None
+        config, cells, store, done, machines = _open_or_create(workload, options, command, ranges, cluster, held)
+        if store is None:
+            keys = {row["trial_key"] for row in done}
+            _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
+            return EXIT_OK
+        for name in store.damaged:
+            say(console, f"damaged: {name} is not what was written; it is set aside in {store.folder / DAMAGED}, and"
+                         " the cells that it held are measured again")  # fmt: skip
+        held.enter_context(terminable())
+        return _run(console, options.sweep, config, cells, store, done, machines)
 
-    with cluster_session(RayOptions(address=options.sweep.address, verbose=options.sweep.verbose)) as cluster:
-        return _run(workload, options, command, ranges, cluster)
 
+@contextlib.contextmanager
+def _joined(common: Any) -> Iterator[Cluster]:
+    """The cluster that ``--address`` names."""
+    from sweeps.launch import RayOptions, cluster_session  # seconds to import
 
-def _introduce(console: Console, config: SweepConfig, cluster: Cluster) -> None:
-    """Say which nodes are used, which are not and why, and what follows from their kinds."""
-    for node in cluster.all_nodes:
-        if node.problem is not None:
-            say(console, f"node {node.name} is left out: it {node.problem}")
-    for node in cluster.nodes.values():
-        devices = (
-            ", ".join(f"{n} x {name}" if n > 1 else name for name, n in node.devices.items()) or "nothing to measure"
-        )
-        say(console, f"node {node.name}: {devices}; {node.kind('cpu')}"
-                     f"{f', {node.accelerator_type}' if node.accelerator_type else ''}")  # fmt: skip
-    for device in config.device:
-        kinds = cluster.kinds(device)
-        if len(kinds) > 1 and not config.node_kinds:
-            told = f"{device} is of {len(kinds)} kinds here ({'; '.join(kinds)}), and a cell runs on whichever is free"
-            say(console, f"{told}; --each-node runs every cell on each, --on-node and --accelerator-type choose")
+    with cluster_session(RayOptions(address=common.address, verbose=common.verbose)) as cluster:
+        yield cluster
 
 
 def _run(
-    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], cluster: Cluster | None
-) -> int:
-    console = Console(soft_wrap=True)
-    config, cells, store, done, machines = _open_or_create(workload, options, command, ranges, cluster)
-    cluster = machines.cluster
-    if store is None:
-        keys = {row["trial_key"] for row in done}
-        _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
-        return EXIT_OK
-    common, n_cells = options.sweep, config.n_cells
+    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
+    done: Sequence[dict[str, Any]], machines: Machines,
+) -> int:  # fmt: skip
+    """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
+    n_cells = config.n_cells
     all_cells = "cells as they come" if n_cells is None else f"{n_cells} cells"
     counted = f"{n_cells - len(done)} of {all_cells}" if done and n_cells is not None else all_cells
     say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
-    if cluster is not None:
-        _introduce(console, config, cluster)
+    if machines.cluster is not None:
+        introduce(console, config, machines.cluster)
     if config.search is not None and len(config.search.objectives) > 1:
         say(console, "several objectives: every cell is measured whole, for Optuna prunes for one objective only")
-    interrupted = False
-    chooser = _choose(config, cells, store, done)
-    n_ends, n_ended = n_cells, len(done)
+    interrupted, is_over_budget, failure = False, False, None
+    try:
+        is_over_budget = _measure(console, common, config, cells, store, done, machines)
+    except (Interrupted, KeyboardInterrupt):
+        interrupted = True
+    except OSError as error:
+        failure = f"results cannot be written ({error.strerror or error})"
+    except SweepLostError as error:
+        failure = str(error)
+    is_cut = is_over_budget or interrupted or failure is not None
+    return sum_up(console, common, config, cells, store, is_cut=is_cut, interrupted=interrupted, failure=failure)
+
+
+def _measure(
+    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
+    done: Sequence[dict[str, Any]], machines: Machines,
+) -> bool:  # fmt: skip
+    """Measure what is not done; whether the budget ended it.
+
+    Raises:
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP.
+        OSError: If results cannot be written.
+        SweepLostError: If what runs the cells died.
+    """
+    cluster, chooser = machines.cluster, _choose(config, cells, store, done)
+    n_ends, n_ended = config.n_cells, len(done)
     if isinstance(chooser, Turns):
         n_ends, n_ended = len(cells) * N_VISITS, chooser.n_visited
         say(console, f"interleaved: {N_VISITS} visits to each cell, in turns")
-    with _terminal(n_ends, n_ended, console) as terminal:
-        ledger = Ledger(config, cells, store, chooser, terminal)
-        try:
+    try:
+        with _terminal(n_ends, n_ended, console) as terminal:
+            ledger = Ledger(config, cells, store, chooser, terminal)
             if n_ends is None or n_ended < n_ends:
                 from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
 
+                go_on = f"every finished cell is kept; go on with: {resume_command(common, config, store)}"
                 node_timeout_s = parse_duration_s("node-timeout", common.node_timeout)
-                ray_options = RayOptions(verbose=common.verbose, node_timeout_s=node_timeout_s)
+                ray_options = RayOptions(verbose=common.verbose, go_on=go_on, node_timeout_s=node_timeout_s)
                 here = {} if cluster else {name: n_devices(name) for name in machines.devices}
                 launch(config, ledger, ray_options, here, cluster, terminal.say)
-        except Interrupted:
-            interrupted = True
-    for key, columns in chooser.finish().items():
-        store.amend(key, columns)
-    if not interrupted:
-        store.compact()
-    for line in [*chooser.summary(), *(cluster.differences() if cluster else ())]:
-        say(console, line)
-    is_cut = ledger.is_over_budget or interrupted
-    return sum_up(console, common, config, cells, store, is_cut=is_cut, interrupted=interrupted)
+    finally:
+        for key, columns in chooser.finish().items():
+            store.amend(key, columns)
+        for line in [*chooser.summary(), *(cluster.differences() if cluster else ())]:
+            say(console, line)
+    store.compact()
+    return ledger.is_over_budget
 
 
 @contextlib.contextmanager

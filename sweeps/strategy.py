@@ -31,7 +31,7 @@ PRUNERS: dict[str, tuple[str, ...]] = {
 """Parameters of each pruner, by Optuna's names."""
 SAMPLERS = ("tpe", "gp", "nsga2", "random")
 SCALES = ("linear", "log", "log2")
-TASK_OPTIONS = ("pipeline", "tune", "scenario", "rate")
+TASK_OPTIONS = ("pipeline", "tune", "augment", "scenario", "rate")
 """Options that say what the work is; cells that differ in them are never compared to choose or prune."""
 
 
@@ -146,6 +146,7 @@ class Range:
         return isinstance(self.low, int) and isinstance(self.high, int)
 
 
+LARGEST_END = 1e18
 _NUMBER = r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?"
 _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::(\w+))?")
 
@@ -159,6 +160,8 @@ def parse_range(text: str) -> Range | None:
     match = _RANGE.fullmatch(text)
     if match is None:
         return None
+    if any(abs(float(end)) > LARGEST_END for end in match.group(1, 2)):
+        raise BadInputError(f"range: an end is over {LARGEST_END:g}")
     low, high = (int(t) if re.fullmatch(r"[+-]?\d+", t) else float(t) for t in match.group(1, 2))
     return Range(low=low, high=high, scale=match[3] or "linear")
 

@@ -14,6 +14,7 @@ from ray import tune
 from sweeps.cell import CellRun
 from sweeps.chooser import Message, Place
 from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.leftovers import end_children
 
 
 class UncleanWorkerError(Exception):
@@ -77,6 +78,8 @@ class CellTrial(tune.Trainable):
                 break
         message: Message = self._run.take_message()
         self._is_unclean = message.is_final and not self._run.ended_well
+        if message.is_final:
+            end_children()
         if message.is_final and self._measure.cooldown_s:
             time.sleep(self._measure.cooldown_s)
         sys.stdout.flush()

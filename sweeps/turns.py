@@ -89,6 +89,7 @@ class Turns(WholeGrid):
     def __init__(
         self, cells: Sequence[TrialConfig], config: SweepConfig, store: ResultStore, done: Sequence[Mapping[str, Any]]
     ) -> None:
+        store.compacts_on_the_way = False  # every visit records its cell again
         measure = config.measure
         self._policy = RoundPolicy(
             min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s, round_s=measure.round_s,

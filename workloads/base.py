@@ -26,7 +26,7 @@ class UnsupportedError(Exception):
     """
 
 
-class BadInputError(ValueError):
+class BadInputError(Exception):
     """The user's input cannot be used; the message holds the value and what is allowed (exit code 2)."""
 
 
@@ -187,3 +187,20 @@ class Transferable(Protocol):
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:
         """The step's work on a batch that is on the device already; the result stays there."""
+
+
+@runtime_checkable
+class Countable(Protocol):
+    """A workload that torch.compile may run, inside of whose graphs no operation can be counted.
+
+    Attributes:
+        is_compiled: The step goes through torch.compile in this cell.
+    """
+
+    is_compiled: bool
+
+    def plain_step(self) -> None:
+        """The step's work without torch.compile: as many FLOPs."""
+
+    def least_bytes(self) -> int | None:
+        """Bytes that the compiled step reads and writes however well it is fused; None if unknown."""

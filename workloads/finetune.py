@@ -12,8 +12,10 @@ import torch
 from torch import nn
 
 from workloads import models
+from workloads.augment import Augmentation, augmented
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
 from workloads.data import LabelledImages, check_image_folder, load_digits, load_image_folder, to_model_input
+from workloads.feeds import Feed, Resident, Streamed
 from workloads.precision import autocast
 
 BATCH_NORM_MOMENTUM = 0.1
@@ -21,6 +23,7 @@ BATCH_NORM_MOMENTUM = 0.1
 WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
+N_DIGITS = 10
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
@@ -30,6 +33,12 @@ class FinetuneOptions:
     """Axis: train the last layer only, or all of the model."""
     learning_rate: tuple[float, ...] = (2e-3,)
     """Axis: AdamW's peak learning rate (one cycle: up for the first third, then down)."""
+    augment: tuple[Augmentation, ...] = ("none",)
+    """Axis: augmentation on the device, each image its own crop of 64 to 100 % (crop), half of them mirrored too
+    (crop-flip; digits must not be)."""
+    feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
+    """Axis. resident: images decoded once and held on the device; streamed: decoded anew in each epoch by other
+    processes and copied ahead of their use, as for images that do not fit."""
     epochs: float = 3.0
     """Train for this many passes over the training images."""
     max_train_s: float = 60.0
@@ -39,7 +48,8 @@ class FinetuneOptions:
     image_size: int = 48
     """Height and width in pixels that the images are resized to."""
     data: Path | None = None
-    """Your images: a folder with one sub-folder per class. Default: scikit-learn's 1,797 handwritten digits."""
+    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used. Default:
+    scikit-learn's 1,797 handwritten digits."""
     weights: Path | None = None
     """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
 
@@ -55,6 +65,14 @@ class FinetuneOptions:
         for rate in self.learning_rate:
             if rate <= 0:
                 raise BadInputError(f"--learning-rate: {rate} must be over 0")
+
+
+def _adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:
+    """AdamW as one kernel over all parameters, where the device has it."""
+    try:
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
+    except RuntimeError:
+        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY)
 
 
 class Finetune:
@@ -78,6 +96,8 @@ class Finetune:
         self._options: FinetuneOptions = context.options or FinetuneOptions()
         self.items_per_step = context.batch_size
         self.steps_per_round: int | None = None
+        self.is_compiled = context.compile != "none"
+        self._feed: Feed | None = None
         self._n_steps = 0
         self._train_s = 0.0
         self._round_began: float | None = None
@@ -86,10 +106,9 @@ class Finetune:
     def check(cls, options: FinetuneOptions, model_names: tuple[str, ...]) -> None:
         for name in model_names:
             models.check_model(name)
-        if options.data is not None:
-            check_image_folder(options.data)
-        if options.weights is not None and not options.weights.is_file():
-            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+        n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
+        if options.weights is not None:
+            models.check_weights(options.weights, model_names, num_classes=n_classes)
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
@@ -97,7 +116,9 @@ class Finetune:
         loaded = models.build_model(context.model, num_classes=len(data.classes), weights_file=options.weights)
         device = context.device
         self._mean, self._std = loaded.mean, loaded.std
-        self._train, self._train_labels = data.train.to(device), data.train_labels.to(device)
+        self._data = data
+        if options.feed == ("resident",):
+            self._train, self._train_labels = data.train.to(device), data.train_labels.to(device)
         self._heldout, self._heldout_labels = data.heldout.to(device), data.heldout_labels.to(device)
         self.items_per_step = min(context.batch_size, len(data.train_labels))
         steps_per_epoch = max(1, len(data.train_labels) // self.items_per_step)
@@ -115,7 +136,7 @@ class Finetune:
         for parameter in self._trained:
             parameter.requires_grad = True
         self._forward: Callable[..., Any] = self._module
-        if context.compile != "none":
+        if self.is_compiled:
             self._forward = torch.compile(self._module, mode=context.compile)
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
         self.restart()
@@ -132,21 +153,23 @@ class Finetune:
     def _load_data(self) -> LabelledImages:
         size, seed = self._options.image_size, self._context.seed
         if self._options.data is None:
-            return load_digits(size, seed)
+            return load_digits(size, seed, is_encoded=self._options.feed == ("streamed",))
         return load_image_folder(self._options.data, size, seed)
 
     def restart(self) -> None:
         """Go back to the weights that training starts from, so that warm-up teaches nothing."""
         self._module.load_state_dict(self._initial)
         rate = self._options.learning_rate[0]
-        self._optimizer = torch.optim.AdamW(self._trained, lr=rate, weight_decay=WEIGHT_DECAY)
+        self._optimizer = _adamw(self._trained, rate)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=rate, total_steps=self._total_steps + 1, pct_start=0.3
         )
         # fp16's gradients underflow without scaling; disabled it passes everything through.
         self._scaler = torch.amp.GradScaler(self._context.device.type, enabled=self._context.precision == "fp16")
         self._order = torch.Generator().manual_seed(self._context.seed)
+        self._crops = torch.Generator().manual_seed(self._context.seed)
         self._queue = torch.empty(0, dtype=torch.int64)
+        self._open_feed()
         self._n_steps, self._train_s, self._round_began = 0, 0.0, None
         self._train_mode()
 
@@ -154,12 +177,24 @@ class Finetune:
         # With the head only, the frozen part keeps its statistics: it is a fixed feature extractor.
         self._module.train(not self._is_head_only)
 
+    def _open_feed(self) -> None:
+        """Start the batches from the first of the seed's order."""
+        if self._feed is not None:
+            self._feed.close()
+        if self._options.feed == ("resident",):
+            self._feed = Resident(self._train, self._train_labels, self._next_indices)
+            return
+        self._feed = Streamed(
+            self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
+            self._context.device, batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
+        )  # fmt: skip
+
     def _next_indices(self) -> torch.Tensor:
         """Indices of the next batch, without replacement within an epoch; the epoch's incomplete batch is left out."""
         if len(self._queue) < self.items_per_step:
-            self._queue = torch.randperm(len(self._train_labels), generator=self._order)
+            self._queue = torch.randperm(len(self._data.train_labels), generator=self._order)
         indices, self._queue = self._queue[: self.items_per_step], self._queue[self.items_per_step :]
-        return indices.to(self._context.device, non_blocking=True)
+        return indices
 
     def _inputs(self, images: torch.Tensor) -> torch.Tensor:
         inputs = to_model_input(images, self._mean, self._std)
@@ -168,10 +203,22 @@ class Finetune:
     def step(self) -> None:
         if self._round_began is None:
             self._round_began = time.monotonic()
-        indices = self._next_indices()
+        self._learn(self._forward)
+
+    def plain_step(self) -> None:
+        self._learn(self._module)
+
+    def least_bytes(self) -> int | None:
+        """Unknown: which of the activations a compiled network keeps out of memory is the compiler's secret."""
+        return None
+
+    def _learn(self, forward: Callable[..., Any]) -> None:
+        assert self._feed is not None
+        images, labels = self._feed.next()
+        inputs = augmented(self._inputs(images), self._options.augment[0], self._crops)
         with autocast(self._context.device, self._context.precision):
-            logits = self._forward(self._inputs(self._train[indices]))
-            loss = nn.functional.cross_entropy(logits.float(), self._train_labels[indices])
+            logits = forward(inputs)
+            loss = nn.functional.cross_entropy(logits.float(), labels)
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
         self._scaler.step(self._optimizer)
@@ -205,5 +252,18 @@ class Finetune:
         return {}
 
     def teardown(self) -> None:
-        for name in ("_module", "_forward", "_optimizer", "_schedule", "_train", "_heldout", "_initial", "_trained"):
+        if self._feed is not None:
+            self._feed.close()
+        for name in (
+            "_feed",
+            "_data",
+            "_module",
+            "_forward",
+            "_optimizer",
+            "_schedule",
+            "_train",
+            "_heldout",
+            "_initial",
+            "_trained",
+        ):
             self.__dict__.pop(name, None)

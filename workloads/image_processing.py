@@ -8,6 +8,7 @@ usual, and ``decode`` has no floating part: it does the same work in every preci
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +18,8 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.data import Photographs, load_photographs
+from workloads.data import Photographs, check_photographs, load_photographs
+from workloads.fused import FUSED, Stage
 from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
 
@@ -31,6 +33,7 @@ classification rounds to 8 bits after each of five operations, and devices round
 differently: up to 8 of 255 levels, 0.16 after normalisation, are within it (5 were seen between an H200 and the
 CPU). JPEG decoders may differ by some levels too (ITU-T T.83 allows it).
 """
+Implementation = Literal["eager", "compiled", "fused"]
 PipelineName = Literal["decode", "classification", "resize", "gaussian-blur", "geometric", "sobel"]
 
 
@@ -40,8 +43,9 @@ class ImageProcessingOptions:
     """Axis: what is done to each batch. decode: JPEG bytes to pixels; classification: crop to 224, flip, colour
     jitter, to float, normalise; resize: antialiased to 224; gaussian-blur: 9 x 9; geometric: affine and perspective;
     sobel: gradient by conv2d."""
-    implementation: tuple[Literal["eager", "compiled"], ...] = ("eager",)
-    """Axis: the pipeline as torchvision composes it, or fused by torch.compile."""
+    implementation: tuple[Implementation, ...] = ("eager",)
+    """Axis. eager: as torchvision composes it; compiled: the same through torch.compile; fused: written anew as few
+    kernels, each pixel from the pixels it needs, through torch.compile. decode has eager only."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
 
@@ -63,12 +67,13 @@ class ImageProcessing:
         self.items_per_step = context.batch_size
         self._pipeline = self._options.pipeline[0]
         self._dtype = compute_dtype(context.precision)
+        self.is_compiled = context.compile != "none" or self._options.implementation != ("eager",)
         self.relative_tolerance = RELATIVE_TOLERANCES.get(self._pipeline)
 
     @classmethod
     def check(cls, options: ImageProcessingOptions, model_names: tuple[str, ...]) -> None:
         if options.images is not None:
-            load_photographs(options.images)
+            check_photographs(options.images)
 
     def setup(self) -> SetupFacts:
         photographs = load_photographs(self._options.images)
@@ -80,19 +85,48 @@ class ImageProcessing:
             self._host = torch.stack([resized[i % len(resized)] for i in range(n)])
             self._batch = self._host.to(self._context.device)
             self._parameters = draw_parameters(HEIGHT, WIDTH, self._context.seed)
-            self._function = PIPELINES[self._pipeline]
-            if self._options.implementation == ("compiled",) or self._context.compile != "none":
-                mode = None if self._context.compile == "none" else self._context.compile
-                self._function = torch.compile(self._function, mode=mode)
+            self._function = self._chosen_function()
         return SetupFacts(
             input_shape=f"3x{HEIGHT}x{WIDTH}",
             input_source=photographs.source,
             n_images_skipped=photographs.n_skipped,
         )
 
+    def _composed(self, batch: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = PIPELINES[self._pipeline](batch, self._parameters, self._dtype)
+        return out
+
+    def _chosen_function(self) -> Stage:
+        """The pipeline on a batch, in the implementation asked for."""
+        if not self.is_compiled:
+            return self._composed
+        stages: list[Stage] = [self._composed]
+        if self._options.implementation == ("fused",):
+            device = self._context.device
+            stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
+        import torch._inductor  # seconds; only where something is compiled
+
+        mode = "default" if self._context.compile == "none" else self._context.compile
+        # The fused pipelines index by construction within the image, so the compiled kernels need not check it.
+        options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": False}
+        # One shape is ever seen, and a graph of fixed shapes is the faster one.
+        first, *rest = (torch.compile(stage, options=options, dynamic=False) for stage in stages)
+
+        def run(batch: torch.Tensor) -> torch.Tensor:
+            out = first(batch)
+            for stage in rest:
+                out = stage(*out)
+            result: torch.Tensor = out
+            return result
+
+        return run if rest else first
+
     def _set_up_decode(self, photographs: Photographs, n: int) -> None:
+        if self._options.implementation != ("eager",):
+            raise UnsupportedError(f"decode: has no {self._options.implementation[0]} implementation")
         files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
         self._files = [files[i % len(files)] for i in range(n)]
+        self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
         try:
             self._decode()
         except (RuntimeError, ValueError, TypeError) as error:
@@ -104,7 +138,8 @@ class ImageProcessing:
     def _decode(self) -> list[torch.Tensor]:
         device = self._context.device
         if device.type == "cpu":
-            return [decode_jpeg(file, mode=ImageReadMode.RGB) for file in self._files]
+            # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
+            return list(self._threads.map(lambda file: decode_jpeg(file, mode=ImageReadMode.RGB), self._files))
         decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
         return decoded
 
@@ -113,7 +148,21 @@ class ImageProcessing:
             self._decode()
         else:
             with torch.inference_mode():
-                self._function(self._batch, self._parameters, self._dtype)
+                self._function(self._batch)
+
+    def plain_step(self) -> None:
+        """The step without torch.compile, as torchvision composes it, to count its operations."""
+        if self._pipeline == "decode":
+            self._decode()
+        else:
+            with torch.inference_mode():
+                self._composed(self._batch)
+
+    def least_bytes(self) -> int | None:
+        if self._pipeline == "decode":
+            return None
+        with torch.inference_mode():
+            return int(self._batch.nbytes + self._function(self._batch).nbytes)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         n = min(MAX_COMPARED_ITEMS, self._context.batch_size)
@@ -124,7 +173,7 @@ class ImageProcessing:
             )
             return decoded.float(), exact.float()
         with torch.inference_mode():
-            outputs = self._function(self._batch, self._parameters, self._dtype)[:n]
+            outputs = self._function(self._batch)[:n]
             reference = PIPELINES[self._pipeline](self._host[:n], self._parameters, torch.float32)
         return outputs.float().cpu(), reference
 
@@ -138,5 +187,7 @@ class ImageProcessing:
         return {}
 
     def teardown(self) -> None:
-        for name in ("_batch", "_function", "_files", "_host"):
+        if hasattr(self, "_threads"):
+            self._threads.shutdown()
+        for name in ("_threads", "_batch", "_function", "_files", "_host"):
             self.__dict__.pop(name, None)

@@ -12,9 +12,10 @@ import torch
 
 from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.data import load_photographs, photograph_batch, to_model_input
-from workloads.precision import apply_precision, autocast
-from workloads.reference import reference_outputs
+from workloads.data import check_photographs, load_photographs, photograph_batch, to_model_input
+from workloads.freezing import freeze
+from workloads.known_reference import identity_of, known_reference_outputs
+from workloads.precision import apply_precision, autocast, compute_dtype
 
 MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_COMPARED_ITEMS = 16
@@ -28,6 +29,9 @@ class InferenceOptions:
     """Axis (MLPerf's terms): single-stream sends the next batch when the last is done and gives latencies; offline
     queues batches without waiting and gives throughput; multi-stream sends queries of eight batches; server sends at
     random times at --rate and counts latency from the scheduled arrival."""
+    implementation: tuple[Literal["eager", "frozen"], ...] = ("eager",)
+    """Axis. eager: the network as trained, under autocast; frozen: batch normalisation folded into the convolutions and
+    weights held in the precision. Either goes through torch.compile where --compile says so."""
     rate: tuple[float, ...] = ()
     """Axis of the server scenario: mean arrivals per second. Default: search the highest that holds the limit."""
     max_latency_ms: float | None = None
@@ -64,6 +68,8 @@ class Inference:
         self._context = context
         self._options: InferenceOptions = context.options or InferenceOptions()
         self.items_per_step = context.batch_size
+        self.is_compiled = context.compile != "none"
+        self._is_frozen = self._options.implementation == ("frozen",)
         self._n_varied = 0
 
     @classmethod
@@ -71,9 +77,9 @@ class Inference:
         for name in model_names:
             models.check_model(name)
         if options.images is not None:
-            load_photographs(options.images)
-        if options.weights is not None and not options.weights.is_file():
-            raise BadInputError(f"--weights: {str(options.weights)!r} is not a file")
+            check_photographs(options.images)
+        if options.weights is not None:
+            models.check_weights(options.weights, model_names)
 
     def setup(self) -> SetupFacts:
         context = self._context
@@ -81,12 +87,16 @@ class Inference:
         torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
         loaded = models.build_model(context.model, weights_file=self._options.weights)
         self._loaded = loaded
+        self._network = (context.model, loaded.weights, identity_of(self._options.weights), context.seed)
         pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
         self._host = to_model_input(pixels, loaded.mean, loaded.std)
         self._reference_module = copy.deepcopy(loaded.module)
-        self._module = loaded.module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
+        self._module = loaded.module.to(context.device)
+        if self._is_frozen:
+            freeze(self._module, self._host[:1].to(context.device), context.precision)
+        self._module.to(memory_format=MEMORY_FORMATS[context.memory_format])
         self._forward: Callable[..., Any] = self._module
-        if context.compile != "none":
+        if self.is_compiled:
             self._forward = torch.compile(self._module, mode=context.compile)
         self._batch = self._to_device(self._host)
         return SetupFacts(
@@ -98,13 +108,29 @@ class Inference:
         )
 
     def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
-        return batch.to(self._context.device).contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+        moved = self._as_weights(batch.to(self._context.device))
+        return moved.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+
+    def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
+        """A batch in the type of frozen weights; autocast takes float32."""
+        return batch.to(compute_dtype(self._context.precision)) if self._is_frozen else batch
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:
         """Class scores, items x classes, of a normalised batch on the device."""
-        with torch.inference_mode(), autocast(self._context.device, self._context.precision):
-            out: torch.Tensor = self._forward(batch)
+        return self._run(self._forward, batch)
+
+    def _run(self, forward: Callable[..., Any], batch: torch.Tensor) -> torch.Tensor:
+        precision = "fp32" if self._is_frozen else self._context.precision
+        with torch.inference_mode(), autocast(self._context.device, precision):
+            out: torch.Tensor = forward(self._as_weights(batch))
         return out
+
+    def plain_step(self) -> None:
+        self._run(self._module, self._batch)
+
+    def least_bytes(self) -> int | None:
+        """Unknown: which of the activations a compiled network keeps out of memory is the compiler's secret."""
+        return None
 
     def step(self) -> None:
         self.compute(self._to_device(self._host) if self._options.include_copy else self._batch)
@@ -130,7 +156,7 @@ class Inference:
         precision = self._context.precision
         apply_precision("fp32")
         try:
-            reference = reference_outputs(self._reference_module, inputs)
+            reference = known_reference_outputs(self._network, self._reference_module, inputs)
         finally:
             apply_precision(precision)
         return outputs, reference

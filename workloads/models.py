@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import copy
+import dataclasses
 import difflib
 import functools
 import importlib.util
 import io
 import logging
+import os
+import pickle
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +26,8 @@ TIMM_PREFIX = "timm/"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE0_MEAN, LITE0_STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 DOWNLOAD_TIMEOUT_S = 10.0
+MAX_KEPT_BYTES = 256 * 2**20
+"""A larger model is built anew each time, for a copy beside it would be a burden on the host's memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +47,10 @@ class LoadedModel:
     input_size: int = 224
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
+
+
+_kept: dict[tuple[str, int | None, bool, bytes], tuple[LoadedModel, torch.Tensor]] = {}
+"""The last model by all that decides its weights, the random numbers included, and the generator's state after it."""
 
 
 @functools.cache
@@ -143,7 +154,10 @@ def _with_classes(module: nn.Module, num_classes: int | None) -> nn.Module:
 def build_model(
     name: str, *, num_classes: int | None = None, pretrained: bool = True, weights_file: Path | None = None
 ) -> LoadedModel:
-    """A model on the CPU in fp32 and evaluation mode.
+    """A model on the CPU in fp32 and evaluation mode, the caller's own: training it leaves no trace in the next one.
+
+    The last model is kept as it was built and copied when it is asked for again, for the cells of a grid mostly differ
+    in something else. The generator of random numbers is left as building would have left it.
 
     Args:
         name: See ``model_names``, or ``timm/NAME``.
@@ -155,6 +169,21 @@ def build_model(
         BadInputError: For an unknown name or unusable weights.
     """
     check_model(name)
+    if weights_file is not None:
+        return _build(name, num_classes, pretrained, weights_file)
+    key = (name, num_classes, pretrained, torch.random.get_rng_state().numpy().tobytes())
+    if key not in _kept:
+        _kept.clear()
+        loaded = _build(name, num_classes, pretrained, None)
+        if static_bytes(loaded.module) > MAX_KEPT_BYTES:
+            return loaded
+        _kept[key] = loaded, torch.random.get_rng_state()
+    kept, generator = _kept[key]
+    torch.random.set_rng_state(generator)
+    return dataclasses.replace(kept, module=copy.deepcopy(kept.module))
+
+
+def _build(name: str, num_classes: int | None, pretrained: bool, weights_file: Path | None) -> LoadedModel:
     pretrained = pretrained and weights_file is None
     if name == DEFAULT_MODEL:
         loaded = _lite0(pretrained, num_classes)
@@ -163,14 +192,7 @@ def build_model(
     else:
         loaded = _torchvision(name, pretrained, num_classes)
     if weights_file is not None:
-        try:
-            state = torch.load(weights_file, map_location="cpu", weights_only=True)
-            loaded.module.load_state_dict(state)
-        except Exception as error:  # torch.load fails in a dozen ways, each the user's file
-            reason = str(error).splitlines()[0][:150]
-            raise BadInputError(
-                f"--weights: {str(weights_file)!r} is no state dictionary of {name}: {reason}"
-            ) from error
+        _load_user_weights(loaded.module, name, weights_file)
         loaded = LoadedModel(
             module=loaded.module,
             weights=weights_file.name,
@@ -180,6 +202,38 @@ def build_model(
         )
     loaded.module.eval()
     return loaded
+
+
+def _load_user_weights(module: nn.Module, name: str, file: Path) -> None:
+    """Put the user's weights into a model; nothing in the file is run.
+
+    Raises:
+        BadInputError: If the file holds anything but tensors, or those of another model.
+    """
+    if not os.path.isfile(file):
+        raise BadInputError(f"--weights: {str(file)!r} is not a file")
+    try:
+        module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
+        return
+    except MemoryError:
+        raise
+    except pickle.UnpicklingError as error:
+        reason = "it holds more than tensors, which could run code; save model.state_dict()"
+        cause: Exception = error
+    except Exception as error:  # torch.load fails in a dozen ways, each the user's file
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
+        cause = error
+    raise BadInputError(f"--weights: {str(file)!r} is no state dictionary of {name}: {reason}") from cause
+
+
+def check_weights(file: Path, names: Sequence[str], num_classes: int | None = None) -> None:
+    """Check that the user's weights fit every model named, by putting them in; before Ray starts.
+
+    Raises:
+        BadInputError: See ``build_model``.
+    """
+    for name in names:
+        build_model(name, num_classes=num_classes, weights_file=file)
 
 
 def static_bytes(module: nn.Module) -> int:

@@ -74,17 +74,29 @@ class _Exact(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _in_double(module: torch.nn.Module, inputs: torch.Tensor, max_s: float) -> torch.Tensor | None:
-    """Outputs in float64; None where one item takes more than its share of ``max_s`` or the model cannot compute so."""
-    module.double()
+def outputs_in_double(module: torch.nn.Module, inputs: torch.Tensor, max_s: float) -> torch.Tensor | None:
+    """Outputs in float64; None where one item takes more than its share of ``max_s`` or the model cannot compute so.
+
+    The module has its float32 weights again afterwards.
+    """
     outputs: list[torch.Tensor] = []
+    module.double()
     try:
         for item in inputs.double().split(1):
             with torch.inference_mode(), _Exact(max_s / len(inputs)):
                 outputs.append(module(item))
     except (_TooSlowError, RuntimeError):  # a constant in float32 inside of the model does not meet float64
         return None
+    finally:
+        module.float()
     return torch.cat(outputs) if outputs[0].dtype == torch.float64 else None
+
+
+def outputs_in_single(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Outputs in float32."""
+    with torch.inference_mode():
+        computed: torch.Tensor = module(inputs)
+    return computed.float()
 
 
 def reference_outputs(module: torch.nn.Module, inputs: torch.Tensor, *, max_s: float = MAX_DOUBLE_S) -> torch.Tensor:
@@ -95,10 +107,5 @@ def reference_outputs(module: torch.nn.Module, inputs: torch.Tensor, *, max_s: f
         inputs: Items x channels x height x width in float32.
         max_s: Seconds that float64 may take.
     """
-    outputs = _in_double(module, inputs, max_s)
-    module.float()
-    if outputs is not None:
-        return outputs
-    with torch.inference_mode():
-        computed: torch.Tensor = module(inputs)
-    return computed.float()
+    outputs = outputs_in_double(module, inputs, max_s)
+    return outputs_in_single(module, inputs) if outputs is None else outputs

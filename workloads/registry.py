@@ -38,6 +38,7 @@ def load_workload(name: str) -> type[Workload]:
     module, _, attribute = targets[name].partition(":")
     try:
         kind: Any = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise BadInputError(f"workload {name!r} ({targets[name]}) cannot be imported: {error}") from error
+    except Exception as error:  # a package of others may raise anything when it is imported
+        why = f"{type(error).__name__}: {error}"
+        raise BadInputError(f"workload {name!r} ({targets[name]}) cannot be imported: {why}") from error
     return cast("type[Workload]", kind)

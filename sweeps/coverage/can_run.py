@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from sweeps import progress
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
@@ -115,7 +116,10 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
     """Print what stands in the way and what the whole model did; True if nothing but speed is lost."""
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, markup=False)
+        progress.say(console, text)
+
+    def first_line(reason: str | None, limit: int) -> str:
+        return (reason or "no reason given").strip().split("\n")[0][:limit]
 
     sources = Counter(f.source for f in found.values())
     told = ", ".join(f"{n} {'known from coverage' if s == 'coverage' else 'executed'}" for s, n in sources.items())
@@ -126,9 +130,9 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
         if names:
             say(f"  {_HEADINGS[verdict]}: {len(names)}")
         for name, finding in names.items():
-            say(f"    {name} ({finding.source}): {(finding.reason or '').splitlines()[0][:160]}")
+            say(f"    {name} ({finding.source}): {first_line(finding.reason, 160)}")
     if not whole["runs"]:
-        say(f"  the whole model: does not run: {whole['reason'].splitlines()[0][:200]}")
+        say(f"  the whole model: does not run: {first_line(whole['reason'], 200)}")
     elif whole["agrees"] is None:
         say("  the whole model: runs; its outputs have other shapes than the reference's, which values decide")
     else:
@@ -165,7 +169,7 @@ def run_can_run(options: CanRun) -> int:
                 for overload in operations:
                     name = _schema_name(overload)
                     found[name] = known.get(name) or questions.replay(overload, device, dtype)
-                console.print(f"{options.model} on {device} in {dtype}", highlight=False, markup=False)
+                progress.say(console, f"{options.model} on {device} in {dtype}")
                 can &= _tell(console, found, questions.whole(device, dtype))
         except (ChildCrashedError, ChildTimeoutError, ChildRefusedError) as error:
             raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error

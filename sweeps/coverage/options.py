@@ -72,7 +72,7 @@ class OperationCoverage:
 class CanRun:
     """Say which operations of a torchvision model are missing, fall back or are wrong on a device."""
 
-    model: Annotated[str, tyro.conf.Positional]
+    model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model of torchvision's zoo, such as resnet18."""
     device: tuple[str, ...] = ()
     """Devices to ask about. Default: every device this machine has."""

@@ -17,21 +17,21 @@ from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.ledger import Interrupted
+from sweeps.durable import write_durably
+from sweeps.ledger import Interrupted, SweepLostError
+from sweeps.lock import sweep_lock
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
 from sweeps.options import parse_duration_s
-from sweeps.results import new_sweep_id, write_durably
+from sweeps.progress import SweepConsole, say
+from sweeps.results import claim_folder
+from sweeps.text import without_home, without_paths
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 SAY_EVERY_S = 5.0
 TIMED_VERDICTS = ("supported", "fallback")
-
-
-def _say(console: Console, text: str = "") -> None:
-    console.print(text, highlight=False, markup=False)
 
 
 def _recording_cache(output: Path) -> Path:
@@ -54,15 +54,15 @@ def _listed(options: OperationCoverage, console: Console) -> dict[str, Any]:
 
         models = list(SMOKE_MODELS) if options.smoke else None
         what = ", ".join(models) if models else "every model of torchvision"
-        _say(console, f"recording what {what} calls (once per version of torch and torchvision)")
+        say(console, f"recording what {what} calls (once per version of torch and torchvision)")
     try:
         listed = list_operations(recording, models, {})
     except (ChildCrashedError, ChildRefusedError, ChildTimeoutError) as error:
         raise BadInputError(f"the operations cannot be listed: {error}") from error
     for source, why in listed["missing"].items():
-        _say(console, f"left out: {source}: {why}")
+        say(console, f"left out: {source}: {why}")
     for model, why in listed["failed"].items():
-        _say(console, f"not recorded: {model}: {why}")
+        say(console, f"not recorded: {model}: {why}")
     if recording is None and not options.smoke:
         cache.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(listed["recording"]).encode()
@@ -95,13 +95,13 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
     cells = cells_of(chosen, options.device or here, dtypes)
     names = {cell.operation for cell in cells if cell.source == "modules"}
     asked = {
-        "command": list(command),
+        "command": [without_home(word) for word in command],
         "options": {k: v for k, v in asdict(options).items() if k not in {"output", "resume", "retry_failed"}},
         "n_cells": len(cells),
         "cells": [cell.as_dict() for cell in cells],
-        "missing_sources": listed["missing"],
+        "missing_sources": {source: without_paths(why) for source, why in listed["missing"].items()},
     }
-    folder = options.output / new_sweep_id("op-coverage", options.output)
+    folder = claim_folder("op-coverage", options.output)
     recording = {name: calls for name, calls in listed["recording"].items() if name in names}
     return CoverageStore.create(folder, asked, recording)
 
@@ -126,7 +126,7 @@ class _Progress:
         self._counts.update(row["verdict"] for row in rows)
         for row in rows:
             if row["verdict"] in RETRIED:
-                _say(self._console, f"{cell.label} {row['direction']}: {row['verdict']}: {row.get('reason')}")
+                say(self._console, f"{cell.label} {row['direction']}: {row['verdict']}: {row.get('reason')}")
         self._tell(f"[{self._n_done}/{self._n_cells}] {_told(self._counts)}", self._n_done == self._n_cells)
 
     def times(self, cell: OperationCell, columns: dict[str, Any]) -> None:
@@ -139,7 +139,7 @@ class _Progress:
         now = time.monotonic()
         if is_last or now - self._last > SAY_EVERY_S:
             self._last = now
-            _say(self._console, text)
+            say(self._console, text)
 
 
 def _told(counts: Mapping[str, int]) -> str:
@@ -171,17 +171,31 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    console = Console(soft_wrap=True)
-    store = CoverageStore.open(options.output / options.resume) if options.resume else _new(options, command, console)
-    asked = store.description["options"]
-    cells = [OperationCell(**cell) for cell in store.description["cells"]]
-    again = RETRIED if options.retry_failed else ()
-    done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
-    left = [cell for cell in cells if cell.key not in done]
-    devices = sorted({cell.device for cell in cells})
-    _say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {', '.join(devices)}; results in {store.folder}")
-    interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
-    return _sum_up(console, store, cells, options, interrupted=interrupted)
+    console = SweepConsole(soft_wrap=True)
+    folder = options.output / options.resume if options.resume else None
+    if folder is None or not folder.is_dir():
+        store = CoverageStore.open(folder) if folder else _new(options, command, console)
+        folder = store.folder
+    with sweep_lock(folder):
+        store = CoverageStore.open(folder)
+        asked = store.description["options"]
+        cells = [OperationCell(**cell) for cell in store.description["cells"]]
+        again = RETRIED if options.retry_failed else ()
+        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
+        left = [cell for cell in cells if cell.key not in done]
+        devices = ", ".join(sorted({cell.device for cell in cells}))
+        say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {devices}; results in {store.folder}")
+        interrupted, failure = False, None
+        try:
+            interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
+        except SweepLostError as error:
+            failure = str(error)
+        except OSError as error:
+            failure = f"results cannot be written ({error.strerror or error})"
+        if failure is not None:
+            say(console, f"ended early: {failure}; every row that was told is kept")
+        code = _sum_up(console, store, cells, options, interrupted=interrupted)
+    return code if failure is None else EXIT_FAILED
 
 
 def _launch(
@@ -231,15 +245,15 @@ def _sum_up(
     found = store.rows_by_cell()
     rows = [row for part in found.values() for row in part]
     missing = len(cells) - len(found)
-    _say(console, f"\n{len(cells)} cells, {len(rows)} rows: {_told(Counter(r['verdict'] for r in rows))}")
+    say(console, f"\n{len(cells)} cells, {len(rows)} rows: {_told(Counter(r['verdict'] for r in rows))}")
     if missing:
         output = [] if options.output == Path("results") else ["--output", str(options.output)]
         resume = shlex.join(["accelsweep", "op-coverage", "--resume", store.sweep_id, *output])
-        _say(console, f"{missing} cells missing; go on with: {resume}")
+        say(console, f"{missing} cells missing; go on with: {resume}")
     if rows:
         from analysis.report_coverage import write_coverage_report
 
-        _say(console, f"report: {write_coverage_report(store.folder)}")
+        say(console, f"report: {write_coverage_report(store.folder)}")
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if missing else EXIT_OK

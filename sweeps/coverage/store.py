@@ -12,13 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.coverage.schema import OPERATIONS, SCHEMA_VERSION
-from sweeps.results import write_durably, write_table
+from sweeps.durable import write_durably, write_table
+from sweeps.text import encodable, without_paths
 from workloads.base import BadInputError
 
 DESCRIPTION = "coverage.json"
 RECORDING = "recording.json"
 TABLE = "operations"
 RETRIED = ("crashed", "timeout")
+_SAID = ("reason", "not_timed")
 
 
 def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
@@ -31,6 +33,12 @@ def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
     if unknown:
         raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
     return pa.Table.from_pylist([dict(row) for row in rows], schema=OPERATIONS)
+
+
+def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as others may see it: what exceptions say names no home folder, and is text that UTF-8 can hold."""
+    told = {name: encodable(without_paths(row[name])) for name in _SAID if row.get(name)}
+    return {**row, **told}
 
 
 class CoverageStore:
@@ -82,12 +90,12 @@ class CoverageStore:
         """
         try:
             description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text())
-        except (OSError, ValueError) as error:
+            version = description.get("schema_version")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
             raise BadInputError(
                 f"--resume: no coverage sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
             ) from error
-        version = description.get("schema_version")
         if version != SCHEMA_VERSION:
             raise BadInputError(f"{folder.name}: schema version {version!r}; this accelsweep reads {SCHEMA_VERSION}")
         (folder / TABLE).mkdir(exist_ok=True)
@@ -100,7 +108,7 @@ class CoverageStore:
 
     def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make the rows of one cell durable, in the place of any it has already."""
-        named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.sweep_id, **row} for row in rows]
+        named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.sweep_id, **_shown(row)} for row in rows]
         write_table(self.folder / TABLE / f"part-{rows[0]['operation_key']}.parquet", rows_table(named))
 
     def rows_of(self, key: str) -> list[dict[str, Any]]:

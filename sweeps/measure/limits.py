@@ -1,7 +1,8 @@
 """Limits: the FLOPs and bytes of a step, and its share of the ceilings measured on the same device.
 
 A fused or cached operation moves less than is counted here, so bytes are an upper estimate of memory traffic; what a
-compiled graph does inside is not seen at all, and its counts are null.
+compiled graph does inside is not seen at all: its FLOPs are those of the same step run without torch.compile, and its
+bytes the least that it must move, where the workload knows them.
 """
 
 from __future__ import annotations
@@ -125,15 +126,20 @@ def _over(value: float | None, by: float | None) -> float | None:
     return None if value is None or not by else value / by
 
 
-def limits_columns(step: Callable[[], object], row: Mapping[str, Any]) -> dict[str, float | None]:
+def limits_columns(
+    step: Callable[[], object], row: Mapping[str, Any], *, compiled_bytes: Callable[[], float | None] | None = None
+) -> dict[str, float | None]:
     """Columns of the trials table: counts of one step, rates by the row's median step, and shares of its ceilings.
 
     Args:
-        step: The cell's step, run once more.
+        step: The cell's step, run once more; where torch.compile ran it, the same step without.
         row: With ``step_median_s``, ``ceiling_flop_per_s`` and ``ceiling_bytes_per_s``; what is missing leaves its
             columns None.
+        compiled_bytes: What tells the bytes of a compiled step, which are not those of ``step``.
     """
     flops, moved = count_step(step)
+    if compiled_bytes is not None:
+        moved = compiled_bytes()
     flop_rate, byte_rate = _over(flops, row.get("step_median_s")), _over(moved, row.get("step_median_s"))
     return {
         "flops_per_step": flops,

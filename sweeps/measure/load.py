@@ -19,7 +19,7 @@ from sweeps.measure.statistics import MIN_SAMPLES, percentiles
 
 SPIN_S = 2e-4 if sys.platform == "linux" else 1e-3
 """Sleeping returns late, on Linux by some 0.05 ms, elsewhere by up to a millisecond, so the last of the time before an
-arrival is waited awake. No more than that: where others compute as well, a thread that spins is given its turn later."""
+arrival is waited awake. No more than that: where others compute too, a thread that spins is given its turn later."""
 SEARCH_STEPS = 6
 SEARCH_START = 0.9
 """Share of the service rate that the search for the highest rate begins at; no queue is stable above it."""

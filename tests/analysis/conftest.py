@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TRIALS
 
@@ -31,6 +35,44 @@ def row(index: int = 0, **values: Any) -> dict[str, Any]:
         "torch_version": "2.15", "other_load_ratio": 0.0, "options": "{}",
     }  # fmt: skip
     return {**plain, **values}
+
+
+def check_legible(drawn: Figure) -> None:
+    """No text of a finished figure is cut off, is a formula's source, or lies over the next tick's."""
+    room = drawn.bbox.padded(2)
+
+    def check_inside(box: Bbox, told: object) -> None:
+        assert room.contains(box.x0, box.y0), f"cut off: {told}, {box} in {room}"
+        assert room.contains(box.x1, box.y1), f"cut off: {told}, {box} in {room}"
+
+    of_ticks = {id(label) for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)
+                for tick in (*axis.get_major_ticks(), *axis.get_minor_ticks()) for label in (tick.label1, tick.label2)}  # fmt: skip
+    hidden = {id(text) for axes in drawn.axes if not axes.get_visible() for text in axes.findobj(Text)}
+    for text in drawn.findobj(Text):
+        assert "\\math" not in text.get_text(), text
+        if text.get_visible() and text.get_text().strip() and id(text) not in of_ticks | hidden:
+            check_inside(text.get_window_extent(), text)
+    for axes in drawn.axes:
+        for axis in (axes.xaxis, axes.yaxis) if axes.get_visible() else ():
+            low, high = sorted(axis.get_view_interval())
+            ticks = [t for t in axis.get_major_ticks() if t.label1.get_visible() and low <= t.get_loc() <= high]
+            boxes = [tick.label1.get_window_extent() for tick in ticks if tick.label1.get_text()]
+            for box in boxes:
+                check_inside(box, f"a tick of {axes.get_title('left')!r}")
+            for one, other in itertools.pairwise(boxes):
+                assert not one.overlaps(other), f"ticks of {axes.get_title('left')!r} overlap"
+
+
+@pytest.fixture(autouse=True)
+def every_figure_is_legible(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks each figure that any test of the analysis has drawn."""
+    save = Figure.savefig
+
+    def saved(self: Figure, *arguments: Any, **options: Any) -> None:
+        save(self, *arguments, **options)
+        check_legible(self)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
 
 
 @pytest.fixture

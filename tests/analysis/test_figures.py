@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 
 import pandas as pd
+import pytest
+from matplotlib import pyplot as plt
 
 from analysis.figure_lines import MAX_LINES, drawable, fastest_lines
 from analysis.figures import MAX_TASKS
+from analysis.panels import value_axis
 from analysis.report import write_report
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
@@ -57,3 +60,12 @@ def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> 
     text = write_report(write_sweep(rows)).read_text()
     assert text.count("![") == MAX_TASKS
     assert f"Figures show the first {MAX_TASKS} tasks; 2 more are in the tables." in text
+
+
+def test_a_value_near_the_top_of_an_axis_from_zero_keeps_its_whole_marker() -> None:
+    with plt.rc_context():
+        drawn, axes = plt.subplots()
+        axes.plot([1, 8], [1.00, 1.05])
+        value_axis(axes, [1.00, 1.05])
+        assert axes.get_ylim() == pytest.approx((0, 1.06 * 1.05))
+        plt.close(drawn)

@@ -199,12 +199,14 @@ def test_pruned_cells_count_and_are_said_to_be(write_sweep: Write) -> None:
         ([row(scenario="server", step_median_s=0.1, rate_per_s=5.0)], "1 server cell is left out"),
         ([row(0, throughput_low_items_per_s=None), row(1, batch_size=16)], "is fastest at batch"),
         ([row(host="a"), row(1, host="b")], "The cells come from 2 machines"),
+        ([{"schema_version": 1, "trial_key": "k"}], "No cell was measured to its end"),
+        ([row() | {"throughput_items_per_s": math.inf}], "n/a"),
     ],
-    ids=["empty", "all failed", "one cell", "server", "no interval", "two machines"],
+    ids=["empty", "all failed", "one cell", "server", "no interval", "two machines", "nothing but a key", "infinite"],
 )
 def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[str, Any]], said: str) -> None:
     for r in rows:
-        if r["scenario"] == "server":
+        if r.get("scenario") == "server":
             r["step_median_s"] = r["step_median_low_s"] = r["step_median_high_s"] = None
     text = page(write_sweep(rows))
     assert text.startswith("# ")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -16,6 +19,21 @@ from analysis.script import Page, find_sweeps, load_all_rounds, load_sweeps, nam
 from sweeps.schema import TRIALS
 from tests.analysis.conftest import Write, row
 
+SCRIPTS = [Path(__file__).parent.parent.parent / "analysis" / f"report_{name}.py"
+           for name in ("energy", "latency", "memory", "roofline")]  # fmt: skip
+# As the interpreter starts a script, but pandas and matplotlib are loaded once for all of them.
+RUN_EACH = """
+import pathlib, runpy, sys
+folder, *scripts = sys.argv[1:]
+for script in scripts:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "analysis"]:
+        del sys.modules[name]
+    sys.argv, sys.path[0] = [script, folder], str(pathlib.Path(script).parent)
+    try:
+        runpy.run_path(script, run_name="__main__")
+    except SystemExit as ended:
+        print("exit code", ended.code)
+"""
 ROUNDS = [{"trial_key": "k000", "round": r, "elapsed_s": r + 1.0, "items": 8, "seconds": 1.0} for r in range(2)]
 
 
@@ -182,3 +200,23 @@ def test_a_cells_joined_file_and_its_parts_count_once(write_sweep: Write, tmp_pa
     shutil.rmtree(folder / "trials")
     (folder / "trials").mkdir()
     assert isinstance(load_sweeps([folder]), pd.DataFrame)
+
+
+def test_the_scripts_run_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
+    folder = write_sweep([row()])
+    command = [sys.executable, "-c", RUN_EACH, folder, *SCRIPTS]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ended.stderr == ""
+    assert ended.stdout.splitlines() == [
+        line for script in SCRIPTS for line in (str(folder / f"{script.stem}.md"), "exit code 0")
+    ]
+
+
+@pytest.mark.parametrize("script", ["report", "report_scaling", "report_coverage", "compare"])
+def test_a_bad_command_line_is_one_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"analysis.{script}").main(["--nope\n\x1b[31m", "x"])
+    assert ended.value.code == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.endswith("error: unrecognized arguments: --nope \\x1b[31m\n") or "required: " in told

@@ -1,11 +1,15 @@
 """What a sweep costs beside what it measures, on a 24-cell CPU inference grid in one run.
 
     python tests/benchmarks/cost.py            (a) share measured, (b) overhead per trial, (c) against a process per cell
-    python tests/benchmarks/cost.py --pruning  (d) measuring time with pruning against the full grid
+    python tests/benchmarks/cost.py --pruning  (d) measuring time with pruning against the full grid, over ten seeds
 
 Measured is what the rows' columns ``warmup_s`` and ``measured_s`` say, and with them the time of what is measured once
 (transfers, agreement), told apart. A trial's overhead is the time from the end of one cell's ``wall_s`` to the start of
 the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row.
+
+For (d) each seed measures a 12-cell grid twice for real, whole and with ``--pruner median``. The best cell of the pruned
+sweep counts as found if it is the whole grid's best, or if in the whole grid its 95 % interval overlaps the best's. Ten
+seeds take ten minutes on a quiet machine; ``--seeds 0 1 2`` runs some of them.
 """
 
 from __future__ import annotations
@@ -25,6 +29,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.config import MeasureConfig, SweepConfig, TrialConfig  # noqa: E402
+from sweeps.strategy import PruningConfig  # noqa: E402
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
@@ -32,6 +37,12 @@ GRID = SweepConfig(
     option_axes={"scenario": ("single-stream",)},
     measure=MeasureConfig(min_rounds=5, min_s=0.5, max_s=1.0, round_s=0.1, warmup_max_s=1.0),
 )  # fmt: skip
+PRUNED_GRID = replace(
+    GRID, precision=("fp32",),
+    measure=MeasureConfig(min_rounds=5, min_s=2.0, max_s=2.0, round_s=0.1, warmup_max_s=1.0, report_every_s=0.0),
+)  # fmt: skip
+MEDIAN = {"n_startup_trials": 2, "n_warmup_steps": 2}
+"""What ``--pruner median`` has unless told otherwise; see ``pruning_config``."""
 
 
 class Watch:
@@ -140,11 +151,58 @@ def cost(n_processes: int) -> None:
               f" {beside / len(cells):.2f} s against {(wall_s - timed) / 24:.2f} s a cell")  # fmt: skip
 
 
+def _measured(rows: list[dict[str, Any]]) -> float:
+    """Seconds of rounds in a sweep's rows."""
+    return _sum(rows, "measured_s")
+
+
+def is_found(whole: list[dict[str, Any]], pruned: list[dict[str, Any]]) -> tuple[bool, str]:
+    """Whether the pruned sweep's best cell is, within its interval, the whole grid's; and a line on both."""
+    by_key = {row["trial_key"]: row for row in whole}
+    rate = lambda row: row["throughput_items_per_s"]  # noqa: E731
+    best = max(whole, key=rate)
+    chosen = by_key[max((r for r in pruned if r["status"] == "complete"), key=rate)["trial_key"]]
+    overlaps = chosen["throughput_high_items_per_s"] >= best["throughput_low_items_per_s"]
+    word = "the same" if chosen is best else "within its interval" if overlaps else "slower"
+    label = TrialConfig.from_row(chosen).label.removeprefix("cpu fp32 ").replace(" efficientnet_lite0", "")
+    return chosen is best or overlaps, f"{label}: {word}, {rate(chosen) / rate(best) - 1:+.1%} of the best"
+
+
+def pruning(seeds: list[int]) -> None:
+    """(d), with the sweeps of a seed one after the other, the pruned one first for every other seed."""
+    shares, n_found = [], 0
+    for seed in seeds:
+        whole = replace(PRUNED_GRID, seed=seed)
+        pruned = replace(whole, pruning=PruningConfig(pruner="median", parameters=MEDIAN))
+        rows: dict[str, list[dict[str, Any]]] = {}
+        for name, config in (("whole", whole), ("pruned", pruned))[:: -1 if seed % 2 else 1]:
+            with tempfile.TemporaryDirectory() as scratch:
+                watch = Watch()
+                sweep(config, Path(scratch) / name, watch)
+                rows[name] = watch.rows
+        share = _measured(rows["pruned"]) / _measured(rows["whole"])
+        with_warmup = _sum(rows["pruned"], "measured_s", "warmup_s") / _sum(rows["whole"], "measured_s", "warmup_s")
+        found, told = is_found(rows["whole"], rows["pruned"])
+        n_pruned = sum(row["status"] == "pruned" for row in rows["pruned"])
+        shares.append(share)
+        n_found += found
+        print(f"    seed {seed}: {_measured(rows['pruned']):.1f} s of {_measured(rows['whole']):.1f} s measured"
+              f" ({share:.0%}; with warm-up {with_warmup:.0%}), {n_pruned} of {len(rows['pruned'])} pruned; best {told}",
+              flush=True)  # fmt: skip
+    print(f"(d) with --pruner median: {np.mean(shares):.0%} of the whole grid's measuring time (from {min(shares):.0%} to"
+          f" {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--processes", type=int, default=6, help="cells measured in a process of their own")
+    parser.add_argument("--pruning", action="store_true", help="(d) instead of (a) to (c)")
+    parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="(d): which seeds")
     options = parser.parse_args()
-    cost(options.processes)
+    if options.pruning:
+        pruning(options.seeds)
+    else:
+        cost(options.processes)
 
 
 if __name__ == "__main__":

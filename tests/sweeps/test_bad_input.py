@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 from pathlib import Path
 
 import pytest
+import torch
 
 from sweeps.schema import SCHEMA_VERSION
 
@@ -82,3 +85,55 @@ def test_empty_and_undecodable_images_are_told(tmp_path: Path, capsys: pytest.Ca
     (tmp_path / "bad" / "text.jpg").write_text("no picture")
     assert main(["image-processing", "--images", str(tmp_path / "bad")]) == 2
     assert capsys.readouterr().err.count("--images") == 2
+
+
+class Evil:
+    """What a pickle may hold: a call that its loading makes."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.mark}",)
+
+
+def weights_files(folder: Path) -> dict[str, tuple[Path, str]]:
+    """Files given as weights, with what is said of each."""
+    torch.save({"weight": Evil(folder / "ran")}, folder / "evil.pt")
+    (folder / "pickle.pt").write_bytes(pickle.dumps(Evil(folder / "ran")))
+    torch.save(torch.nn.Linear(2, 2), folder / "module.pt")
+    torch.save(torch.nn.Linear(2, 2).state_dict(), folder / "other.pt")
+    torch.save([1, 2], folder / "list.pt")
+    (folder / "text.pt").write_text("no weights")
+    (folder / "empty.pt").write_bytes(b"")
+    os.mkfifo(folder / "pipe.pt")
+    more = "holds more than tensors, which could run code"
+    told = {"evil": more, "pickle": more, "module": more, "other": "Missing key", "list": "list", "text": "no state dictionary",
+            "empty": "no state dictionary", "pipe": "is not a file"}  # fmt: skip
+    return {name: (folder / f"{name}.pt", words) for name, words in told.items()}
+
+
+@pytest.mark.parametrize("workload", ["inference", "finetune"])
+def test_weights_that_are_none_are_refused_before_ray_and_run_nothing(
+    workload: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from sweeps.commands import main
+
+    for file, told in weights_files(tmp_path).values():
+        assert main([workload, "--weights", str(file), "--model", "shufflenet_v2_x0_5", "--output", str(tmp_path)]) == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"accelsweep: error: --weights: '{file}' is ")
+        assert told in error
+        assert error.count("\n") == 1
+    assert not (tmp_path / "ran").exists()
+
+
+def test_weights_that_fit_are_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from sweeps.commands import main
+    from workloads.models import build_model
+
+    torch.save(build_model("shufflenet_v2_x0_5", pretrained=False).module.state_dict(), tmp_path / "mine.pt")
+    command = ["inference", "--weights", str(tmp_path / "mine.pt"), "--model", "shufflenet_v2_x0_5", "--dry-run"]
+    assert main(command) == 0
+    assert main([*command, "--model", "shufflenet_v2_x0_5", "squeezenet1_1"]) == 2
+    assert "no state dictionary of squeezenet1_1" in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -66,6 +67,12 @@ def test_the_same_cell_of_two_machines_stays_two_rows_with_samples_and_rounds_of
     samples = pd.read_parquet(folder / "samples").merge(trials, on="trial_key")
     assert (samples["seconds"] == samples["host"].map(STEP_S)).all()
     assert (folder / "report.md").is_file()
+    store, _ = ResultStore.open(folder, is_read_only=True)
+    assert not store.damaged
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
+    assert len(sums) == 4  # the three tables and what was asked
+    for digest, name in (line.split("  ") for line in sums):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
 def test_the_sweeps_themselves_are_left_as_they_are(machines) -> None:
@@ -133,7 +140,13 @@ def test_what_cannot_be_merged_is_one_line_and_exit_code_2(machines, tmp_path: P
     part = next((machines[1] / "samples").glob("*.parquet"))
     whole = part.read_bytes()
     part.write_bytes(whole[:50])
-    assert "cannot be read whole" in refused(one, two)
+    told = refused(one, two)
+    assert "not what was written" in told
+    assert part.name in told
+    part.write_bytes(whole)
+    (machines[1] / "SHA256SUMS").unlink()  # as of a version that wrote no digests
+    part.write_bytes(whole[:-12] + bytes(12))
+    assert part.name in refused(one, two)
     part.write_bytes(whole)
     old_version(machines[1])
     assert f"schema version {SCHEMA_VERSION + 1}" in refused(one, two)

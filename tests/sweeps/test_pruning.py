@@ -76,6 +76,27 @@ def test_poor_cells_are_pruned_and_the_best_is_kept_on_each_device(tmp_path: Pat
     assert "batch 4" in pruned["pruned_against"]
 
 
+def test_wilcoxon_judges_single_rounds_and_tells_medians(tmp_path: Path) -> None:
+    config = dataclasses.replace(GRID, device=("cpu",), pruning=PruningConfig(pruner="wilcoxon"))
+    chooser, reasons = GridStudies(config.cells(), config, StudyBook(tmp_path)), []
+    for base in (40.0, 10.0):
+        cell = chooser.next_cell()
+        assert isinstance(cell, TrialConfig)
+        row: dict[str, Any] = {"trial_key": cell.key, "items_per_step": 1, "status": "complete"}
+        rounds: list[dict[str, Any]] = []
+        for number, factor in enumerate((1.0, 3.0, 1.1, 0.2, 1.05, 1.02)):
+            rounds.append({"round": number, "seconds": 1.0, "items": 1, "throughput_items_per_s": base * factor})
+            row["throughput_items_per_s"] = base
+            stop = chooser.report(cell, Message(trial_key=cell.key, row=row, is_final=number == 5), rounds)
+            if stop:
+                row.update(status="pruned", **stop)
+                reasons.append(stop["status_reason"])
+                break
+        chooser.close(cell, row, rounds, [])
+        chooser.recorded(cell, row, rounds)
+    assert reasons == ["wilcoxon: 10.5 items/s after 4 rounds; best 42 items/s of cpu fp32 batch 4 m"]
+
+
 def test_the_study_file_agrees_with_the_rows(tmp_path: Path) -> None:
     rows = run_all(GridStudies(GRID.cells(), GRID, StudyBook(tmp_path)))
     storage = f"sqlite:///{tmp_path / STUDY_FILE}"
@@ -174,6 +195,15 @@ def test_a_search_heeds_its_limits(tmp_path: Path) -> None:
     assert study.best_trial.params["batch_size_log2"] == 4
 
 
+@pytest.mark.parametrize("objectives", [("throughput",), ("throughput", "latency")])
+def test_a_search_in_which_nothing_holds_the_limits_says_so(tmp_path: Path, objectives: tuple[str, ...]) -> None:
+    config = dataclasses.replace(searching(n_trials=3, objectives=objectives), limits=Limits(max_latency_ms=0.1))
+    chooser = SearchStudies(config, StudyBook(tmp_path))
+    while isinstance(cell := chooser.next_cell(), TrialConfig):
+        run_cell(chooser, cell, 1.0, step_median_s=1.0)
+    assert chooser.summary()[0].endswith(" none, for none of the 3 cells measured holds the limits")
+
+
 def config_name(config: SweepConfig) -> str:
     from sweeps.config import task_of
 
@@ -210,3 +240,12 @@ def test_configurations_survive_json() -> None:
 
     config = dataclasses.replace(searching(), limits=Limits(min_accuracy=0.5))
     assert SweepConfig.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+
+
+def test_a_cell_may_be_given_up_after_one_round(tmp_path: Path) -> None:
+    halving = PruningConfig(pruner="successive-halving", parameters={"min_resource": 1, "reduction_factor": 2})
+    config = dataclasses.replace(GRID, pruning=halving)
+    rows = run_all(GridStudies(GRID.cells(), config, StudyBook(tmp_path)))
+    early = [row for row in rows if row.get("pruned_at_round") == 0]
+    assert early
+    assert all(" after 1 round; best " in row["status_reason"] for row in early)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -53,9 +55,9 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
     assert set(samples["trial_key"]) == set(complete["trial_key"])
 
 
-def start(tmp_path: Path, *arguments: str) -> subprocess.Popen[str]:
+def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
+        [*under, sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     )  # fmt: skip
 
@@ -70,11 +72,15 @@ def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None
 
 @pytest.mark.slow
 def test_a_sweep_killed_in_the_middle_resumes_with_only_what_is_missing(accelsweep, tmp_path: Path) -> None:
-    process = start(tmp_path, "image-processing", *GRID, "--output", "out")
+    on_one_cpu = ["taskset", "-c", str(min(os.sched_getaffinity(0)))] if shutil.which("taskset") else []
+    process = start(tmp_path, "image-processing", *GRID, "--output", "out", under=on_one_cpu)
     wait_for_rows(tmp_path / "out", 3, process)
     process.kill()
     process.wait()
-    before = rows_of(tmp_path / "out").set_index("trial_key")["started_at"]
+    rows = rows_of(tmp_path / "out")
+    if on_one_cpu:
+        assert (rows.loc[rows["status"] == "complete", "n_threads"] == 1).all(), "no more threads than usable CPUs"
+    before = rows.set_index("trial_key")["started_at"]
     assert 3 <= len(before) < N_CELLS
     (sweep,) = (tmp_path / "out").iterdir()
     ended = accelsweep("image-processing", "--resume", sweep.name, "--output", "out")

@@ -146,3 +146,16 @@ def test_turns_are_for_grids_of_alike_rounds() -> None:
             workload="inference", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",),
             measure=MeasureConfig(rounds="interleaved"), pruning=PruningConfig(pruner="median"),
         )  # fmt: skip
+
+
+def test_a_row_that_cannot_be_recorded_ends_the_sweep_and_is_not_swallowed(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    assert sweep.visit(1.0)
+    cell = sweep.ledger.hand_out("trial")
+    assert isinstance(cell, TrialConfig)
+    samples = [("measure", 0, np.array(["surprise"]), None)]
+    row = cell_columns(cell) | {"status": "complete"}
+    sweep.ledger.receive("trial", Message(trial_key=cell.key, row=row, samples=samples, is_final=True))
+    assert "surprise" in str(sweep.ledger.failure)
+    assert sweep.ledger.hand_out("next") is None
+    assert len(sweep.store.rows()) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from workloads import models
 from workloads.base import BadInputError
 from workloads.data import load_photographs, photograph_batch, to_model_input
 from workloads.models import build_model, check_model, last_linear, model_names, static_bytes
@@ -44,3 +45,39 @@ def test_the_users_weights_are_loaded_without_running_code(tmp_path: Path) -> No
     torch.save(module, tmp_path / "code.pt")  # a pickled object could run anything
     with pytest.raises(BadInputError, match=r"'.*code\.pt' is no state dictionary"):
         build_model("resnet18", weights_file=tmp_path / "code.pt")
+
+
+def test_each_model_is_fresh_though_the_last_one_is_kept() -> None:
+    first = build_model("resnet18", pretrained=False, num_classes=3)
+    state = {name: value.clone() for name, value in first.module.state_dict().items()}
+    torch.manual_seed(7)
+    models._kept.clear()
+    one = build_model("resnet18", pretrained=False, num_classes=3)
+    drawn = torch.rand(3)
+    weights = {name: value.clone() for name, value in one.module.state_dict().items()}
+    one.module.train()
+    one.module(torch.rand(2, 3, 32, 32)).sum().backward()
+    torch.optim.SGD(one.module.parameters(), lr=1.0).step()
+    torch.manual_seed(7)
+    two = build_model("resnet18", pretrained=False, num_classes=3)
+    assert len(models._kept) == 1
+    assert torch.equal(torch.rand(3), drawn), "random numbers go on as after a model that was built"
+    assert not two.module.training
+    for name, value in two.module.state_dict().items():
+        assert torch.equal(value, weights[name]), name
+    assert not any(p.grad is not None for p in two.module.parameters())
+    three = build_model("resnet18", pretrained=False, num_classes=3)  # other random numbers: other weights
+    assert not torch.equal(three.module.conv1.weight, two.module.conv1.weight)
+    assert not torch.equal(state["conv1.weight"], weights["conv1.weight"])
+
+
+def test_neither_large_models_nor_the_users_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models._kept.clear()
+    module = build_model("resnet18", pretrained=False).module
+    torch.save(module.state_dict(), tmp_path / "mine.pt")
+    models._kept.clear()
+    build_model("resnet18", weights_file=tmp_path / "mine.pt")
+    assert not models._kept
+    monkeypatch.setattr(models, "MAX_KEPT_BYTES", 1000)
+    build_model("resnet18", pretrained=False)
+    assert not models._kept

@@ -75,3 +75,19 @@ def test_cells_are_the_types_that_an_operation_has_on_every_device() -> None:
 def test_options_out_of_range_are_refused() -> None:
     with pytest.raises(ValueError, match="max_samples=0"):
         RunOptions(max_samples=0)
+
+
+def test_what_an_exception_says_is_kept_without_the_users_home(
+    store: CoverageStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/zanzibar7")
+    store.record([row(reason="cannot open /home/zanzibar7/x y/lib.so: \udcff", not_timed="/home/bob: no")])
+    (kept,) = store.rows_of("k1")
+    assert (kept["reason"], kept["not_timed"]) == (r"cannot open ~/x y/lib.so: \udcff", "~: no")
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "[" * 100_000, "{}"])
+def test_a_broken_description_is_bad_usage(store: CoverageStore, content: str) -> None:
+    (store.folder / "coverage.json").write_text(content)
+    with pytest.raises(BadInputError, match="s1"):
+        CoverageStore.open(store.folder)

@@ -1,0 +1,90 @@
+"""When a running sweep's part files are joined, and how: cells by the thousand must not become files by the thousand.
+
+A part of the trials table takes 5 ms to read back, for its 155 columns, however little is in it; so rows written since
+the last compaction are kept in memory and joined from there. Samples may be many: they are read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+MAX_PARTS = 500
+"""Parts of a table that are joined before there are more."""
+MAX_PART_BYTES = 256 * 2**20
+"""Bytes of samples that are joined before there are more: they are all in memory then."""
+MAX_JOINED_BYTES = 512 * 2**20
+"""Files of a table that together are larger than this on the disk stay several when the sweep ends."""
+
+
+def key_of(part: Path) -> str:
+    """The cell whose part file this is."""
+    return part.stem.removeprefix("part-")
+
+
+class Pending:
+    """What has been written in parts since the last compaction.
+
+    Attributes:
+        rows: Rows of the trials table by the cell's key.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Mapping[str, Any]] = {}
+        self._n_bytes = 0
+
+    def add(self, row: Mapping[str, Any], samples: pa.Table | None) -> None:
+        """Take a cell that is on the disk now."""
+        self.rows[row["trial_key"]] = row
+        self._n_bytes += 0 if samples is None else samples.nbytes
+
+    @property
+    def is_due(self) -> bool:
+        """There is enough to be joined."""
+        return len(self.rows) >= MAX_PARTS or self._n_bytes >= MAX_PART_BYTES
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self._n_bytes = 0
+
+
+def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Mapping[str, Any]]) -> pa.Table:
+    """Part files as one table.
+
+    Args:
+        parts: Files of one table.
+        schema: Its schema.
+        rows: Rows in memory by the cell's key, whose files need not be read.
+    """
+    held = [rows[key_of(part)] for part in parts if key_of(part) in rows]
+    read = [
+        pq.read_table(part, schema=schema, partitioning=None, use_threads=False)
+        for part in parts if key_of(part) not in rows
+    ]  # fmt: skip
+    return pa.concat_tables([pa.Table.from_pylist([dict(row) for row in held], schema=schema), *read])
+
+
+def is_small(files: Sequence[Path]) -> bool:
+    """Whether files are joined into one when the sweep ends."""
+    return sum(file.stat().st_size for file in files) <= MAX_JOINED_BYTES
+
+
+def new_name(folder: Path, stem: str) -> Path:
+    """A file of this name that is not there yet: cells measured again could give one the name of another."""
+    number, path = 1, folder / f"{stem}.parquet"
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}-{number}.parquet"
+    return path
+
+
+def keys_in(files: Sequence[Path]) -> set[str]:
+    """The cells in compacted files."""
+    found: set[str] = set()
+    for file in files:
+        found |= set(pq.read_table(file, columns=["trial_key"], partitioning=None)["trial_key"].unique().to_pylist())
+    return found

@@ -1,0 +1,53 @@
+"""Files that are there whole or not at all: written under a temporary name, flushed to the disk, renamed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a rename in the folder durable (POSIX: the folder itself must be flushed)."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_durably(path: Path, write: Any) -> None:
+    """Write a file so that after a crash it is there whole or not at all.
+
+    Args:
+        path: The final name.
+        write: Called with a binary file to write to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    flush_folder(path.parent)
+
+
+def parquet_bytes(table: pa.Table) -> bytes:
+    """A table as the content of a Parquet file, each page with its checksum."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    content: bytes = sink.getvalue().to_pybytes()
+    return content
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write one Parquet file durably."""
+    content = parquet_bytes(table)
+    write_durably(path, lambda file: file.write(content))

@@ -1,0 +1,53 @@
+"""A cell's row on its way into its table: what fits is kept, what does not is named."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from sweeps.schema import TRIALS
+from sweeps.text import encodable, one_line
+
+
+def row_table(row: Mapping[str, Any]) -> pa.Table:
+    """One row as a table of the trials schema; what the row lacks is null.
+
+    Raises:
+        ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
+    """
+    fitting, misfits = fit(row, TRIALS)
+    if misfits:
+        raise ValueError("; ".join(misfits))
+    return pa.Table.from_pylist([fitting], schema=TRIALS)
+
+
+def fit(row: Mapping[str, Any], schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+    """What of a row its table can hold, and a sentence for each value that it cannot.
+
+    A workload of others may say anything of itself; what it says wrong must not cost the rest of the row. Text that
+    UTF-8 cannot hold, such as a file's name of other bytes, is kept with those bytes as escapes.
+    """
+    fitting: dict[str, Any] = {}
+    misfits = []
+    for name, value in row.items():
+        if name not in schema.names:
+            misfits.append(f"there is no column {name!r}")
+            continue
+        kind = schema.field(name).type
+        try:
+            fitting[name] = pa.scalar(_plain(value, kind), kind).as_py()
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):
+            misfits.append(f"column {name!r} holds {kind}, not {one_line(repr(value))}")
+    return fitting, misfits
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A value without what Arrow would take silently: half a whole number, bytes that are no text."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, bytes) or (pa.types.is_integer(kind) and isinstance(value, float) and value != int(value)):
+        raise ValueError(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and pa.types.is_floating(kind) else value

@@ -1,0 +1,72 @@
+"""Text that others wrote, as a terminal and as results may hold it: no escape codes, no user name, no home folder."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+from pathlib import Path
+
+MAX_LINE = 500
+"""Characters of one line of an error on the terminal: a name may be megabytes long."""
+_PACKAGE = re.compile(r"(?:~?/[^\s'\",:]+)+/(site-packages|dist-packages)/")
+_FOLDERS = re.compile(r"~?(?:/[^\s'\",:/]+){2,}/(?=[^\s'\",:/]+)")
+_ANY_HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^\s'\",:;()<>/\\]+")
+
+
+def printable(text: object) -> str:
+    """Text as it can be shown on one line: what a terminal would act on, or cannot encode, as escapes."""
+    line = str(text)
+    # repr escapes control characters, ends of lines, changes of the writing direction and halves of characters alike.
+    return line if line.isprintable() else "".join(c if c.isprintable() else repr(c)[1:-1] for c in line)
+
+
+def one_line(text: object) -> str:
+    """Printable text of at most ``MAX_LINE`` characters; the middle of a longer one is left out."""
+    line = printable(text)
+    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE // 2]} ... {line[-MAX_LINE // 3 :]}"
+
+
+def encodable(text: str) -> str:
+    """Text that UTF-8 can hold: the bytes of a file name that are none are shown as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+@functools.lru_cache(maxsize=8)
+def _home_pattern(home: str) -> re.Pattern[str] | None:
+    """The home folder in a text, under its own name and the one that links lead to; None for no folder of a user."""
+    names = {os.path.normpath(home), os.path.realpath(home)} - {os.sep, "."}
+    choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
+    return re.compile(rf"(?<![\w.~-])(?:{choices})(?![\w-])") if names else None
+
+
+def _home() -> str:
+    return os.path.expanduser("~")  # never raises, unlike Path.home: without any home it gives "~" back
+
+
+def without_home(text: str) -> str:
+    """Text in which the home folder is ``~``."""
+    home = _home()
+    pattern = _home_pattern(home) if home != "~" else None
+    return text if pattern is None else pattern.sub("~", text)
+
+
+def without_paths(text: str) -> str:
+    """Shorten paths to their package or file, so that results carry no user name and no home folder."""
+    text = _PACKAGE.sub("", without_home(text))
+    return _ANY_HOME.sub("~", _FOLDERS.sub(".../", text))
+
+
+def portable_path(path: Path) -> str:
+    """A path that means the same in every process of this user: absolute, and ``~/...`` where it is under home."""
+    absolute = os.path.abspath(os.path.expanduser(path))
+    home = _home()
+    for start in {os.path.normpath(home), os.path.realpath(home)} - {os.sep, ".", "~"}:
+        if absolute == start or absolute.startswith(start + os.sep):
+            return "~" + absolute[len(start) :]
+    return absolute
+
+
+def usable_path(path: Path) -> Path:
+    """The path with ``~`` as the user's home; as it is if there is no such user."""
+    return Path(os.path.expanduser(path))

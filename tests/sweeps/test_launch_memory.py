@@ -1,0 +1,64 @@
+"""What Tune keeps of a sweep's trials, in a whole sweep with real Ray."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweeps.chooser import Message
+from tests.sweeps.conftest import ROOT
+
+DRIVER = """
+import gc, sys
+from pathlib import Path
+from sweeps.chooser import WholeGrid
+from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.launch import RayOptions, launch
+from sweeps.ledger import Ledger
+from sweeps.progress import Terminal
+from sweeps.results import ResultStore
+from ray.tune.experiment import Trial
+
+kept = []
+
+class Watched(WholeGrid):
+    def recorded(self, cell, row, rounds):
+        gc.collect()
+        kept.append(sum(isinstance(thing, Trial) for thing in gc.get_objects()))
+
+config = SweepConfig(
+    workload="image-processing", device=("cpu",), batch_size=(1, 2), precision=("fp32", "tf32"), model=("none",),
+    memory_format=("contiguous", "channels_last"),
+    option_axes={"pipeline": ("resize", "sobel"), "implementation": ("eager",)},
+    measure=MeasureConfig(min_rounds=1, min_s=0.001, max_s=0.001, round_s=0.001, warmup_max_s=0.001),
+)
+cells = config.cells()
+store = ResultStore.create(Path(sys.argv[1]), config, cells, [])
+with Terminal(len(cells), 0) as terminal:
+    launch(config, Ledger(config, cells, store, Watched(cells), terminal), RayOptions(), {"cpu": 1})
+statuses = sorted(row["status"] for row in store.rows())
+print("ended", len(statuses), "complete", statuses.count("complete"), "kept", max(kept))
+"""
+
+
+@pytest.mark.slow
+def test_ended_trials_are_forgotten_while_the_sweep_runs(tmp_path: Path) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(tmp_path / "sweep")], capture_output=True, text=True, timeout=200, check=False,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    words = ended.stdout.splitlines()[-1].split()
+    assert words[:4] == ["ended", "16", "complete", "8"]
+    assert int(words[5]) <= 5, "the one that runs, the one that comes next, and the last that ended"
+
+
+def test_a_message_is_short_in_log_lines_whatever_it_holds() -> None:
+    samples = [("measure", i, np.arange(1000.0), None) for i in range(100)]
+    message = Message(trial_key="abc", row={"options": "x" * 1000}, samples=samples, is_final=True)
+    assert repr(message) == "Message(abc, 0 rounds, final)"

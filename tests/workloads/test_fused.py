@@ -1,0 +1,60 @@
+"""The fused pipelines against torchvision's composition of the same operations, eager and compiled."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from tests.workloads.conftest import prepared
+from workloads.base import Countable, UnsupportedError
+from workloads.fused import FUSED, Taps, resize_matrix
+from workloads.image_processing import HEIGHT, RELATIVE_TOLERANCES, WIDTH
+from workloads.pipelines import PIPELINES, draw_parameters
+
+TIGHT = 5e-4
+"""Of the largest value: what float32 makes of coordinates of some hundreds of pixels."""
+
+
+def photographs() -> torch.Tensor:
+    return prepared("image-processing", pipeline=("resize",))._batch  # type: ignore[attr-defined,no-any-return]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize("pipeline", list(PIPELINES))
+def test_a_fused_pipeline_gives_what_torchvision_gives(pipeline: str, seed: int) -> None:
+    batch, parameters = photographs(), draw_parameters(HEIGHT, WIDTH, seed)
+    expected = PIPELINES[pipeline](batch, parameters, torch.float32)
+    first, *rest = FUSED[pipeline](parameters, HEIGHT, WIDTH, torch.device("cpu"), torch.float32)
+    out = first(batch)
+    for stage in rest:
+        out = stage(*out)
+    assert out.shape == expected.shape
+    difference = (out - expected).abs().max() / expected.abs().max()
+    assert difference <= RELATIVE_TOLERANCES.get(pipeline, TIGHT)
+
+
+def test_taps_read_from_a_matrix_filter_as_its_product_does() -> None:
+    matrix = resize_matrix(50, 20)
+    taps = Taps.of_matrix(matrix, torch.device("cpu"))
+    x = torch.rand(3, 50, 4, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(taps.along(x, 1), torch.einsum("oi,bik->bok", matrix, x))
+    assert len(taps.indices) < 10, "a few taps, not the whole axis"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("implementation", ["compiled", "fused"])
+def test_a_compiled_cell_runs_agrees_and_knows_what_it_must_move(implementation: str) -> None:
+    workload = prepared("image-processing", pipeline=("sobel",), implementation=(implementation,))
+    assert isinstance(workload, Countable)
+    workload.step()
+    outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
+    torch.testing.assert_close(outputs, reference, atol=1e-5, rtol=0)
+    pixels = 2 * HEIGHT * WIDTH
+    assert workload.least_bytes() == pixels * 3 + pixels * 4, "8-bit colours in, float32 gradients out"
+    workload.plain_step()
+    workload.teardown()
+
+
+def test_decoding_has_no_other_implementation_and_says_so() -> None:
+    with pytest.raises(UnsupportedError, match="decode: has no fused"):
+        prepared("image-processing", pipeline=("decode",), implementation=("fused",))

@@ -1,0 +1,39 @@
+"""Augmentation of a training batch on the device: each item its own crop, scale and mirroring, in one sampling."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+
+Augmentation = Literal["none", "crop", "crop-flip"]
+SCALE = (0.64, 1.0)
+"""Share of the image's area that a crop covers; its shape stays square, as the images are."""
+
+
+def draw_crops(n_items: int, kind: Augmentation, generator: torch.Generator) -> torch.Tensor:
+    """Where each item's output pixels lie in its input: n x 2 x 3, in ``affine_grid``'s coordinates of -1 to 1.
+
+    Args:
+        n_items: Items of the batch.
+        kind: crop, or crop-flip, which mirrors half of the items.
+        generator: On the CPU, so that every device draws alike.
+    """
+    uniform = torch.rand(4, n_items, generator=generator)
+    side = (SCALE[0] + (SCALE[1] - SCALE[0]) * uniform[0]).sqrt()
+    shift = (2 * uniform[1:3] - 1) * (1 - side)
+    mirror = torch.where((uniform[3] < 0.5) & (kind == "crop-flip"), -1.0, 1.0)
+    theta = torch.zeros(n_items, 2, 3)
+    theta[:, 0, 0], theta[:, 1, 1] = side * mirror, side
+    theta[:, 0, 2], theta[:, 1, 2] = shift[0], shift[1]
+    return theta
+
+
+def augmented(inputs: torch.Tensor, kind: Augmentation, generator: torch.Generator) -> torch.Tensor:
+    """A floating batch, n x 3 x height x width, each item cropped and resized back (bilinear), some mirrored."""
+    if kind == "none":
+        return inputs
+    theta = draw_crops(len(inputs), kind, generator).to(inputs.device, inputs.dtype, non_blocking=True)
+    grid = F.affine_grid(theta, list(inputs.shape), align_corners=False)
+    return F.grid_sample(inputs, grid, mode="bilinear", padding_mode="reflection", align_corners=False)
