@@ -11,6 +11,14 @@ BUSY_RATIO = 0.1
 MIN_AGREEMENT_RATIO = 0.99
 """Share of items with the reference's best class under which a cell's answers count as different."""
 
+VERSIONS = {
+    "torch_version": "torch", "torchvision_version": "torchvision", "python_version": "Python",
+    "accelsweep_version": "accelsweep", "git_commit": "this program (commits)",
+}  # fmt: skip
+"""What is installed on a machine, by the column that records it; drivers are told apart by device."""
+CLOCK_S = 0.1
+"""Clocks that differ by less count as equal."""
+
 
 def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
     """What is wrong with the measurements, most important first; empty where nothing is known to be.
@@ -124,7 +132,26 @@ def _machines(frame: pd.DataFrame) -> list[str]:
     n_machines = count_machines(frame)
     if n_machines > 1:
         said.append(f"The cells come from {n_machines} machines.")
-    if frame["torch_version"].nunique() > 1:
-        versions = ", ".join(sorted(frame["torch_version"].dropna().unique()))
-        said.append(f"The cells come from {frame['torch_version'].nunique()} versions of torch: {versions}.")
-    return said
+    for device, rows in frame.groupby("device", sort=True):
+        said += _versions(rows, "driver_version", f"the driver of {device}")
+    for column, name in VERSIONS.items():
+        said += _versions(frame, column, name)
+    return [*said, *_clocks(frame)]
+
+
+def _versions(frame: pd.DataFrame, column: str, name: str) -> list[str]:
+    n = frame[column].nunique()
+    if n < 2:
+        return []
+    versions = ", ".join(sorted(frame[column].dropna().astype(str).unique()))
+    return [f"The cells come from {n} versions of {name}: {versions}."]
+
+
+def _clocks(frame: pd.DataFrame) -> list[str]:
+    """Nodes of a cluster whose clocks differ; a sweep on one machine compares none."""
+    known = frame["clock_offset_s"].dropna()
+    if known.empty or max(0.0, known.max()) - min(0.0, known.min()) < CLOCK_S:
+        return []
+    apart = max(0.0, known.max()) - min(0.0, known.min())
+    return [f"The clocks of the nodes differ by up to {apart:.2g} s, and so do the times of day at which cells began;"
+            " durations do not depend on them."]  # fmt: skip

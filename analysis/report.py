@@ -80,8 +80,12 @@ def commands(page: Page) -> list[str]:
     made = []
     for name, description in page.descriptions.items():
         command = [str(word) for word in description.get("command") or ()]
+        origins = description.get("merged_from") or ()
+        made += [[str(word) for word in origin.get("command") or ()] for origin in origins]
         if command:
             made.append(command)
+        if origins:
+            continue  # each goes on by itself
         n_rows = int((page.trials["sweep"] == name).sum())
         if command and (description.get("n_cells") or 0) > n_rows and not description["config"].get("search"):
             output = command[command.index("--output") :][:2] if "--output" in command else []

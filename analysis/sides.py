@@ -28,6 +28,7 @@ def load_side(text: str) -> Side:
     sweeps = find_sweeps([path for piece in rest.split(",") for path in _expanded(piece)])
     # A cell has the same key in every sweep and samples know none, so that both are given the sweep's name here.
     trials = load_sweeps(sweeps)
+    trials["origin"] = trials["sweep_id"]  # the sweeps that a merged one was made of, for --across origin
     trials["sweep_id"] = trials["sweep"]
     told = names(sweeps)
     parts = [_samples(sweep, its_name) for sweep, its_name in zip(sweeps, told, strict=True)]

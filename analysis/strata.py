@@ -32,10 +32,20 @@ def with_identity(frame: pd.DataFrame) -> pd.DataFrame:
         return frame.assign(**{MACHINE: None, RUN: None})
     side = Side(label="all", trials=frame, samples=pd.DataFrame())
     options = [name for name in key_columns([side]) if name in side.options and name not in frame]
-    machine = _machines(frame)
+    machine = _machines(frame.assign(sweep=_origins(frame)))
     added = pd.concat([frame, side.options[options]], axis=1)
+    origins = _origins(frame)
+    added["sweep"] = origins
     is_apart = _must_tell_runs_apart(added.assign(**{MACHINE: machine}), options)
-    return added.assign(**{MACHINE: machine, RUN: frame["sweep"] if is_apart else None})
+    return added.assign(**{MACHINE: machine, RUN: origins if is_apart else None, "sweep": frame["sweep"]})
+
+
+def _origins(frame: pd.DataFrame) -> pd.Series:
+    """The sweep that a row is of; of a merged sweep, the one that it was merged from."""
+    if "sweep_id" not in frame:
+        return frame["sweep"]
+    n_merged = frame.groupby("sweep")["sweep_id"].transform("nunique")
+    return frame["sweep"].where(n_merged < 2, frame["sweep_id"])
 
 
 def _machines(frame: pd.DataFrame) -> pd.Series | None:

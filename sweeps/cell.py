@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.chooser import Message
+from sweeps.chooser import Message, Place
 from sweeps.config import MeasureConfig, TrialConfig
 from sweeps.extras import final_columns
 from sweeps.facts import DeviceFacts
@@ -63,7 +63,7 @@ class CellRun:
         measure: How to measure it.
         n_threads: CPU threads for torch.
         device_facts: What earlier cells of the sweep proved of the device; missing facts are measured.
-        node_id: The node's name in the environment columns.
+        place: The node and the device's number there, for the environment columns.
 
     Attributes:
         is_finished: Nothing is left to do; the row has its status.
@@ -77,11 +77,12 @@ class CellRun:
         *,
         n_threads: int,
         device_facts: Mapping[str, Any] | None = None,
-        node_id: str | None = None,
+        place: Place | None = None,
     ) -> None:
         self._cell, self._measure = cell, measure
         self._began = time.monotonic()
-        self._row: dict[str, Any] = {**cell_columns(cell), "started_at": datetime.now(UTC), "node_id": node_id}
+        self._place = place or Place()
+        self._row: dict[str, Any] = {**cell_columns(cell), "started_at": datetime.now(UTC), **asdict(self._place)}
         self._policy = RoundPolicy(
             min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s,
             precision_target=measure.precision_target, round_s=measure.round_s,
@@ -117,7 +118,7 @@ class CellRun:
         facts = self._facts.as_dict() if self._facts else {}
         return Message(
             trial_key=self._cell.key, row=dict(self._row), rounds=rounds, samples=samples, device_facts=facts,
-            is_final=self.is_finished,
+            is_final=self.is_finished, place=self._place,
         )  # fmt: skip
 
     def close(self) -> None:

@@ -23,6 +23,24 @@ SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 """(phase, round, seconds, scheduled seconds or None) of a block of samples."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a worker is.
+
+    Attributes:
+        node_id: Ray's identifier of its node.
+        device_index: Which of the node's accelerators it was given, as Ray numbers them; None where it counts none.
+    """
+
+    node_id: str | None = None
+    device_index: str | None = None
+
+    @property
+    def key(self) -> str:
+        """Names one device of a cluster."""
+        return f"{self.node_id} {self.device_index}"
+
+
 @dataclass(kw_only=True, repr=False)
 class Message:
     """What a worker reports of a cell: the rounds since its last message, and the row as it stands."""
@@ -33,6 +51,7 @@ class Message:
     samples: list[SampleBlock] = field(default_factory=list)
     device_facts: dict[str, Any] = field(default_factory=dict)
     """What was proven and measured of the device, for the cells that follow."""
+    place: Place = Place()
     is_final: bool = False
 
     def __repr__(self) -> str:

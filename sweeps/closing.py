@@ -53,7 +53,8 @@ def _report(console: Console, store: ResultStore) -> str | None:
 def resume_command(common: Any, config: SweepConfig, store: ResultStore) -> str:
     """The command line that measures what is missing."""
     output = [] if common.output == Path("results") else ["--output", str(common.output)]
-    return shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output])
+    address = ["--address", common.address] if common.address else []
+    return shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output, *address])
 
 
 def sum_up(

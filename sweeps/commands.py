@@ -7,7 +7,9 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import tyro
 
 from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.options import sweep_command
@@ -23,6 +25,14 @@ EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 @dataclass(frozen=True, kw_only=True)
 class Devices:
     """Say what each device here is and which precisions it supports."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nodes:
+    """List the nodes of a Ray cluster: name, address, devices, kind, versions, clock."""
+
+    address: str = "auto"
+    """Address of the cluster; auto finds the one that this machine is a node of."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +52,18 @@ class List:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge:
+    """Join sweeps of machines that never met into one sweep, and write its report."""
+
+    sweeps: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Two or more sweeps' folders, or results folders (their latest sweep)."""
+    output: Path = Path("results")
+    """Folder of all results, to put the new sweep into."""
+    report: bool = True
+    """Write the Markdown report."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Schema:
     """Print the columns of the Parquet tables with type, unit and meaning."""
 
@@ -50,6 +72,14 @@ def _devices(_: Devices) -> int:
     from sweeps.inspect import print_devices
 
     return print_devices()
+
+
+def _nodes(options: Nodes) -> int:
+    from sweeps.inspect import print_nodes
+    from sweeps.launch import RayOptions, cluster_session
+
+    with cluster_session(RayOptions(address=options.address)) as cluster:
+        return print_nodes(cluster)
 
 
 def _selftest(options: SelfTest) -> int:
@@ -70,6 +100,18 @@ def _list(options: List) -> int:
     return print_sweeps(options.output)
 
 
+def _merge(options: Merge) -> int:
+    from sweeps.merge import merge
+
+    folder = merge(options.sweeps, options.output)
+    sys.stdout.write(f"merged: {folder}\n")
+    if options.report:
+        from analysis.report import write_report
+
+        sys.stdout.write(f"report: {write_report(folder)}\n")
+    return EXIT_OK
+
+
 def _schema(_: Schema) -> int:
     from sweeps.coverage.schema import OPERATIONS
     from sweeps.schema import TABLES, markdown_table
@@ -81,8 +123,10 @@ def _schema(_: Schema) -> int:
 
 TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
     "devices": (Devices, _devices),
+    "nodes": (Nodes, _nodes),
     "selftest": (SelfTest, _selftest),
     "list": (List, _list),
+    "merge": (Merge, _merge),
     "schema": (Schema, _schema),
     **COVERAGE_TOOLS,
 }

@@ -85,6 +85,7 @@ class TrialConfig:
         shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
         usual = ("eager", "resident", "none")
         words += [f"{self.options[name]}" for name in shown if self.options.get(name) not in (None, *usual)]
+        words += [f"on {self.node}"] if self.node is not None else []
         return " ".join(words)
 
 
@@ -139,7 +140,12 @@ class SweepConfig:
     model: tuple[str, ...]
     memory_format: tuple[str, ...] = ("contiguous",)
     compile: tuple[str, ...] = ("none",)
-    node: tuple[str | None, ...] = (None,)
+    node_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Axis: the kinds of node of each device, where every cell is to run on each; else empty."""
+    on_node: tuple[str, ...] = ()
+    """Nodes of the cluster that may be used; empty for all."""
+    accelerator_type: tuple[str, ...] = ()
+    """Types of accelerator whose nodes may be used; empty for all."""
     option_axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     option_constants: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -189,20 +195,21 @@ class SweepConfig:
         """The product of the axes, in the order of running: small batches first within each stratum."""
         names = list(self.option_axes)
         product = itertools.product(
-            self.node, self.device, self.model, *self.option_axes.values(),
+            self.device, self.model, *self.option_axes.values(),
             self.precision, self.memory_format, self.compile, sorted(self.batch_size),
         )  # fmt: skip
         cells = []
-        for node, device, model, *rest in product:
+        for device, model, *rest in product:
             own, (precision, memory_format, compile_mode, batch_size) = rest[: len(names)], rest[len(names) :]
-            cells.append(
+            cells += [
                 TrialConfig(
                     workload=self.workload, device=device, model=model, batch_size=batch_size,
                     precision=precision, memory_format=memory_format, compile=compile_mode, node=node,
                     seed=self.seed,
                     options={**self.option_constants, **dict(zip(names, own, strict=True))},
                 )
-            )  # fmt: skip
+                for node in self.node_kinds.get(device) or (None,)
+            ]  # fmt: skip
         return cells
 
     def tasks(self) -> list[TrialConfig]:
@@ -222,6 +229,7 @@ class SweepConfig:
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         kept["measure"] = MeasureConfig(**kept["measure"])
         kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
+        kept["node_kinds"] = {k: tuple(v) for k, v in (kept.get("node_kinds") or {}).items()}
         kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
         kept["limits"] = Limits(**kept.get("limits", {}))
         search = kept.get("search")

@@ -1,4 +1,4 @@
-"""What ``accelsweep devices`` and ``accelsweep list`` print."""
+"""What ``accelsweep devices``, ``accelsweep nodes`` and ``accelsweep list`` print."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.measure.device import available_devices, describe
+from sweeps.nodes import Cluster
 from sweeps.progress import say
 from sweeps.results import DESCRIPTION
 from sweeps.text import printable
@@ -30,6 +31,22 @@ def print_devices() -> int:
             say(console, f"  driver {facts.driver_version}")
         for precision, reason in facts.precisions.items():
             say(console, f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}")
+    return 0
+
+
+def print_nodes(cluster: Cluster) -> int:
+    """One block per node of a cluster: what ``--on-node`` calls it, devices, kinds, versions, clock."""
+    console = Console(soft_wrap=True)
+    for node in cluster.all_nodes:
+        say(console, f"{node.node_id}  {node.host}  {node.ip}")
+        if node.problem is not None:
+            say(console, f"  left out: it {node.problem}")
+            continue
+        for device, n in node.devices.items():
+            say(console, f"  {n} x {device}: {node.kind(device)}")
+        say(console, "  " + ", ".join(f"{name} {version or '-'}" for name, version in node.versions.items()))
+    for line in cluster.differences():
+        say(console, line)
     return 0
 
 

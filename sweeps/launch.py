@@ -1,4 +1,4 @@
-"""Ray: starting it, what a trial needs of a node, and Tune's loop over the ledger's cells."""
+"""Ray: starting or joining it, and Tune's loop over the ledger's cells."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import signal
 import tempfile
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 # Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
@@ -42,19 +42,19 @@ warnings.filterwarnings("ignore", module=r"ray\..*")
 
 import ray  # noqa: E402 (after the environment that it reads)
 from ray import tune  # noqa: E402
-from ray.tune import Callback, Stopper  # noqa: E402
-from ray.tune.schedulers import FIFOScheduler  # noqa: E402
-from ray.tune.search import ConcurrencyLimiter, Searcher  # noqa: E402
+from ray.tune.search import ConcurrencyLimiter  # noqa: E402
 
-from sweeps.chooser import WAIT, Message  # noqa: E402
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
 from sweeps.launch_local import leave_at_once, object_store_folder  # noqa: E402
-from sweeps.launch_memory import ForgettingScheduler, SilentProgress  # noqa: E402
+from sweeps.launch_memory import SilentProgress  # noqa: E402
+from sweeps.launch_nodes import NodeWatch, join, local_cluster, read_nodes  # noqa: E402
+from sweeps.launch_tune import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper  # noqa: E402
 from sweeps.launch_watch import RayWatch  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402
 from sweeps.leftovers import guarded  # noqa: E402
 from sweeps.measure.environment import usable_cpus  # noqa: E402
-from sweeps.measure.memory_kills import n_memory_kills  # noqa: E402
+from sweeps.nodes import Cluster  # noqa: E402
+from sweeps.placement import Placement  # noqa: E402
 from sweeps.signals import collected_signals  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 
@@ -68,6 +68,8 @@ class RayOptions:
 
     address: str | None = None
     verbose: bool = False
+    node_timeout_s: float = 600.0
+    """A cell that no node of the cluster takes for so long is given up."""
     go_on: str = "everything measured is kept"
     """What is told if Ray dies and does not let go of the process: how the sweep goes on."""
 
@@ -89,7 +91,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     }  # fmt: skip
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if options.address:
-        ray.init(address=options.address, **common)
+        join(options.address, common)
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         try:
@@ -126,125 +128,30 @@ def _shut_down() -> None:
         ray.shutdown()
 
 
-def resources_for(cell: TrialConfig) -> dict[str, float]:
-    """What a cell's trial takes of a node: a CPU trial every core, an accelerator trial its device and its share.
+@contextlib.contextmanager
+def cluster_session(options: RayOptions) -> Iterator[Cluster]:
+    """A cluster that runs already, joined and left again; every node was asked what it is.
 
-    Exclusive by arithmetic: a CPU trial and an accelerator trial cannot share a node, and no two trials share
-    an accelerator.
+    Raises:
+        BadInputError: If there is none at the address.
     """
-    total = ray.cluster_resources()
-    if cell.device == "cpu":
-        cpus = max((node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]), default=1)
-        return {"CPU": max(1, cpus)}
-    custom = f"accelsweep_{cell.device}"
-    if custom in total:
-        share = max(1, int(total["CPU"] // max(1, total[custom])))
-        needs: dict[str, float] = {"CPU": share, custom: 1}
-        if total.get("GPU", 0) >= total[custom]:
-            needs["GPU"] = 1  # so that Ray hides the other devices from the worker
-        return needs
-    return {"CPU": max(1, int(total["CPU"] // max(1, total.get("GPU", 1)))), "GPU": 1}
+    with ray_session(options, {}):
+        yield Cluster(read_nodes())
 
 
-class CellSearcher(Searcher):
-    """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
-
-    def __init__(self, ledger: Ledger, config: SweepConfig) -> None:
-        super().__init__()
-        self._ledger, self._measure = ledger, asdict(config.measure.per_visit())
-
-    def suggest(self, trial_id: str) -> Any:
-        cell = self._ledger.hand_out(trial_id)
-        if cell is None:
-            return Searcher.FINISHED
-        if cell is WAIT:
-            return None  # Tune asks again
-        return {
-            "cell": cell.as_dict(),
-            "measure": self._measure,
-            "resources": resources_for(cell),
-            "device_facts": self._ledger.device_facts.get(cell.device, {}),
-        }
-
-    def on_trial_result(self, trial_id: str, result: Any) -> None:
-        """Results are taken by the scheduler, which alone can stop a trial."""
-
-    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
-        if error:
-            return  # recorded by LedgerWatch, which sees what killed the worker
-        message = (result or {}).get("message")
-        if isinstance(message, Message):  # Tune hands the last result to the searcher, not to the scheduler
-            self._ledger.receive(trial_id, message)
-        self._ledger.close(trial_id)
-
-    def save(self, checkpoint_path: str) -> None:
-        """Nothing: a sweep resumes from its Parquet files."""
-
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, see ``save``."""
-
-
-class LedgerScheduler(ForgettingScheduler):
-    """Runs trials in order and stops the ones that the ledger's pruner gives up."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        super().__init__()
-        self._ledger = ledger
-
-    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
-        message = result.get("message")
-        if isinstance(message, Message) and self._ledger.receive(trial.trial_id, message):
-            return str(FIFOScheduler.STOP)
-        return str(FIFOScheduler.CONTINUE)
-
-
-class LedgerWatch(Callback):
-    """Starts the clock of each trial, ends those over their time, and records workers that died."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger, self._n_kills = ledger, n_memory_kills()
-
-    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._n_kills = n_memory_kills()
-
-    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
-        running = self._ledger.running
-        if not running:
-            return
-        late = set(self._ledger.overdue())
-        for trial in reversed(trials):
-            if trial.trial_id not in running:
-                continue
-            if trial.status == "RUNNING":
-                self._ledger.start(trial.trial_id)
-            if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
-                ray.kill(trial.temporary_state.ray_actor)
-            running.pop(trial.trial_id)
-            if not running:
-                break
-
-    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        error = trial.get_error()
-        # Ray's own monitor says so; of a worker that the kernel killed only the kernel's count tells.
-        out_of_memory = "OutOfMemoryError" in f"{type(error).__name__} {error}" or n_memory_kills() != self._n_kills
-        self._ledger.close(trial.trial_id, error=str(error), is_out_of_memory=out_of_memory)
-
-
-class SweepStopper(Stopper):
-    """Ends the sweep, and the cell that runs, when the budget is spent or a signal came."""
-
-    def __init__(self, ledger: Ledger, signals: list[int]) -> None:
-        self._ledger, self._signals = ledger, signals
-
-    def __call__(self, trial_id: str, result: Any) -> bool:
-        return False
-
-    def stop_all(self) -> bool:
-        return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None
-
-
-def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int]) -> Sequence[TrialConfig]:
+def launch(
+    config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int], cluster: Cluster | None = None,
+    say: Callable[[str], None] = print,
+) -> Sequence[TrialConfig]:  # fmt: skip
     """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
+
+    Args:
+        config: The sweep.
+        ledger: Its books.
+        options: How to start Ray.
+        devices: Number of devices by name on this machine; not looked at with a cluster.
+        cluster: Of a ``cluster_session`` that is open; Ray is started here without.
+        say: Prints a line on what becomes of the cluster.
 
     Returns:
         The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
@@ -256,21 +163,27 @@ def launch(config: SweepConfig, ledger: Ledger, options: RayOptions, devices: di
     """
     with (
         guarded() as marked,
-        ray_session(options, devices),
+        contextlib.nullcontext() if cluster else ray_session(options, devices),
         tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
         collected_signals() as signals,
         RayWatch(marked, options.go_on) as watch,
     ):
-        searcher = CellSearcher(ledger, config)
-        n_concurrent = max(1, sum(n for name, n in devices.items() if name in config.device))
+        if cluster is not None:
+            ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
+        placement = Placement(cluster or local_cluster(devices), config)
+        nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
+        searcher = CellSearcher(ledger, config, placement, nodes)
+        callbacks = [
+            *([nodes] if nodes else []), LedgerWatch(ledger, nodes), *([] if options.verbose else [SilentProgress()])
+        ]  # fmt: skip
         try:
             with watch.interrupting():
                 tune.run(
                     CellTrial,
                     name="sweep",
-                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=n_concurrent + 1),
-                    scheduler=LedgerScheduler(ledger),
-                    callbacks=[LedgerWatch(ledger), *([] if options.verbose else [SilentProgress()])],
+                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=placement.n_concurrent),
+                    scheduler=LedgerScheduler(ledger, nodes),
+                    callbacks=callbacks,
                     stop=SweepStopper(ledger, signals),
                     num_samples=-1,
                     storage_path=scratch,

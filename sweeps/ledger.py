@@ -7,7 +7,7 @@ once for its cell, and the row is durable when it returns.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,12 +15,13 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from sweeps.chooser import Chooser, Message, SampleBlock, Wait
+from sweeps.chooser import WAIT, Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.results import ResultStore
 from sweeps.rows import fit
 from sweeps.schema import SAMPLES, SCHEMA_VERSION, TRIALS
 from sweeps.text import without_paths
+from sweeps.waiting import WaitingCells, any_room
 
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)
@@ -80,7 +81,8 @@ class Ledger:
 
     Attributes:
         counts: Cells by status, of this run and of the runs it resumes.
-        device_facts: What the workers proved of each device, by device name.
+        device_facts: What the workers proved of each device, by device name and place.
+        node_columns: Columns of the rows that a node measured, by its id.
         failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
     """
 
@@ -96,7 +98,11 @@ class Ledger:
         self._index = {cell.key: i for i, cell in enumerate(cells)}
         self._running: dict[str, _Running] = {}
         self.counts: dict[str, int] = {}
-        self.device_facts: dict[str, dict[str, Any]] = {}
+        self.device_facts: dict[str, dict[str, dict[str, Any]]] = {}
+        self.node_columns: dict[str, dict[str, Any]] = {}
+        self._waiting = WaitingCells(chooser)
+        self._lost: set[str] = set()
+        """Keys of the cells whose node was lost once."""
         self.measured_s = 0.0
         self._began = time.monotonic()
         self._stopped = False
@@ -116,15 +122,57 @@ class Ledger:
         """The cell of each running Tune trial."""
         return {trial_id: run.cell for trial_id, run in self._running.items()}
 
-    def hand_out(self, trial_id: str) -> TrialConfig | Wait | None:
-        """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left."""
+    def hand_out(
+        self, trial_id: str, has_room: Callable[[TrialConfig], bool] = any_room, look_ahead: int = 0
+    ) -> TrialConfig | Wait | None:
+        """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left.
+
+        Args:
+            trial_id: The Tune trial.
+            has_room: Whether a cell can be given to a node now; others wait until it can.
+            look_ahead: How many may wait before no further ones are looked at.
+        """
         if self.is_over_budget or self.failure is not None:
             return None
-        cell = self._chooser.next_cell()
+        cell = self._waiting.next_cell(has_room, look_ahead)
+        if cell is None and self.node_columns and self._running:
+            return WAIT  # a cell that runs comes back if its node is lost, and Tune does not ask again after a None
         if isinstance(cell, TrialConfig):
             self._index.setdefault(cell.key, len(self._index))
             self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
         return cell
+
+    def waiting(self) -> list[str]:
+        """The trials that no worker has been told to run."""
+        return [trial_id for trial_id, run in self._running.items() if run.started is None]
+
+    def node_of(self, trial_id: str) -> str | None:
+        """The node that measures a trial's cell, as far as its worker has said."""
+        run = self._running.get(trial_id)
+        return run.message.place.node_id if run is not None and run.message is not None else None
+
+    def requeue(self, trial_id: str, *, is_lost: bool = False) -> bool:
+        """Take a trial's cell back, to hand it out once more; False, and nothing done, if its node was lost before.
+
+        Args:
+            trial_id: The Tune trial.
+            is_lost: Its node was lost while it ran.
+        """
+        run = self._running.get(trial_id)
+        if run is None or (is_lost and run.cell.key in self._lost):
+            return False
+        if is_lost:
+            self._lost.add(run.cell.key)
+        del self._running[trial_id]
+        self._waiting.put_back(run.cell)
+        return True
+
+    def give_up(self, trial_id: str, status: str, reason: str) -> None:
+        """End a trial's cell with a status decided here."""
+        run = self._running.get(trial_id)
+        if run is not None:
+            run.verdict = {"status": status, "status_reason": reason}
+            self.close(trial_id)
 
     def start(self, trial_id: str) -> None:
         """A worker has been told to run the trial's cell; its timeout counts from here."""
@@ -141,7 +189,8 @@ class Ledger:
         run.message = message
         run.rounds += message.rounds
         run.samples += message.samples
-        self.device_facts.setdefault(run.cell.device, {}).update(message.device_facts)
+        facts = self.device_facts.setdefault(run.cell.device, {})
+        facts.setdefault(message.place.key, {}).update(message.device_facts)
         self._observer.cell_progressed(run.cell, message.row)
         if message.is_final:
             self.close(trial_id)
@@ -163,13 +212,21 @@ class Ledger:
                 late.append(trial_id)
         return late
 
-    def close(self, trial_id: str, error: str | None = None, *, is_out_of_memory: bool = False) -> None:
+    def close(
+        self,
+        trial_id: str,
+        error: str | None = None,
+        *,
+        is_out_of_memory: bool = False,
+        reason: str = "the worker died",
+    ) -> None:
         """End a trial's cell as one durable row; without effect if it has ended already.
 
         Args:
             trial_id: The Tune trial.
             error: What Tune said of a worker that died.
             is_out_of_memory: The worker was killed because the node ran out of memory.
+            reason: Why there is no result, in few words.
         """
         run = self._running.pop(trial_id, None)
         if run is None:
@@ -180,8 +237,9 @@ class Ledger:
             row.update(run.verdict)
         elif run.message is None or not run.message.is_final:
             row["status"] = "oom" if is_out_of_memory else "crashed"
-            row["status_reason"] = "killed for memory" if is_out_of_memory else "the worker died"
+            row["status_reason"] = "killed for memory" if is_out_of_memory else reason
             row["error_message"] = without_paths((error or "").strip()[:2000]) or None
+        row.update(self.node_columns.get(row.get("node_id") or "", {}))
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
@@ -204,7 +262,7 @@ class Ledger:
 
     def drop(self) -> list[TrialConfig]:
         """Forget the cells that still run, when the sweep is interrupted; a resume measures them again."""
-        left = [run.cell for run in self._running.values()]
+        left = [*(run.cell for run in self._running.values()), *self._waiting.clear()]
         self._running.clear()
         for cell in left:
             self._chooser.forget(cell)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from sweeps.config import LARGEST_BATCH, MeasureConfig, SweepConfig
+from sweeps.nodes import Cluster
 from sweeps.search_options import LatencyLimit, SearchOptions, Told, limits, pruning_config, search_config
 from sweeps.strategy import PruningConfig, Range
 from sweeps.text import portable_path, usable_path
@@ -112,7 +113,18 @@ class SweepOptions:
     smoke: bool = False
     """A small grid with short rounds that ends within a minute."""
     address: Told[str] = ""
-    """Address of a Ray cluster that runs already; auto finds one on this machine. Default: start Ray here."""
+    """Address of a Ray cluster that runs already; auto finds the one that this machine is a node of.
+    Default: start Ray here."""
+    on_node: Told[tuple[str, ...]] = ()
+    """With --address: use these nodes only; an id, host name or address as accelsweep nodes prints it.
+    Default: all."""
+    accelerator_type: Told[tuple[str, ...]] = ()
+    """With --address: use nodes with these accelerators only, as accelsweep nodes prints them.
+    Default: all."""
+    each_node: bool = False
+    """With --address: axis: run every cell on each kind of node (type of accelerator, or processor and CPUs)."""
+    node_timeout: str = "10m"
+    """With --address: give up a cell that no node has taken after this time."""
     report: bool = True
     """Write the Markdown report at the end."""
     record_hostname: bool = False
@@ -168,8 +180,9 @@ def _portable(value: Any) -> Any:
 
 
 def build_config(
-    workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None
-) -> SweepConfig:
+    workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
+    cluster: Cluster | None = None,
+) -> SweepConfig:  # fmt: skip
     """The sweep that a command line asks for.
 
     Args:
@@ -177,6 +190,7 @@ def build_config(
         command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
         devices: The devices there are; asked-for devices must be among them.
         ranges: Axes given as a range, for a search.
+        cluster: The nodes to use, where that is not this machine alone.
 
     Raises:
         BadInputError: With the option, the value given and what is allowed.
@@ -193,7 +207,9 @@ def build_config(
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     for name in common.device:
         if name not in devices:
-            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(devices)}")
+            where = "on this machine; here" if cluster is None else "on the nodes to use; there"
+            raise BadInputError(f"--device: {name!r} is not {where}: {', '.join(devices)}")
+    asked = common.device or tuple(devices)
     workload.check(own, common.model)
     smoke = common.smoke
     default_sizes = tuple(str(b) for b in workload.defaults.batch_size)
@@ -225,7 +241,7 @@ def build_config(
     )
     return SweepConfig(
         workload=workload.name,
-        device=common.device or tuple(devices),
+        device=asked,
         batch_size=sizes,
         precision=common.precision[:1]
         if smoke and common.precision == workload.defaults.precision
@@ -243,6 +259,9 @@ def build_config(
         is_batch_auto=is_auto,
         pruning=pruning,
         search=search,
+        node_kinds={d: cluster.kinds(d) for d in asked} if cluster is not None and common.each_node else {},
+        on_node=common.on_node,
+        accelerator_type=common.accelerator_type,
         limits=limits(choice, getattr(getattr(command, "limit", own), "max_latency_ms", None)),
     )
 

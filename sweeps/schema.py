@@ -199,6 +199,8 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
         ("git_commit", _STRING, "", "commit of the checkout that ran, with + if it was changed"),
         ("node_id", _STRING, "", "Ray's identifier of the node that measured"),
         ("worker_pid", _INT, "", "process that measured; equal where an actor was reused"),
+        ("device_index", _STRING, "", "which of its node's accelerators measured, as Ray numbers them"),
+        ("clock_offset_s", _FLOAT, "s", "the node's clock minus that of the machine that led the sweep, at its start"),
     ]),
 ]  # fmt: skip
 

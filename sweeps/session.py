@@ -14,8 +14,10 @@ from sweeps.closing import EXIT_OK, RETRIED, resume_command, sum_up
 from sweeps.config import N_VISITS, SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger, SweepLostError
 from sweeps.lock import sweep_lock
-from sweeps.measure.device import available_devices, n_devices
-from sweeps.options import build_config
+from sweeps.machines import Machines, check_address, introduce, machines_again
+from sweeps.measure.device import n_devices
+from sweeps.nodes import Cluster
+from sweeps.options import build_config, parse_duration_s
 from sweeps.part_files import DAMAGED
 from sweeps.progress import SweepConsole, Terminal, say
 from sweeps.results import ResultStore, claim_folder
@@ -35,28 +37,33 @@ def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConf
 
 
 def _open_or_create(
-    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], devices: Sequence[str],
-    held: contextlib.ExitStack,
-) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]]]:  # fmt: skip
-    """The sweep's configuration, its cells, its store (None for a dry run), and the rows that count as done.
+    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range],
+    cluster: Cluster | None, held: contextlib.ExitStack,
+) -> tuple[SweepConfig, list[TrialConfig], ResultStore | None, list[dict[str, Any]], Machines]:  # fmt: skip
+    """The sweep's configuration, its cells, its store (None for a dry run), the rows that count as done, its machines.
 
     Until ``held`` is left, no other process runs the sweep. The cells of a search, and of batch sizes found on the
     way, are known only when they have run: none here.
     """
     common = options.sweep
     if not common.resume:
-        config = build_config(workload, options, devices, ranges)
-        _check_energy(config)
+        machines = Machines.of(cluster, common.on_node, common.accelerator_type) if cluster else Machines()
+        config = build_config(workload, options, machines.devices, ranges, machines.cluster)
+        if cluster is None:
+            _check_energy(config)
         cells = config.cells() if config.is_grid else []
         if common.dry_run:
-            return config, cells, None, []
+            return config, cells, None, [], machines
         folder = claim_folder(config.workload, common.output)
         held.enter_context(sweep_lock(folder))
-        return config, cells, ResultStore.create(folder, config, cells, command), []
+        return config, cells, ResultStore.create(folder, config, cells, command), [], machines
     folder = common.output / common.resume
     if not common.dry_run and folder.is_dir():
         held.enter_context(sweep_lock(folder))
     store, description = ResultStore.open(folder, is_read_only=common.dry_run)
+    if "merged_from" in description:
+        names = ", ".join(str(origin.get("sweep_id")) for origin in description["merged_from"])
+        raise BadInputError(f"--resume: {common.resume!r} was merged; resume the sweeps it was merged from: {names}")
     try:
         config = SweepConfig.from_dict(description["config"])
         cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
@@ -66,9 +73,10 @@ def _open_or_create(
         ) from error
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
+    machines = machines_again(config, common, cluster)
     again, incomplete = (RETRIED if common.retry_failed else ()), store.incomplete()
     done = [r for r in store.rows() if r["status"] not in again and r["trial_key"] not in incomplete]
-    return config, cells, None if common.dry_run else store, done
+    return config, cells, None if common.dry_run else store, done, machines
 
 
 def _check_energy(config: SweepConfig) -> None:
@@ -124,9 +132,11 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    console, devices = SweepConsole(soft_wrap=True), available_devices()
+    check_address(options.sweep)
+    console = SweepConsole(soft_wrap=True)
     with contextlib.ExitStack() as held:
-        config, cells, store, done = _open_or_create(workload, options, command, ranges, devices, held)
+        cluster = held.enter_context(_joined(options.sweep)) if options.sweep.address else None
+        config, cells, store, done, machines = _open_or_create(workload, options, command, ranges, cluster, held)
         if store is None:
             keys = {row["trial_key"] for row in done}
             _print_grid(console, config, [cell for cell in cells if cell.key not in keys])
@@ -135,23 +145,34 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
             say(console, f"damaged: {name} is not what was written; it is set aside in {store.folder / DAMAGED}, and"
                          " the cells that it held are measured again")  # fmt: skip
         held.enter_context(terminable())
-        return _run(console, options.sweep, config, cells, store, done, devices)
+        return _run(console, options.sweep, config, cells, store, done, machines)
+
+
+@contextlib.contextmanager
+def _joined(common: Any) -> Iterator[Cluster]:
+    """The cluster that ``--address`` names."""
+    from sweeps.launch import RayOptions, cluster_session  # seconds to import
+
+    with cluster_session(RayOptions(address=common.address, verbose=common.verbose)) as cluster:
+        yield cluster
 
 
 def _run(
     console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
-    done: Sequence[dict[str, Any]], devices: Sequence[str],
+    done: Sequence[dict[str, Any]], machines: Machines,
 ) -> int:  # fmt: skip
     """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
     n_cells = config.n_cells
     all_cells = "cells as they come" if n_cells is None else f"{n_cells} cells"
     counted = f"{n_cells - len(done)} of {all_cells}" if done and n_cells is not None else all_cells
     say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
+    if machines.cluster is not None:
+        introduce(console, config, machines.cluster)
     if config.search is not None and len(config.search.objectives) > 1:
         say(console, "several objectives: every cell is measured whole, for Optuna prunes for one objective only")
     interrupted, is_over_budget, failure = False, False, None
     try:
-        is_over_budget = _measure(console, common, config, cells, store, done, devices)
+        is_over_budget = _measure(console, common, config, cells, store, done, machines)
     except (Interrupted, KeyboardInterrupt):
         interrupted = True
     except OSError as error:
@@ -164,7 +185,7 @@ def _run(
 
 def _measure(
     console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
-    done: Sequence[dict[str, Any]], devices: Sequence[str],
+    done: Sequence[dict[str, Any]], machines: Machines,
 ) -> bool:  # fmt: skip
     """Measure what is not done; whether the budget ended it.
 
@@ -173,7 +194,7 @@ def _measure(
         OSError: If results cannot be written.
         SweepLostError: If what runs the cells died.
     """
-    chooser = _choose(config, cells, store, done)
+    cluster, chooser = machines.cluster, _choose(config, cells, store, done)
     n_ends, n_ended = config.n_cells, len(done)
     if isinstance(chooser, Turns):
         n_ends, n_ended = len(cells) * N_VISITS, chooser.n_visited
@@ -185,12 +206,14 @@ def _measure(
                 from sweeps.launch import RayOptions, launch  # seconds to import, not needed to report bad usage
 
                 go_on = f"every finished cell is kept; go on with: {resume_command(common, config, store)}"
-                ray_options = RayOptions(address=common.address or None, verbose=common.verbose, go_on=go_on)
-                launch(config, ledger, ray_options, {name: n_devices(name) for name in devices})
+                node_timeout_s = parse_duration_s("node-timeout", common.node_timeout)
+                ray_options = RayOptions(verbose=common.verbose, go_on=go_on, node_timeout_s=node_timeout_s)
+                here = {} if cluster else {name: n_devices(name) for name in machines.devices}
+                launch(config, ledger, ray_options, here, cluster, terminal.say)
     finally:
         for key, columns in chooser.finish().items():
             store.amend(key, columns)
-        for line in chooser.summary():
+        for line in [*chooser.summary(), *(cluster.differences() if cluster else ())]:
             say(console, line)
     store.compact()
     return ledger.is_over_budget

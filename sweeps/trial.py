@@ -12,7 +12,7 @@ import ray
 from ray import tune
 
 from sweeps.cell import CellRun
-from sweeps.chooser import Message
+from sweeps.chooser import Message, Place
 from sweeps.config import MeasureConfig, TrialConfig
 from sweeps.leftovers import end_children
 
@@ -25,7 +25,8 @@ class CellTrial(tune.Trainable):
     """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
 
     The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
-    MeasureConfig as a dictionary), ``resources`` and ``device_facts``.
+    MeasureConfig as a dictionary), ``resources``, ``on_nodes`` (a label selector, or None) and ``device_facts`` (by
+    the device's place: its node and its number there).
     """
 
     _run: CellRun | None = None
@@ -34,7 +35,9 @@ class CellTrial(tune.Trainable):
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        return tune.PlacementGroupFactory([config["resources"]])
+        selector = config["on_nodes"]
+        more = {} if selector is None else {"bundle_label_selector": [selector]}
+        return tune.PlacementGroupFactory([config["resources"]], **more)
 
     def setup(self, config: dict[str, Any]) -> None:
         self._begin(config)
@@ -52,12 +55,15 @@ class CellTrial(tune.Trainable):
     def _begin(self, config: dict[str, Any]) -> None:
         self._cell = TrialConfig.from_dict(config["cell"])
         self._measure = MeasureConfig(**config["measure"])
+        context = ray.get_runtime_context()
+        numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]
+        place = Place(node_id=context.get_node_id(), device_index=",".join(numbers) or None)
         self._run = CellRun(
             self._cell,
             self._measure,
             n_threads=max(1, int(config["resources"].get("CPU", 1))),
-            device_facts=config["device_facts"],
-            node_id=ray.get_runtime_context().get_node_id(),
+            device_facts=config["device_facts"].get(place.key),
+            place=place,
         )
 
     def step(self) -> dict[str, Any]:

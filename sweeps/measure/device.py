@@ -5,7 +5,6 @@ On Apple and Intel GPUs (mps, xpu) this file follows PyTorch's documented interf
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import gc
 import platform
@@ -22,6 +21,7 @@ import torch
 
 from sweeps.measure.device_memory import DeviceMemory, empty_cache, memory_now, reset_peaks
 from sweeps.measure.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.host import cpu_name
 from sweeps.measure.support import PRECISION_NAMES, float32_products, probe_autocast, probe_tf32
 
 __all__ = [
@@ -107,15 +107,6 @@ def set_threads(n_threads: int) -> None:
     """Let torch use this many CPU threads; Ray leaves it at 1 where a trial asks for no CPU."""
     if torch.get_num_threads() != n_threads:
         torch.set_num_threads(n_threads)
-
-
-def cpu_name() -> str:
-    """The processor as the system names it."""
-    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-        for line in file:
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def device_name(device: torch.device) -> str:

@@ -1,0 +1,31 @@
+"""The machine that a process runs on: processor and versions of what is installed.
+
+Imports no torch: a node of a cluster is asked for this before it measures anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import platform
+
+
+def cpu_name() -> str:
+    """The processor as the system names it."""
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+        for line in file:
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def versions() -> dict[str, str | None]:
+    """What is installed here, by name; None where it is not."""
+    return {"python": platform.python_version(), **{n: _version(n) for n in ("torch", "torchvision", "accelsweep")}}
