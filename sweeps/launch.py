@@ -45,7 +45,7 @@ from ray import tune  # noqa: E402
 from ray.tune.search import ConcurrencyLimiter  # noqa: E402
 
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
-from sweeps.launch_local import leave_at_once, object_store_folder  # noqa: E402
+from sweeps.launch_local import leave_at_once, object_store_folder, own_process_group  # noqa: E402
 from sweeps.launch_memory import SilentProgress  # noqa: E402
 from sweeps.launch_nodes import NodeWatch, join, local_cluster, read_nodes  # noqa: E402
 from sweeps.launch_tune import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper  # noqa: E402
@@ -95,16 +95,17 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     else:
         accelerators = {name: n for name, n in devices.items() if name != "cpu"}
         try:
-            ray.init(
-                address="local",  # never somebody else's Ray that happens to run on this machine
-                num_cpus=usable_cpus(),
-                # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
-                resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                _plasma_directory=object_store_folder(OBJECT_STORE_BYTES),
-                **common,
-            )
+            with own_process_group():
+                ray.init(
+                    address="local",  # never somebody else's Ray that happens to run on this machine
+                    num_cpus=usable_cpus(),
+                    # One custom resource per accelerator type works on every Ray version; Ray itself sees no Apple GPU.
+                    resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
+                    include_dashboard=False,
+                    object_store_memory=OBJECT_STORE_BYTES,
+                    _plasma_directory=object_store_folder(OBJECT_STORE_BYTES),
+                    **common,
+                )
         except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
             raise SweepLostError(f"Ray did not start: {str(error).strip().splitlines()[0][:200]}") from error
     if threading.current_thread() is threading.main_thread():

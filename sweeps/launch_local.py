@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import sys
 import tempfile
+from collections.abc import Iterator
 
 from sweeps.launch_watch import EXIT_FAILED
 
@@ -35,6 +37,25 @@ def object_store_folder(n_bytes: int) -> str | None:
     with contextlib.suppress(OSError):
         sys.stdout.write(told)
     return folder
+
+
+@contextlib.contextmanager
+def own_process_group() -> Iterator[None]:
+    """Start Ray's servers in a process group of their own.
+
+    ``timeout``, a closing terminal and service managers signal a command's whole group. The servers would end before
+    the driver, which needs them to end its sweep in order. Linux alone: it ends them with the driver whatever happens,
+    where Ray elsewhere finds them by their group.
+    """
+    from ray._private import services
+
+    original = services.ConsolePopen
+    if sys.platform == "linux":
+        services.ConsolePopen = functools.partial(original, process_group=0)
+    try:
+        yield
+    finally:
+        services.ConsolePopen = original
 
 
 def leave_at_once() -> None:

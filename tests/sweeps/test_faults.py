@@ -48,7 +48,7 @@ def test_sigterm_and_sighup_end_a_sweep_as_ctrl_c_does_and_no_second_process_run
             assert second.returncode == 2, second
             assert f"is being run by process {process.pid} on" in second.stderr
             assert second.stderr.count("\n") == 1
-        process.send_signal(number)
+        os.killpg(process.pid, number)  # the whole group, as `timeout`, a terminal and service managers do
         assert sweep.wait() == 130, sweep.said
         assert sweep.said.count(f"go on with: accelsweep faulty --resume {sweep.sweep.name}") == 1
         assert "Traceback" not in sweep.said
