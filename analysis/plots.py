@@ -22,8 +22,9 @@ from analysis.render import visible
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
-MAX_CHARACTERS = 100
-"""Of one line of text in a figure."""
+MAX_CHARACTERS, MAX_LINES = 100, 3
+"""Of text in a figure; a line that is wider than this share of the figure is cut shorter still."""
+MAX_WIDTH_SHARE = 0.85
 STYLE = {
     "figure.figsize": (7.2, 4.0), "figure.dpi": 160, "font.size": 10, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
@@ -78,10 +79,14 @@ def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple
 def shorten_texts(drawn: Figure) -> None:
     """Cut what is too long for any figure, and show control characters: names come from results of anyone."""
     for text in drawn.findobj(mpl.text.Text):
-        lines = [visible(line) for line in text.get_text().split("\n")]
+        lines = [visible(line) for line in text.get_text().split("\n")[:MAX_LINES]]
         shown = "\n".join(line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}..." for line in lines)
         if shown != text.get_text():
             text.set_text(shown)
+            too_wide = text.get_window_extent().width / (MAX_WIDTH_SHARE * drawn.bbox.width)
+            if too_wide > 1:
+                n = int(MAX_CHARACTERS / too_wide)
+                text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
 
 
 def plain_ticks(axis: mpl.axis.Axis, values: Sequence[float]) -> None:

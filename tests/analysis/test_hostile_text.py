@@ -89,6 +89,7 @@ def check_markdown(text: str) -> None:
         width = cells
 
 
+@pytest.mark.endless_names
 def test_every_report_shows_hostile_text_and_takes_none_of_it_for_structure(write_sweep: Write) -> None:
     rows = hostile_rows()
     rounds = [{"trial_key": r["trial_key"], "round": i, "elapsed_s": i + 1.0, "accuracy": 0.4 * i, "throughput_items_per_s": 5.0}

@@ -151,10 +151,10 @@ def test_sweeps_of_one_machine_are_joined_unless_they_hold_the_same_cell(write_s
 
 
 def test_an_option_that_is_an_axis_has_lines_of_its_own(write_sweep: Write) -> None:
-    rows = [*cells({1: 1, 2: 2}, options='{"implementation": "eager"}'),
-            *cells({1: 3, 2: 4}, first=2, options='{"implementation": "compiled"}')]  # fmt: skip
+    rows = [*cells({1: 1, 2: 2}, options='{"codec": "plain"}'),
+            *cells({1: 3, 2: 4}, first=2, options='{"codec": "packed"}')]  # fmt: skip
     assert [c.label for c in found(rows, write_sweep)] == [
-        'cpu, fp32, implementation "eager"', 'cpu, fp32, implementation "compiled"',
+        'cpu, fp32, codec "plain"', 'cpu, fp32, codec "packed"',
     ]  # fmt: skip
 
 
