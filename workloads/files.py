@@ -165,20 +165,6 @@ def decoded(path: Path) -> tuple[torch.Tensor, bytes] | None:
         return None
 
 
-def has_header(path: Path) -> bool:
-    """Whether a file begins as an image does; one that does not is named in the log."""
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise OSError("is not a regular file")
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            Image.open(path).close()
-    except Exception as error:  # as in ``decoded``
-        _name_skipped(path, error)
-        return False
-    return True
-
-
 def _name_skipped(path: Path, error: Exception) -> None:
     reason = str(error).replace(str(path), path.name) or type(error).__name__
     log.warning("skipped %r, which does not decode: %s", path.name, ascii(reason[:120])[1:-1])
