@@ -100,5 +100,7 @@ def load_coverage(path: str | Path = "results") -> pd.DataFrame:
     for name in ("dtype", "direction"):
         frame[name] = frame[name].astype(str)
     description = load_description(sweep) if sweep.is_dir() else {}
+    # pandas copies attrs with every operation: the list of cells made a report of 5,105 rows take 20 s instead of 1.
+    description = {name: value for name, value in description.items() if name != "cells"}
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": unreadable}
     return frame

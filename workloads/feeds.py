@@ -1,14 +1,17 @@
 """Where a training's batches come from: images held on the device, or files decoded while the device computes.
 
-``Streamed`` is torch's own ``DataLoader`` with a process per core, pinned memory, and one batch copied ahead on a
-stream of its own. Decoding on the device itself was tried instead and reached half of the rate: its driver thread
-contends with the one that launches the training's kernels for the interpreter's lock.
+``Ahead`` makes the next batch ready on a stream of its own while the device works through the step before: the copy,
+the normalisation and the augmentation cost no time of the step. Files are decoded by torch's own ``DataLoader`` with a
+process per core and pinned memory. Decoding on the device itself was tried instead and reached half of the rate: its
+driver thread contends with the one that launches the training's kernels for the interpreter's lock.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -20,19 +23,13 @@ MAX_AHEAD_BYTES = 2**30
 """Pixels that the processes may hold ready together."""
 Indices = Callable[[], torch.Tensor]
 """Hands out the indices of the next batch, int64 on the CPU."""
+Batches = Iterator[tuple[torch.Tensor, torch.Tensor]]
+"""Without end: uint8 items x 3 x size x size, and int64 labels."""
+Finish = Callable[[torch.Tensor], torch.Tensor]
+"""Makes a network's input of the pixels on the device."""
 
 
-class Feed(Protocol):
-    """Batches of a training set."""
-
-    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The next batch on the device: uint8 items x 3 x size x size, and int64 labels."""
-
-    def close(self) -> None:
-        """Stop whatever prepares batches."""
-
-
-class Resident:
+def resident(images: torch.Tensor, labels: torch.Tensor, indices: Indices) -> Batches:
     """Batches picked from images that lie on the device whole, decoded once.
 
     Args:
@@ -40,16 +37,9 @@ class Resident:
         labels: int64, n, on the device.
         indices: Which to hand out.
     """
-
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor, indices: Indices) -> None:
-        self._images, self._labels, self._indices = images, labels, indices
-
-    def next(self) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen = self._indices().to(self._images.device, non_blocking=True)
-        return self._images[chosen], self._labels[chosen]
-
-    def close(self) -> None:
-        """Nothing runs."""
+    while True:
+        chosen = indices().to(images.device, non_blocking=True)
+        yield images[chosen], labels[chosen]
 
 
 class Decoded(Dataset[Any]):
@@ -80,58 +70,71 @@ class _Batches(Sampler[list[int]]):
             yield self._indices().tolist()
 
 
-class Streamed:
-    """Batches decoded by processes and copied ahead of their use.
+def streamed(
+    items: Sequence[Encoded], labels: torch.Tensor, size: int, indices: Indices, *, batch_size: int, n_processes: int
+) -> Batches:
+    """Batches decoded by processes, in pinned memory where there is such; the processes end with the iterator.
 
     Args:
         items: What each image is decoded from.
         labels: int64, n, on the CPU.
         size: Height and width that images are resized to.
         indices: Which to hand out.
-        device: Where batches go.
         batch_size: Images of a batch.
         n_processes: Processes that decode, at most; fewer where their batches would hold over a gibibyte.
     """
+    n_fitting = MAX_AHEAD_BYTES // (3 * size**2 * batch_size)
+    return iter(DataLoader(
+        Decoded(items, labels, size), batch_sampler=_Batches(indices), pin_memory=_pins_memory(),
+        num_workers=max(1, min(n_processes, n_fitting)), prefetch_factor=1,
+    ))  # fmt: skip
 
-    def __init__(
-        self, items: Sequence[Encoded], labels: torch.Tensor, size: int, indices: Indices, device: torch.device, *,
-        batch_size: int, n_processes: int,
-    ) -> None:  # fmt: skip
-        n_fitting = MAX_AHEAD_BYTES // (3 * size**2 * batch_size)
-        self._device = device
+
+class Ahead:
+    """Hands out batches, of which the next one is made ready beside the device's work.
+
+    Args:
+        batches: Where they come from.
+        finish: What is done with the pixels on the device.
+        device: Where batches go.
+    """
+
+    def __init__(self, batches: Batches, finish: Finish, device: torch.device) -> None:
+        self._batches: Batches | None = batches
+        self._finish, self._device = finish, device
+        # Where pinned memory is not to be had (the CPU, Apple GPUs), neither is a second stream.
         self._side = torch.Stream(device) if device.type != "cpu" and _pins_memory() else None
-        loader = DataLoader(
-            Decoded(items, labels, size), batch_sampler=_Batches(indices), pin_memory=self._side is not None,
-            num_workers=max(1, min(n_processes, n_fitting)), prefetch_factor=1,
-        )  # fmt: skip
-        self._batches: Iterator[Any] | None = iter(loader)
-        self._ahead = self._fetch()
+        self._ready: tuple[torch.Tensor, torch.Tensor, torch.Event | None] | None = None
 
-    def _fetch(self) -> tuple[torch.Tensor, torch.Tensor, torch.Event | None]:
-        """The next batch, on its way to the device."""
+    @torch.no_grad()
+    def prepare(self) -> None:
+        """Make the next batch ready; call it once all of the step's own work has been handed to the device."""
+        if self._ready is not None:
+            return
         assert self._batches is not None
-        images, labels = next(self._batches)
-        if self._side is None:
-            return images.to(self._device), labels.to(self._device), None
-        with self._side:
-            images, labels = (part.to(self._device, non_blocking=True) for part in (images, labels))
-            return images, labels, self._side.record_event()
+        with self._side or contextlib.nullcontext():
+            images, labels = (part.to(self._device, non_blocking=True) for part in next(self._batches))
+            inputs = self._finish(images)
+            self._ready = inputs, labels, None if self._side is None else self._side.record_event()
 
     def next(self) -> tuple[torch.Tensor, torch.Tensor]:
-        images, labels, copied = self._ahead
-        self._ahead = self._fetch()
-        if copied is not None:
+        """The next batch on the device: the network's input, and int64 labels."""
+        self.prepare()
+        assert self._ready is not None
+        (inputs, labels, is_made), self._ready = self._ready, None
+        if is_made is not None:
             main = torch.accelerator.current_stream(self._device)
-            main.wait_event(copied)
-            images.record_stream(main)
+            main.wait_event(is_made)
+            inputs.record_stream(main)
             labels.record_stream(main)
-        return images, labels
+        return inputs, labels
 
     def close(self) -> None:
-        """End the processes; the loader does so when nobody holds it."""
-        self._batches = None
+        """Stop whatever prepares batches: a loader ends its processes when nobody holds it."""
+        self._batches = self._ready = None
 
 
+@functools.cache
 def _pins_memory() -> bool:
     """Whether pinned memory is the host's here; on Apple GPUs it has been the GPU's own (pytorch issue 181374)."""
     try:

@@ -13,7 +13,7 @@ from workloads import models
 from workloads.augment import augmented
 from workloads.base import CellContext, Defaults, SetupFacts
 from workloads.data import to_model_input
-from workloads.feeds import Feed, Resident, Streamed
+from workloads.feeds import Ahead, resident, streamed
 from workloads.finetune_options import FinetuneOptions
 from workloads.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
 from workloads.precision import autocast
@@ -57,7 +57,7 @@ class Finetune:
         self.items_per_step = context.batch_size
         self.steps_per_round: int | None = None
         self.is_compiled = context.compile != "none"
-        self._feed: Feed | None = None
+        self._feed: Ahead | None = None
         self._n_steps = 0
         self._train_s = 0.0
         self._round_began: float | None = None
@@ -142,12 +142,13 @@ class Finetune:
         if self._feed is not None:
             self._feed.close()
         if self._options.feed == ("resident",):
-            self._feed = Resident(self._train, self._train_labels, self._next_indices)
-            return
-        self._feed = Streamed(
-            self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
-            self._context.device, batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
-        )  # fmt: skip
+            batches = resident(self._train, self._train_labels, self._next_indices)
+        else:
+            batches = streamed(
+                self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
+                batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
+            )  # fmt: skip
+        self._feed = Ahead(batches, self._training_inputs, self._context.device)
 
     def _next_indices(self) -> torch.Tensor:
         """Indices of the next batch, without replacement within an epoch; the epoch's incomplete batch is left out."""
@@ -158,6 +159,10 @@ class Finetune:
 
     def _inputs(self, images: torch.Tensor) -> torch.Tensor:
         inputs = to_model_input(images, self._mean, self._std)
+        return inputs.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+
+    def _training_inputs(self, images: torch.Tensor) -> torch.Tensor:
+        inputs = augmented(to_model_input(images, self._mean, self._std), self._options.augment[0], self._crops)
         return inputs.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
 
     def step(self) -> None:
@@ -174,8 +179,7 @@ class Finetune:
 
     def _learn(self, forward: Callable[..., Any]) -> None:
         assert self._feed is not None
-        images, labels = self._feed.next()
-        inputs = augmented(self._inputs(images), self._options.augment[0], self._crops)
+        inputs, labels = self._feed.next()
         with autocast(self._context.device, self._context.precision):
             logits = forward(inputs)
             loss = nn.functional.cross_entropy(logits.float(), labels)
@@ -186,6 +190,7 @@ class Finetune:
         if self._n_steps < self._total_steps:
             self._schedule.step()
         self._n_steps += 1
+        self._feed.prepare()
 
     @torch.no_grad()
     def end_round(self, round_index: int) -> Mapping[str, float]:

@@ -147,7 +147,8 @@ class Inference:
         return not self._options.include_copy
 
     def host_batch(self) -> torch.Tensor:
-        return self._host
+        """In the cell's memory format, as a copy keeps it: another one would compile the network a second time."""
+        return self._host.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self._host[:MAX_COMPARED_ITEMS]

@@ -208,6 +208,16 @@ def describe(name: str) -> DeviceDescription:
     )
 
 
+def _has_compiled() -> bool:
+    """Whether torch.compile has worked in this process since its last reset; if that cannot be told, yes.
+
+    Others import its modules too, and a reset in a process that never compiled imports the rest: 5 s on a GPU.
+    """
+    if "torch._dynamo" not in sys.modules:
+        return False
+    return getattr(torch._dynamo.convert_frame, "FRAME_COUNTER", 1) > 0
+
+
 def reset_device_state(device: torch.device, seed: int) -> None:
     """Make a process that has measured before as good as new: allocator, peaks, compiler, seeds."""
     gc.collect()
@@ -215,7 +225,7 @@ def reset_device_state(device: torch.device, seed: int) -> None:
         synchronize(device)
         empty_cache(device)
         reset_peaks(device)
-    if "torch._dynamo" in sys.modules:  # importing it takes seconds, and what was never used needs no reset
+    if _has_compiled():
         torch._dynamo.reset()
     random.seed(seed)
     np.random.seed(seed % 2**32)

@@ -133,13 +133,15 @@ def test_rounding_that_becomes_wrong_values_is_newly_broken(tmp_path: Path) -> N
 
 
 def test_a_part_written_later_holds_over_the_joined_rows(tmp_path: Path) -> None:
-    sweep = write(tmp_path / "one", [row("a", verdict="crashed"), row("a", direction="backward"), row("b")])
+    rows = [row("a", verdict="crashed"), row("a", direction="backward"), row("b")]
+    sweep = write(tmp_path / "one", rows, cells=[{"operation": "a"}, {"operation": "b"}])
     part = pa.Table.from_pylist([row("a")], schema=OPERATIONS)
     pq.write_table(part, sweep / "operations" / "part-a.parquet")
     (sweep / "operations" / "part-broken.parquet").write_bytes(b"not Parquet")
     frame = load_coverage(sweep)
     assert sorted(zip(frame["operation"], frame["verdict"], strict=True)) == [("a", "supported"), ("b", "supported")]
     assert frame.attrs["unreadable"] == ["part-broken.parquet"]
+    assert "cells" not in frame.attrs["description"], "pandas would copy the whole list with every operation"
 
 
 def test_an_unfinished_sweep_and_a_missing_source_are_said(tmp_path: Path) -> None:

@@ -1,24 +1,32 @@
-"""What a sweep costs beside what it measures, on a 24-cell CPU inference grid in one run.
+"""What a sweep costs beside what it measures, on a 24-cell inference grid in one run.
 
-    python tests/benchmarks/cost.py            (a) share measured, (b) overhead per trial, (c) against a process per cell
-    python tests/benchmarks/cost.py --pruning  (d) measuring time with pruning against the full grid, over ten seeds
+    python tests/benchmarks/cost.py [--device NAME]
+        (a) share measured, (b) overhead per trial, (c) against a process per cell
+    python tests/benchmarks/cost.py --pruning [--pruner NAME]
+        (d) measuring time with pruning against the full grid, over ten seeds
 
 Measured is what the rows' columns ``warmup_s`` and ``measured_s`` say, and with them the time of what is measured once
 (transfers, agreement), told apart. A trial's overhead is the time from the end of one cell's ``wall_s`` to the start of
-the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row.
+the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row. Beside (a) stands how busy an NVIDIA GPU
+says it was, in samples of nvidia-smi from ray.init to the last row.
 
-For (d) each seed measures a 12-cell grid twice for real, whole and with ``--pruner median``. The best cell of the pruned
+For (d) each seed measures a 12-cell grid twice for real, whole and with ``--pruner``. The best cell of the pruned
 sweep counts as found if it is the whole grid's best, or if in the whole grid its 95 % interval overlaps the best's. Ten
-seeds take ten minutes on a quiet machine; ``--seeds 0 1 2`` runs some of them.
+seeds take ten minutes on a quiet machine; ``--seeds 0 1 2``
+runs some of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import multiprocessing
+import shutil
+import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +37,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.config import MeasureConfig, SweepConfig, TrialConfig  # noqa: E402
-from sweeps.strategy import PruningConfig  # noqa: E402
+from sweeps.search_options import SearchOptions, pruning_config  # noqa: E402
+from sweeps.strategy import PRUNERS  # noqa: E402
+from workloads.inference import Inference  # noqa: E402
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
@@ -37,12 +47,12 @@ GRID = SweepConfig(
     option_axes={"scenario": ("single-stream",)},
     measure=MeasureConfig(min_rounds=5, min_s=0.5, max_s=1.0, round_s=0.1, warmup_max_s=1.0),
 )  # fmt: skip
+ACCELERATOR_GRID = replace(GRID, batch_size=(1, 4, 16, 64, 128, 256))
 PRUNED_GRID = replace(
     GRID, precision=("fp32",),
     measure=MeasureConfig(min_rounds=5, min_s=2.0, max_s=2.0, round_s=0.1, warmup_max_s=1.0, report_every_s=0.0),
 )  # fmt: skip
-MEDIAN = {"n_startup_trials": 2, "n_warmup_steps": 2}
-"""What ``--pruner median`` has unless told otherwise; see ``pruning_config``."""
+PRUNER = "successive-halving"
 
 
 class Watch:
@@ -83,10 +93,10 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
         cells = config.cells()
         store = ResultStore.create(folder, config, cells, ["benchmark"])
         ledger = Ledger(config, cells, store, _choose(config, cells, store, []), watch)
-        launch(config, ledger, RayOptions(), {"cpu": 1})
+        launch(config, ledger, RayOptions(), dict.fromkeys(config.device, 1))
     finally:
         ray.init = original
-    return started[0] - began, watch.ended[-1] - started[0], next(iter(ledger.device_facts["cpu"].values()))
+    return started[0] - began, watch.ended[-1] - started[0], next(iter(ledger.device_facts[config.device[0]].values()))
 
 
 def _alone(cell: dict[str, Any], measure: dict[str, Any], facts: dict[str, Any], pipe: Any) -> None:
@@ -125,26 +135,52 @@ def overheads(watch: Watch) -> np.ndarray:
     return np.diff(watch.ended) - walls[1:]
 
 
-def cost(n_processes: int) -> None:
+@contextlib.contextmanager
+def utilisation() -> Iterator[list[float]]:
+    """Samples of how busy the first NVIDIA GPU is, in per cent, five a second; none on other machines."""
+    samples: list[float] = []
+    if shutil.which("nvidia-smi") is None:
+        yield samples
+        return
+    ask = ["nvidia-smi", "-i", "0", "--query-gpu=utilization.gpu", "--format=csv,noheader,nounits", "-lms", "200"]
+    with subprocess.Popen(ask, stdout=subprocess.PIPE, text=True) as asking:
+        yield samples
+        asking.terminate()
+        samples += [float(line) for line in asking.communicate()[0].split()]
+
+
+def cost(device: str, n_processes: int) -> None:
+    grid = replace(GRID if device == "cpu" else ACCELERATOR_GRID, device=(device,))
     with tempfile.TemporaryDirectory() as scratch:
         reused = Watch()
-        init_s, wall_s, facts = sweep(GRID, Path(scratch) / "reused", reused)
+        with utilisation() as busy:
+            init_s, wall_s, facts = sweep(grid, Path(scratch) / "reused", reused)
         rows = reused.rows
         timed = _sum(rows, "warmup_s", "measured_s")
         once = _sum(rows, "wall_s") - timed - _sum(rows, "setup_s")
-        print(f"24-cell CPU inference grid: ray.init {init_s:.1f} s, then {wall_s:.1f} s")
+        print(
+            f"24-cell {device} inference grid, {rows[0]['device_name']}: ray.init {init_s:.1f} s, then {wall_s:.1f} s"
+        )
         print(f"(a) share of the wall time after ray.init in which something was measured: {(timed + once) / wall_s:.1%}"
               f" (rounds {_sum(rows, 'measured_s') / wall_s:.1%}, warm-up {_sum(rows, 'warmup_s') / wall_s:.1%},"
               f" transfers, agreement, FLOPs and the device's ceilings {once / wall_s:.1%});"
               f" set-up {_sum(rows, 'setup_s') / wall_s:.1%}")  # fmt: skip
+        if busy:
+            print(f"    the GPU's own utilisation: mean {np.mean(busy):.0f} %, n = {len(busy)} samples; busy at all in"
+                  f" {np.mean(np.array(busy) > 0):.0%} of them")  # fmt: skip
+        walls = [row["wall_s"] for row in rows]
+        print(f"    a cell's wall time: first {walls[0]:.2f} s, median of the others {np.median(walls[1:]):.2f} s,"
+              f" longest {max(walls[1:]):.2f} s")  # fmt: skip
         between = overheads(reused)
         print(f"(b) overhead per reused trial: median {np.median(between):.3f} s, 90th percentile"
               f" {np.quantile(between, 0.9):.3f} s, n = {len(between)}")  # fmt: skip
+        if not n_processes:
+            return
         isolated = Watch()
-        sweep(replace(GRID, batch_size=(1,), isolate=True), Path(scratch) / "isolated", isolated)
+        sweep(replace(grid, batch_size=(1,), isolate=True), Path(scratch) / "isolated", isolated)
         print(f"    isolated trial: median {np.median(overheads(isolated)):.3f} s, n = {len(isolated.rows) - 1}")
-        cells = GRID.cells()[:: max(1, 24 // n_processes)]
-        alone_s, alone_rows = process_per_cell(GRID, cells, facts)
+        cells = grid.cells()[:: max(1, 24 // n_processes)]
+        alone_s, alone_rows = process_per_cell(grid, cells, facts)
         beside = alone_s - _sum(alone_rows, "measured_s", "warmup_s")
         print(f"(c) a process per cell: {alone_s / len(cells):.2f} s a cell (n = {len(cells)}) against"
               f" {wall_s / 24:.2f} s here, {alone_s / len(cells) / (wall_s / 24):.2f} times; beside warm-up and rounds"
@@ -168,12 +204,13 @@ def is_found(whole: list[dict[str, Any]], pruned: list[dict[str, Any]]) -> tuple
     return chosen is best or overlaps, f"{label}: {word}, {rate(chosen) / rate(best) - 1:+.1%} of the best"
 
 
-def pruning(seeds: list[int]) -> None:
+def pruning(seeds: list[int], pruner: str) -> None:
     """(d), with the sweeps of a seed one after the other, the pruned one first for every other seed."""
+    asked = pruning_config(SearchOptions(pruner=pruner), Inference.defaults)
     shares, n_found = [], 0
     for seed in seeds:
         whole = replace(PRUNED_GRID, seed=seed)
-        pruned = replace(whole, pruning=PruningConfig(pruner="median", parameters=MEDIAN))
+        pruned = replace(whole, pruning=asked)
         rows: dict[str, list[dict[str, Any]]] = {}
         for name, config in (("whole", whole), ("pruned", pruned))[:: -1 if seed % 2 else 1]:
             with tempfile.TemporaryDirectory() as scratch:
@@ -189,20 +226,26 @@ def pruning(seeds: list[int]) -> None:
         print(f"    seed {seed}: {_measured(rows['pruned']):.1f} s of {_measured(rows['whole']):.1f} s measured"
               f" ({share:.0%}; with warm-up {with_warmup:.0%}), {n_pruned} of {len(rows['pruned'])} pruned; best {told}",
               flush=True)  # fmt: skip
-    print(f"(d) with --pruner median: {np.mean(shares):.0%} of the whole grid's measuring time (from {min(shares):.0%} to"
+    print(f"(d) with --pruner {pruner} {dict(asked.parameters)}: {np.mean(shares):.0%} of the whole grid's measuring time (from {min(shares):.0%} to"
           f" {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--processes", type=int, default=6, help="cells measured in a process of their own")
+    parser.add_argument("--device", default="cpu", help="(a) to (c): where the grid runs")
+    parser.add_argument(
+        "--processes", type=int, default=6, help="cells measured in a process of their own; 0: (a) only"
+    )
     parser.add_argument("--pruning", action="store_true", help="(d) instead of (a) to (c)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="(d): which seeds")
+    parser.add_argument(
+        "--pruner", choices=[p for p in PRUNERS if p != "none"], default=PRUNER, help="(d): which pruner"
+    )
     options = parser.parse_args()
     if options.pruning:
-        pruning(options.seeds)
+        pruning(options.seeds, options.pruner)
     else:
-        cost(options.processes)
+        cost(options.device, options.processes)
 
 
 if __name__ == "__main__":

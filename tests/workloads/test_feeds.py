@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import nn
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 from tests.workloads.conftest import prepared
 from workloads.augment import augmented, draw_crops
-from workloads.feeds import Resident, Streamed
+from workloads.feeds import Ahead, resident, streamed
 from workloads.files import decode
 
 SIZE, N = 16, 12
@@ -44,26 +45,28 @@ def in_order(batch_size: int):
 def test_streamed_batches_are_those_that_lie_in_memory(files: list[Path]) -> None:
     labels = torch.arange(N)
     decoded = torch.stack([F.resize(decode(p)[0], [SIZE, SIZE], antialias=True) for p in files])
-    resident = Resident(decoded, labels, in_order(5))
-    streamed = Streamed(files, labels, SIZE, in_order(5), CPU, batch_size=5, n_processes=2)
+    held = Ahead(resident(decoded, labels, in_order(5)), torch.clone, CPU)
+    feed = Ahead(streamed(files, labels, SIZE, in_order(5), batch_size=5, n_processes=2), torch.clone, CPU)
     kept = []
     for _ in range(7):
-        expected, got = resident.next(), streamed.next()
+        expected, got = held.next(), feed.next()
+        feed.prepare()
         torch.testing.assert_close(got[0], expected[0])
         torch.testing.assert_close(got[1], expected[1])
         kept.append((got[0], expected[0]))
     assert all(bool((a == b).all()) for a, b in kept), "no batch is overwritten while somebody may hold it"
-    streamed.close()
+    feed.close()
     gc.collect()
     assert not multiprocessing.active_children(), "the processes end with the feed"
 
 
 def test_a_file_that_vanishes_is_an_error_of_the_step_not_a_hang(files: list[Path]) -> None:
     files[7].unlink()
-    streamed = Streamed(files, torch.arange(N), SIZE, in_order(5), CPU, batch_size=5, n_processes=2)
-    with pytest.raises(FileNotFoundError):  # one batch is fetched ahead
-        streamed.next()
-    streamed.close()
+    feed = Ahead(streamed(files, torch.arange(N), SIZE, in_order(5), batch_size=5, n_processes=2), torch.clone, CPU)
+    feed.next()
+    with pytest.raises(FileNotFoundError):
+        feed.next()
+    feed.close()
 
 
 @pytest.mark.parametrize("feed", ["resident", "streamed"])
@@ -85,6 +88,14 @@ def test_crops_stay_within_the_image_and_mirror_only_where_asked() -> None:
         assert (side.abs()[:, None] + shift.abs() <= 1 + 1e-6).all()
         assert side.abs().min() >= 0.8 - 1e-6
         assert bool((side < 0).any()) is mirrors
+
+
+def test_crops_sample_where_torch_says_they_lie() -> None:
+    batch = torch.rand(3, 3, 6, 10)
+    theta = draw_crops(3, "crop-flip", torch.Generator().manual_seed(5))
+    grid = nn.functional.affine_grid(theta, [3, 3, 6, 10], align_corners=False)
+    expected = nn.functional.grid_sample(batch, grid, padding_mode="reflection", align_corners=False)
+    torch.testing.assert_close(augmented(batch, "crop-flip", torch.Generator().manual_seed(5)), expected)
 
 
 def test_augmentation_keeps_the_shape_and_none_keeps_the_batch() -> None:
