@@ -200,12 +200,14 @@ class CellRun:
         energy_before = self._energy.read_j()
         seconds = run_round(
             plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
-            steps_per_sample=plan.steps_per_sample,
+            steps_per_sample=plan.steps_per_sample, is_over=workload.is_done,
         )  # fmt: skip
         energy_after = self._energy.read_j()
         self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches
-        n_steps = workload.steps_per_round or len(seconds) * plan.steps_per_sample
+        n_steps = len(seconds) * plan.steps_per_sample
+        if workload.steps_per_round is not None:  # the last sample of a round may have fewer
+            n_steps = min(n_steps, workload.steps_per_round)
         before = self._log.measured_s
         self._log.add(seconds)
         total, items = self._log.measured_s - before, n_steps * items_per_step

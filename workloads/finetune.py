@@ -211,7 +211,9 @@ class Finetune:
         return {"accuracy": n_right / n, "loss": loss / n}
 
     def is_done(self) -> bool:
-        return self._n_steps >= self._total_steps or self._train_s >= self._options.max_train_s
+        # A round is a third of an epoch, which can be far longer than the time allowed: the round that runs counts too.
+        running = 0.0 if self._round_began is None else time.monotonic() - self._round_began
+        return self._n_steps >= self._total_steps or self._train_s + running >= self._options.max_train_s
 
     def quality(self) -> Mapping[str, object]:
         return {}

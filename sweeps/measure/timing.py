@@ -159,8 +159,9 @@ def warm_up(step: Step, timer: Timer, *, max_s: float = 10.0, max_steps: int = M
 
 
 def run_round(
-    step: Step, timer: Timer, round_s: float, *, n_steps: int | None = None, steps_per_sample: int = 1
-) -> list[float]:
+    step: Step, timer: Timer, round_s: float, *, n_steps: int | None = None, steps_per_sample: int = 1,
+    is_over: Callable[[], bool] | None = None,
+) -> list[float]:  # fmt: skip
     """One round: samples of seconds per step.
 
     Args:
@@ -169,11 +170,16 @@ def run_round(
         round_s: Stop at the first sample that ends after this many seconds.
         n_steps: Run exactly this many steps instead.
         steps_per_sample: Steps between two synchronisations; a sample is their mean.
+        is_over: Asked after each sample of a round of ``n_steps``; True ends the round there.
     """
-    if n_steps is not None:
-        sizes = [min(steps_per_sample, n_steps - done) for done in range(0, n_steps, steps_per_sample)]
-        return [timer.time(step, n) / n for n in sizes]
     samples: list[float] = []
+    if n_steps is not None:
+        for done in range(0, n_steps, steps_per_sample):
+            n = min(steps_per_sample, n_steps - done)
+            samples.append(timer.time(step, n) / n)
+            if is_over is not None and is_over():
+                break
+        return samples
     end = time.perf_counter() + round_s
     while True:
         samples.append(timer.time(step, steps_per_sample) / steps_per_sample)

@@ -25,7 +25,10 @@ REPEATS = 7
 MIN_REPEATS = 3
 MAX_S = 0.25
 """A slow step is timed fewer times: transfers are told beside the rounds, which have its median already."""
-PIPELINE_STEPS = 8
+LONG_S = 1.0
+"""A sample over this is the last."""
+MIN_PIPELINE_STEPS, MAX_PIPELINE_STEPS = 3, 8
+"""Steps in a row that copies overlap with; fewer where they are long, as the first one waits for its copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +54,8 @@ def _median_s(sample: Callable[[], float]) -> float:
     seconds: list[float] = []
     while len(seconds) < REPEATS and (len(seconds) < MIN_REPEATS or sum(seconds) < MAX_S):
         seconds.append(sample())
+        if seconds[-1] > LONG_S:
+            break
     return float(np.median(seconds))
 
 
@@ -78,12 +83,15 @@ def _has_streams(device: torch.device) -> bool:
     return device.type != "cpu" and not is_apple_gpu(device)
 
 
-def _overlapped_s(timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor]) -> float | None:
+def _overlapped_s(
+    timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor], compute_s: float
+) -> float | None:
     """Seconds per step when the next batch is copied in on a stream of its own while this one is computed."""
     device = timer.device
     pinned = _pinned(host) if _has_streams(device) else None
     if pinned is None:
         return None
+    n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / compute_s)))
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
 
     def fetch() -> tuple[torch.Tensor, torch.Event]:
@@ -93,14 +101,14 @@ def _overlapped_s(timer: Timer, host: torch.Tensor, compute: Callable[[torch.Ten
 
     def run() -> None:
         ready = fetch()
-        for _ in range(PIPELINE_STEPS):
+        for _ in range(n_steps):
             (batch, copied), ready = ready, fetch()
             main.wait_event(copied)
             batch.record_stream(main)
             result = compute(batch)
             result.to("cpu", non_blocking=True)
 
-    return _median_s(lambda: timer.time(run)) / PIPELINE_STEPS
+    return _median_s(lambda: timer.time(run)) / n_steps
 
 
 @functools.cache
@@ -151,7 +159,7 @@ def measure_transfers(
         copy_in_s=copy_in,
         compute_s=computing,
         copy_out_s=copy_out,
-        overlapped_step_s=_overlapped_s(timer, host_batch, compute),
+        overlapped_step_s=_overlapped_s(timer, host_batch, compute, computing),
         copy_share_ratio=(copy_in + copy_out) / (copy_in + computing + copy_out),
         unified_memory=has_unified_memory(device),
         **_bandwidths(device),  # type: ignore[arg-type]

@@ -90,6 +90,15 @@ def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
     assert not torch.equal(first, next(workload._module.parameters()))  # type: ignore[attr-defined]
 
 
+def test_the_time_allowed_ends_a_training_within_its_round() -> None:
+    workload = prepared("finetune", model="efficientnet_lite0", batch_size=8, image_size=32, max_train_s=0.05)
+    steps = 0
+    while not workload.is_done():
+        workload.step()
+        steps += 1
+    assert 1 <= steps < workload.steps_per_round
+
+
 @pytest.mark.parametrize(
     "make",
     [

@@ -150,6 +150,9 @@ def test_a_round_of_a_fixed_number_of_steps_runs_exactly_those() -> None:
     samples = run_round(lambda: runs.append(1), Timer(CPU), 1e9, n_steps=7, steps_per_sample=3)
     assert len(runs) == 7
     assert len(samples) == 3
+    runs.clear()
+    samples = run_round(lambda: runs.append(1), Timer(CPU), 1e9, n_steps=99, is_over=lambda: len(runs) == 4)
+    assert len(runs) == len(samples) == 4, "a round longer than the time allowed ends early"
 
 
 def test_a_round_always_has_a_sample(hand_time: HandTime) -> None:

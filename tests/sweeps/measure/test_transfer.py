@@ -98,6 +98,9 @@ def test_a_slow_sample_is_taken_fewer_times_and_the_first_is_left_out() -> None:
 
     assert transfer._median_s(sample) == 0.2
     assert len(taken) == 1 + transfer.MIN_REPEATS
+    long: list[int] = []
+    transfer._median_s(lambda: long.append(1) or 2.0)
+    assert len(long) == 2, "a sample of seconds is not repeated"
     quick: list[int] = []
     transfer._median_s(lambda: quick.append(1) or 1e-6)
     assert len(quick) == 1 + transfer.REPEATS
