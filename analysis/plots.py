@@ -14,7 +14,6 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from analysis.render import visible
 
@@ -89,21 +88,6 @@ def shorten_texts(drawn: Figure) -> None:
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
 
 
-def plain_ticks(axis: mpl.axis.Axis, values: Sequence[float]) -> None:
-    """On a logarithmic axis, ticks at the very values measured, written plainly."""
-    axis.set_major_locator(FixedLocator(sorted(set(values))))
-    axis.set_minor_locator(NullLocator())
-    axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g}"))
-
-
-def plain_log_scale(axes: Axes) -> None:
-    """A logarithmic y axis with plain numbers at 1, 2 and 5."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
-
-
 def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Draw lines with error bars and put the legend outside of the data."""
     groups = list(dict.fromkeys(line.group for line in lines))
@@ -123,32 +107,3 @@ def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
             )  # fmt: skip
     if len(lines) > 1:
         axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
-
-
-def lines_over_batch(
-    path: Path, lines: Sequence[Line], *, title: str, y_label: str, x_label: str = "batch size"
-) -> None:
-    """Values over batch size, both logarithmic, with 95 % intervals."""
-    with figure(path) as (_, axes):
-        draw_lines(axes, lines)
-        axes.set_xscale("log", base=2)
-        plain_ticks(axes.xaxis, [x for line in lines for x in line.x])
-        values = [y for line in lines for y in line.y]
-        if max(values) > 4 * min(values):
-            plain_log_scale(axes)
-        else:
-            axes.set_ylim(0, max(axes.get_ylim()[1], 1.06 * max(values)))
-        axes.set(title=title, xlabel=x_label, ylabel=y_label)
-
-
-def accuracy_over_time(path: Path, lines: Sequence[Line], *, target: float | None, title: str) -> None:
-    """Held-out accuracy over seconds of training, with the target as a line."""
-    with figure(path) as (_, axes):
-        draw_lines(axes, lines)
-        if target is not None:
-            axes.axhline(100 * target, color="#444444", linewidth=1, linestyle=(0, (1, 2)))
-            axes.annotate(f"target {100 * target:g} %", (0.0, 100 * target), xycoords=("axes fraction", "data"),
-                          xytext=(4, 3), textcoords="offset points", fontsize=8, color="#444444")  # fmt: skip
-        axes.set_ylim(0, 102)
-        axes.set_xlim(0, None)
-        axes.set(title=title, xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from analysis.caveats import caveats as caveats  # noqa: PLC0414 (part of this module's interface)
-from analysis.cells import label, present, varying
+from analysis.cells import varying
 
 STATUSES = ("complete", "pruned", "unsupported", "oom", "timeout", "crashed", "error")
 TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
@@ -48,11 +47,6 @@ def setting_columns(frame: pd.DataFrame) -> list[str]:
     return [c for c in (*SETTING_COLUMNS, *options) if c in changing or (c in ALWAYS_TOLD and c in frame)]
 
 
-def setting_label(frame: pd.DataFrame, row: Row) -> str:
-    """The settings of a row in words, as far as ``setting_columns`` names them."""
-    return label(row, setting_columns(frame))
-
-
 def memory_bytes(frame: pd.DataFrame) -> pd.Series:
     """Peak memory of each cell: on the device where it counts its own, else of the process."""
     return frame["device_peak_allocated_bytes"].fillna(frame["peak_rss_bytes"])
@@ -77,8 +71,3 @@ def curves(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[tuple[Row, pd.Data
     by_cell = {key: group for key, group in scored.groupby(names, sort=False)}
     found = [(row, by_cell.get(tuple(row[name] for name in names))) for row in records(frame)]
     return [(row, curve) for row, curve in found if curve is not None]
-
-
-def columns_with_values(frame: pd.DataFrame, columns: Sequence[str]) -> list[str]:
-    """Those of the columns that at least one row has a value for."""
-    return present(frame, columns)

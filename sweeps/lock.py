@@ -31,6 +31,21 @@ def _holder(folder: Path) -> str:
         return "another process"
 
 
+def holder_of(folder: Path) -> str | None:
+    """Who runs a sweep now, in words; None if nobody does, or nobody can as its folder cannot be written."""
+    if not (folder / LOCK).is_file():
+        return None
+    lock = FileLock(folder / LOCK, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return _holder(folder)
+    except OSError:
+        return None
+    lock.release()
+    return None
+
+
 @contextlib.contextmanager
 def sweep_lock(folder: Path) -> Iterator[None]:
     """Hold a sweep's folder.

@@ -23,6 +23,7 @@ import pyarrow.parquet as pq
 
 from sweeps.config import KEY_LENGTH
 from sweeps.durable import parquet_bytes
+from sweeps.lock import holder_of
 from sweeps.part_files import DAMAGED, PartFiles
 from sweeps.results import DESCRIPTION, ResultStore, claim_folder
 from sweeps.schema import SCHEMA_VERSION, TABLES
@@ -78,8 +79,12 @@ def read(folder: Path) -> Source:
     """A sweep whole; what a crash left half done is finished in a copy, never in the sweep itself.
 
     Raises:
-        BadInputError: If it is of another schema version, no sweep of a workload, damaged, or cannot be read.
+        BadInputError: If it is of another schema version, no sweep of a workload, damaged, still running, or cannot
+            be read.
     """
+    running = holder_of(folder)
+    if running is not None:
+        raise BadInputError(f"merge: {str(folder)!r} is being run by {running}; wait for it or end it")
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         version = description.get("schema_version")

@@ -25,6 +25,8 @@ STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+# A cell's rounds go by time: two cells rarely have the same number, and the test pairs those that both have.
+warnings.filterwarnings("ignore", "WilcoxonPruner finds steps", UserWarning)
 
 UNKNOWN_VIOLATION = 1e9
 """Of a limit on a figure that a row lacks; storage takes no infinity."""

@@ -39,7 +39,8 @@ class SearchOptions:
     percentile: Told[float | None] = None
     """percentile: keep this best share of the cells, in per cent. Default: 25."""
     min_resource: Told[int | None] = None
-    """hyperband, successive-halving: rounds before a cell is given up. Default: 1."""
+    """hyperband, successive-halving: rounds before a cell is given up. Default: 1 on accuracy, else 3, since
+    single rounds are noisy."""
     max_resource: Told[int | None] = None
     """hyperband: rounds of a whole cell. Default: the longest seen."""
     reduction_factor: Told[int | None] = None
@@ -130,7 +131,7 @@ def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
     config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given)
     ours: dict[str, Any] = {
         "n_startup_trials": 2, "n_warmup_steps": 0 if prune_on == "accuracy" else 2, "percentile": 25.0,
-        "min_resource": 1, "patience": 2,
+        "min_resource": 1 if prune_on == "accuracy" else 3, "patience": 2,
     }  # fmt: skip
     filled = {name: value for name, value in ours.items() if name in PRUNERS[pruner]}
     return dataclasses.replace(config, parameters={**filled, **given})

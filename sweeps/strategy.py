@@ -83,6 +83,15 @@ FIGURES: dict[str, Figure] = {
 PRUNE_ON = tuple(name for name, figure in FIGURES.items() if figure.of_round is not None)
 
 
+def _last(values: Sequence[float]) -> float:
+    return values[-1]
+
+
+_ESTIMATES: dict[str, Callable[[Sequence[float]], float]] = {
+    "throughput": max, "latency": min, "energy_per_item": median
+}  # fmt: skip
+
+
 def reported_values(name: str, rounds: Sequence[Row], items_per_step: int, *, running: bool) -> dict[int, float]:
     """What a study is told of a cell's rounds: the number of rounds so far, and the figure.
 
@@ -90,16 +99,19 @@ def reported_values(name: str, rounds: Sequence[Row], items_per_step: int, *, ru
         name: A figure of ``PRUNE_ON``.
         rounds: Entries of the rounds table, in order.
         items_per_step: Items of one step.
-        running: The median of the rounds so far, which one slow round does not move; False for each round's own
-            value, as Wilcoxon's test takes it. Accuracy is always the round's own.
+        running: An estimate from the rounds so far; False for each round's own value, as Wilcoxon's test takes it.
+            Accuracy is always the round's own. Throughput and latency are those of the best round, because what
+            else a machine does only slows a round down, and with a median of few it would cost the best cell;
+            energy is the median.
     """
     figure, values, told = FIGURES[name], [], {}
     assert figure.of_round is not None
+    estimate = _ESTIMATES.get(name, _last) if running else _last
     for number, entry in enumerate(rounds, start=1):
         value = figure.of_round(entry, items_per_step)
         if value is not None and math.isfinite(value):
             values.append(float(value))
-            told[number] = float(value) if name == "accuracy" or not running else median(values)
+            told[number] = float(estimate(values))
     return told
 
 

@@ -67,6 +67,7 @@ class ImageProcessing:
         self._options: ImageProcessingOptions = context.options or ImageProcessingOptions()
         self.items_per_step = context.batch_size
         self._pipeline = self._options.pipeline[0]
+        self._function: Stage = self._composed
         self._dtype = compute_dtype(context.precision)
         self.is_compiled = context.compile != "none" or self._options.implementation != ("eager",)
         self.relative_tolerance = RELATIVE_TOLERANCES.get(self._pipeline)
@@ -102,14 +103,15 @@ class ImageProcessing:
         if not self.is_compiled:
             return self._composed
         stages: list[Stage] = [self._composed]
-        if self._options.implementation == ("fused",):
+        is_fused = self._options.implementation == ("fused",)
+        if is_fused:
             device = self._context.device
             stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
         import torch._inductor  # seconds; only where something is compiled
 
         mode = "default" if self._context.compile == "none" else self._context.compile
-        # The fused pipelines index by construction within the image, so the compiled kernels need not check it.
-        options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": False}
+        # The fused pipelines index by construction within the image, so their kernels need not check it.
+        options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": not is_fused}
         # One shape is ever seen, and a graph of fixed shapes is the faster one.
         first, *rest = (torch.compile(stage, options=options, dynamic=False) for stage in stages)
 
@@ -144,20 +146,19 @@ class ImageProcessing:
         decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
         return decoded
 
-    def step(self) -> None:
+    def _run(self, function: Stage) -> None:
         if self._pipeline == "decode":
             self._decode()
         else:
             with torch.inference_mode():
-                self._function(self._batch)
+                function(self._batch)
+
+    def step(self) -> None:
+        self._run(self._function)
 
     def plain_step(self) -> None:
         """The step without torch.compile, as torchvision composes it, to count its operations."""
-        if self._pipeline == "decode":
-            self._decode()
-        else:
-            with torch.inference_mode():
-                self._composed(self._batch)
+        self._run(self._composed)
 
     def least_bytes(self) -> int | None:
         if self._pipeline == "decode":

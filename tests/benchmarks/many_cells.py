@@ -153,6 +153,18 @@ def slope(looks: Sequence[Look], role: str) -> tuple[float, float, float]:
     return float(fit.slope), float(fit.low_slope), float(fit.high_slope)
 
 
+def floors(looks: Sequence[Look], role: str) -> list[float]:
+    """The least resident MB of a process within each tenth of the cells.
+
+    Each tenth of the soak is the same hundred cells, whose batches differ in size tenfold: what a process keeps is its
+    least, the rest is the batch of the moment.
+    """
+    tenths: dict[int, list[float]] = {}
+    for seen in looks:
+        tenths.setdefault(10 * (seen.n_cells - 1) // looks[-1].n_cells, []).append(seen.rss_bytes[role] / 1e6)
+    return [min(tenths[i]) for i in sorted(tenths)]
+
+
 HEAD = (
     "   cells  ms/cell  CPU ms"
     + "".join(f"{r + ' MB':>11}" for r in ROLES)
@@ -253,6 +265,9 @@ def main() -> None:
         )
         print(f"ms per cell: first tenth {first:.1f}, last tenth {last:.1f}, ratio {last / first:.2f}{held}")
         for role in ROLES:
+            if options.soak:
+                print(f"{role}: least MB in each tenth: {' '.join(f'{mb:.0f}' for mb in floors(looks, role))}")
+                continue
             middle, low, high = slope(looks, role)
             print(f"{role} grows by {middle / 1e3:.2f} kB a cell [{low / 1e3:.2f}, {high / 1e3:.2f}]")
         if options.plot:

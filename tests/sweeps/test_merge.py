@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import pytest
 from sweeps.commands import main
 from sweeps.config import SweepConfig
 from sweeps.ledger import cell_columns, samples_table
+from sweeps.lock import sweep_lock
 from sweeps.results import ResultStore
 from sweeps.schema import SCHEMA_VERSION
 
@@ -137,6 +139,10 @@ def test_what_cannot_be_merged_is_one_line_and_exit_code_2(machines, tmp_path: P
     assert "'empty' holds no sweep" in refused(one, "empty")
     assert "same measurements" in refused(one, one)
     assert "same measurements" in refused(one, "a")
+    with sweep_lock(machines[1]):
+        told = refused(one, two)
+        assert f"is being run by process {os.getpid()}" in told
+        assert told.count(two) == 1
     part = next((machines[1] / "samples").glob("*.parquet"))
     whole = part.read_bytes()
     part.write_bytes(whole[:50])

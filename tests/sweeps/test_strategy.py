@@ -79,9 +79,12 @@ def test_ranges_leave_the_command_line_and_nothing_else_does() -> None:
     assert set(ranges) == {"batch_size", "learning_rate"}
 
 
-def test_a_running_estimate_is_the_median_of_the_rounds_so_far() -> None:
+def test_a_running_estimate_is_the_best_round_and_the_median_of_joules() -> None:
     rounds = [{"throughput_items_per_s": v, "seconds": 1.0, "items": v, "energy_j": None} for v in (10.0, 30.0, 11.0)]
-    assert reported_values("throughput", rounds, 1, running=True) == {1: 10.0, 2: 20.0, 3: 11.0}
+    assert reported_values("throughput", rounds, 1, running=True) == {1: 10.0, 2: 30.0, 3: 30.0}
+    assert reported_values("latency", rounds, 30, running=True) == {1: 3.0, 2: 1.0, 3: 1.0}
+    joules = [{**entry, "energy_j": entry["items"] * j} for entry, j in zip(rounds, (3.0, 1.0, 1.5), strict=True)]
+    assert reported_values("energy_per_item", joules, 1, running=True) == {1: 3.0, 2: 2.0, 3: 1.5}
     assert reported_values("throughput", rounds, 1, running=False) == {1: 10.0, 2: 30.0, 3: 11.0}
     assert reported_values("latency", rounds, 5, running=False)[1] == pytest.approx(0.5)
     assert reported_values("energy_per_item", rounds, 1, running=True) == {}
