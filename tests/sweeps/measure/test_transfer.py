@@ -147,7 +147,7 @@ def test_only_devices_with_streams_of_their_own_overlap() -> None:
     assert not transfer._has_streams(CPU)
     assert not transfer._has_streams(APPLE)
     assert transfer._has_streams(SimpleNamespace(type="cuda"))
-    assert transfer._overlapped_s(Timer(CPU), torch.rand(1, 3, 8, 8), lambda batch: batch) is None
+    assert transfer._overlapped_s(Timer(CPU), torch.rand(1, 3, 8, 8), lambda batch: batch, 0.01) is None
 
 
 @pytest.mark.gpu
