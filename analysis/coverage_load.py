@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.load import AnalysisError
+from analysis.load import AnalysisError, without_cells
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "coverage.json"
@@ -99,8 +99,6 @@ def load_coverage(path: str | Path = "results") -> pd.DataFrame:
     frame = frame.sort_values(["device", "source", "family", "operation", "dtype", "direction"], ignore_index=True)
     for name in ("dtype", "direction"):
         frame[name] = frame[name].astype(str)
-    description = load_description(sweep) if sweep.is_dir() else {}
-    # pandas copies attrs with every operation: the list of cells made a report of 5,105 rows take 20 s instead of 1.
-    description = {name: value for name, value in description.items() if name != "cells"}
+    description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": unreadable}
     return frame

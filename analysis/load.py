@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,14 @@ def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: S
     return parts
 
 
+def without_cells(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description without its list of cells.
+
+    pandas copies a frame's attrs with every operation: the list, as long as the frame, would be most of the work.
+    """
+    return {name: value for name, value in description.items() if name != "cells"}
+
+
 def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     """The trials of a sweep, one row a cell, in the order of its grid.
 
@@ -127,9 +135,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
         AnalysisError: If there is no sweep or its schema is not known.
     """
     sweep = find_sweep(path)
-    description = load_description(sweep) if sweep.is_dir() else {}
-    # pandas copies attrs with every operation: the list of cells, as long as the frame, would be most of the work.
-    description = {name: value for name, value in description.items() if name != "cells"}
+    description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
     parts = _read(sweep, "trials")
     if parts.table is None and sweep.is_file():
         raise AnalysisError(f"{str(sweep)!r} is no Parquet file, or not whole")

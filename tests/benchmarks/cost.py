@@ -234,8 +234,8 @@ def pruning(seeds: list[int], pruner: str) -> None:
         print(f"    seed {seed}: {_measured(rows['pruned']):.1f} s of {_measured(rows['whole']):.1f} s measured"
               f" ({share:.0%}; with warm-up {with_warmup:.0%}), {n_pruned} of {len(rows['pruned'])} pruned; best {told}",
               flush=True)  # fmt: skip
-    print(f"(d) with --pruner {pruner} {dict(asked.parameters)}: {np.mean(shares):.0%} of the whole grid's measuring time (from {min(shares):.0%} to"
-          f" {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
+    print(f"(d) with --pruner {pruner} {dict(asked.parameters)}: {np.mean(shares):.0%} of the whole grid's measuring"
+          f" time (from {min(shares):.0%} to {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
 
 
 def main() -> None:
