@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -10,7 +11,7 @@ import torch
 from torch import nn
 
 from workloads import models
-from workloads.augment import augmented
+from workloads.augment import Augmentation, augmented
 from workloads.base import CellContext, Defaults, SetupFacts
 from workloads.data import to_model_input
 from workloads.feeds import Ahead, resident, streamed
@@ -148,7 +149,8 @@ class Finetune:
                 self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
                 batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
             )  # fmt: skip
-        self._feed = Ahead(batches, self._training_inputs, self._context.device)
+        finish = functools.partial(self._inputs, augment=self._options.augment[0])
+        self._feed = Ahead(batches, finish, self._context.device)
 
     def _next_indices(self) -> torch.Tensor:
         """Indices of the next batch, without replacement within an epoch; the epoch's incomplete batch is left out."""
@@ -157,12 +159,8 @@ class Finetune:
         indices, self._queue = self._queue[: self.items_per_step], self._queue[self.items_per_step :]
         return indices
 
-    def _inputs(self, images: torch.Tensor) -> torch.Tensor:
-        inputs = to_model_input(images, self._mean, self._std)
-        return inputs.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
-
-    def _training_inputs(self, images: torch.Tensor) -> torch.Tensor:
-        inputs = augmented(to_model_input(images, self._mean, self._std), self._options.augment[0], self._crops)
+    def _inputs(self, images: torch.Tensor, augment: Augmentation = "none") -> torch.Tensor:
+        inputs = augmented(to_model_input(images, self._mean, self._std), augment, self._crops)
         return inputs.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
 
     def step(self) -> None:
