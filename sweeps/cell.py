@@ -136,10 +136,11 @@ class CellRun:
         reason = unsupported_reason(device, cell.precision)
         if reason is not None:
             raise UnsupportedError(reason)
-        reset_device_state(device, cell.seed)
         apply_precision(cell.precision)
         self._facts = DeviceFacts.of(device, cell.precision, self._known_facts)
         self._row.update(self._facts.columns(cell.precision))
+        # After the ceilings: the memory and the random numbers of their large products are not the cell's.
+        reset_device_state(device, cell.seed)
         self._memory = self._monitors.enter_context(MemoryMonitor(device))
         kind = load_workload(cell.workload)
         context = CellContext(

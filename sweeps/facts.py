@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sweeps.measure.device import empty_cache, reset_peaks
 from sweeps.measure.energy import measure_idle_power, open_energy_source
 from sweeps.measure.limits import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.verify import verify_timing
@@ -49,9 +48,6 @@ class DeviceFacts:
         _IN_THIS_PROCESS[str(device)] = facts
         if precision not in facts.ceiling_flop_per_s:
             facts.ceiling_flop_per_s[precision] = measure_flop_ceiling(device, precision)
-            # The large products' memory is not the cell's: gigabytes would stay reserved and count as its peak.
-            empty_cache(device)
-            reset_peaks(device)
         return facts
 
     def as_dict(self) -> dict[str, Any]:
