@@ -11,6 +11,14 @@ BUSY_RATIO = 0.1
 MIN_AGREEMENT_RATIO = 0.99
 """Share of items with the reference's best class under which a cell's answers count as different."""
 
+SYSTEM_TIME_RATIO = 0.1
+"""The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
+FRESH_BYTES = 2**20
+"""Bytes taken anew in a step under which they are not the kernel's work."""
+
+KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184"
+"""Settings of glibc's malloc (mallopt(3)): no block is mapped on its own, and nothing under 16 GiB is handed back."""
+
 VERSIONS = {
     "torch_version": "torch", "torchvision_version": "torchvision", "python_version": "Python",
     "accelsweep_version": "accelsweep", "git_commit": "this program (commits)",
@@ -33,7 +41,7 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     """
     done = frame[frame["status"] == "complete"]
     return [*_timing(done), *_inputs(frame, done), *_files(frame, n_cells, unreadable), *_stability(done),
-            *_answers(done), *_machines(frame)]  # fmt: skip
+            *_memory(done), *_answers(done), *_machines(frame)]  # fmt: skip
 
 
 def _counted(mask: pd.Series) -> str:
@@ -107,6 +115,28 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (_is(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
     return [f"{_counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+
+
+def takes_memory_anew(frame: pd.DataFrame) -> pd.Series:
+    """Cells on the CPU whose steps do not find the last one's memory: the kernel's work is in their time."""
+    is_much = (frame["page_fault_bytes_per_step"] > FRESH_BYTES) & (frame["system_time_ratio"] > SYSTEM_TIME_RATIO)
+    return (frame["device"] == "cpu") & is_much.fillna(False).astype(bool)
+
+
+def _memory(done: pd.DataFrame) -> list[str]:
+    anew = takes_memory_anew(done)
+    if not anew.any():
+        return []
+    worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
+    n = int(anew.sum())
+    fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
+    said = (f"{_counted(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
+            f" {fresh:,.0f} MiB a step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
+            f" {worst['precision']}.")  # fmt: skip
+    if not _named(done, anew, "os").startswith("Linux"):
+        return [said]
+    return [f"{said} Another run may be faster or slower by that. With {KEEP_MEMORY} set before the command, glibc"
+            " keeps the memory, in a program of yours too."]  # fmt: skip
 
 
 def _answers(done: pd.DataFrame) -> list[str]:

@@ -22,8 +22,9 @@ _MAX_VALUES = 3
 _SHARES = (("top1_agreement_ratio", "top-1 agreement"), ("accuracy_best", "held-out accuracy"))
 ENVIRONMENT = (
     ("sweeps", "sweep"), ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"),
-    ("CPUs", "n_cpus"), ("threads", "n_threads"), ("system", "os"), ("Python", "python_version"),
-    ("torch", "torch_version"), ("torchvision", "torchvision_version"), ("accelsweep", "accelsweep_version"),
+    ("CPUs", "n_cpus"), ("threads", "n_threads"), ("allocator", "allocator_settings"),
+    ("system", "os"), ("Python", "python_version"), ("torch", "torch_version"),
+    ("torchvision", "torchvision_version"), ("accelsweep", "accelsweep_version"),
     ("commit", "git_commit"), ("host", "host"),
 )  # fmt: skip
 _SURE = f"ratio over {MIN_RATIO} and p under {MAX_P} after Holm's correction for the number of cells"

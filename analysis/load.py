@@ -24,7 +24,7 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
                  "git_commit", "node", "torchvision_version", "driver_version", "python_version",
-                 "accelsweep_version")  # fmt: skip
+                 "accelsweep_version", "os", "allocator_settings")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -34,7 +34,7 @@ TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", 
                  "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
                  "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
                  "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped",
-                 "clock_offset_s")  # fmt: skip
+                 "clock_offset_s", "page_fault_bytes_per_step", "system_time_ratio")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "throughput_items_per_s", "accuracy", "loss")

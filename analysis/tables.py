@@ -83,7 +83,8 @@ ENVIRONMENT: tuple[tuple[str, Callable[[summaries.Row], str]], ...] = (
     ("device", _plain("device_name")), ("device memory (GiB)", _memory("device_total_bytes")),
     ("driver", _plain("driver_version")), ("timer's proof", _proof), ("energy counter", _energy),
     ("processor", _plain("cpu_name")), ("CPUs", _plain("n_cpus")), ("threads", _plain("n_threads")),
-    ("memory (GiB)", _memory("host_total_bytes")), ("system", _plain("os")), ("Python", _plain("python_version")),
+    ("memory (GiB)", _memory("host_total_bytes")), ("allocator", _plain("allocator_settings")),
+    ("system", _plain("os")), ("Python", _plain("python_version")),
     ("torch", _plain("torch_version")), ("torchvision", _plain("torchvision_version")), ("Ray", _plain("ray_version")),
     ("accelsweep", _plain("accelsweep_version")), ("commit", _plain("git_commit")), ("host", _plain("host")),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from sweeps.measure.device import memory_now, open_device, reset_device_state, s
 from sweeps.measure.energy import EnergyMonitor, open_energy_source
 from sweeps.measure.environment import environment
 from sweeps.measure.memory import MemoryMonitor, resident_bytes
+from sweeps.measure.page_faults import PageFaultCounter
 from sweeps.measure.rounds import RoundLog, RoundPolicy
 from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
@@ -93,6 +94,7 @@ class CellRun:
         self._workload: Workload | None = None
         self._monitors = ExitStack()
         self._curve: list[dict[str, Any]] = []
+        self._page_faults = PageFaultCounter()
         self._items = 0
         self._new_rounds: list[dict[str, Any]] = []
         self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
@@ -199,10 +201,11 @@ class CellRun:
         assert workload is not None
         index = len(self._log.round_medians)
         energy_before = self._energy.read_j()
-        seconds = run_round(
-            plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
-            steps_per_sample=plan.steps_per_sample, is_over=workload.is_done,
-        )  # fmt: skip
+        with self._page_faults:
+            seconds = run_round(
+                plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
+                steps_per_sample=plan.steps_per_sample, is_over=workload.is_done,
+            )  # fmt: skip
         energy_after = self._energy.read_j()
         self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches
@@ -233,6 +236,7 @@ class CellRun:
         self._row.update(self._energy.columns(self._items))
         self._row.update(self._conditions.columns())
         self._row.update(self._memory.columns())
+        self._row.update(self._page_faults.columns(self._items / self._workload.items_per_step))
         self._row["compile_s"] = compile_seconds(
             self._cell.compile, self._row["first_step_s"], self._row.get("step_median_s")
         )

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sweeps.strategy import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
+from sweeps.text import figure
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS, BadInputError
 
 LARGEST_WHOLE = 2**63 - 1
@@ -84,7 +85,8 @@ class TrialConfig:
         words += [f"compile {self.compile}"] if self.compile != "none" else []
         shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
         usual = ("eager", "resident", "none")
-        words += [f"{self.options[name]}" for name in shown if self.options.get(name) not in (None, *usual)]
+        told = (self.options[name] for name in shown if self.options.get(name) not in (None, *usual))
+        words += [figure(value) if isinstance(value, float) else str(value) for value in told]
         words += [f"on {self.node}"] if self.node is not None else []
         return " ".join(words)
 

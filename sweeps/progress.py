@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sweeps.config import TrialConfig
-from sweeps.text import printable
+from sweeps.text import figure, printable
 
 REFRESH_PER_S = 2
 """Each refresh costs CPU time on the machine that is being measured."""
@@ -45,7 +45,7 @@ def format_duration(seconds: float) -> str:
 def format_rate(row: Mapping[str, Any]) -> str:
     """A row's throughput with its item, or its status's reason."""
     rate = row.get("throughput_items_per_s")
-    return "" if rate is None else f"{rate:,.4g} {row.get('item') or 'items'}/s"
+    return "" if rate is None else f"{figure(rate)} {row.get('item') or 'items'}/s"
 
 
 def format_result(row: Mapping[str, Any]) -> str:

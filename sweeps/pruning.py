@@ -16,11 +16,9 @@ from optuna.distributions import CategoricalDistribution
 
 from sweeps.chooser import Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, stratum_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, n_rounds
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, n_rounds, takes_estimates
 from sweeps.strategy import FIGURES, TASK_OPTIONS, reported_values
-
-_RUNNING_FIGURES = {"wilcoxon": False}
-"""Wilcoxon's test pairs single rounds; every other pruner compares estimates so far."""
+from sweeps.text import figure
 
 
 def spread(cells: Sequence[TrialConfig]) -> list[TrialConfig]:
@@ -74,7 +72,7 @@ class GridStudies(WholeGrid):
     ) -> None:
         self._config, self._book = config, book
         self._figure = FIGURES[config.pruning.prune_on]
-        self._running = _RUNNING_FIGURES.get(config.pruning.pruner, True)
+        self._running = takes_estimates(config.pruning)
         self._by_key = {cell.key: cell for cell in cells}
         strata: dict[str, list[TrialConfig]] = {}
         for cell in cells:
@@ -135,7 +133,7 @@ class GridStudies(WholeGrid):
         against = self._compared_with(stratum_of(cell), step)
         return {
             "pruned_at_round": step - 1, "pruned_on": self._config.pruning.prune_on, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {value:.4g} {unit} after {n_rounds(step)}; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {figure(value)} {unit} after {n_rounds(step)}; {against}",
         }  # fmt: skip
 
     def _estimate(self, told: Mapping[int, float]) -> float:
@@ -152,7 +150,7 @@ class GridStudies(WholeGrid):
                 value = self._estimate(told)
                 if best is None or sign * value > sign * best[0]:
                     best = value, self._by_key[trial.user_attrs["trial_key"]].label
-        return "no other cell" if best is None else f"best {best[0]:.4g} {self._figure.unit} of {best[1]}"
+        return "no other cell" if best is None else f"best {figure(best[0])} {self._figure.unit} of {best[1]}"
 
     def close(
         self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]

@@ -12,8 +12,9 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, Floa
 
 from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, task_of
-from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds
+from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds, takes_estimates
 from sweeps.strategy import FIGURES, TASK_OPTIONS, Range, reported_values
+from sweeps.text import figure
 
 MAX_REPEATS = 200
 """Proposals of cells that are known already, one after another, after which the space counts as exhausted."""
@@ -159,7 +160,7 @@ class SearchStudies(WholeGrid):
     def _reported(self, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> dict[int, float]:
         if not self._is_pruning:
             return {}
-        running = self._config.pruning.pruner != "wilcoxon"
+        running = takes_estimates(self._config.pruning)
         per_step = int(row.get("items_per_step") or 1)
         return reported_values(self._search.objectives[0], rounds, per_step, running=running)
 
@@ -178,10 +179,12 @@ class SearchStudies(WholeGrid):
         done = [t for t in task.known.values() if t.state == optuna.trial.TrialState.COMPLETE]
         values = [float(t.values[0]) for t in done]
         pick = max if FIGURES[name].direction == "maximize" else min
-        against = f"best {pick(values):.4g} {FIGURES[name].unit} of {len(values)} cells" if values else "no other cell"
+        against = (
+            f"best {figure(pick(values))} {FIGURES[name].unit} of {len(values)} cells" if values else "no other cell"
+        )
         return {
             "pruned_at_round": step - 1, "pruned_on": name, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {told[step]:.4g} after {n_rounds(step)}; {against}",
+            "status_reason": f"{self._config.pruning.pruner}: {figure(told[step])} after {n_rounds(step)}; {against}",
         }  # fmt: skip
 
     def close(
@@ -227,7 +230,7 @@ class SearchStudies(WholeGrid):
             )
             for trial in unique.values():
                 figures = ", ".join(
-                    f"{v:.4g} {FIGURES[o].unit}" for o, v in zip(self._search.objectives, trial.values, strict=True)
+                    f"{figure(v)} {FIGURES[o].unit}" for o, v in zip(self._search.objectives, trial.values, strict=True)
                 )
                 lines.append(f"  {cell_of(task.base, trial.params).label}: {figures}")
             if task.is_exhausted:

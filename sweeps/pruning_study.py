@@ -17,6 +17,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from sweeps.pruning_margin import MarginPruner
 from sweeps.strategy import FIGURES, Direction, PruningConfig
 
 STUDY_FILE = "study.db"
@@ -52,7 +53,17 @@ def n_rounds(n: int) -> str:
 
 
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
-    """Optuna's pruner of a configuration."""
+    """Optuna's pruner of a configuration, held back within its margin."""
+    pruner = _pruner_alone(config)
+    return MarginPruner(pruner, config.margin, running=takes_estimates(config)) if config.margin else pruner
+
+
+def takes_estimates(config: PruningConfig) -> bool:
+    """Whether the pruner compares estimates so far; Wilcoxon's test alone pairs single rounds."""
+    return config.pruner != "wilcoxon"
+
+
+def _pruner_alone(config: PruningConfig) -> optuna.pruners.BasePruner:
     parameters = dict(config.parameters)
     if config.pruner == "patient":
         patience, min_delta = parameters.pop("patience"), parameters.pop("min_delta", 0.0)

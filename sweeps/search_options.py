@@ -28,6 +28,9 @@ class SearchOptions:
     (same device, precision, model and task). Default: median for finetune, none for the others."""
     prune_on: Told[Literal["", "throughput", "latency", "energy_per_item", "accuracy"]] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
+    prune_margin: Told[float | None] = None
+    """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
+    Default: 0 on accuracy, else 0.05."""
     n_startup_trials: Told[int | None] = None
     """median, percentile: cells that must have ended before one is given up. Default: 2."""
     n_warmup_steps: Told[int | None] = None
@@ -80,6 +83,8 @@ class LatencyLimit:
     """Limit: milliseconds of a step, the 99th percentile where it is known, else the median."""
 
 
+DEFAULT_MARGIN = 0.05
+"""The gain under which a batch size is no faster than another (``auto_batch.MIN_GAIN``)."""
 _PARAMETERS = tuple(sorted({name for names in PRUNERS.values() for name in names}))
 
 
@@ -128,7 +133,13 @@ def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
                             "energy_per_item")  # fmt: skip
     given = {name: getattr(options, name) for name in _PARAMETERS}
     given = {name: value for name, value in given.items() if value not in (None, "")}
-    config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given)
+    if options.prune_margin is not None and pruner == "none":
+        raise BadInputError(f"--prune-margin {options.prune_margin:g}: needs a pruner, such as --pruner median")
+    judged = (options.objective or ("throughput",))[0] if options.search else prune_on
+    margin = options.prune_margin
+    if margin is None:
+        margin = 0.0 if judged == "accuracy" or pruner == "none" else DEFAULT_MARGIN
+    config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given, margin=margin)
     ours: dict[str, Any] = {
         "n_startup_trials": 2, "n_warmup_steps": 0 if prune_on == "accuracy" else 2, "percentile": 25.0,
         "min_resource": 1 if prune_on == "accuracy" else 3, "patience": 2,

@@ -117,13 +117,20 @@ def reported_values(name: str, rounds: Sequence[Row], items_per_step: int, *, ru
 
 @dataclass(frozen=True, kw_only=True)
 class PruningConfig:
-    """Which pruner judges which figure, with its parameters by Optuna's names."""
+    """Which pruner judges which figure, with its parameters by Optuna's names.
+
+    Attributes:
+        margin: Cells within this share of the best's figure are measured to their end.
+    """
 
     pruner: str = "none"
     prune_on: str = "throughput"
     parameters: Mapping[str, Any] = field(default_factory=dict)
+    margin: float = 0.0
 
     def __post_init__(self) -> None:
+        if not 0 <= self.margin < 1:
+            raise BadInputError(f"--prune-margin: {self.margin:g} is not a share from 0 to under 1, such as 0.05")
         if self.pruner not in PRUNERS:
             raise BadInputError(f"--pruner: {self.pruner!r} is not one of {', '.join(PRUNERS)}")
         if self.prune_on not in PRUNE_ON:

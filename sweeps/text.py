@@ -14,6 +14,11 @@ _FOLDERS = re.compile(r"~?(?:/[^\s'\",:/]+){2,}/(?=[^\s'\",:/]+)")
 _ANY_HOME = re.compile(r"(?:/home|/Users|[A-Za-z]:\\Users)[/\\][^\s'\",:;()<>/\\]+")
 
 
+def figure(value: float) -> str:
+    """A number in four significant digits, thousands in full: ``0.002``, ``98.24``, ``13,250``."""
+    return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
 def printable(text: object) -> str:
     """Text as it can be shown on one line: what a terminal would act on, or cannot encode, as escapes."""
     line = str(text)

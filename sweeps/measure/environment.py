@@ -10,8 +10,10 @@ import hashlib
 import importlib.metadata
 import os
 import platform
+import re
 import socket
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ import torch
 from sweeps.measure.device import cpu_name, device_name, driver_version, total_bytes
 
 HASH_LENGTH = 12
+_ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
 
 
 def _version(package: str) -> str | None:
@@ -59,6 +62,18 @@ def _host(record_hostname: bool) -> str:
     return name if record_hostname else hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
 
 
+def allocator_settings(variables: Mapping[str, str]) -> str | None:
+    """What changes how memory is allocated, as ``NAME=value`` words; None if nothing does.
+
+    glibc's settings (mallopt(3)) and PyTorch's; of libraries loaded before all others, such as jemalloc, the names.
+    """
+    told = {name: value for name, value in variables.items() if value and _ALLOCATOR.match(name)}
+    loaded = [Path(path).name for path in re.split("[: ]+", variables.get("LD_PRELOAD", "")) if path]
+    if loaded:
+        told["LD_PRELOAD"] = ":".join(loaded)
+    return " ".join(f"{name}={value}" for name, value in sorted(told.items())) or None
+
+
 @functools.cache
 def _constant(device: torch.device) -> dict[str, Any]:
     return {
@@ -74,6 +89,7 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "cpu_name": cpu_name(),
         "n_cpus": usable_cpus(),
         "host_total_bytes": int(psutil.virtual_memory().total),
+        "allocator_settings": allocator_settings(os.environ),
         "git_commit": _git_commit(),
     }
 

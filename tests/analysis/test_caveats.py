@@ -29,6 +29,9 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
         ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
         ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
+        ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},
+         "1 of 2 cells takes its memory anew from the kernel in each step: 78 MiB a step and 40 % of the processor time at"
+         " batch 8 in fp32."),
         ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
         ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
          "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"
@@ -39,6 +42,19 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
 )  # fmt: skip
 def test_each_doubt_is_told(write_sweep: Write, values: dict[str, object], said: str) -> None:
     assert caveats(load_sweep(write_sweep([row(0), row(1, **values)])), 2, []) == [said]
+
+
+def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:
+    anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
+    (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
+    assert said.startswith("2 of 2 cells take their memory anew")
+    assert "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 set before the command" in said
+    calm = [
+        anew | change
+        for change in ({"device": "cuda"}, {"system_time_ratio": 0.1}, {"page_fault_bytes_per_step": 4096.0})
+    ]
+    rows = [row(i, **values) for i, values in enumerate(calm)]
+    assert not any("anew" in said for said in caveats(load_sweep(write_sweep(rows)), 3, []))
 
 
 def test_cells_that_failed_are_no_reason_to_doubt_the_others(write_sweep: Write) -> None:

@@ -10,16 +10,19 @@ Measured is what the rows' columns ``warmup_s`` and ``measured_s`` say, and with
 the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row. Beside
 (a) stands how busy an NVIDIA GPU says it was, in samples of nvidia-smi from ray.init to the last row.
 
-For (d) each seed measures a 24-cell grid of one stratum twice for real, whole and with ``--pruner``. The best cell of the
-pruned sweep counts as found if it is the whole grid's best, or if in the whole grid its 95 % interval overlaps the best's.
-Ten seeds take twenty minutes on a quiet machine; ``--seeds 0 1 2`` runs some of them.
+For (d) each seed measures a 24-cell grid of one stratum twice for real, whole and with ``--pruner``, with an allocator that
+keeps its memory (``KEPT_MEMORY``; ``--default-allocator`` leaves it as it is). The best cell of the pruned sweep counts as
+found if it is the whole grid's best, or if in the whole grid its 95 % interval overlaps the best's. The last line says how
+often the best cell of another seed's whole grid would have counted: what a sweep without pruning finds. Ten seeds take twenty minutes on a quiet machine; ``--seeds 0 1 2`` runs some of them.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import multiprocessing
+import os
 import shutil
 import subprocess
 import sys
@@ -48,13 +51,15 @@ GRID = SweepConfig(
 )  # fmt: skip
 ACCELERATOR_GRID = replace(GRID, batch_size=(1, 4, 16, 64, 128, 256))
 PRUNED_GRID = replace(
-    GRID, precision=("fp32",), batch_size=(1, 2, 3, 4, 8, 12), option_axes={**GRID.option_axes, "implementation": ("eager", "frozen")},
+    GRID, precision=("fp32",), option_axes={**GRID.option_axes, "implementation": ("eager", "frozen")},
     measure=MeasureConfig(min_rounds=5, min_s=2.0, max_s=2.0, round_s=0.1, warmup_max_s=1.0, report_every_s=0.0),
 )  # fmt: skip
-"""As many cells in one stratum: cells of different precisions are never pruned for one another.
+"""As many cells in one stratum: cells of different precisions are never pruned for one another."""
+KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**34)}
+"""What makes glibc keep freed memory, for (d) on Linux.
 
-Batch 6 is not among them: one of its tensors is as large as the largest block that glibc keeps for reuse (32 MiB), and on
-the machine where this was written its speed differed by 40 % from one run of the same cell to the next.
+By default it may hand a large tensor back to the kernel after every step, or not, as the heap happens to lie: the same
+cell's speed then differs by 40 % from one process to the next, and no pruner can know which one the other sweep will get.
 """
 PRUNER = "wilcoxon"
 
@@ -215,7 +220,7 @@ def is_found(whole: list[dict[str, Any]], pruned: list[dict[str, Any]]) -> tuple
 def pruning(seeds: list[int], pruner: str) -> None:
     """(d), with the sweeps of a seed one after the other, the pruned one first for every other seed."""
     asked = pruning_config(SearchOptions(pruner=pruner), Inference.defaults)
-    shares, n_found = [], 0
+    shares, n_found, wholes = [], 0, []
     for seed in seeds:
         whole = replace(PRUNED_GRID, seed=seed)
         pruned = replace(whole, pruning=asked)
@@ -231,11 +236,15 @@ def pruning(seeds: list[int], pruner: str) -> None:
         n_pruned = sum(row["status"] == "pruned" for row in rows["pruned"])
         shares.append(share)
         n_found += found
+        wholes.append(rows["whole"])
         print(f"    seed {seed}: {_measured(rows['pruned']):.1f} s of {_measured(rows['whole']):.1f} s measured"
               f" ({share:.0%}; with warm-up {with_warmup:.0%}), {n_pruned} of {len(rows['pruned'])} pruned; best {told}",
               flush=True)  # fmt: skip
-    print(f"(d) with --pruner {pruner} {dict(asked.parameters)}: {np.mean(shares):.0%} of the whole grid's measuring"
+    print(f"(d) with --pruner {pruner} {dict(asked.parameters)} --prune-margin {asked.margin:g}: {np.mean(shares):.0%} of the whole grid's measuring"
           f" time (from {min(shares):.0%} to {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
+    pairs = [is_found(one, other)[0] for one, other in itertools.permutations(wholes, 2)]
+    if pairs:
+        print(f"    another whole grid's best cell would have counted in {np.mean(pairs):.0%} of {len(pairs)} pairs")
 
 
 def main() -> None:
@@ -249,8 +258,11 @@ def main() -> None:
     parser.add_argument(
         "--pruner", choices=[p for p in PRUNERS if p != "none"], default=PRUNER, help="(d): which pruner"
     )
+    parser.add_argument("--default-allocator", action="store_true", help="(d): leave glibc's settings as they are")
     options = parser.parse_args()
     if options.pruning:
+        if not options.default_allocator:
+            os.environ.update(KEPT_MEMORY)  # Ray's workers inherit it; this process has read its own
         pruning(options.seeds, options.pruner)
     else:
         cost(options.device, options.processes)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import math
 
@@ -25,14 +26,15 @@ def test_the_parameters_of_a_pruner_are_optunas(name: str) -> None:
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_is_made_from_the_command_line_alone(name: str) -> None:
     config = pruning_config(SearchOptions(pruner=name), GRID)  # type: ignore[arg-type]
-    pruner = make_pruner(config)
+    assert config.margin == (0.0 if name == "none" else 0.05)
+    pruner = make_pruner(dataclasses.replace(config, margin=0.0))
     expected = {"none": "NopPruner"}.get(name, "".join(w.title() for w in name.split("-")) + "Pruner")
     assert type(pruner).__name__ == expected
 
 
 def test_a_parameter_reaches_optuna() -> None:
     config = pruning_config(SearchOptions(pruner="percentile", percentile=10.0, n_startup_trials=7), GRID)
-    pruner = make_pruner(config)
+    pruner = make_pruner(dataclasses.replace(config, margin=0.0))
     assert isinstance(pruner, optuna.pruners.PercentilePruner)
     assert (pruner._percentile, pruner._n_startup_trials, pruner._n_warmup_steps) == (10.0, 7, 2)
 
@@ -40,6 +42,15 @@ def test_a_parameter_reaches_optuna() -> None:
 def test_a_parameter_of_another_pruner_is_refused_by_name() -> None:
     with pytest.raises(BadInputError, match="--patience: --pruner median has --n-startup-trials"):
         pruning_config(SearchOptions(pruner="median", patience=3), GRID)
+
+
+def test_a_margin_needs_a_pruner_and_is_a_share() -> None:
+    with pytest.raises(BadInputError, match=r"--prune-margin 0\.1: needs a pruner"):
+        pruning_config(SearchOptions(prune_margin=0.1), Inference.defaults)
+    with pytest.raises(BadInputError, match=r"--prune-margin: 1\.5 is not a share"):
+        pruning_config(SearchOptions(pruner="median", prune_margin=1.5), Inference.defaults)
+    search = SearchOptions(search="tpe", objective=("accuracy",), pruner="median")
+    assert pruning_config(search, Finetune.defaults).margin == 0.0, "accuracy is no noisy share"
 
 
 def test_only_a_workload_that_reports_accuracy_prunes_on_it() -> None:

@@ -40,6 +40,7 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
         "throughput_items_per_s",
         "step_median_s",
         "peak_rss_bytes",
+        "page_fault_bytes_per_step",
         "torch_version",
         "n_threads",
         "setup_s",

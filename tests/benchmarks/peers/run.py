@@ -249,24 +249,22 @@ def facts_of(options: argparse.Namespace) -> Record:
     }  # fmt: skip
 
 
-def key_of(record: Record) -> tuple[str, str]:
-    return record["tool"], {"command": GRID}.get(record["part"], record["part"])
+def key_of(record: Record) -> tuple[str, str, str]:
+    return record["tool"], record["part"], json.dumps(record.get("cell"))
 
 
 def merged(old: list[Record], new: list[Record]) -> list[Record]:
-    """Old records less those measured again; the facts keep every command."""
+    """Old records less the cells measured again; the facts keep every command."""
     again = {key_of(record) for record in new}
     commands = [c for r in old + new if r["part"] == "facts" for c in r["commands"]]
     kept = [r for r in old if key_of(r) not in again] + new
     return [{**r, "commands": list(dict.fromkeys(commands))} if r["part"] == "facts" else r for r in kept]
 
 
-def keep(records: list[Record], plan: Plan, options: argparse.Namespace) -> None:
-    """Write what is known so far, so that an interrupted run loses one tool at most."""
+def keep(records: list[Record], options: argparse.Namespace) -> None:
+    """Write what is known so far, so that an interrupted run loses nothing of it."""
     if options.records is not None:
         options.records.write_text("".join(json.dumps(record, default=float) + "\n" for record in records))
-    if options.output is not None:
-        options.output.write_text(write_report(records, plan))
 
 
 def parsed() -> argparse.Namespace:
@@ -316,9 +314,12 @@ def main() -> None:
             for record in records_of(tool, options, plan, inputs, options.work):
                 new.append(record)
                 print(shown(record), flush=True)
+                keep(merged(old, new), options)
         except (subprocess.TimeoutExpired, BadInputError, json.JSONDecodeError) as error:
             print(f"  {type(error).__name__}: {error}", flush=True)
-        keep(merged(old, new), plan, options)
+        keep(merged(old, new), options)
+        if options.output is not None:
+            options.output.write_text(write_report(merged(old, new), plan))
     print(f"{time.perf_counter() - began:.0f} s in all")
     if options.output is None:
         print(write_report(merged(old, new), plan))

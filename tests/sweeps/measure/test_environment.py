@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from sweeps.measure import environment as environment_module
-from sweeps.measure.environment import environment, usable_cpus
+from sweeps.measure.environment import allocator_settings, environment, usable_cpus
 from sweeps.schema import TRIALS
 
 CPU = torch.device("cpu")
@@ -36,8 +36,20 @@ def test_every_entry_is_a_column_and_says_what_is_here() -> None:
     assert seen["host_total_bytes"] == psutil.virtual_memory().total
     assert seen["device_total_bytes"] == psutil.virtual_memory().total
     assert seen["driver_version"] is None, "the CPU has none"
+    assert seen["allocator_settings"] == allocator_settings(os.environ)
     assert platform.system() in seen["os"]
     assert platform.machine() in seen["os"]
+
+
+def test_what_changes_the_allocator_is_told_and_of_preloaded_libraries_the_name_alone() -> None:
+    told = allocator_settings({
+        "MALLOC_TRIM_THRESHOLD_": "1", "GLIBC_TUNABLES": "", "LD_PRELOAD": "/home/ann/libjemalloc.so.2 /opt/b.so",
+        "PYTORCH_ALLOC_CONF": "expandable_segments:True", "PYTORCH_ENABLE_MPS_FALLBACK": "1", "PATH": "/bin",
+    })  # fmt: skip
+    assert (
+        told == "LD_PRELOAD=libjemalloc.so.2:b.so MALLOC_TRIM_THRESHOLD_=1 PYTORCH_ALLOC_CONF=expandable_segments:True"
+    )
+    assert allocator_settings({"LD_PRELOAD": "", "HOME": "/root"}) is None
 
 
 def test_threads_are_those_of_now_and_not_of_the_first_cell() -> None:
