@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.render import escape
+
 BUSY_RATIO = 0.1
 """Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
 MIN_AGREEMENT_RATIO = 0.99
@@ -26,6 +28,11 @@ VERSIONS = {
 """What is installed on a machine, by the column that records it; drivers are told apart by device."""
 CLOCK_S = 0.1
 """Clocks that differ by less count as equal."""
+
+
+def as_markdown(text: str) -> str:
+    """A sentence of ``caveats`` escaped, the settings it names as code to be copied."""
+    return escape(text).replace(escape(KEEP_MEMORY), f"`{KEEP_MEMORY}`")
 
 
 def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:

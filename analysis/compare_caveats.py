@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
+from analysis.caveats import as_markdown
 from analysis.caveats import caveats as caveats_of_sweep
 from analysis.comparison import Comparison
 from analysis.matching import Difference, Side
@@ -34,7 +35,7 @@ def _of_measurement(sides: Sequence[Side]) -> list[str]:
     for side in sides:
         for text in caveats_of_sweep(side.trials, None, []):
             found.setdefault(text, []).append(side.label)
-    return [escape(f"{', '.join(labels)}: {text}") for text, labels in found.items()]
+    return [f"{escape(', '.join(labels))}: {as_markdown(text)}" for text, labels in found.items()]
 
 
 def _allowed(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:

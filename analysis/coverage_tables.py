@@ -129,14 +129,18 @@ def overtaking(frame: pd.DataFrame) -> str:
 
 
 def slower(frame: pd.DataFrame) -> str:
-    """Operations that are slower than on the CPU at the largest size timed, slowest first."""
+    """Operations that are slower than on the CPU at the largest size timed, slowest first; empty if none is."""
     rows = timed(frame)
     rows = rows[rows["speedup"] < 1].sort_values("speedup").head(MAX_SLOWER)
     cells = [
         [escape(r["device"]), escape(r["operation"]), r["dtype"], f"{r['largest']:,}", significant(1 / r["speedup"])]
         for r in rows.to_dict("records")
     ]
-    return table(["device", "operation", "dtype", "elements", "times slower than the CPU"], cells, n_left=3)
+    return (
+        table(["device", "operation", "dtype", "elements", "times slower than the CPU"], cells, n_left=3)
+        if cells
+        else ""
+    )
 
 
 def environment(frame: pd.DataFrame) -> str:

@@ -20,6 +20,7 @@ import pandas as pd
 
 from analysis import setting_tables, summaries, tables
 from analysis.answer import answer
+from analysis.caveats import as_markdown
 from analysis.cells import label
 from analysis.figures import MAX_TASKS, draw_all
 from analysis.limits import Limits, limits_of
@@ -47,7 +48,7 @@ def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     is_search = any((d.get("config") or {}).get("search") for d in descriptions)
     n_cells = None if is_search or None in asked else sum(asked)
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
-    said = [escape(text) for text in summaries.caveats(frame, n_cells, unreadable)]
+    said = [as_markdown(text) for text in summaries.caveats(frame, n_cells, unreadable)]
     said += _growing(frame, found)
     if n_not_drawn:
         said.append(f"Figures show the first {MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from analysis import summaries
+from analysis.caveats import as_markdown
 from analysis.cells import common
 from analysis.grouping import Group, file_names, of
 from analysis.matching import CELL_COLUMNS
@@ -66,7 +67,7 @@ def listed(words: Sequence[str]) -> str:
 
 def caveats(page: Page) -> list[str]:
     """What a reader must know before believing the numbers, escaped, each once."""
-    said = [*page.caveats, *(escape(c) for c in summaries.caveats(page.trials, None, []))]
+    said = [*page.caveats, *(as_markdown(c) for c in summaries.caveats(page.trials, None, []))]
     return list(dict.fromkeys(said))
 
 

@@ -16,9 +16,8 @@ import numpy as np
 
 from sweeps.chooser import Message, Place
 from sweeps.config import MeasureConfig, TrialConfig
-from sweeps.extras import final_columns
+from sweeps.extras import compile_seconds, final_columns
 from sweeps.facts import DeviceFacts
-from sweeps.ledger import cell_columns
 from sweeps.measure.device import memory_now, open_device, reset_device_state, set_threads, unsupported_reason
 from sweeps.measure.energy import EnergyMonitor, open_energy_source
 from sweeps.measure.environment import environment
@@ -29,31 +28,11 @@ from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.options import options_instance
 from sweeps.outcome import outcome_of
-from sweeps.rows import fit
+from sweeps.rows import cell_columns, round_columns
 from sweeps.scenarios import plan_for, serve
-from sweeps.schema import ROUNDS
 from workloads.base import CellContext, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
-
-
-def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s: float | None) -> float | None:
-    """Compilation's share of the first step: what it took over a step of the steady state."""
-    if compile_mode == "none" or first_step_s is None or step_median_s is None:
-        return None
-    return max(0.0, first_step_s - step_median_s)
-
-
-def _round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
-    """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
-
-    Raises:
-        ValueError: For a value that its column cannot hold.
-    """
-    columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
-    if misfits:
-        raise ValueError(f"end_round: {'; '.join(misfits)}")
-    return columns
 
 
 class CellRun:
@@ -216,7 +195,7 @@ class CellRun:
         self._log.add(seconds)
         total, items = self._log.measured_s - before, n_steps * items_per_step
         self._items += items
-        reached = _round_columns(workload.end_round(index))
+        reached = round_columns(workload.end_round(index))
         energy = None if energy_before is None or energy_after is None else energy_after - energy_before
         entry = {
             "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     import torch
 
 
+def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s: float | None) -> float | None:
+    """Compilation's share of the first step: what it took over a step of the steady state."""
+    if compile_mode == "none" or first_step_s is None or step_median_s is None:
+        return None
+    return max(0.0, first_step_s - step_median_s)
+
+
 def _energy(rounds: Sequence[Mapping[str, Any]], period_s: float) -> dict[str, float | None]:
     n_items = sum(entry["items"] for entry in rounds)
     return energy_of_rounds(

@@ -46,8 +46,9 @@ from ray.tune.search import ConcurrencyLimiter  # noqa: E402
 
 from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
 from sweeps.launch_local import leave_at_once, object_store_folder, own_process_group  # noqa: E402
+from sweeps.launch_lost import NodeWatch  # noqa: E402
 from sweeps.launch_memory import SilentProgress  # noqa: E402
-from sweeps.launch_nodes import NodeWatch, join, local_cluster, read_nodes  # noqa: E402
+from sweeps.launch_nodes import join, local_cluster, read_nodes  # noqa: E402
 from sweeps.launch_tune import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper  # noqa: E402
 from sweeps.launch_watch import RayWatch  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402

@@ -13,8 +13,9 @@ from ray.tune.search import Searcher
 
 from sweeps.chooser import WAIT, Message
 from sweeps.config import SweepConfig
+from sweeps.launch_lost import NodeWatch
 from sweeps.launch_memory import ForgettingScheduler
-from sweeps.launch_nodes import NodeWatch, label_selector
+from sweeps.launch_nodes import label_selector
 from sweeps.ledger import Ledger
 from sweeps.measure.memory_kills import n_memory_kills
 from sweeps.placement import Placement

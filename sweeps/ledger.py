@@ -12,14 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-import numpy as np
-import pyarrow as pa
-
 from sweeps.chooser import WAIT, Chooser, Message, SampleBlock, Wait
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.results import ResultStore
-from sweeps.rows import fit
-from sweeps.schema import SAMPLES, SCHEMA_VERSION, TRIALS
+from sweeps.rows import cell_columns, fitted
+from sweeps.samples import samples_table
+from sweeps.schema import SCHEMA_VERSION
 from sweeps.text import without_paths
 from sweeps.waiting import WaitingCells, any_room
 
@@ -50,30 +48,6 @@ class _Running:
     samples: list[SampleBlock] = field(default_factory=list)
     verdict: dict[str, Any] | None = None
     """Columns of a status decided here: pruned or timeout."""
-
-
-def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
-    """Blocks of samples as a table of the samples schema; None without samples."""
-    blocks = [block for block in blocks if len(block[2])]
-    if not blocks:
-        return None
-    sizes = [len(seconds) for _, _, seconds, _ in blocks]
-    n = sum(sizes)
-    scheduled = [
-        np.full(size, np.nan) if s is None else np.asarray(s, dtype=float)
-        for (_, _, _, s), size in zip(blocks, sizes, strict=True)
-    ]
-    columns = {
-        "trial_key": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([key])).cast(pa.string()),
-        "phase": np.repeat([phase for phase, *_ in blocks], sizes),
-        "round": np.repeat(np.array([b[1] for b in blocks], dtype=np.int32), sizes),
-        "index": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
-        "seconds": np.concatenate([np.asarray(b[2], dtype=float) for b in blocks]),
-        "scheduled_s": pa.array(np.concatenate(scheduled), from_pandas=True),
-    }
-    return pa.table({name: pa.array(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}).cast(
-        SAMPLES
-    )
 
 
 class Ledger:
@@ -243,7 +217,7 @@ class Ledger:
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
-        row = _fitted(row)
+        row = fitted(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
         try:
             self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
@@ -272,28 +246,3 @@ class Ledger:
         now = time.monotonic()
         wall_s = now - (run.started if run.started is not None else run.handed_out)
         return {**cell_columns(run.cell), "wall_s": wall_s, "started_at": datetime.now(UTC)}
-
-
-def _fitted(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
-    fitting, misfits = fit(row, TRIALS)
-    if misfits and fitting["status"] in {"complete", "pruned"}:
-        told = "; ".join(misfits)[:2000]
-        fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
-    return fitting
-
-
-def cell_columns(cell: TrialConfig) -> dict[str, Any]:
-    """The columns of the trials table that say what the cell is."""
-    import json
-
-    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
-    columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
-    return {
-        **columns,
-        "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
-        "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
-        "compile": cell.compile, "node": cell.node, "seed": cell.seed,
-        "rate_per_s": cell.options.get("rate"),
-        "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
-    }  # fmt: skip

@@ -11,8 +11,8 @@ from rich.console import Console
 from sweeps.config import SweepConfig
 from sweeps.measure.device import available_devices
 from sweeps.nodes import Cluster, chosen
-from sweeps.options import parse_duration_s
 from sweeps.progress import say
+from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 
 

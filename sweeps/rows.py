@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
-from sweeps.schema import TRIALS
+from sweeps.config import TrialConfig
+from sweeps.schema import ROUNDS, TRIALS
 from sweeps.text import encodable, one_line
 
 
@@ -51,3 +53,38 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
         raise ValueError(value)
     is_whole = isinstance(value, int) and not isinstance(value, bool)
     return float(value) if is_whole and pa.types.is_floating(kind) else value
+
+
+def round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
+    """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
+
+    Raises:
+        ValueError: For a value that its column cannot hold.
+    """
+    columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
+    if misfits:
+        raise ValueError(f"end_round: {'; '.join(misfits)}")
+    return columns
+
+
+def fitted(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
+    fitting, misfits = fit(row, TRIALS)
+    if misfits and fitting["status"] in {"complete", "pruned"}:
+        told = "; ".join(misfits)[:2000]
+        fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
+    return fitting
+
+
+def cell_columns(cell: TrialConfig) -> dict[str, Any]:
+    """The columns of the trials table that say what the cell is."""
+    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
+    columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
+    return {
+        **columns,
+        "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
+        "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
+        "compile": cell.compile, "node": cell.node, "seed": cell.seed,
+        "rate_per_s": cell.options.get("rate"),
+        "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
+    }  # fmt: skip

@@ -17,13 +17,14 @@ from sweeps.lock import sweep_lock
 from sweeps.machines import Machines, check_address, introduce, machines_again
 from sweeps.measure.device import n_devices
 from sweeps.nodes import Cluster
-from sweeps.options import build_config, parse_duration_s
+from sweeps.options import build_config
 from sweeps.part_files import DAMAGED
 from sweeps.progress import SweepConsole, Terminal, say
 from sweeps.results import ResultStore, claim_folder
 from sweeps.signals import terminable
 from sweeps.strategy import Range
 from sweeps.turns import Turns
+from sweeps.values import parse_duration_s
 from workloads.base import BadInputError, Workload
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from sweeps.config import SweepConfig
 from sweeps.coverage.schema import OPERATIONS
-from sweeps.ledger import cell_columns, samples_table
 from sweeps.results import ResultStore
+from sweeps.rows import cell_columns
+from sweeps.samples import samples_table
 from sweeps.schema import TABLES, markdown_table
 
 ROOT = Path(__file__).parent.parent

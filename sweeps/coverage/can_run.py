@@ -16,7 +16,7 @@ from sweeps.coverage.options import CanRun
 from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
 from sweeps.measure.device import available_devices, fallback_environment
 from sweeps.measure.environment import usable_cpus
-from sweeps.options import parse_duration_s
+from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 
 EXIT_OK, EXIT_FAILED = 0, 1

@@ -22,10 +22,10 @@ from sweeps.ledger import Interrupted, SweepLostError
 from sweeps.lock import sweep_lock
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
-from sweeps.options import parse_duration_s
 from sweeps.progress import SweepConsole, say
 from sweeps.results import claim_folder
 from sweeps.text import without_home, without_paths
+from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.caveats import caveats
+from analysis.caveats import as_markdown, caveats
 from analysis.load import load_sweep
 from tests.analysis.conftest import Write, row
 
@@ -48,7 +48,7 @@ def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_n
     anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
     (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
     assert said.startswith("2 of 2 cells take their memory anew")
-    assert "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 set before the command" in said
+    assert "With `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184` set before the command" in as_markdown(said)
     calm = [
         anew | change
         for change in ({"device": "cuda"}, {"system_time_ratio": 0.1}, {"page_fault_bytes_per_step": 4096.0})

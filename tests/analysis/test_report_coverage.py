@@ -105,6 +105,8 @@ def test_where_the_device_overtakes_the_cpu_is_told_by_family(tmp_path: Path) ->
     told = section(report, "Where the device overtakes the CPU")
     assert "| gpu | fp32 | elementwise | 1/2 | 1,000 | 2.25 |" in told
     assert "| gpu | sort | fp32 | 1,000 | 2.00 |" in told
+    none_slower = section(build(load_coverage(write(tmp_path / "two", rows[:1]))), "Where the device overtakes the CPU")
+    assert none_slower.rstrip().endswith("### Slower than the CPU at the largest size timed\n\nNone.")
 
 
 def test_against_another_result_tells_what_is_new_broken_faster_and_slower(tmp_path: Path) -> None:

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from sweeps.chooser import Message, WholeGrid
 from sweeps.config import LARGEST_BATCH, LARGEST_SEED, MeasureConfig, SweepConfig, TrialConfig
-from sweeps.ledger import Ledger, cell_columns
+from sweeps.ledger import Ledger
 from sweeps.results import ResultStore
-from sweeps.rows import fit, row_table
+from sweeps.rows import cell_columns, fit, row_table
 from sweeps.schema import TRIALS
 from sweeps.strategy import Limits, PruningConfig, Range, SearchConfig
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS

@@ -21,8 +21,9 @@ from hypothesis import strategies as st
 from sweeps import checksums, part_files
 from sweeps.chooser import Message
 from sweeps.config import N_VISITS, MeasureConfig, SweepConfig, TrialConfig
-from sweeps.ledger import Ledger, cell_columns
+from sweeps.ledger import Ledger
 from sweeps.results import ResultStore
+from sweeps.rows import cell_columns
 from sweeps.schema import TABLES, TRIALS
 from sweeps.session import _choose
 from sweeps.strategy import PruningConfig

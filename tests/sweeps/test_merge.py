@@ -13,9 +13,10 @@ import pytest
 
 from sweeps.commands import main
 from sweeps.config import SweepConfig
-from sweeps.ledger import cell_columns, samples_table
 from sweeps.lock import sweep_lock
 from sweeps.results import ResultStore
+from sweeps.rows import cell_columns
+from sweeps.samples import samples_table
 from sweeps.schema import SCHEMA_VERSION
 
 STEP_S = {"old": 0.4, "new": 0.1}

@@ -9,9 +9,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweeps.config import SweepConfig
-from sweeps.ledger import cell_columns, samples_table
 from sweeps.results import ResultStore, new_sweep_id
-from sweeps.rows import row_table
+from sweeps.rows import cell_columns, row_table
+from sweeps.samples import samples_table
 from sweeps.schema import SCHEMA_VERSION, TABLES, markdown_table
 from workloads.base import BadInputError
 

@@ -10,8 +10,9 @@ import pytest
 
 from sweeps.chooser import WAIT, Message
 from sweeps.config import N_VISITS, MeasureConfig, SweepConfig, TrialConfig
-from sweeps.ledger import Ledger, cell_columns
+from sweeps.ledger import Ledger
 from sweeps.results import ResultStore
+from sweeps.rows import cell_columns
 from sweeps.schema import TRIALS
 from sweeps.strategy import PruningConfig
 from sweeps.turns import Turns
