@@ -30,7 +30,7 @@ class SearchOptions:
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
     prune_margin: Told[float | None] = None
     """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
-    Default: 0 on accuracy, else 0.05."""
+    Default: 0 on accuracy, else 0.1."""
     n_startup_trials: Told[int | None] = None
     """median, percentile: cells that must have ended before one is given up. Default: 2."""
     n_warmup_steps: Told[int | None] = None
@@ -83,8 +83,8 @@ class LatencyLimit:
     """Limit: milliseconds of a step, the 99th percentile where it is known, else the median."""
 
 
-DEFAULT_MARGIN = 0.05
-"""The gain under which a batch size is no faster than another (``auto_batch.MIN_GAIN``)."""
+DEFAULT_MARGIN = 0.1
+"""The same cell's speed differs by so much between two sweeps of a virtual machine (docs/benchmarks.md)."""
 _PARAMETERS = tuple(sorted({name for names in PRUNERS.values() for name in names}))
 
 

@@ -10,19 +10,14 @@ Measured is what the rows' columns ``warmup_s`` and ``measured_s`` say, and with
 the next one's. A process per cell is what peers do: interpreter, imports, the cell with the same rounds, its row. Beside
 (a) stands how busy an NVIDIA GPU says it was, in samples of nvidia-smi from ray.init to the last row.
 
-For (d) each seed measures a 24-cell grid of one stratum twice for real, whole and with ``--pruner``, with an allocator that
-keeps its memory (``KEPT_MEMORY``; ``--default-allocator`` leaves it as it is). The best cell of the pruned sweep counts as
-found if it is the whole grid's best, or if in the whole grid its 95 % interval overlaps the best's. The last line says how
-often the best cell of another seed's whole grid would have counted: what a sweep without pruning finds. Ten seeds take twenty minutes on a quiet machine; ``--seeds 0 1 2`` runs some of them.
+(d) is ``pruned_grid.py``.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import multiprocessing
-import os
 import shutil
 import subprocess
 import sys
@@ -39,9 +34,7 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.config import MeasureConfig, SweepConfig, TrialConfig  # noqa: E402
-from sweeps.search_options import SearchOptions, pruning_config  # noqa: E402
 from sweeps.strategy import PRUNERS  # noqa: E402
-from workloads.inference import Inference  # noqa: E402
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
@@ -50,18 +43,6 @@ GRID = SweepConfig(
     measure=MeasureConfig(min_rounds=5, min_s=0.5, max_s=1.0, round_s=0.1, warmup_max_s=1.0),
 )  # fmt: skip
 ACCELERATOR_GRID = replace(GRID, batch_size=(1, 4, 16, 64, 128, 256))
-PRUNED_GRID = replace(
-    GRID, precision=("fp32",), option_axes={**GRID.option_axes, "implementation": ("eager", "frozen")},
-    measure=MeasureConfig(min_rounds=5, min_s=2.0, max_s=2.0, round_s=0.1, warmup_max_s=1.0, report_every_s=0.0),
-)  # fmt: skip
-"""As many cells in one stratum: cells of different precisions are never pruned for one another."""
-KEPT_MEMORY = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**34)}
-"""What makes glibc keep freed memory, for (d) on Linux.
-
-By default it may hand a large tensor back to the kernel after every step, or not, as the heap happens to lie: the same
-cell's speed then differs by 40 % from one process to the next, and no pruner can know which one the other sweep will get.
-"""
-PRUNER = "wilcoxon"
 
 
 class Watch:
@@ -134,7 +115,8 @@ def process_per_cell(
     return time.perf_counter() - began, rows
 
 
-def _sum(rows: list[dict[str, Any]], *names: str) -> float:
+def total(rows: list[dict[str, Any]], *names: str) -> float:
+    """The sum of some columns over rows, null as 0."""
     return float(sum(row.get(name) or 0.0 for row in rows for name in names))
 
 
@@ -165,15 +147,15 @@ def cost(device: str, n_processes: int) -> None:
         with utilisation() as busy:
             init_s, wall_s, facts = sweep(grid, Path(scratch) / "reused", reused)
         rows = reused.rows
-        timed = _sum(rows, "warmup_s", "measured_s")
-        once = _sum(rows, "wall_s") - timed - _sum(rows, "setup_s")
+        timed = total(rows, "warmup_s", "measured_s")
+        once = total(rows, "wall_s") - timed - total(rows, "setup_s")
         print(
             f"24-cell {device} inference grid, {rows[0]['device_name']}: ray.init {init_s:.1f} s, then {wall_s:.1f} s"
         )
         print(f"(a) share of the wall time after ray.init in which something was measured: {(timed + once) / wall_s:.1%}"
-              f" (rounds {_sum(rows, 'measured_s') / wall_s:.1%}, warm-up {_sum(rows, 'warmup_s') / wall_s:.1%},"
+              f" (rounds {total(rows, 'measured_s') / wall_s:.1%}, warm-up {total(rows, 'warmup_s') / wall_s:.1%},"
               f" transfers, agreement, FLOPs and the device's ceilings {once / wall_s:.1%});"
-              f" set-up {_sum(rows, 'setup_s') / wall_s:.1%}")  # fmt: skip
+              f" set-up {total(rows, 'setup_s') / wall_s:.1%}")  # fmt: skip
         if busy:
             print(f"    the GPU's own utilisation: mean {np.mean(busy):.0f} %, n = {len(busy)} samples; busy at all in"
                   f" {np.mean(np.array(busy) > 0):.0%} of them")  # fmt: skip
@@ -190,61 +172,10 @@ def cost(device: str, n_processes: int) -> None:
         print(f"    isolated trial: median {np.median(overheads(isolated)):.3f} s, n = {len(isolated.rows) - 1}")
         cells = grid.cells()[:: max(1, 24 // n_processes)]
         alone_s, alone_rows = process_per_cell(grid, cells, facts)
-        beside = alone_s - _sum(alone_rows, "measured_s", "warmup_s")
+        beside = alone_s - total(alone_rows, "measured_s", "warmup_s")
         print(f"(c) a process per cell: {alone_s / len(cells):.2f} s a cell (n = {len(cells)}) against"
               f" {wall_s / 24:.2f} s here, {alone_s / len(cells) / (wall_s / 24):.2f} times; beside warm-up and rounds"
               f" {beside / len(cells):.2f} s against {(wall_s - timed) / 24:.2f} s a cell")  # fmt: skip
-
-
-def _measured(rows: list[dict[str, Any]]) -> float:
-    """Seconds of rounds in a sweep's rows."""
-    return _sum(rows, "measured_s")
-
-
-def is_found(whole: list[dict[str, Any]], pruned: list[dict[str, Any]]) -> tuple[bool, str]:
-    """Whether the pruned sweep's best cell is, within its interval, the whole grid's; and a line on both."""
-    by_key = {row["trial_key"]: row for row in whole}
-    rate = lambda row: row["throughput_items_per_s"]  # noqa: E731
-    best = max(whole, key=rate)
-    chosen = by_key[max((r for r in pruned if r["status"] == "complete"), key=rate)["trial_key"]]
-    high, low = chosen["throughput_high_items_per_s"], best["throughput_low_items_per_s"]
-    overlaps = high is not None and low is not None and high >= low
-    word = "the same" if chosen is best else "within its interval" if overlaps else "slower"
-    in_pruned = next(r for r in pruned if r["trial_key"] == best["trial_key"])
-    reason = in_pruned.get("status_reason") or "another was faster"
-    why = f"; the best was {in_pruned['status']} there, {reason}" if word == "slower" else ""
-    label = TrialConfig.from_row(chosen).label.removeprefix("cpu fp32 ").replace(" efficientnet_lite0", "")
-    return chosen is best or overlaps, f"{label}: {word}, {rate(chosen) / rate(best) - 1:+.1%} of the best{why}"
-
-
-def pruning(seeds: list[int], pruner: str) -> None:
-    """(d), with the sweeps of a seed one after the other, the pruned one first for every other seed."""
-    asked = pruning_config(SearchOptions(pruner=pruner), Inference.defaults)
-    shares, n_found, wholes = [], 0, []
-    for seed in seeds:
-        whole = replace(PRUNED_GRID, seed=seed)
-        pruned = replace(whole, pruning=asked)
-        rows: dict[str, list[dict[str, Any]]] = {}
-        for name, config in (("whole", whole), ("pruned", pruned))[:: -1 if seed % 2 else 1]:
-            with tempfile.TemporaryDirectory() as scratch:
-                watch = Watch()
-                sweep(config, Path(scratch) / name, watch)
-                rows[name] = watch.rows
-        share = _measured(rows["pruned"]) / _measured(rows["whole"])
-        with_warmup = _sum(rows["pruned"], "measured_s", "warmup_s") / _sum(rows["whole"], "measured_s", "warmup_s")
-        found, told = is_found(rows["whole"], rows["pruned"])
-        n_pruned = sum(row["status"] == "pruned" for row in rows["pruned"])
-        shares.append(share)
-        n_found += found
-        wholes.append(rows["whole"])
-        print(f"    seed {seed}: {_measured(rows['pruned']):.1f} s of {_measured(rows['whole']):.1f} s measured"
-              f" ({share:.0%}; with warm-up {with_warmup:.0%}), {n_pruned} of {len(rows['pruned'])} pruned; best {told}",
-              flush=True)  # fmt: skip
-    print(f"(d) with --pruner {pruner} {dict(asked.parameters)} --prune-margin {asked.margin:g}: {np.mean(shares):.0%} of the whole grid's measuring"
-          f" time (from {min(shares):.0%} to {max(shares):.0%}), the best cell found for {n_found} of {len(seeds)} seeds")  # fmt: skip
-    pairs = [is_found(one, other)[0] for one, other in itertools.permutations(wholes, 2)]
-    if pairs:
-        print(f"    another whole grid's best cell would have counted in {np.mean(pairs):.0%} of {len(pairs)} pairs")
 
 
 def main() -> None:
@@ -256,14 +187,14 @@ def main() -> None:
     parser.add_argument("--pruning", action="store_true", help="(d) instead of (a) to (c)")
     parser.add_argument("--seeds", type=int, nargs="+", default=list(range(10)), help="(d): which seeds")
     parser.add_argument(
-        "--pruner", choices=[p for p in PRUNERS if p != "none"], default=PRUNER, help="(d): which pruner"
+        "--pruner", choices=[p for p in PRUNERS if p != "none"], default="successive-halving", help="(d): which pruner"
     )
     parser.add_argument("--default-allocator", action="store_true", help="(d): leave glibc's settings as they are")
     options = parser.parse_args()
     if options.pruning:
-        if not options.default_allocator:
-            os.environ.update(KEPT_MEMORY)  # Ray's workers inherit it; this process has read its own
-        pruning(options.seeds, options.pruner)
+        from pruned_grid import pruning
+
+        pruning(options.seeds, options.pruner, is_allocator_default=options.default_allocator)
     else:
         cost(options.device, options.processes)
 

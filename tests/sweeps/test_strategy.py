@@ -26,7 +26,7 @@ def test_the_parameters_of_a_pruner_are_optunas(name: str) -> None:
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_is_made_from_the_command_line_alone(name: str) -> None:
     config = pruning_config(SearchOptions(pruner=name), GRID)  # type: ignore[arg-type]
-    assert config.margin == (0.0 if name == "none" else 0.05)
+    assert config.margin == (0.0 if name == "none" else 0.1)
     pruner = make_pruner(dataclasses.replace(config, margin=0.0))
     expected = {"none": "NopPruner"}.get(name, "".join(w.title() for w in name.split("-")) + "Pruner")
     assert type(pruner).__name__ == expected
