@@ -80,7 +80,7 @@ def plan_for(device: str, memory_bytes: int, *, is_quick: bool) -> Plan:
             agreement=(cell(1, "fp32", "contiguous"),)
             if is_quick
             else (cell(1, "fp32", "contiguous"), cell(4, "fp32", "contiguous"), cell(4, "bf16", "channels_last")),
-            n_turns=2 if is_quick else 10,
+            n_turns=2 if is_quick else 24,
             default_cell=cell(1, "fp32", "contiguous") if is_quick else cell(4, "fp32", "contiguous"),
             too_large=512,
             address_space_bytes=3 * 2**29,

@@ -1,6 +1,7 @@
 """The peers and this tool in one run: what each says of the same cells, what a grid takes, what becomes of failures.
 
-    python tests/benchmarks/peers/run.py --device cpu --output peers.md        some 35 minutes on two cores
+    python tests/benchmarks/peers/run.py --device cpu --output peers.md        some 35 minutes on two cores; with
+        MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 before it steps on the CPU vary less
     python tests/benchmarks/peers/run.py --device cuda --wheels DIR            under 4 minutes, without a registry
     python tests/benchmarks/peers/run.py --device cpu --quick                  shows in minutes that everything runs
 
@@ -45,7 +46,7 @@ from sweeps.measure.device import (  # noqa: E402
     open_device,
     total_bytes,
 )
-from sweeps.measure.environment import usable_cpus  # noqa: E402
+from sweeps.measure.environment import allocator_settings, usable_cpus  # noqa: E402
 from workloads.base import BadInputError  # noqa: E402
 from workloads.data import load_photographs, photograph_batch, to_model_input  # noqa: E402
 from workloads.models import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
@@ -226,7 +227,9 @@ def shown(record: Record) -> str:
 
 def command_of(options: argparse.Namespace) -> str:
     """The command line without this machine's folders."""
-    words = ["python tests/benchmarks/peers/run.py", "--device", options.device]
+    settings = allocator_settings(os.environ)
+    words = [settings] if settings else []
+    words += ["python tests/benchmarks/peers/run.py", "--device", options.device]
     words += ["--quick"] if options.quick else []
     words += ["--wheels DIR"] if options.wheels else []
     words += (
