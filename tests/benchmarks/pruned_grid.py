@@ -48,27 +48,31 @@ def _rate(row: dict[str, Any]) -> float:
     return float(row["throughput_items_per_s"])
 
 
+def _name(row: dict[str, Any]) -> str:
+    """What tells a cell from the others of its grid, in every seed; a trial's key holds the seed."""
+    return TrialConfig.from_row(row).label.removeprefix("cpu fp32 ").replace(" efficientnet_lite0", "")
+
+
 def _chosen(rows: Rows) -> str:
-    """Key of the cell that a sweep calls the fastest."""
-    return str(max((row for row in rows if row["status"] == "complete"), key=_rate)["trial_key"])
+    """Name of the cell that a sweep calls the fastest."""
+    return _name(max((row for row in rows if row["status"] == "complete"), key=_rate))
 
 
-def is_found(whole: Rows, key: str) -> bool:
+def is_found(whole: Rows, name: str) -> bool:
     """Whether a cell is a whole grid's best, or there not told apart from it."""
-    chosen, best = next(row for row in whole if row["trial_key"] == key), max(whole, key=_rate)
+    chosen, best = next(row for row in whole if _name(row) == name), max(whole, key=_rate)
     high, low = chosen["throughput_high_items_per_s"], best["throughput_low_items_per_s"]
     return chosen is best or (high is not None and low is not None and bool(high >= low))
 
 
 def told(whole: Rows, pruned: Rows) -> str:
     """What a pruned sweep chose, beside the whole grid; where it was slower there, what became of the best."""
-    key, best = _chosen(pruned), max(whole, key=_rate)
-    chosen = next(row for row in whole if row["trial_key"] == key)
-    label = TrialConfig.from_row(chosen).label.removeprefix("cpu fp32 ").replace(" efficientnet_lite0", "")
-    text = f"{label}, {_rate(chosen) / _rate(best) - 1:+.1%} of the best"
-    if is_found(whole, key):
+    name, best = _chosen(pruned), max(whole, key=_rate)
+    chosen = next(row for row in whole if _name(row) == name)
+    text = f"{name}, {_rate(chosen) / _rate(best) - 1:+.1%} of the best"
+    if is_found(whole, name):
         return f"{text}: found"
-    row = next(row for row in pruned if row["trial_key"] == best["trial_key"])
+    row = next(row for row in pruned if _name(row) == _name(best))
     return f"{text}: not found; the best was {row['status']}, {row.get('status_reason') or 'another was faster'}"
 
 
@@ -76,7 +80,7 @@ def by_all(wholes: Sequence[Rows], chosen: Sequence[str]) -> str:
     """How many of the choices are the best by all whole grids together, and between which rates the best lies."""
     rates: dict[str, list[float]] = {}
     for row in itertools.chain.from_iterable(wholes):
-        rates.setdefault(row["trial_key"], []).append(_rate(row))
+        rates.setdefault(_name(row), []).append(_rate(row))
     intervals = {key: median_interval(values) for key, values in rates.items()}
     best = max(rates, key=lambda key: float(np.median(rates[key])))
     low, high = intervals[best].low, intervals[best].high
