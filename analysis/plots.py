@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,7 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.legend import Legend
 
 from analysis.render import visible
 
@@ -24,6 +26,8 @@ LINES = ("-", "--", "-.", ":")
 MAX_CHARACTERS, MAX_LINES = 100, 3
 """Of text in a figure; a line that is wider than this share of the figure is cut shorter still."""
 MAX_WIDTH_SHARE = 0.85
+LEGEND_CHARACTERS = 28
+"""A longer label of a legend beside the axes goes on in the next line."""
 STYLE = {
     "figure.figsize": (7.2, 4.0), "figure.dpi": 160, "font.size": 10, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
@@ -75,8 +79,19 @@ def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple
             plt.close(drawn)
 
 
+def _wrapped(label: str) -> str:
+    """A legend's label on lines short enough to leave most of the figure to the data."""
+    width = max(LEGEND_CHARACTERS, len(label) // MAX_LINES + LEGEND_CHARACTERS // 2)
+    lines = label.split("\n")
+    return label if len(lines) > 1 else "\n".join(textwrap.wrap(label, width, break_long_words=False)) or label
+
+
 def shorten_texts(drawn: Figure) -> None:
     """Cut what is too long for any figure, and show control characters: names come from results of anyone."""
+    for legend in drawn.findobj(Legend):
+        for label in legend.get_texts():
+            if len(label.get_text()) > LEGEND_CHARACTERS:
+                label.set_text(_wrapped(label.get_text()))
     for text in drawn.findobj(mpl.text.Text):
         lines = [visible(line) for line in text.get_text().split("\n")[:MAX_LINES]]
         shown = "\n".join(line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}..." for line in lines)

@@ -7,6 +7,7 @@ import re
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib.figure import Figure
 
 from analysis.figure_lines import MAX_LINES, drawable, fastest_lines
 from analysis.figures import MAX_TASKS
@@ -53,6 +54,23 @@ def test_the_ring_is_around_the_fastest_that_holds_the_limits(write_sweep: Write
     assert described(write_sweep, rows, max_latency_ms=120)[0].endswith(
         "fastest within the limits: cpu, fp32, batch 8 with 80.0 images/s"
     )
+
+
+def test_long_names_of_settings_leave_most_of_a_figure_to_its_lines(
+    write_sweep: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    widths, save = [], Figure.savefig
+
+    def saved(self: Figure, *arguments: object, **options: object) -> None:
+        save(self, *arguments, **options)
+        widths.append(self.axes[0].get_window_extent().width / self.bbox.width)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    names = [(f, c) for f in ("contiguous", "channels_last") for c in ("none", "reduce-overhead")]
+    rows = [row(10 * i + j, memory_format=f, compile=c, batch_size=size, device="cuda", precision="bf16")
+            for i, (f, c) in enumerate(names) for j, size in enumerate((1, 8, 64, 256, 512))]  # fmt: skip
+    described(write_sweep, rows)
+    assert min(widths) > 0.5
 
 
 def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> None:
