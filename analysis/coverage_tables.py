@@ -136,11 +136,8 @@ def slower(frame: pd.DataFrame) -> str:
         [escape(r["device"]), escape(r["operation"]), r["dtype"], f"{r['largest']:,}", significant(1 / r["speedup"])]
         for r in rows.to_dict("records")
     ]
-    return (
-        table(["device", "operation", "dtype", "elements", "times slower than the CPU"], cells, n_left=3)
-        if cells
-        else ""
-    )
+    headers = ["device", "operation", "dtype", "elements", "times slower than the CPU"]
+    return table(headers, cells, n_left=3) if cells else ""
 
 
 def environment(frame: pd.DataFrame) -> str:

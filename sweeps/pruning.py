@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 import optuna
@@ -16,6 +15,7 @@ from optuna.distributions import CategoricalDistribution
 
 from sweeps.chooser import Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig, stratum_of
+from sweeps.pruning_margin import estimate
 from sweeps.pruning_study import StudyBook, finished_trial, make_pruner, n_rounds, takes_estimates
 from sweeps.strategy import FIGURES, TASK_OPTIONS, reported_values
 from sweeps.text import figure
@@ -129,16 +129,12 @@ class GridStudies(WholeGrid):
         trial.report(told[step], step)
         if message.is_final or not trial.should_prune():
             return None
-        unit, value = self._figure.unit, self._estimate(told)
+        unit, value = self._figure.unit, estimate(told, running=self._running)
         against = self._compared_with(stratum_of(cell), step)
         return {
             "pruned_at_round": step - 1, "pruned_on": self._config.pruning.prune_on, "pruned_against": against,
             "status_reason": f"{self._config.pruning.pruner}: {figure(value)} {unit} after {n_rounds(step)}; {against}",
         }  # fmt: skip
-
-    def _estimate(self, told: Mapping[int, float]) -> float:
-        """The cell's figure by what was told of its rounds: the last estimate, or the median of single rounds."""
-        return told[max(told)] if self._running else median(told.values())
 
     def _compared_with(self, name: str, step: int) -> str:
         """The best cell of the stratum by its report of the same round, or its last one before."""
@@ -147,7 +143,7 @@ class GridStudies(WholeGrid):
         for trial in self._studies[name].get_trials(deepcopy=False):
             told = {s: value for s, value in trial.intermediate_values.items() if s <= step}
             if trial.state.is_finished() and told:
-                value = self._estimate(told)
+                value = estimate(told, running=self._running)
                 if best is None or sign * value > sign * best[0]:
                     best = value, self._by_key[trial.user_attrs["trial_key"]].label
         return "no other cell" if best is None else f"best {figure(best[0])} {self._figure.unit} of {best[1]}"

@@ -15,6 +15,11 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 
+def estimate(reports: Mapping[int, float], *, running: bool) -> float:
+    """A cell's figure by what was told of its rounds: the last estimate, or the median of single rounds."""
+    return reports[max(reports)] if running else median(reports.values())
+
+
 class MarginPruner(optuna.pruners.BasePruner):
     """Prunes what the wrapped pruner does, except within a margin of the study's best by the same round.
 
@@ -31,9 +36,6 @@ class MarginPruner(optuna.pruners.BasePruner):
         # The wrapped pruner is asked first: successive halving notes what it saw at its rungs.
         return self._wrapped.prune(study, trial) and not self._is_close(study, trial)
 
-    def _estimate(self, reports: Mapping[int, float]) -> float:
-        return reports[max(reports)] if self._running else median(reports.values())
-
     def _is_close(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         now, sign = trial.last_step, 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         told = [
@@ -41,7 +43,8 @@ class MarginPruner(optuna.pruners.BasePruner):
             for other in study.get_trials(deepcopy=False)
             if other.state.is_finished()
         ]
-        best = max((sign * self._estimate(reports) for reports in told if reports), default=None)
+        best = max((sign * estimate(reports, running=self._running) for reports in told if reports), default=None)
         if best is None:
             return False
-        return best - sign * self._estimate(trial.intermediate_values) <= self._margin * abs(best)
+        own = estimate(trial.intermediate_values, running=self._running)
+        return best - sign * own <= self._margin * abs(best)

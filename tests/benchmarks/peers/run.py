@@ -320,7 +320,6 @@ def main() -> None:
                 keep(merged(old, new), options)
         except (subprocess.TimeoutExpired, BadInputError, json.JSONDecodeError) as error:
             print(f"  {type(error).__name__}: {error}", flush=True)
-        keep(merged(old, new), options)
         if options.output is not None:
             options.output.write_text(write_report(merged(old, new), plan))
     print(f"{time.perf_counter() - began:.0f} s in all")
