@@ -15,6 +15,8 @@ MIN_AGREEMENT_RATIO = 0.99
 
 SYSTEM_TIME_RATIO = 0.1
 """The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
+MIN_RETRIES = 0.1
+"""Retries of the allocator in a step from which they, and not the first steps' search for room, are told."""
 FRESH_BYTES = 2**20
 """Bytes taken anew in a step under which they are not the kernel's work."""
 
@@ -48,7 +50,7 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     """
     done = frame[frame["status"] == "complete"]
     return [*_timing(done), *_inputs(frame, done), *_files(frame, n_cells, unreadable), *_stability(done),
-            *_memory(done), *_answers(done), *_machines(frame)]  # fmt: skip
+            *_memory(done), *_full_device(done), *_answers(done), *_machines(frame)]  # fmt: skip
 
 
 def _counted(mask: pd.Series) -> str:
@@ -144,6 +146,22 @@ def _memory(done: pd.DataFrame) -> list[str]:
         return [said]
     return [f"{said} Another run may be faster or slower by that. With {KEEP_MEMORY} set before the command, glibc"
             " keeps the memory, in a program of yours too."]  # fmt: skip
+
+
+def retries_allocations(frame: pd.DataFrame) -> pd.Series:
+    """Cells so near to the end of the device's memory that the allocator empties its cache again and again."""
+    return (frame["allocation_retries_per_step"] >= MIN_RETRIES).fillna(False).astype(bool)
+
+
+def _full_device(done: pd.DataFrame) -> list[str]:
+    full = retries_allocations(done)
+    if not full.any():
+        return []
+    worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
+    n = int(full.sum())
+    return [f"{_counted(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
+            f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at batch"
+            f" {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
 
 
 def _answers(done: pd.DataFrame) -> list[str]:

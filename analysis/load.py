@@ -34,7 +34,8 @@ TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", 
                  "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
                  "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
                  "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped",
-                 "clock_offset_s", "page_fault_bytes_per_step", "system_time_ratio")  # fmt: skip
+                 "clock_offset_s", "page_fault_bytes_per_step", "system_time_ratio",
+                 "allocation_retries_per_step")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "throughput_items_per_s", "accuracy", "loss")

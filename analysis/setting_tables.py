@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis import summaries
-from analysis.caveats import BUSY_RATIO, takes_memory_anew
+from analysis.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.cell_table import NUMBERS, Column, between, cell_table, plain, setting, whole
 from analysis.cells import present, varying
 from analysis.grouping import groups, line_columns, word_columns, words
@@ -42,6 +42,7 @@ def _notes(row: summaries.Row) -> str:
         ("throttled", row["is_throttled"] == True),  # noqa: E712
         ("shared machine", not is_missing(row["other_load_ratio"]) and row["other_load_ratio"] > BUSY_RATIO),
         ("memory anew", row["takes_memory_anew"]),
+        ("memory full", row["retries_allocations"]),
         ("leak", row["leak_verdict"] == "leak"),
         ("falls behind", row["is_behind"]),
         ("misses deadline", row["is_late"]),
@@ -84,6 +85,7 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
         is_behind=falls_behind(done),
         is_late=misses_deadline(done),
         takes_memory_anew=takes_memory_anew(done),
+        retries_allocations=retries_allocations(done),
     )
     notes = [_notes(row) for row in summaries.records(done)]
     return done.assign(has_notes=[True if text else None for text in notes])

@@ -153,6 +153,7 @@ class CellRun:
         restart = getattr(self._workload, "restart", None)
         if restart is not None:
             restart()  # training must not count the warm-up's steps towards its accuracy
+        self._memory.begin_rounds()
         self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
         self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))
         self._step_s = float(np.median(warm.seconds[-5:]))
@@ -215,7 +216,9 @@ class CellRun:
         self._row.update(self._energy.columns(self._items))
         self._row.update(self._conditions.columns())
         self._row.update(self._memory.columns())
-        self._row.update(self._page_faults.columns(self._items / self._workload.items_per_step))
+        n_steps = self._items / self._workload.items_per_step
+        self._row.update(self._page_faults.columns(n_steps))
+        self._row.update(self._memory.retry_columns(n_steps))
         self._row["compile_s"] = compile_seconds(
             self._cell.compile, self._row["first_step_s"], self._row.get("step_median_s")
         )

@@ -127,6 +127,7 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
         ("device_peak_allocated_bytes", _INT, "B", "most bytes in tensors on the device (MPS: most seen when sampled)"),
         ("device_peak_reserved_bytes", _INT, "B", "most bytes the allocator held (MPS: driver allocation, sampled)"),
         ("device_recommended_max_bytes", _INT, "B", "MPS: what the system recommends as the most"),
+        ("allocation_retries_per_step", _FLOAT, "1/step", "times that the allocator, out of memory, gave back what it kept and asked again"),
         ("peak_rss_bytes", _INT, "B", "most resident memory of the worker during the cell"),
         ("page_fault_bytes_per_step", _FLOAT, "B/step", "memory that the step took anew from the kernel, by page faults"),
         ("system_time_ratio", _FLOAT, "1", "the kernel's share of the worker's processor time in the rounds"),

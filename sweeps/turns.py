@@ -20,7 +20,7 @@ from sweeps.results import ResultStore
 
 _SUMMED = ("measured_s", "warmup_s", "n_warmup_steps", "wall_s", "energy_j", "energy_window_s")
 _HIGHEST = ("device_peak_allocated_bytes", "device_peak_reserved_bytes", "peak_rss_bytes", "peak_power_w",
-            "is_throttled", "other_load_ratio")  # fmt: skip
+            "allocation_retries_per_step", "is_throttled", "other_load_ratio")  # fmt: skip
 _FIRST = ("started_at", "setup_s", "first_step_s", "compile_s", "temperature_start_c")
 _PER_SECOND = ("achieved_flop_per_s", "achieved_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio")
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from workloads.pipelines import BLUR_KERNEL, BLUR_SIGMA, IMAGENET_MEAN, IMAGENET_STD, SIZE, Parameters
-from workloads.taps import Stage, Taps, blur_kernel, reflected, resize_matrix
+from workloads.taps import Stage, Taps, blur_kernel, reflected, resampling, resize_matrix
 from workloads.warps import geometric
 
 GREY = (0.2989, 0.587, 0.114)
@@ -58,16 +58,16 @@ def _shift_hue(x: torch.Tensor, shift: float) -> torch.Tensor:
 
 def classification(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Crop and resize to 224, flip, colour jitter on whole levels, to float, normalise."""
-    top, left, crop_height, crop_width = p.crop
+    *_, crop_height, crop_width = p.crop
     across_matrix = resize_matrix(crop_width, SIZE)
     down = Taps.of_matrix(resize_matrix(crop_height, SIZE), device)
     across = Taps.of_matrix(across_matrix.flip(0) if p.flip else across_matrix, device)
+    resized = resampling(down, across, width, p.crop)
     mean = torch.tensor(IMAGENET_MEAN, device=device).view(3, 1, 1)
     std = torch.tensor(IMAGENET_STD, device=device).view(3, 1, 1)
 
     def run(batch: torch.Tensor) -> torch.Tensor:
-        crop = batch[:, :, top : top + crop_height, left : left + crop_width]
-        x = down.along(across.along(crop, 3), 2).round().clamp(0, 255)
+        x = resized(batch).round().clamp(0, 255)
         x = _levels(x * p.brightness)
         middle = _grey(x).floor().mean((1, 2, 3), keepdim=True)
         x = _levels(x * p.contrast + middle * (1 - p.contrast))
@@ -81,11 +81,15 @@ def classification(p: Parameters, height: int, width: int, device: torch.device,
 def resize(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Antialiased resize to 224 x 224."""
     down, across = (Taps.of_matrix(resize_matrix(n, SIZE), device) for n in (height, width))
-    return [lambda batch: (down.along(across.along(batch, 3), 2) / 255).to(dtype)]
+    resized = resampling(down, across, width)
+    return [lambda batch: (resized(batch) / 255).to(dtype)]
 
 
 def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
-    """Gaussian blur, down and then across: 18 taps a pixel instead of 81, each a shifted image."""
+    """Gaussian blur, across and then down: 18 taps a pixel instead of 81, each a shifted image.
+
+    In this order the image between the two, in float32, is shifted by whole rows, which vectors of four can read.
+    """
     across, down = (blur_kernel(size, sigma) for size, sigma in zip(BLUR_KERNEL, BLUR_SIGMA, strict=True))
     columns = reflected(width, len(across) // 2, device)
     rows = reflected(height, len(down) // 2, device)
@@ -94,12 +98,12 @@ def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, 
         return (batch.index_select(2, rows).index_select(3, columns),)
 
     def blur(padded: torch.Tensor) -> torch.Tensor:
-        blurred_down = torch.zeros((), device=device)
-        for k, weight in enumerate(down):
-            blurred_down = blurred_down + padded[:, :, k : k + height] * weight
-        blurred = torch.zeros((), device=device)
+        blurred_across = torch.zeros((), device=device)
         for k, weight in enumerate(across):
-            blurred = blurred + blurred_down[..., k : k + width] * weight
+            blurred_across = blurred_across + padded[..., k : k + width] * weight
+        blurred = torch.zeros((), device=device)
+        for k, weight in enumerate(down):
+            blurred = blurred + blurred_across[:, :, k : k + height] * weight
         return (blurred / 255).to(dtype)
 
     return [pad, blur]

@@ -112,10 +112,13 @@ class ImageProcessing:
         mode = "default" if self._context.compile == "none" else self._context.compile
         # The fused pipelines index by construction within the image, so their kernels need not check it.
         options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": not is_fused}
+        is_captured = bool(options.get("triton.cudagraphs"))
         # One shape is ever seen, and a graph of fixed shapes is the faster one.
         first, *rest = (torch.compile(stage, options=options, dynamic=False) for stage in stages)
 
         def run(batch: torch.Tensor) -> torch.Tensor:
+            if is_captured:  # what a stage gave may else be overwritten before the next one has read it
+                torch.compiler.cudagraph_mark_step_begin()
             out = first(batch)
             for stage in rest:
                 out = stage(*out)

@@ -16,14 +16,14 @@ floating tensor, items first. Each is compiled alone: what a stage gives is in m
 
 @dataclass(frozen=True, kw_only=True)
 class Taps:
-    """A filter along one axis: each output position is a weighted sum of some input positions.
+    """A filter along one axis: each output position is a weighted sum of some neighbouring input positions.
 
     Attributes:
-        indices: int32, taps x outputs, input positions.
-        weights: float32, taps x outputs.
+        start: int32, outputs: the first input position of each.
+        weights: float32, taps x outputs: of that position and of those after it.
     """
 
-    indices: torch.Tensor
+    start: torch.Tensor
     weights: torch.Tensor
 
     @classmethod
@@ -35,19 +35,66 @@ class Taps:
         last = n_in - 1 - is_used.flip(1).int().argmax(1)
         n_taps = int((last - first).max()) + 1
         start = first.clamp(max=n_in - n_taps)
-        indices = start + torch.arange(n_taps)[:, None]
-        weights = matrix.T.gather(0, indices)
+        weights = matrix.T.gather(0, start + torch.arange(n_taps)[:, None])
         assert torch.allclose(weights.sum(0), matrix.sum(1), atol=1e-5), n_out
-        return cls(indices=indices.int().to(device), weights=weights.contiguous().to(device))
+        return cls(start=start.int().to(device), weights=weights.contiguous().to(device))
 
     def along(self, x: torch.Tensor, dim: int) -> torch.Tensor:
         """The filtered tensor, in float32."""
         shape = [1] * x.ndim
         shape[dim] = -1
         total = torch.zeros((), device=x.device)
-        for indices, weights in zip(self.indices.unbind(), self.weights.unbind(), strict=True):
-            total = total + x.index_select(dim, indices) * weights.view(shape)
+        for k, weights in enumerate(self.weights.unbind()):
+            total = total + x.index_select(dim, self.start + k) * weights.view(shape)
         return total
+
+
+Resampling = Callable[[torch.Tensor], torch.Tensor]
+"""A batch x channels x height x width, of any type, to float32 with another height and width."""
+
+
+def _slices(top: int, left: int, height: int, width: int) -> tuple[slice, slice]:
+    return slice(top, top + height), slice(left, left + width)
+
+
+def resampling(down: Taps, across: Taps, width: int, crop: tuple[int, int, int, int] | None = None) -> Resampling:
+    """Both axes filtered, in the form that pays on the taps' device.
+
+    A CPU filters down and then across, which reads whole rows in vectors. An accelerator sums the taps of both axes
+    for each output in one kernel, without an image in between: a resize of 64 images from 427 x 640 to 224 took an H100
+    0.085 ms so, and 0.106 to 0.127 ms with two kernels (``tests/benchmarks/image_profile.py``).
+
+    Args:
+        down: Along the height.
+        across: Along the width.
+        width: Of the images that come.
+        crop: Top, left, height and width of the part that is filtered; default: the whole image.
+    """
+    n_rows, n_columns = len(down.start), len(across.start)
+    if is_cpu(down.start.device):
+        rows, columns = (slice(None), slice(None)) if crop is None else _slices(*crop)
+        return lambda batch: across.along(down.along(batch[:, :, rows, columns], 2), 3)
+    top, left = (0, 0) if crop is None else crop[:2]
+    corner = ((down.start[:, None] + top) * width + across.start + left).flatten()
+
+    def of_windows(batch: torch.Tensor) -> torch.Tensor:
+        flat = batch.flatten(2)
+        total = torch.zeros((), device=corner.device)
+        for i, row_weights in enumerate(down.weights.unbind()):
+            of_row = torch.zeros((), device=corner.device)
+            for j, column_weights in enumerate(across.weights.unbind()):
+                weights = column_weights.expand(n_rows, -1).flatten()
+                of_row = of_row + flat.index_select(2, corner + (i * width + j)) * weights
+            total = total + of_row * row_weights[:, None].expand(-1, n_columns).flatten()
+        result: torch.Tensor = total.unflatten(2, (n_rows, n_columns))
+        return result
+
+    return of_windows
+
+
+def is_cpu(device: torch.device) -> bool:
+    """Whether the forms that a CPU's caches and vectors like are the ones to take."""
+    return device.type == "cpu"
 
 
 def resize_matrix(n_in: int, n_out: int) -> torch.Tensor:

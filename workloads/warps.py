@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Callable
 
 import torch
 
 from workloads.pipelines import Parameters
-from workloads.taps import Stage
+from workloads.taps import Stage, is_cpu
+
+Warp = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Column and row of output pixels to column and row in the input, in pixels."""
 
 
-def _sample(flat: torch.Tensor, x: torch.Tensor, y: torch.Tensor, height: int, width: int) -> torch.Tensor:
-    """Bilinear samples at pixel positions of images whose pixels are the last axis; zero beyond the edges."""
-    left, top = x.floor(), y.floor()
-    total = torch.zeros((), device=flat.device)
-    for column, share_x in ((left, left + 1 - x), (left + 1, x - left)):
-        for row, share_y in ((top, top + 1 - y), (top + 1, y - top)):
-            is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-            index = row.clamp(0, height - 1).int() * width + column.clamp(0, width - 1).int()
-            total = total + flat.index_select(-1, index) * torch.where(is_inside, share_x * share_y, 0.0)
-    return total
+def _neighbour(
+    x: torch.Tensor, y: torch.Tensor, right: int | torch.Tensor, below: int | torch.Tensor, size: tuple[int, int]
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Column and row of a pixel beside each position, and its share in a bilinear sample there.
+
+    Args:
+        x: Positions, in pixels.
+        y: As many.
+        right: 0 for the column to the left of the position, 1 for the one to its right.
+        below: Likewise for the rows.
+        size: Height and width; beyond the edges the share is zero.
+    """
+    column, row = x.floor() + right, y.floor() + below
+    is_inside = (column >= 0) & (column < size[1]) & (row >= 0) & (row < size[0])
+    share = torch.where(is_inside, (1 - (x - column).abs()) * (1 - (y - row).abs()), 0.0)
+    return column.clamp(0, size[1] - 1), row.clamp(0, size[0] - 1), share
 
 
 def _solve_perspective(start: list[list[int]], end: list[list[int]]) -> list[float]:
@@ -49,27 +60,78 @@ def _inverse_affine(p: Parameters, height: int, width: int) -> torch.Tensor:
 
 
 def geometric(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
-    """Affine, then perspective, both bilinear."""
+    """Affine, then perspective, both bilinear, in the form that pays on the device."""
     edge = [[0, 0], [width - 1, 0], [width - 1, height - 1], [0, height - 1]]
     c = _solve_perspective(edge, p.end_points)
     (a, b, s), (d, e, t) = _inverse_affine(p, height, width).tolist()
     middle_x, middle_y = (width - 1) / 2, (height - 1) / 2
-    columns = torch.arange(width, device=device, dtype=torch.float32)[None, :]
-    rows = torch.arange(height, device=device, dtype=torch.float32)[:, None]
+
+    def of_perspective(column: torch.Tensor, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        # torchvision's perspective counts pixels from their corners: half a pixel is added before and taken after.
+        x, y = column + 0.5, row + 0.5
+        depth = c[6] * x + c[7] * y + 1
+        return (c[0] * x + c[1] * y + c[2]) / depth - 0.5, (c[3] * x + c[4] * y + c[5]) / depth - 0.5
+
+    def of_affine(column: torch.Tensor, row: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        x, y = column - middle_x, row - middle_y
+        return a * x + b * y + s + middle_x, d * x + e * y + t + middle_y
+
+    columns = torch.arange(width, device=device, dtype=torch.float32).repeat(height)
+    rows = torch.arange(height, device=device, dtype=torch.float32).repeat_interleave(width)
+    form = _by_plane if is_cpu(device) else _planes_last
+    return form(of_affine, of_perspective, columns, rows, (height, width), dtype)
+
+
+def _by_plane(
+    first: Warp, second: Warp, columns: torch.Tensor, rows: torch.Tensor, size: tuple[int, int], dtype: torch.dtype
+) -> list[Stage]:
+    """One sampling after the other, a plane of an image at a time: what a CPU's caches hold."""
 
     def place(batch: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        x, y = columns - middle_x, rows - middle_y
-        affine = a * x + b * y + s + middle_x, d * x + e * y + t + middle_y
-        # torchvision's perspective counts pixels from their corners: half a pixel is added before and taken after.
-        x, y = columns + 0.5, rows + 0.5
-        depth = c[6] * x + c[7] * y + 1
-        perspective = (c[0] * x + c[1] * y + c[2]) / depth - 0.5, (c[3] * x + c[4] * y + c[5]) / depth - 0.5
-        return (batch, *(position.flatten() for position in (*affine, *perspective)))
+        return (batch, *first(columns, rows), *second(columns, rows))
 
-    def sample(batch: torch.Tensor, *positions: torch.Tensor) -> torch.Tensor:
-        turned = _sample(batch.flatten(2), positions[0], positions[1], height, width)
-        sampled = _sample(turned, positions[2], positions[3], height, width)
-        result: torch.Tensor = (sampled / 255).to(dtype).unflatten(2, (height, width))
+    def sampled(flat: torch.Tensor, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        total = torch.zeros((), device=flat.device)
+        for right, below in itertools.product((0, 1), (0, 1)):
+            column, row, share = _neighbour(x, y, right, below, size)
+            total = total + flat.index_select(-1, row.int() * size[1] + column.int()) * share
+        return total
+
+    def sample(batch: torch.Tensor, *placed: torch.Tensor) -> torch.Tensor:
+        turned = sampled(batch.flatten(2), *placed[:2])
+        result: torch.Tensor = (sampled(turned, *placed[2:]) / 255).to(dtype).unflatten(2, size)
+        return result
+
+    return [place, sample]
+
+
+def _planes_last(
+    first: Warp, second: Warp, columns: torch.Tensor, rows: torch.Tensor, size: tuple[int, int], dtype: torch.dtype
+) -> list[Stage]:
+    """Both samplings at once, sixteen pixels for each output, for all planes of all images together.
+
+    Neighbours of a turned image lie in different rows, and an accelerator that reads plane by plane waits for each.
+    With the planes innermost the same pixel of all images is one piece of memory. Positions and shares are found once
+    for the batch, whose images are warped alike.
+    """
+    right, below = torch.tensor([[0, 1, 0, 1], [0, 0, 1, 1]], device=columns.device).unsqueeze(2)
+
+    def place(batch: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        column, row, outer = _neighbour(*second(columns, rows), right, below, size)
+        column, row, inner = _neighbour(*first(column, row), right[:, None], below[:, None], size)
+        planes_last = batch.flatten(2).permute(2, 0, 1).flatten(1).contiguous()
+        pixels = row.int() * size[1] + column.int()
+        return planes_last, pixels.flatten(0, 1), (inner * outer / 255).flatten(0, 1)
+
+    def sample(planes_last: torch.Tensor, pixels: torch.Tensor, shares: torch.Tensor) -> torch.Tensor:
+        # Sums of four, each used once: a longer sum would be cut up, and its parts written to memory between.
+        total = torch.zeros((), device=planes_last.device)
+        for four, their_shares in zip(pixels.split(4), shares.split(4), strict=True):
+            part = torch.zeros((), device=planes_last.device)
+            for pixel, share in zip(four.unbind(), their_shares.unbind(), strict=True):
+                part = part + planes_last.index_select(0, pixel) * share[:, None]
+            total = total + part
+        result: torch.Tensor = total.to(dtype).T.contiguous().view(-1, 3, *size)
         return result
 
     return [place, sample]

@@ -19,18 +19,17 @@ import numpy as np
 import psutil
 import torch
 
-from sweeps.measure.device_memory import DeviceMemory, empty_cache, memory_now, reset_peaks
+from sweeps.measure.device_memory import DeviceMemory, allocation_retries, empty_cache, memory_now, reset_peaks
 from sweeps.measure.errors import is_out_of_memory, is_unsupported
 from sweeps.measure.host import cpu_name
 from sweeps.measure.support import PRECISION_NAMES, float32_products, probe_autocast, probe_tf32
 
 __all__ = [
-    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceDescription", "DeviceMemory", "available_devices", "compile_note",
-    "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "fallback_environment", "float32_products",
-    "has_unified_memory",
-    "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now", "n_devices", "new_event", "nvml_handle",
-    "open_device", "reset_device_state", "reset_peaks", "set_threads", "synchronize", "total_bytes",
-    "unsupported_reason",
+    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceDescription", "DeviceMemory", "allocation_retries", "available_devices",
+    "compile_note", "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "fallback_environment",
+    "float32_products", "has_unified_memory", "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now",
+    "n_devices", "new_event", "nvml_handle", "open_device", "reset_device_state", "reset_peaks", "set_threads",
+    "synchronize", "total_bytes", "unsupported_reason",
 ]  # fmt: skip
 
 KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")

@@ -39,6 +39,15 @@ def reset_peaks(device: torch.device) -> None:
         _backend(device).reset_peak_memory_stats(device)
 
 
+def allocation_retries(device: torch.device) -> int | None:
+    """How often this process's caching allocator found no memory, gave back what it kept and asked again.
+
+    It is ``num_alloc_retries`` of PyTorch's ``memory_stats``. None where nobody counts.
+    """
+    backend = _backend(device)
+    return backend.memory_stats(device).get("num_alloc_retries") if hasattr(backend, "memory_stats") else None
+
+
 def memory_now(device: torch.device) -> DeviceMemory:
     """The device's memory counters; all None on the CPU, whose memory is the process's."""
     backend = _backend(device)

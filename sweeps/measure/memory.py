@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import psutil
 import torch
 
-from sweeps.measure.device import memory_now, reset_peaks
+from sweeps.measure.device import allocation_retries, memory_now, reset_peaks
 
 INTERVAL_S = 0.05
 """Between two samples, where peaks must be sampled. One takes the interpreter from the measurement for some 30 us."""
@@ -67,6 +67,7 @@ class MemoryMonitor:
         self._has_kernel_peak = False
         self._sampled: dict[str, int] = {}
         self._thread: threading.Thread | None = None
+        self._retries_before: int | None = None
 
     def __enter__(self) -> MemoryMonitor:
         reset_peaks(self._device)
@@ -101,6 +102,21 @@ class MemoryMonitor:
         if now.peak_allocated_bytes is None and now.allocated_bytes is not None:
             for name in ("allocated_bytes", "reserved_bytes"):
                 self._sampled[name] = max(self._sampled.get(name, 0), getattr(now, name) or 0)
+
+    def begin_rounds(self) -> None:
+        """Count the allocator's retries from here on."""
+        self._retries_before = allocation_retries(self._device)
+
+    def retry_columns(self, n_steps: float) -> dict[str, float | None]:
+        """The allocator's retries since ``begin_rounds`` as a column of the trials table; null where nobody counts.
+
+        Args:
+            n_steps: Steps since then.
+        """
+        before, now = self._retries_before, allocation_retries(self._device)
+        if before is None or now is None or n_steps <= 0:
+            return {"allocation_retries_per_step": None}
+        return {"allocation_retries_per_step": (now - before) / n_steps}
 
     def columns(self) -> dict[str, Any]:
         """The peaks so far, as columns of the trials table."""

@@ -32,6 +32,9 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},
          "1 of 2 cells takes its memory anew from the kernel in each step: 78 MiB a step and 40 % of the processor time at"
          " batch 8 in fp32."),
+        ({"allocation_retries_per_step": 2.5, "device": "cuda"},
+         "1 of 2 cells is slower for want of memory: PyTorch's allocator gave back what it kept and"
+         " asked the device again, 2.5 times a step at batch 8 in fp32. A slightly smaller batch is faster."),
         ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
         ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
          "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"

@@ -28,6 +28,7 @@ class Plan:
         our_grid_options: What makes ``accelsweep`` take at least ``n_steps`` steps of a cell and then stop.
         agreement: Cells measured in turns with the reference loop.
         n_turns: Turns of each of them.
+        n_single_turns: Turns of those of one item: on an accelerator the host bounds them, whose times vary most.
         default_cell: The cell for which each tool takes its own settings.
         too_large: Items of the cell that does not fit in memory.
         address_space_bytes: Limit beyond what the process has, on the CPU; None on an accelerator.
@@ -42,6 +43,7 @@ class Plan:
     our_grid_options: tuple[str, ...]
     agreement: tuple[dict[str, Any], ...]
     n_turns: int
+    n_single_turns: int
     default_cell: dict[str, Any]
     too_large: int
     address_space_bytes: int | None
@@ -53,7 +55,12 @@ class Plan:
 
     def part(self, name: str, missing_device: str) -> dict[str, Any]:
         """What an adapter is asked for one part."""
-        counts = {"n_warmup": self.n_warmup, "n_steps": self.n_steps, "n_turns": self.n_turns}
+        counts = {
+            "n_warmup": self.n_warmup,
+            "n_steps": self.n_steps,
+            "n_turns": self.n_turns,
+            "n_single_turns": self.n_single_turns,
+        }
         small = cell(1, "fp32", "contiguous")
         asked: dict[str, Any] = {
             GRID: {"cells": self.grid},
@@ -81,6 +88,7 @@ def plan_for(device: str, memory_bytes: int, *, is_quick: bool) -> Plan:
             if is_quick
             else (cell(1, "fp32", "contiguous"), cell(4, "fp32", "contiguous"), cell(4, "bf16", "channels_last")),
             n_turns=2 if is_quick else 24,
+            n_single_turns=2 if is_quick else 24,
             default_cell=cell(1, "fp32", "contiguous") if is_quick else cell(4, "fp32", "contiguous"),
             too_large=512,
             address_space_bytes=3 * 2**29,
@@ -98,7 +106,8 @@ def plan_for(device: str, memory_bytes: int, *, is_quick: bool) -> Plan:
             cell(64, "fp32", "contiguous"),
             cell(256, "bf16", "channels_last"),
         ),
-        n_turns=2 if is_quick else 6,
+        n_turns=2 if is_quick else 12,
+        n_single_turns=2 if is_quick else 60,
         default_cell=cell(64, "bf16", "contiguous"),
         too_large=int(1.15 * memory_bytes / BYTES_PER_ITEM),
         address_space_bytes=None,

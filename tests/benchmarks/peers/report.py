@@ -10,6 +10,7 @@ from reasons import NOTES
 
 from sweeps.measure import median_interval
 from sweeps.measure.statistics import Interval
+from sweeps.text import figure
 
 Record = dict[str, Any]
 OURS, ISOLATED = "accelsweep", "optimum-benchmark, process launcher"
@@ -32,11 +33,11 @@ def of(records: list[Record], part: str) -> list[Record]:
 
 
 def ms(seconds: float | None) -> str:
-    return "" if seconds is None else f"{seconds * 1e3:.4g}"
+    return "" if seconds is None else figure(seconds * 1e3)
 
 
 def per_s(value: float | None) -> str:
-    return "" if value is None else f"{value:.4g}"
+    return "" if value is None else figure(value)
 
 
 def verdict(interval: Interval) -> str:
@@ -167,6 +168,9 @@ def write_report(records: list[Record], plan: Plan) -> str:
     tools = [t for t in dict.fromkeys(r["tool"] for r in of(records, GRID)) if t != ISOLATED]
     limit = plan.address_space_bytes
     where = f"address space limited to {limit / 2**30:.1f} GiB more than in use" if limit else "the device's own memory"
+    turns = f"{plan.n_turns} turns"
+    if plan.n_single_turns != plan.n_turns:
+        turns += f", at batch 1 {plan.n_single_turns},"
     text = [
         f"# Peers on {facts['device']}",
         f"{facts['date']}, {facts['device_name']}{driver}, {facts['n_threads']} CPU threads, Python {facts['python']},"
@@ -178,7 +182,7 @@ def write_report(records: list[Record], plan: Plan) -> str:
         *(["Did not start:", "\n".join(not_started)] if not_started else []),
         "## Figures: theirs, ours, and the reference's",
         f"Each tool in turns with a loop that waits for the device around every step, in the tool's own process;"
-        f" {plan.n_turns} turns of {plan.n_steps} steps. A ratio is taken in each turn; shown is the median with its"
+        f" {turns} of {plan.n_steps} steps. A ratio is taken in each turn; shown is the median with its"
         " 95 % interval. Means are compared with means, medians with medians.",
         table(["batch, precision, format", "tool", "its latency, ms", "reference, ms", "ratio", "its items/s",
                "reference, items/s", "ratio", "verdict"], list(agreement_rows(records))),

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sweeps.measure.device_memory import DeviceMemory, empty_cache, memory_now, reset_peaks
+from sweeps.measure.device_memory import DeviceMemory, allocation_retries, empty_cache, memory_now, reset_peaks
 
 CPU = torch.device("cpu")
 COUNTERS = {"memory_allocated": 11, "memory_reserved": 22, "max_memory_allocated": 33, "max_memory_reserved": 44}
@@ -65,8 +65,39 @@ def test_apples_backend_counts_what_is_held_and_has_no_peaks_to_reset(monkeypatc
 def test_the_cpu_and_a_backend_that_torch_does_not_have_count_nothing() -> None:
     for device in (CPU, SimpleNamespace(type="abacus")):
         assert memory_now(device) == DeviceMemory()
+        assert allocation_retries(device) is None
         reset_peaks(device)
         empty_cache(device)
+
+
+@pytest.mark.parametrize(("stats", "n"), [({"num_alloc_retries": 3}, 3), ({}, None)])
+def test_the_allocators_retries_are_read_where_it_counts_them(
+    monkeypatch: pytest.MonkeyPatch, stats: dict[str, int], n: int | None
+) -> None:
+    assert list(inspect.signature(torch.cuda.memory_stats).parameters) == ["device"]
+    monkeypatch.setattr(torch.cuda, "memory_stats", lambda device=None: stats)
+    assert allocation_retries(SimpleNamespace(type="cuda")) == n
+
+
+@pytest.mark.gpu
+def test_a_device_nearly_full_makes_the_allocator_give_back_and_ask_again() -> None:
+    from sweeps.measure.device import available_devices, open_device, total_bytes
+    from sweeps.measure.memory import MemoryMonitor
+
+    gpu = open_device(available_devices()[1])
+    empty_cache(gpu)
+    total = total_bytes(gpu)
+    before = allocation_retries(gpu)
+    if total is None or before is None:
+        pytest.skip("its allocator does not count")
+    with MemoryMonitor(gpu) as monitor:
+        monitor.begin_rounds()
+        for share in (0.6, 0.7):  # the second block fits only once the first, free by then, has gone back
+            del_me = torch.empty(int(share * total), dtype=torch.uint8, device=gpu)
+            del del_me
+        assert allocation_retries(gpu) == before + 1
+        assert monitor.retry_columns(2) == {"allocation_retries_per_step": 0.5}
+    empty_cache(gpu)
 
 
 @pytest.mark.gpu

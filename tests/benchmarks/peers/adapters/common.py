@@ -227,6 +227,10 @@ def run_agreement(peer: Peer, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {"cell": asdict(cell), **answer, "wall_s": time.perf_counter() - began}
 
 
+def n_turns_of(cell: Cell, part: dict[str, Any]) -> int:
+    return part["n_single_turns" if cell.batch_size == 1 else "n_turns"]
+
+
 def in_turns(peer: Peer, prepared: Any, cell: Cell, part: dict[str, Any]) -> list[dict[str, Any]]:
     device, order = torch.device(peer.request["device"]), random.Random(0)
     steps = peer.references(cell, peer.request["device"], prepared)
@@ -234,7 +238,7 @@ def in_turns(peer: Peer, prepared: Any, cell: Cell, part: dict[str, Any]) -> lis
     for step in steps.values():
         reference_loop(step, max(n_warmup, 2), device)
     turns = []
-    for _ in range(part["n_turns"]):
+    for _ in range(n_turns_of(cell, part)):
         turn: dict[str, Any] = {}
         parties = [*steps, ""]
         order.shuffle(parties)

@@ -105,7 +105,7 @@ def our_agreement(peer: Peer, part: dict[str, Any]) -> Iterator[dict[str, Any]]:
         else:
             run._policy = dataclasses.replace(run._policy, round_s=part["n_steps"] * run._step_s)
             turns, order = [], np.random.default_rng(0)
-            for _ in range(part["n_turns"]):
+            for _ in range(common.n_turns_of(cell, part)):
                 turn: dict[str, Any] = {}
                 for party in order.permutation(2):
                     if party == 0:
