@@ -160,8 +160,8 @@ def _full_device(done: pd.DataFrame) -> list[str]:
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
     n = int(full.sum())
     return [f"{_counted(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
-            f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at batch"
-            f" {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
+            f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at"
+            f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
 
 
 def _answers(done: pd.DataFrame) -> list[str]:

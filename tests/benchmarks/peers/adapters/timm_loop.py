@@ -9,6 +9,7 @@ the device only if the device's name holds the one word below; on any other acce
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -26,6 +27,15 @@ class TimmLoop(Peer):
     def __init__(self, request: dict[str, Any]) -> None:
         super().__init__(request)
         torch.backends.cudnn.benchmark = True
+
+    def references(self, cell: Cell, device_name: str, prepared: Any) -> dict[str, Callable[[], object]]:
+        """The reference of all tools, and the same loop with gradients off as this tool has them off."""
+
+        def without_gradients() -> None:
+            with torch.no_grad():
+                prepared.module(prepared.batch)
+
+        return {"reference": prepared.step, "reference under no_grad": without_gradients}
 
     def measure(self, prepared: Any, cell: Cell, n_warmup: int, n_steps: int) -> Figure:
         device = prepared.batch.device
