@@ -16,10 +16,10 @@ from analysis.cells import label
 from analysis.figure_lines import MAX_LINES, WIDTH, Line, drawable, fastest_lines, item_of, limit_line
 from analysis.grouping import Group, of
 from analysis.limits import Limits
-from analysis.panels import INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
+from analysis.panels import INK, batch_axis, legend_beside, panels, value_axis
 from analysis.ratios import Figure, known
 from analysis.recommend import SERVER, THROUGHPUT, speed
-from analysis.series import draw_series, legend_last
+from analysis.series import draw_series
 
 PANEL_HEIGHT = 2.5
 MAX_LINEAR_RATIO = 10
@@ -56,7 +56,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
         batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
                      markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
-        legend_last(axes[0], [ring], **RIGHT_OF_AXES)
+        legend_beside(drawn, axes[0], [ring])
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)

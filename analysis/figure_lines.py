@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.cells import label
+from analysis.cells import label, varying
 from analysis.grouping import groups, line_columns
 from analysis.panels import GREY, INK
 from analysis.ratios import Figure
@@ -17,7 +17,7 @@ from analysis.series import Series
 from analysis.summaries import SETTING_COLUMNS, TASK_COLUMNS, Row, records
 
 MAX_LINES = 12
-"""More lines cannot be told apart; the fastest are kept, in their order."""
+"""More lines cannot be told apart; the fastest of each colour are kept, in their order."""
 WIDTH = 7.2
 """Of a figure, in inches."""
 
@@ -46,7 +46,7 @@ class Line:
 
     Attributes:
         label: What tells the line from the others, in words.
-        group: Its device, which has a colour.
+        group: What has a colour, of ``colour_columns``.
         kind: Its other settings, which have a marker.
         rows: Its cells, in order.
     """
@@ -62,22 +62,40 @@ class Line:
                       y=[read(row) for row in self.rows])  # fmt: skip
 
 
+def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns that colour tells: machine and device where they vary, else the precision if more than it varies.
+
+    Args:
+        cells: What is drawn.
+        names: The columns that tell its lines apart.
+    """
+    where = varying(cells, [c for c in ("machine", "run", "device") if c in names])
+    if where:
+        return where
+    told = varying(cells, names)
+    return ["precision"] if "precision" in told and len(told) > 1 else []
+
+
 def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
-    """The lines of a figure, the fastest ``MAX_LINES`` of them, in the order of the grid.
+    """The lines of a figure, the fastest ``MAX_LINES`` of them, each colour's in turn, in the order of the grid.
 
     Args:
         cells: Measured cells of one task, of ``drawable``.
         along: The column that changes along a line, such as the batch size.
     """
     names = line_columns(cells, [along]) or ["device"]
-    where = [c for c in names if c in ("machine", "run", "device")]
+    where = colour_columns(cells, names)
     rest = [c for c in names if c not in where]
     found = groups(cells, names)
-    ranked = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))[:MAX_LINES]
+    colours = [label(one.row, where) for one in found]
+    by_speed = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))
+    # The fastest of each colour, then the second ones: slow precisions are what the fast ones are compared with.
+    place = {i: [colours[j] for j in by_speed[:n]].count(colours[i]) for n, i in enumerate(by_speed)}
+    ranked = sorted(by_speed, key=lambda i: place[i])[:MAX_LINES]
     return [
-        Line(label=one.name, group=label(one.row, where), kind=label(one.row, rest),
+        Line(label=one.name, group=colours[i], kind=label(one.row, rest),
              rows=records(one.cells.sort_values(along, kind="stable")))
-        for one in (found[i] for i in sorted(ranked))
+        for i, one in ((i, found[i]) for i in sorted(ranked))
     ]  # fmt: skip
 
 

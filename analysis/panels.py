@@ -53,6 +53,27 @@ def panels(
             plt.close(drawn)
 
 
+def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = ()) -> None:
+    """One legend for all panels right of the figure, lines first; a legend of one panel would push the others away.
+
+    The figure grows where the legend is taller than its panels.
+
+    Args:
+        drawn: The figure.
+        axes: The panel whose lines are told.
+        last: Labels that come after all others.
+    """
+    handles, labels = axes.get_legend_handles_labels()
+    pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] in last)
+    if len(pairs) < 2:
+        return
+    legend = drawn.legend([h for h, _ in pairs], [name for _, name in pairs], loc="outside right upper")
+    shorten_texts(drawn)
+    missing = legend.get_window_extent().height / drawn.dpi + 0.1 - drawn.get_figheight()
+    if missing > 0:
+        drawn.set_figheight(drawn.get_figheight() + missing)
+
+
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
     """A logarithmic x axis with ticks at the batch sizes measured, as far as they have room."""
     values = sorted(set(batches))

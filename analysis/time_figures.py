@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import summaries
 from analysis.cells import label, varying
-from analysis.figure_lines import MAX_LINES, WIDTH, drawable, fastest_lines, limit_line
+from analysis.figure_lines import MAX_LINES, WIDTH, colour_columns, drawable, fastest_lines, limit_line
 from analysis.grouping import Group, of
 from analysis.limits import Limits
 from analysis.panels import RIGHT_OF_AXES, panels, value_axis
@@ -68,7 +68,7 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
 def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[summaries.Row, pd.DataFrame]]) -> list[Series]:
     """Curves with the device's colour, on a single device the precision's; the other settings give the marker."""
     names = [c for c in summaries.setting_columns(done) if c == "device" or varying(done, [c])]
-    where = [c for c in ("machine", "run", "device") if varying(done, [c])] or ["precision"]
+    where = colour_columns(done, names)
     rest = [c for c in names if c not in where]
     return [
         Series(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 import pandas as pd
 import pytest
@@ -71,6 +72,43 @@ def test_long_names_of_settings_leave_most_of_a_figure_to_its_lines(
             for i, (f, c) in enumerate(names) for j, size in enumerate((1, 8, 64, 256, 512))]  # fmt: skip
     described(write_sweep, rows)
     assert min(widths) > 0.5
+
+
+def many_settings(**shared: object) -> list[dict[str, object]]:
+    """Four precisions, of which fp32 is the slowest, in four settings each, at two batch sizes."""
+    names = [(p, f, c) for p in ("fp32", "tf32", "bf16", "fp16") for f in ("contiguous", "channels_last")
+             for c in ("none", "reduce-overhead")]  # fmt: skip
+    return [
+        row(10 * i + j, precision=p, memory_format=f, compile=c, batch_size=size, device="cuda",
+            step_median_s=1.0 if p == "fp32" else 0.1, **shared)
+        for i, (p, f, c) in enumerate(names) for j, size in enumerate((1, 8))
+    ]  # fmt: skip
+
+
+def test_the_slowest_precision_is_drawn_too_and_each_has_a_colour(write_sweep: Write) -> None:
+    frame = with_identity(load_sweeps([write_sweep(many_settings())]))
+    lines = fastest_lines(drawable(frame), "batch_size")
+    assert [line.group for line in lines] == [p for p in ("fp32", "tf32", "bf16", "fp16") for _ in range(3)]
+    assert len({(line.group, line.kind) for line in lines}) == MAX_LINES
+
+
+@pytest.mark.parametrize("energy", [0.5, None])
+def test_a_long_legend_neither_pushes_panels_apart_nor_leaves_the_figure(
+    write_sweep: Write, monkeypatch: pytest.MonkeyPatch, energy: float | None
+) -> None:
+    seen, save = [], Figure.savefig
+
+    def saved(self: Figure, *arguments: object, **options: object) -> None:
+        save(self, *arguments, **options)
+        boxes = [axes.get_window_extent() for axes in self.axes]
+        seen.append(max((above.y0 - below.y1 for above, below in pairwise(boxes)), default=0) / self.bbox.height)
+        told = self.legends[0].get_window_extent()
+        assert told.y0 >= 0
+        assert told.y1 <= self.bbox.height
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    described(write_sweep, many_settings(energy_per_item_j=energy, peak_rss_bytes=None))
+    assert max(seen) < 0.1
 
 
 def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> None:
