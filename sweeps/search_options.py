@@ -34,7 +34,8 @@ class SearchOptions:
     n_startup_trials: Told[int | None] = None
     """median, percentile: cells that must have ended before one is given up. Default: 2."""
     n_warmup_steps: Told[int | None] = None
-    """median, percentile: rounds before a cell is given up. Default: 2; on accuracy 0."""
+    """median, percentile: rounds before a cell is given up. Default: 2; on accuracy 3, which are an epoch: before it a
+    network has learned little more than chance."""
     interval_steps: Told[int | None] = None
     """median, percentile: judge every so many rounds. Default: 1."""
     n_min_trials: Told[int | None] = None
@@ -42,8 +43,8 @@ class SearchOptions:
     percentile: Told[float | None] = None
     """percentile: keep this best share of the cells, in per cent. Default: 25."""
     min_resource: Told[int | None] = None
-    """hyperband, successive-halving: rounds before a cell is given up. Default: 1 on accuracy, else 3, since
-    single rounds are noisy."""
+    """hyperband, successive-halving: rounds before a cell is given up. Default: 3, since single rounds are noisy and
+    three are an epoch of a training."""
     max_resource: Told[int | None] = None
     """hyperband: rounds of a whole cell. Default: the longest seen."""
     reduction_factor: Told[int | None] = None
@@ -141,8 +142,8 @@ def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
         margin = 0.0 if judged == "accuracy" or pruner == "none" else DEFAULT_MARGIN
     config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given, margin=margin)
     ours: dict[str, Any] = {
-        "n_startup_trials": 2, "n_warmup_steps": 0 if prune_on == "accuracy" else 2, "percentile": 25.0,
-        "min_resource": 1 if prune_on == "accuracy" else 3, "patience": 2,
+        "n_startup_trials": 2, "n_warmup_steps": 3 if prune_on == "accuracy" else 2, "percentile": 25.0,
+        "min_resource": 3, "patience": 2,
     }  # fmt: skip
     filled = {name: value for name, value in ours.items() if name in PRUNERS[pruner]}
     return dataclasses.replace(config, parameters={**filled, **given})

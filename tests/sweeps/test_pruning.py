@@ -14,7 +14,9 @@ from sweeps.config import SweepConfig, TrialConfig, stratum_of
 from sweeps.pruning import GridStudies, spread
 from sweeps.pruning_search import SearchStudies, cell_of, search_space
 from sweeps.pruning_study import STUDY_FILE, StudyBook
+from sweeps.search_options import SearchOptions, pruning_config
 from sweeps.strategy import Limits, PruningConfig, Range, SearchConfig
+from workloads.finetune import Finetune
 
 MEDIAN = PruningConfig(pruner="median", parameters={"n_startup_trials": 2, "n_warmup_steps": 2})
 GRID = SweepConfig(
@@ -249,3 +251,30 @@ def test_a_cell_may_be_given_up_after_one_round(tmp_path: Path) -> None:
     early = [row for row in rows if row.get("pruned_at_round") == 0]
     assert early
     assert all(" after 1 round; best " in row["status_reason"] for row in early)
+
+
+def test_a_training_is_not_given_up_for_what_chance_made_of_its_first_epoch(tmp_path: Path) -> None:
+    """Ten classes: accuracies like those with which an H200's cells were given up after their first round."""
+    pruning = pruning_config(SearchOptions(), Finetune.defaults)
+    config = SweepConfig(
+        workload="finetune",
+        device=("cpu",),
+        batch_size=(32, 64, 128),
+        precision=("fp32",),
+        model=("m",),
+        pruning=pruning,
+    )
+    chooser, ends = GridStudies(config.cells(), config, StudyBook(tmp_path)), []
+    for first in (0.144, 0.142, 0.097):
+        cell, rounds, stop = chooser.next_cell(), [], None
+        assert isinstance(cell, TrialConfig)
+        row: dict[str, Any] = {
+            "trial_key": cell.key, "items_per_step": cell.batch_size, "status": "complete", "accuracy_best": 0.8
+        }  # fmt: skip
+        for number, accuracy in enumerate((first, first + 0.05, 0.4, 0.6, 0.8, 0.9 - first)):
+            rounds.append({"round": number, "seconds": 1.0, "items": 1, "accuracy": accuracy})
+            stop = stop or chooser.report(cell, Message(trial_key=cell.key, row=row, is_final=number == 5), rounds)
+        chooser.close(cell, row, rounds, [])
+        chooser.recorded(cell, row, rounds)
+        ends.append(stop)
+    assert ends == [None, None, None]

@@ -11,7 +11,7 @@ from sweeps.pruning_study import _PRUNERS, make_pruner
 from sweeps.search_options import SearchOptions, pruning_config, split_ranges
 from sweeps.strategy import PRUNERS, Limits, PruningConfig, Range, parse_range, reported_values
 from workloads.base import BadInputError, Defaults
-from workloads.finetune import Finetune
+from workloads.finetune import ROUNDS_PER_EPOCH, Finetune
 from workloads.inference import Inference
 
 GRID = Defaults(batch_size=(1,))
@@ -58,7 +58,7 @@ def test_only_a_workload_that_reports_accuracy_prunes_on_it() -> None:
         pruning_config(SearchOptions(pruner="median", prune_on="accuracy"), Inference.defaults)
     assert pruning_config(SearchOptions(), Finetune.defaults) == PruningConfig(
         pruner="median", prune_on="accuracy",
-        parameters={"n_startup_trials": 2, "n_warmup_steps": 0},
+        parameters={"n_startup_trials": 2, "n_warmup_steps": ROUNDS_PER_EPOCH},
     )  # fmt: skip
     assert pruning_config(SearchOptions(), Inference.defaults).pruner == "none"
 
