@@ -8,7 +8,10 @@ Read in the versions above; what a note says of this machine, the tables show.
 - **timm** waits for the device only if its name holds one word: `BenchmarkRunner.__init__` of pytorch-image-models'
   `benchmark.py` takes `cuda_timestamp` if `'cuda' in self.device`, else a clock that waits for nothing. On the CPU there
   is nothing to wait for. The script also sets `torch.backends.cudnn.benchmark = True`, which lets cuDNN pick faster
-  algorithms: its loop agrees with the reference in its own process and may be faster than other tools' processes.
+  algorithms: its loop agrees with the reference in its own process and may be faster than other tools' processes. It
+  switches gradients off with `torch.no_grad()`, where the reference has `torch.inference_mode()`, which keeps less account
+  of each tensor: where launching bounds a step, at batch 1 on a GPU, that is the difference, as the row against the loop
+  under `no_grad` shows.
 - **pytorch-benchmark** (LukasHedegaard), `pytorch_benchmark/benchmark.py`: on CUDA line 159 asks
   `stop_event.elapsed_time(start_event)`, the two events in the wrong order, and takes the milliseconds for seconds, so
   that `on_device_inference` is negative and a thousand times too large; its `total` holds both copies. Its throughput is
