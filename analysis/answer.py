@@ -20,6 +20,8 @@ MAX_TASKS = 12
 """More tasks than that are not read as sentences; the tables have all."""
 MAX_CLOSE = 2
 NO_COUNTER = "no counter could be read"
+LENGTHENED_BY = {"finetune": "--epochs"}
+"""The option that makes a cell's window longer; a training ends with its epochs, whatever ``--min-s`` asks."""
 
 
 def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
@@ -38,7 +40,9 @@ def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
         said.append(f"{len(found) - MAX_TASKS} more tasks are in the tables below.")
     if frame["items_per_j"].isna().all():
         has_counter = "energy_source" in frame and bool(frame["energy_source"].notna().any())
-        why = "the cells were shorter than ten periods of the counter (--min-s)" if has_counter else NO_COUNTER
+        options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in frame["workload"].unique())
+        too_short = f"the cells were shorter than ten periods of the counter ({', '.join(options)})"
+        why = too_short if has_counter else NO_COUNTER
         said.append(f"Energy is unknown here: {why}.")
     return said
 

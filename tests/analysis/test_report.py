@@ -65,9 +65,10 @@ def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep
 def test_why_energy_is_unknown_is_told(write_sweep: Write) -> None:
     rows = [{**row, "items_per_j": None, "energy_per_item_j": None} for row in machine()]
     assert "Energy is unknown here: no counter could be read." in write_report(write_sweep(rows, "none")).read_text()
-    short = [{**row, "energy_source": "nvml"} for row in rows]
-    text = write_report(write_sweep(short, "short")).read_text()
-    assert "Energy is unknown here: the cells were shorter than ten periods of the counter (--min-s)." in text
+    for workload, option in (("inference", "--min-s"), ("finetune", "--epochs")):
+        short = [{**row, "energy_source": "nvml", "workload": workload} for row in rows]
+        text = write_report(write_sweep(short, workload)).read_text()
+        assert f"Energy is unknown here: the cells were shorter than ten periods of the counter ({option})." in text
 
 
 def test_limits_decide_what_is_recommended(write_sweep: Write) -> None:
