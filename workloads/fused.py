@@ -86,10 +86,7 @@ def resize(p: Parameters, height: int, width: int, device: torch.device, dtype: 
 
 
 def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
-    """Gaussian blur, across and then down: 18 taps a pixel instead of 81, each a shifted image.
-
-    In this order the image between the two, in float32, is shifted by whole rows, which vectors of four can read.
-    """
+    """Gaussian blur, down and then across: 18 taps a pixel instead of 81, each a shifted image."""
     across, down = (blur_kernel(size, sigma) for size, sigma in zip(BLUR_KERNEL, BLUR_SIGMA, strict=True))
     columns = reflected(width, len(across) // 2, device)
     rows = reflected(height, len(down) // 2, device)
@@ -98,12 +95,12 @@ def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, 
         return (batch.index_select(2, rows).index_select(3, columns),)
 
     def blur(padded: torch.Tensor) -> torch.Tensor:
-        blurred_across = torch.zeros((), device=device)
-        for k, weight in enumerate(across):
-            blurred_across = blurred_across + padded[..., k : k + width] * weight
-        blurred = torch.zeros((), device=device)
+        blurred_down = torch.zeros((), device=device)
         for k, weight in enumerate(down):
-            blurred = blurred + blurred_across[:, :, k : k + height] * weight
+            blurred_down = blurred_down + padded[:, :, k : k + height] * weight
+        blurred = torch.zeros((), device=device)
+        for k, weight in enumerate(across):
+            blurred = blurred + blurred_down[..., k : k + width] * weight
         return (blurred / 255).to(dtype)
 
     return [pad, blur]
