@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shlex
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -13,9 +12,11 @@ from typing import Any
 
 from rich.console import Console
 
+from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError
 from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
-from sweeps.coverage.parent import ChildCrashedError, ChildRefusedError, ChildTimeoutError, list_operations
+from sweeps.coverage.parent import list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
+from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore
 from sweeps.durable import write_durably
 from sweeps.ledger import Interrupted, SweepLostError
@@ -30,7 +31,6 @@ from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
-SAY_EVERY_S = 5.0
 TIMED_VERDICTS = ("supported", "fallback")
 
 
@@ -106,46 +106,6 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
     return CoverageStore.create(folder, asked, recording)
 
 
-class _Progress:
-    """Rows as they come: recorded, counted, told every few seconds."""
-
-    def __init__(self, store: CoverageStore, n_cells: int, n_done: int, console: Console) -> None:
-        self._store, self._console = store, console
-        self._n_cells, self._n_done = n_cells, n_done
-        self._n_timed, self._n_to_time = 0, 0
-        self._counts: Counter[str] = Counter()
-        self._last = self._began = time.monotonic()
-
-    def expect(self, n_to_time: int) -> None:
-        """So many cells will be timed next."""
-        self._n_timed, self._n_to_time = 0, n_to_time
-
-    def rows(self, cell: OperationCell, rows: list[dict[str, Any]]) -> None:
-        self._store.record(rows)
-        self._n_done += 1
-        self._counts.update(row["verdict"] for row in rows)
-        for row in rows:
-            if row["verdict"] in RETRIED:
-                say(self._console, f"{cell.label} {row['direction']}: {row['verdict']}: {row.get('reason')}")
-        self._tell(f"[{self._n_done}/{self._n_cells}] {_told(self._counts)}", self._n_done == self._n_cells)
-
-    def times(self, cell: OperationCell, columns: dict[str, Any]) -> None:
-        part = self._store.rows_of(cell.key)
-        self._store.record([{**row, **(columns if row["direction"] == "forward" else {})} for row in part])
-        self._n_timed += 1
-        self._tell(f"[{self._n_timed}/{self._n_to_time}] timed; {cell.label}", self._n_timed == self._n_to_time)
-
-    def _tell(self, text: str, is_last: bool) -> None:
-        now = time.monotonic()
-        if is_last or now - self._last > SAY_EVERY_S:
-            self._last = now
-            say(self._console, text)
-
-
-def _told(counts: Mapping[str, int]) -> str:
-    return ", ".join(f"{n} {verdict}" for verdict, n in sorted(counts.items())) or "nothing yet"
-
-
 _TIMED_FIRST = ("modules", "transforms", "database")
 
 
@@ -206,7 +166,7 @@ def _launch(
     from sweeps.launch_operations import OperationJob, run_jobs
 
     recording = store.recording()
-    progress = _Progress(store, len(cells), n_done, console)
+    progress = CoverageProgress(store, len(cells), n_done, console)
 
     def job(cell: OperationCell) -> OperationJob:
         return OperationJob(cell=cell, calls=recording.get(cell.operation) if cell.source == "modules" else None)
@@ -245,7 +205,7 @@ def _sum_up(
     found = store.rows_by_cell()
     rows = [row for part in found.values() for row in part]
     missing = len(cells) - len(found)
-    say(console, f"\n{len(cells)} cells, {len(rows)} rows: {_told(Counter(r['verdict'] for r in rows))}")
+    say(console, f"\n{len(cells)} cells, {len(rows)} rows: {verdict_counts(Counter(r['verdict'] for r in rows))}")
     if missing:
         output = [] if options.output == Path("results") else ["--output", str(options.output)]
         resume = shlex.join(["accelsweep", "op-coverage", "--resume", store.sweep_id, *output])

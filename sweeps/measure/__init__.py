@@ -56,7 +56,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-    from sweeps.measure.device import available_devices, describe, open_device, synchronize, unsupported_reason
+    from sweeps.measure.description import describe
+    from sweeps.measure.device import available_devices, open_device, synchronize, unsupported_reason
     from sweeps.measure.energy import EnergyMonitor, measure_idle_power, open_energy_source
     from sweeps.measure.leak import check_leak
     from sweeps.measure.limits import count_step
@@ -83,7 +84,8 @@ __all__ = [
 # torch takes seconds to import and is not needed by the driver's command line, so nothing is imported here.
 _MODULE_OF = {
     "ceilings": ("measure_copy_ceiling", "measure_flop_ceiling"),
-    "device": ("available_devices", "describe", "open_device", "synchronize", "unsupported_reason"),
+    "description": ("describe",),
+    "device": ("available_devices", "open_device", "synchronize", "unsupported_reason"),
     "energy": ("EnergyMonitor", "measure_idle_power", "open_energy_source"),
     "leak": ("check_leak",),
     "limits": ("count_step",),

@@ -12,7 +12,6 @@ import random
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -25,39 +24,14 @@ from sweeps.measure.host import cpu_name
 from sweeps.measure.support import PRECISION_NAMES, float32_products, probe_autocast, probe_tf32
 
 __all__ = [
-    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceDescription", "DeviceMemory", "allocation_retries", "available_devices",
-    "compile_note", "cpu_name", "describe", "device_name", "driver_version", "empty_cache", "fallback_environment",
+    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceMemory", "allocation_retries", "available_devices",
+    "compile_note", "cpu_name", "device_name", "driver_version", "empty_cache", "fallback_environment",
     "float32_products", "has_unified_memory", "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now",
     "n_devices", "new_event", "nvml_handle", "open_device", "reset_device_state", "reset_peaks", "set_threads",
     "synchronize", "total_bytes", "unsupported_reason",
 ]  # fmt: skip
 
 KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")
-
-
-@dataclass(frozen=True, kw_only=True)
-class DeviceDescription:
-    """What a device is.
-
-    Attributes:
-        name: ``cpu`` or the accelerator's type.
-        device_name: As its driver names it.
-        total_bytes: Its memory; None if unknown.
-        n_devices: How many there are here.
-        driver_version: Driver and runtime; None on the CPU.
-        unified_memory: Host and device share one memory.
-        precisions: For each precision None if supported, else why not.
-        compile_note: Why torch.compile cannot work here, or how mature it is; None if nothing is to be said.
-    """
-
-    name: str
-    device_name: str
-    total_bytes: int | None
-    n_devices: int
-    driver_version: str | None
-    unified_memory: bool
-    precisions: dict[str, str | None]
-    compile_note: str | None = None
 
 
 def available_devices() -> tuple[str, ...]:
@@ -186,25 +160,6 @@ def compile_note(device: torch.device) -> str | None:
     from torch.utils._triton import has_triton
 
     return None if has_triton() else "torch.compile needs Triton, which is not installed or does not know this device"
-
-
-def describe(name: str) -> DeviceDescription:
-    """Open a device and say what it is.
-
-    Raises:
-        ValueError: If this machine has none of that name.
-    """
-    device = open_device(name)
-    return DeviceDescription(
-        name=name,
-        device_name=device_name(device),
-        total_bytes=total_bytes(device),
-        n_devices=n_devices(name),
-        driver_version=driver_version(device),
-        unified_memory=has_unified_memory(device),
-        precisions={precision: unsupported_reason(device, precision) for precision in PRECISION_NAMES},
-        compile_note=compile_note(device),
-    )
 
 
 def _has_compiled() -> bool:

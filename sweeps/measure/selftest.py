@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sweeps.measure.device import available_devices, describe, open_device
+from sweeps.measure.description import describe
+from sweeps.measure.device import available_devices, open_device
 from sweeps.measure.environment import environment
 from sweeps.measure.proofs import GENERAL, PER_DEVICE, Verdict
 

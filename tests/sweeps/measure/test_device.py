@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from sweeps.measure import device as devices
+from sweeps.measure.description import describe
 from sweeps.measure.device import (
     KNOWN_DEVICES,
     PRECISION_NAMES,
     available_devices,
-    describe,
     float32_products,
     is_out_of_memory,
     is_unsupported,
