@@ -2,7 +2,7 @@
 
     python tests/benchmarks/peers/run.py --device cpu --output peers.md        some 35 minutes on two cores; with
         MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184 before it steps on the CPU vary less
-    python tests/benchmarks/peers/run.py --device cuda --wheels DIR            under 4 minutes, without a registry
+    python tests/benchmarks/peers/run.py --device cuda --wheels DIR            some 15 minutes, without a registry
     python tests/benchmarks/peers/run.py --device cpu --quick                  shows in minutes that everything runs
 
 Each peer is installed in an environment of its own (``environments.py``) and driven by a script of its own in
