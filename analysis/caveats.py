@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.matching import CELL_COLUMNS
 from analysis.render import escape
 
 BUSY_RATIO = 0.1
@@ -15,6 +16,8 @@ MIN_AGREEMENT_RATIO = 0.99
 
 SYSTEM_TIME_RATIO = 0.1
 """The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
+SLOW_TIMES = 2.0
+"""Times fp32's time from which a smaller precision on a CPU is no slow kernel or two, but converted throughout."""
 MIN_RETRIES = 0.1
 """Retries of the allocator in a step from which they, and not the first steps' search for room, are told."""
 FRESH_BYTES = 2**20
@@ -50,7 +53,8 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     """
     done = frame[frame["status"] == "complete"]
     return [*_timing(done), *_inputs(frame, done), *_files(frame, n_cells, unreadable), *_stability(done),
-            *_memory(done), *_full_device(done), *_answers(done), *_machines(frame)]  # fmt: skip
+            *_slow_precisions(done), *_memory(done), *_full_device(done), *_answers(done),
+            *_machines(frame)]  # fmt: skip
 
 
 def _counted(mask: pd.Series) -> str:
@@ -124,6 +128,24 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (_is(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
     return [f"{_counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+
+
+def _slow_precisions(done: pd.DataFrame) -> list[str]:
+    """Precisions that a processor has no instructions for: far slower than fp32 in cells alike but for that."""
+    cells = done[_is(done, "device", "cpu")]
+    alike = [c for c in ("host", *CELL_COLUMNS) if c in cells and c != "precision"]
+    speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
+    said = []
+    for precision in ("bf16", "fp16"):
+        if not {precision, "fp32"} <= set(speeds):
+            continue
+        times = (speeds["fp32"] / speeds[precision]).dropna()
+        if not times.empty and times.median() > SLOW_TIMES:
+            used = _named(cells, cells["cpu_capability"].notna(), "cpu_capability")
+            said.append(f"{precision} takes {times.median():.2g} times as long as fp32 on cpu: a processor without"
+                        f" instructions for it converts every number{f'; PyTorch uses {used} here' if used else ''}."
+                        " --precision fp32 leaves it out.")  # fmt: skip
+    return said
 
 
 def takes_memory_anew(frame: pd.DataFrame) -> pd.Series:

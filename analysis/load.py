@@ -23,6 +23,7 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "scenario", "item", "weights",
                  "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
+                 "cpu_capability",
                  "git_commit", "node", "torchvision_version", "driver_version", "python_version",
                  "accelsweep_version", "os", "allocator_settings")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",

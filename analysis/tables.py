@@ -82,7 +82,8 @@ def _proof(row: summaries.Row) -> str:
 ENVIRONMENT: tuple[tuple[str, Callable[[summaries.Row], str]], ...] = (
     ("device", _plain("device_name")), ("device memory (GiB)", _memory("device_total_bytes")),
     ("driver", _plain("driver_version")), ("timer's proof", _proof), ("energy counter", _energy),
-    ("processor", _plain("cpu_name")), ("CPUs", _plain("n_cpus")), ("threads", _plain("n_threads")),
+    ("processor", _plain("cpu_name")), ("vector instructions", _plain("cpu_capability")),
+    ("CPUs", _plain("n_cpus")), ("threads", _plain("n_threads")),
     ("memory (GiB)", _memory("host_total_bytes")), ("allocator", _plain("allocator_settings")),
     ("system", _plain("os")), ("Python", _plain("python_version")),
     ("torch", _plain("torch_version")), ("torchvision", _plain("torchvision_version")), ("Ray", _plain("ray_version")),

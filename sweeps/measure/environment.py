@@ -87,6 +87,7 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "python_version": platform.python_version(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu_name": cpu_name(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "n_cpus": usable_cpus(),
         "host_total_bytes": int(psutil.virtual_memory().total),
         "allocator_settings": allocator_settings(os.environ),

@@ -47,6 +47,19 @@ def test_each_doubt_is_told(write_sweep: Write, values: dict[str, object], said:
     assert caveats(load_sweep(write_sweep([row(0), row(1, **values)])), 2, []) == [said]
 
 
+def test_a_precision_that_a_processor_only_converts_is_told_with_its_instructions(write_sweep: Write) -> None:
+    speeds = {"fp32": 135.8, "bf16": 8.822, "fp16": 120.0}
+    rows = [
+        row(i, precision=name, step_median_s=8 / speed, throughput_items_per_s=speed, cpu_capability="AVX2")
+        for i, (name, speed) in enumerate(speeds.items())
+    ]
+    assert caveats(load_sweep(write_sweep(rows)), 3, []) == [
+        "bf16 takes 15 times as long as fp32 on cpu: a processor without instructions for it converts every number;"
+        " PyTorch uses AVX2 here. --precision fp32 leaves it out."
+    ]
+    assert caveats(load_sweep(write_sweep([{**r, "device": "cuda"} for r in rows])), 3, []) == []
+
+
 def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:
     anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
     (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
