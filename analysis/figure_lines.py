@@ -90,8 +90,9 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
     colours = [label(one.row, where) for one in found]
     by_speed = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))
     # The fastest of each colour, then the second ones: slow precisions are what the fast ones are compared with.
-    place = {i: [colours[j] for j in by_speed[:n]].count(colours[i]) for n, i in enumerate(by_speed)}
-    ranked = sorted(by_speed, key=lambda i: place[i])[:MAX_LINES]
+    ranks = pd.Series(colours).loc[by_speed]
+    place = ranks.groupby(ranks).cumcount()
+    ranked = sorted(by_speed, key=lambda i: int(place[i]))[:MAX_LINES]
     return [
         Line(label=one.name, group=colours[i], kind=label(one.row, rest),
              rows=records(one.cells.sort_values(along, kind="stable")))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
@@ -53,6 +54,13 @@ def panels(
             plt.close(drawn)
 
 
+def legend_entries(axes: Axes, last: Sequence[str]) -> tuple[list[Artist], list[str]]:
+    """Handles and labels of a legend with the lines first, and then the labels named; none where there is one line."""
+    handles, labels = axes.get_legend_handles_labels()
+    order = sorted(range(len(labels)), key=lambda i: labels[i] in last) if len(labels) > 1 else []
+    return [handles[i] for i in order], [labels[i] for i in order]
+
+
 def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = ()) -> None:
     """One legend for all panels right of the figure, lines first; a legend of one panel would push the others away.
 
@@ -63,11 +71,10 @@ def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = ()) -> None:
         axes: The panel whose lines are told.
         last: Labels that come after all others.
     """
-    handles, labels = axes.get_legend_handles_labels()
-    pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] in last)
-    if len(pairs) < 2:
+    handles, labels = legend_entries(axes, last)
+    if not labels:
         return
-    legend = drawn.legend([h for h, _ in pairs], [name for _, name in pairs], loc="outside right upper")
+    legend = drawn.legend(handles, labels, loc="outside right upper")
     shorten_texts(drawn)
     missing = legend.get_window_extent().height / drawn.dpi + 0.1 - drawn.get_figheight()
     if missing > 0:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 
+from analysis.panels import legend_entries
 from analysis.plots import COLOURS, LINES, MARKERS
 from analysis.ratios import Figure
 
@@ -76,7 +77,6 @@ def _errors(figures: Sequence[Figure]) -> list[list[float]] | None:
 
 def legend_last(axes: Axes, last: Sequence[str], **where: object) -> None:
     """A legend with the lines first, and then the labels named."""
-    handles, labels = axes.get_legend_handles_labels()
-    pairs = sorted(zip(handles, labels, strict=True), key=lambda pair: pair[1] in last)
-    if len(pairs) > 1:
-        axes.legend([h for h, _ in pairs], [name for _, name in pairs], **where)
+    handles, labels = legend_entries(axes, last)
+    if labels:
+        axes.legend(handles, labels, **where)

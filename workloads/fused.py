@@ -81,7 +81,7 @@ def classification(p: Parameters, height: int, width: int, device: torch.device,
 def resize(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
     """Antialiased resize to 224 x 224."""
     down, across = (Taps.of_matrix(resize_matrix(n, SIZE), device) for n in (height, width))
-    resized = resampling(down, across, width)
+    resized = resampling(down, across, width, (0, 0, height, width))
     return [lambda batch: (resized(batch) / 255).to(dtype)]
 
 

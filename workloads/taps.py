@@ -53,11 +53,7 @@ Resampling = Callable[[torch.Tensor], torch.Tensor]
 """A batch x channels x height x width, of any type, to float32 with another height and width."""
 
 
-def _slices(top: int, left: int, height: int, width: int) -> tuple[slice, slice]:
-    return slice(top, top + height), slice(left, left + width)
-
-
-def resampling(down: Taps, across: Taps, width: int, crop: tuple[int, int, int, int] | None = None) -> Resampling:
+def resampling(down: Taps, across: Taps, width: int, crop: tuple[int, int, int, int]) -> Resampling:
     """Both axes filtered, in the form that pays on the taps' device.
 
     A CPU filters down and then across, which reads whole rows in vectors. An accelerator sums the taps of both axes
@@ -68,13 +64,12 @@ def resampling(down: Taps, across: Taps, width: int, crop: tuple[int, int, int, 
         down: Along the height.
         across: Along the width.
         width: Of the images that come.
-        crop: Top, left, height and width of the part that is filtered; default: the whole image.
+        crop: Top, left, height and width of the part that is filtered.
     """
     n_rows, n_columns = len(down.start), len(across.start)
+    top, left, bottom, right = crop[0], crop[1], crop[0] + crop[2], crop[1] + crop[3]
     if is_cpu(down.start.device):
-        rows, columns = (slice(None), slice(None)) if crop is None else _slices(*crop)
-        return lambda batch: across.along(down.along(batch[:, :, rows, columns], 2), 3)
-    top, left = (0, 0) if crop is None else crop[:2]
+        return lambda batch: across.along(down.along(batch[:, :, top:bottom, left:right], 2), 3)
     corner = ((down.start[:, None] + top) * width + across.start + left).flatten()
 
     def of_windows(batch: torch.Tensor) -> torch.Tensor:

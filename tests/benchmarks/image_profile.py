@@ -17,33 +17,33 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from near_limits import in_turns, made
+from near_limits import in_turns, made, off_by
 from torch.profiler import ProfilerActivity, profile
 
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.ceilings import measure_copy_ceiling  # noqa: E402
-from sweeps.measure.device import available_devices, device_name, open_device  # noqa: E402
+from sweeps.measure.device import available_devices, device_name, open_device, synchronize  # noqa: E402
 from sweeps.measure.timing import Timer  # noqa: E402
 
 N_PROFILED, N_LAUNCHED, N_NAMED = 20, 10, 6
 
 
-def launch_s(step: Callable[[], object], wait: Callable[[], object]) -> float:
+def launch_s(step: Callable[[], object], device: torch.device) -> float:
     """Seconds of the host for one step, the least of several runs from an empty queue."""
     found = []
     for _ in range(5):
-        wait()
+        synchronize(device)
         began = time.perf_counter()
         for _ in range(N_LAUNCHED):
             step()
         found.append((time.perf_counter() - began) / N_LAUNCHED)
-    wait()
+    synchronize(device)
     return min(found)
 
 
-def kernels(step: Callable[[], object], wait: Callable[[], object], device: torch.device) -> list[tuple[str, float]]:
+def kernels(step: Callable[[], object], device: torch.device) -> list[tuple[str, float]]:
     """Names and seconds a step of what ran on the device, the longest first; empty on a CPU."""
     if device.type == "cpu":
         return []
@@ -51,7 +51,7 @@ def kernels(step: Callable[[], object], wait: Callable[[], object], device: torc
     with profile(activities=activities, acc_events=True) as profiler:
         for _ in range(N_PROFILED):
             step()
-        wait()
+        synchronize(device)
     found: dict[str, float] = {}
     for event in profiler.events():
         if event.device_type.name == device.type.upper() and event.key != "Activity Buffer Request":
@@ -61,11 +61,6 @@ def kernels(step: Callable[[], object], wait: Callable[[], object], device: torc
 
 def tell(pipeline: str, device: torch.device, batch_size: int, ceiling: float | None) -> None:
     timer = Timer(device)
-
-    def wait() -> None:
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-
     variants = {"eager": ("eager", "none"), "fused": ("fused", "none")}
     if device.type != "cpu":
         variants["fused, reduce-overhead"] = ("fused", "reduce-overhead")
@@ -83,15 +78,13 @@ def tell(pipeline: str, device: torch.device, batch_size: int, ceiling: float | 
     )
     print("| --- | ---: | ---: | ---: | ---: | ---: | --- |")
     for name, workload in workloads.items():
-        found = kernels(workload.step, wait, device)
+        found = kernels(workload.step, device)
         moved = workload.least_bytes()  # type: ignore[attr-defined]
         longest = "; ".join(f"{s * 1e3:.3f} {key[:60]}" for key, s in found[:N_NAMED])
         least = f"{1e3 * moved / ceiling:.3f}" if moved and ceiling else ""
-        outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
-        off = float((outputs - reference).abs().max() / reference.abs().max())
         print(f"| {name} | {seconds[name] * 1e3:.3f} | {seconds['eager'] / seconds[name]:.2f} |"
-              f" {launch_s(workload.step, wait) * 1e3:.3f} | {sum(s for _, s in found) * 1e3:.3f} | {least} |"
-              f" off by {off:.5f}; {longest} |", flush=True)  # fmt: skip
+              f" {launch_s(workload.step, device) * 1e3:.3f} | {sum(s for _, s in found) * 1e3:.3f} | {least} |"
+              f" off by {off_by(workload):.5f}; {longest} |", flush=True)  # fmt: skip
         workload.teardown()
 
 

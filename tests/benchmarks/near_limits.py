@@ -46,6 +46,12 @@ def made(name: str, device: torch.device, **cell: Any) -> Workload:
     return workload
 
 
+def off_by(workload: Any) -> float:
+    """The largest difference of the workload's output from the CPU's answer, over that answer's largest value."""
+    outputs, reference = workload.outputs_and_reference()
+    return float((outputs - reference).abs().max() / reference.abs().max())
+
+
 def in_turns(
     steps: dict[str, Step], timer: Timer, *, n_rounds: int, round_s: float, is_queued: bool = False
 ) -> dict[str, float]:
@@ -114,9 +120,7 @@ def inference(device: torch.device, model: str, batch_sizes: list[int], ceiling:
                 steps[name], workloads[name] = workload.step, workload
         seconds = in_turns(steps, timer, n_rounds=7, round_s=0.2)
         for name, workload in workloads.items():
-            outputs, reference = workload.outputs_and_reference()
-            off = float((outputs - reference).abs().max() / reference.abs().max())
-            notes[name] = f"{_share(workload.plain_step, seconds[name], ceiling)}; off by {off:.3f}"
+            notes[name] = f"{_share(workload.plain_step, seconds[name], ceiling)}; off by {off_by(workload):.3f}"
             workload.teardown()
         notes["plain loop"] = _share(plain_step, seconds["plain loop"], ceiling)
         told(f"inference, {model}, {PRECISION}, batch {batch_size}", seconds, batch_size, "plain loop", notes)
@@ -140,9 +144,7 @@ def images(device: torch.device, batch_size: int, ceiling: float | None, impleme
         seconds = in_turns({n: w.step for n, w in workloads.items()}, timer, n_rounds=7, round_s=0.1, is_queued=True)
         notes = {}
         for name, workload in workloads.items():
-            outputs, reference = workload.outputs_and_reference()
-            off = float((outputs - reference).abs().max() / reference.abs().max())
-            notes[name] = f"off by {off:.4f}"
+            notes[name] = f"off by {off_by(workload):.4f}"
             if workload.is_compiled and ceiling:
                 notes[name] += f"; {workload.least_bytes() / seconds[name] / ceiling:.0%} of the copy ceiling"
             workload.teardown()
