@@ -20,6 +20,7 @@ MAX_TASKS = 12
 """More tasks than that are not read as sentences; the tables have all."""
 MAX_CLOSE = 2
 NO_COUNTER = "no counter could be read"
+PERIODS = "ten periods of the counter"
 LENGTHENED_BY = {"finetune": "--epochs"}
 """The option that makes a cell's window longer; a training ends with its epochs, whatever ``--min-s`` asks."""
 
@@ -38,13 +39,26 @@ def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
     said = told[0] if len(found) == 1 else [" ".join(sentences) for sentences in told]
     if len(found) > MAX_TASKS:
         said.append(f"{len(found) - MAX_TASKS} more tasks are in the tables below.")
-    if frame["items_per_j"].isna().all():
-        has_counter = "energy_source" in frame and bool(frame["energy_source"].notna().any())
-        options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in frame["workload"].unique())
-        too_short = f"the cells were shorter than ten periods of the counter ({', '.join(options)})"
-        why = too_short if has_counter else NO_COUNTER
-        said.append(f"Energy is unknown here: {why}.")
-    return said
+    return said + _energy_known(frame)
+
+
+def _energy_known(frame: pd.DataFrame) -> list[str]:
+    """Of how many cells energy is known, and what lengthens the others; nothing where it is known of all that can be.
+
+    A cell that searches for its highest rate has no energy of one rate, and a device without a counter none at all.
+    """
+    is_unknown = bool(frame["items_per_j"].isna().all())
+    if is_unknown and frame["energy_source"].isna().all():
+        return [f"Energy is unknown here: {NO_COUNTER}."]
+    counted = frame[(frame["status"] == "complete") & frame["energy_source"].notna() & frame["max_rate_per_s"].isna()]
+    short = counted[counted["items_per_j"].isna()]
+    if short.empty:
+        return []
+    options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in short["workload"].unique())
+    why = f"shorter than {PERIODS} ({', '.join(options)})"
+    if is_unknown:
+        return [f"Energy is unknown here: the cells were {why}."]
+    return [f"Energy is known of {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]
 
 
 class Teller:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.config import MeasureConfig, TrialConfig
-from sweeps.measure.energy import energy_figures, energy_of_rounds, open_energy_source
+from sweeps.measure.energy import energy_figures, energy_of_rounds, open_energy_source, sustained_energy
 from sweeps.measure.leak import check_leak
 from sweeps.measure.limits import limits_columns
 from sweeps.measure.numerics import compare_outputs, wrong_reason
+from sweeps.measure.timing import Timer
 from sweeps.measure.transfer import measure_transfers
 from sweeps.outcome import WrongResultError
 from workloads.base import Comparable, Countable, Transferable, Workload
 
 if TYPE_CHECKING:
     import torch
+
+SUSTAINED_S = 3.0
+"""What an energy window may add to a training that was itself shorter: three times what NVML's counter needs."""
 
 
 def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s: float | None) -> float | None:
@@ -26,38 +31,62 @@ def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s
     return max(0.0, first_step_s - step_median_s)
 
 
-def _energy(rounds: Sequence[Mapping[str, Any]], period_s: float) -> dict[str, float | None]:
-    n_items = sum(entry["items"] for entry in rounds)
-    return energy_of_rounds(
-        [entry["energy_j"] for entry in rounds], [entry["seconds"] for entry in rounds], n_items, period_s
-    )
+def _reached(curve: Sequence[Mapping[str, Any]], target: float | None) -> int | None:
+    """The first round that holds the target accuracy."""
+    if target is None:
+        return None
+    return next((i for i, entry in enumerate(curve) if (entry.get("accuracy") or 0) >= target), None)
 
 
-def training_columns(
-    curve: Sequence[Mapping[str, Any]], target: float | None, period_s: float = float("inf")
-) -> dict[str, Any]:
-    """Accuracy of a training's rounds, seconds and joules to the target, and energy without the evaluations.
+def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -> dict[str, Any]:
+    """Accuracy of a training's rounds, and seconds to the target; nothing for steady work.
 
     Args:
-        curve: The rounds in order: ``accuracy``, ``loss``, ``elapsed_s``, ``seconds``, ``items`` and ``energy_j``.
+        curve: The rounds in order: ``accuracy``, ``loss`` and ``elapsed_s``.
         target: The accuracy asked for, 0 to 1.
-        period_s: Seconds between two updates of the energy counter; infinite where there is none.
     """
     scored = [entry for entry in curve if entry.get("accuracy") is not None]
     if not scored:
         return {}
-    best = max(entry["accuracy"] for entry in scored)
     columns = {
-        "accuracy_best": best, "accuracy_final": scored[-1]["accuracy"], "loss_final": scored[-1].get("loss"),
-        "target_accuracy": target, **_energy(curve, period_s),
+        "accuracy_best": max(entry["accuracy"] for entry in scored), "accuracy_final": scored[-1]["accuracy"],
+        "loss_final": scored[-1].get("loss"), "target_accuracy": target,
     }  # fmt: skip
-    reached = (
-        None if target is None else next((i for i, e in enumerate(curve) if (e.get("accuracy") or 0) >= target), None)
-    )
-    if reached is not None:
-        columns["time_to_target_s"] = curve[reached]["elapsed_s"]
-        columns["energy_to_target_j"] = _energy(curve[: reached + 1], period_s)["energy_j"]
-    return columns
+    reached = _reached(curve, target)
+    return columns if reached is None else {**columns, "time_to_target_s": curve[reached]["elapsed_s"]}
+
+
+def training_energy(
+    curve: Sequence[Mapping[str, Any]],
+    target: float | None,
+    period_s: float,
+    sustained: Callable[[float], Mapping[str, float | None]],
+) -> dict[str, float | None]:
+    """Energy of a training without its evaluations, and joules to the target.
+
+    Rounds too short for the counter are followed by steps in one piece, whose joules per item hold for the rounds too:
+    the target's joules are then those of the items until it.
+
+    Args:
+        curve: The rounds in order: ``accuracy``, ``seconds``, ``items`` and ``energy_j``.
+        target: The accuracy asked for, 0 to 1.
+        period_s: Seconds between two updates of the counter; infinite where there is none.
+        sustained: Columns of energy of more steps, given the longest window in seconds that is worth waiting for.
+    """
+
+    def known(rounds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
+        joules, seconds = [entry["energy_j"] for entry in rounds], [entry["seconds"] for entry in rounds]
+        return energy_of_rounds(joules, seconds, sum(entry["items"] for entry in rounds), period_s)
+
+    columns = known(curve)
+    if columns["energy_j"] is None:
+        columns.update(sustained(max(SUSTAINED_S, sum(entry["seconds"] for entry in curve))))
+    reached = _reached(curve, target)
+    if reached is None:
+        return columns
+    until, each = curve[: reached + 1], columns["energy_per_item_j"]
+    estimated = None if each is None else each * sum(entry["items"] for entry in until)
+    return {**columns, "energy_to_target_j": known(until)["energy_j"] or estimated}
 
 
 def final_columns(
@@ -76,7 +105,18 @@ def final_columns(
     n_train = row.get("n_train_items")
     if n_train:
         yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
-    yield training_columns(curve, cell.options.get("target_accuracy"), open_energy_source(device).period_s)
+    target = cell.options.get("target_accuracy")
+    trained = training_columns(curve, target)
+    yield trained
+    if trained:
+        source = open_energy_source(device)
+        yield training_energy(
+            curve, target, source.period_s,
+            lambda longest_s: sustained_energy(
+                functools.partial(Timer(device).time, workload.step), source, step_s=row["step_median_s"],
+                items_per_step=workload.items_per_step, longest_s=longest_s,
+            ),
+        )  # fmt: skip
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}

@@ -141,7 +141,7 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
         ("leak_host_high_bytes_per_step", _FLOAT, "B/step", "upper end"),
     ]),
     ("energy", [
-        ("energy_j", _FLOAT, "J", "energy of the measured window; null if unknown or the window is under ten counter periods"),
+        ("energy_j", _FLOAT, "J", "energy of the measured window; null if unknown or under ten counter periods; a training whose rounds are too short for the counter has a window of steps after them"),
         ("energy_window_s", _FLOAT, "s", "length of that window"),
         ("energy_per_item_j", _FLOAT, "J/item", "joules per item"),
         ("items_per_j", _FLOAT, "items/J", "items per joule"),
@@ -150,7 +150,7 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
         ("idle_power_w", _FLOAT, "W", "power of the idle device, measured before the sweep's cells"),
         ("energy_source", _STRING, "", "nvml, zeus-apple-silicon or powercap"),
         ("energy_domain", _STRING, "", "what the counter covers: gpu board, soc, cpu package"),
-        ("energy_to_target_j", _FLOAT, "J", "finetune: energy until the target accuracy"),
+        ("energy_to_target_j", _FLOAT, "J", "finetune: energy until the target accuracy; where those rounds are too short, the energy of as many items"),
     ]),
     ("agreement", [
         ("reference", _STRING, "", "what the output was compared with, such as cpu fp32"),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
@@ -15,7 +15,7 @@ from sweeps.measure.energy_sources import EnergySource, NoSource, open_energy_so
 
 __all__ = [
     "MIN_PERIODS", "EnergyMonitor", "EnergySource", "NoSource", "energy_figures", "energy_of_rounds", "least_window_s",
-    "measure_idle_power", "open_energy_source",
+    "measure_idle_power", "open_energy_source", "sustained_energy",
 ]  # fmt: skip
 
 MIN_PERIODS = 10
@@ -68,6 +68,35 @@ def energy_of_rounds(
     known = [value for value in joules if value is not None]
     total = sum(known) if len(known) == len(joules) else None
     return energy_figures(total, sum(seconds), n_items, period_s, max(1, len(joules)))
+
+
+def sustained_energy(
+    run: Callable[[int], object], source: EnergySource, *, step_s: float, items_per_step: int, longest_s: float
+) -> dict[str, float | None]:
+    """The same columns for steps in one piece, as many as ten periods of the counter hold.
+
+    For work whose own rounds are too short for the counter and have other work between them, such as the rounds of a
+    small network's training: more of them would help by the square root of their number only.
+
+    Args:
+        run: Does so many steps and waits for the device.
+        source: The counter.
+        step_s: About the seconds of a step, by which the device is waited for ten times a window.
+        items_per_step: Items worked through in each.
+        longest_s: A counter that needs a longer window than this is not waited for; all columns are None then.
+    """
+    window_s = least_window_s(source.period_s)
+    if window_s > longest_s:
+        return energy_figures(None, 0.0, 0, 0.0)
+    n_steps, n_done = max(1, int(window_s / MIN_PERIODS / step_s)), 0
+    run(n_steps)  # the window begins with the work under way, not with what was done before it
+    before, began = source.read_j(), time.monotonic()
+    while before is not None and time.monotonic() - began < window_s:
+        run(n_steps)
+        n_done += n_steps
+    after, measured_s = source.read_j(), time.monotonic() - began
+    joules = None if before is None or after is None else after - before
+    return energy_figures(joules, measured_s, n_done * items_per_step, source.period_s)
 
 
 def measure_idle_power(source: EnergySource, seconds: float) -> float | None:

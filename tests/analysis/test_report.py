@@ -71,6 +71,15 @@ def test_why_energy_is_unknown_is_told(write_sweep: Write) -> None:
         assert f"Energy is unknown here: the cells were shorter than ten periods of the counter ({option})." in text
 
 
+def test_a_setting_that_is_frugal_among_few_is_told_so(write_sweep: Write) -> None:
+    known = {"items_per_j": 2.0, "energy_per_item_j": 0.5, "energy_source": "nvml", "device": "gpu"}
+    rows = [row(0, **known), row(1, **{**known, "items_per_j": None}, batch_size=64), row(2, device="cpu")]
+    searched = row(3, **{**known, "items_per_j": None}, scenario="server", max_rate_per_s=9.0)
+    text = write_report(write_sweep([*rows, searched])).read_text()
+    assert "Energy is known of 1 of 2 cells; the others were shorter than ten periods of the counter (--min-s)." in text
+    assert "Energy is known" not in write_report(write_sweep([rows[0], rows[2], searched], "all")).read_text()
+
+
 def test_limits_decide_what_is_recommended(write_sweep: Write) -> None:
     folder = write_sweep(machine())
     text = write_report(folder, max_latency_ms=8).read_text()

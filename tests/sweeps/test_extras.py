@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,7 +11,8 @@ import torch
 
 from sweeps import extras
 from sweeps.config import MeasureConfig, TrialConfig
-from sweeps.extras import final_columns, training_columns
+from sweeps.extras import SUSTAINED_S, final_columns, training_columns, training_energy
+from sweeps.measure.energy import energy_figures
 from sweeps.outcome import WrongResultError
 from sweeps.schema import TRIALS
 
@@ -30,44 +32,65 @@ def rounds(
     ]  # fmt: skip
 
 
+def energy(
+    curve: list[dict[str, Any]], target: float = 0.95, period_s: float = 0.1, each: float | None = None
+) -> dict[str, float | None]:
+    """Energy of a training; ``each`` are the joules per item of steps after it, at ten watts."""
+    joules = None if each is None else 1000 * each
+    return training_energy(curve, target, period_s, lambda _: energy_figures(joules, 100 * (each or 1), 1000, 0.1))
+
+
 def test_the_target_is_reached_when_it_is_first_held_with_the_joules_of_the_rounds_until_then() -> None:
-    found = training_columns(rounds([0.5, 0.9, 0.96, 0.94]), 0.95, period_s=0.1)
+    curve = rounds([0.5, 0.9, 0.96, 0.94])
+    found = training_columns(curve, 0.95)
     assert found["time_to_target_s"] == pytest.approx(6.0)
-    assert found["energy_to_target_j"] == pytest.approx(90.0)
+    assert energy(curve)["energy_to_target_j"] == pytest.approx(90.0)
     assert found["accuracy_best"] == 0.96
     assert found["accuracy_final"] == 0.94
     assert found["loss_final"] == pytest.approx(0.06)
-    assert set(found) <= set(TRIALS.names)
+    assert set(found) | set(energy(curve)) <= set(TRIALS.names)
 
 
 def test_energy_of_a_training_is_that_of_its_rounds_and_not_of_its_evaluations() -> None:
-    found = training_columns(rounds([0.5, 0.9, 0.96, 0.94]), 0.95, period_s=0.1)
+    found = energy(rounds([0.5, 0.9, 0.96, 0.94]), each=7.0)
     assert found["energy_j"] == pytest.approx(120.0)
     assert found["energy_window_s"] == pytest.approx(8.0)
     assert found["mean_power_w"] == pytest.approx(15.0)
     assert found["energy_per_item_j"] == pytest.approx(120 / 400)
 
 
+def test_rounds_too_short_for_the_counter_are_followed_by_steps_whose_joules_hold_for_them() -> None:
+    curve = rounds([0.5, 0.96, 0.97], joules=0.5, seconds=0.05)
+    found = energy(curve, each=0.25)
+    assert found["energy_per_item_j"] == pytest.approx(0.25)
+    assert found["mean_power_w"] == pytest.approx(10.0)
+    assert found["energy_to_target_j"] == pytest.approx(0.25 * 200), "two rounds of a hundred items"
+    assert energy(curve)["energy_to_target_j"] is None, "a counter too slow to be waited for"
+    asked: list[float] = []
+    for seconds in (0.05, 8.0):
+        training_energy(rounds([0.5], joules=None, seconds=seconds), None, 0.1, lambda s: asked.append(s) or {
+            "energy_j": None, "energy_per_item_j": None})  # fmt: skip
+    assert asked == [SUSTAINED_S, 8.0], "at most three seconds, or as long as the training"
+
+
 def test_a_target_never_reached_has_neither_seconds_nor_joules() -> None:
-    found = training_columns(rounds([0.5, 0.9]), 0.95, period_s=0.1)
-    assert "time_to_target_s" not in found
-    assert "energy_to_target_j" not in found
-    assert training_columns(rounds([0.5, 0.9]), None, period_s=0.1).get("time_to_target_s") is None
+    assert "time_to_target_s" not in training_columns(rounds([0.5, 0.9]), 0.95)
+    assert "energy_to_target_j" not in energy(rounds([0.5, 0.9]))
+    assert training_columns(rounds([0.5, 0.9]), None).get("time_to_target_s") is None
 
 
-def test_joules_to_the_target_are_null_where_unknown_or_too_short() -> None:
-    assert training_columns(rounds([0.96], joules=None), 0.95, 0.1)["energy_to_target_j"] is None
-    assert training_columns(rounds([0.96]), 0.95)["energy_to_target_j"] is None, "no counter"
+def test_joules_to_the_target_are_null_where_unknown_and_the_items_where_only_their_rounds_are_too_short() -> None:
+    assert energy(rounds([0.96], joules=None))["energy_to_target_j"] is None
+    assert energy(rounds([0.96]), period_s=math.inf)["energy_to_target_j"] is None, "no counter"
     # Reached after one round of 2 s: under ten periods of a counter of 0.3 s, while all four rounds are over it.
-    found = training_columns(rounds([0.96, 0.97, 0.97, 0.97]), 0.95, period_s=0.3)
-    assert found["energy_to_target_j"] is None
+    found = energy(rounds([0.96, 0.97, 0.97, 0.97]), period_s=0.3)
     assert found["energy_j"] == pytest.approx(120.0)
-    assert found["time_to_target_s"] == pytest.approx(2.0)
+    assert found["energy_to_target_j"] == pytest.approx(30.0)
 
 
 def test_steady_work_has_no_columns_of_training() -> None:
-    assert training_columns(rounds([None, None]), None, 0.1) == {}
-    assert training_columns([], 0.95, 0.1) == {}
+    assert training_columns(rounds([None, None]), None) == {}
+    assert training_columns([], 0.95) == {}
 
 
 class Work:
@@ -117,7 +140,7 @@ def test_a_wrong_answer_keeps_its_figures_and_ends_as_an_error() -> None:
 
 
 def test_energy_of_a_search_for_a_rate_is_null_as_its_window_held_every_rate() -> None:
-    energy = {
+    measured = {
         "energy_j": 500.0,
         "energy_per_item_j": 0.5,
         "items_per_j": 2.0,
@@ -125,12 +148,12 @@ def test_energy_of_a_search_for_a_rate_is_null_as_its_window_held_every_rate() -
         "energy_window_s": 10.0,
     }
     work = SimpleNamespace(step=lambda: None)
-    searched = collected(work, {**energy, "max_rate_per_s": 120.0, "peak_power_w": 70.0, "energy_source": "nvml"})
-    assert [searched[name] for name in energy] == [None] * 5
+    searched = collected(work, {**measured, "max_rate_per_s": 120.0, "peak_power_w": 70.0, "energy_source": "nvml"})
+    assert [searched[name] for name in measured] == [None] * 5
     assert searched["peak_power_w"] is None
     assert searched["energy_source"] == "nvml"
-    fixed = collected(work, energy)
-    assert {name: fixed[name] for name in energy} == energy
+    fixed = collected(work, measured)
+    assert {name: fixed[name] for name in measured} == measured
 
 
 def test_the_counters_pace_is_that_of_the_cells_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ from sweeps.measure.energy import (
     least_window_s,
     measure_idle_power,
     open_energy_source,
+    sustained_energy,
 )
 from sweeps.schema import TRIALS
 from tests.sweeps.measure.conftest import HandTime, OneGpu
@@ -103,6 +104,25 @@ def test_peak_power_is_the_highest_that_a_round_ended_with(gpu: OneGpu, hand_tim
     assert columns["energy_j"] == pytest.approx(1350.0)
     assert columns["mean_power_w"] == pytest.approx(450.0)
     assert columns["energy_per_item_j"] == pytest.approx(15.0)
+
+
+def test_steps_in_one_piece_last_ten_periods_and_begin_with_the_work_under_way(hand_time: HandTime) -> None:
+    counter = Counter(hand_time, watts=50.0, period_s=0.1)
+    runs: list[int] = []
+
+    def run(n_steps: int) -> None:
+        runs.append(n_steps)
+        hand_time.sleep(0.03 * n_steps)
+
+    found = sustained_energy(run, counter, step_s=0.03, items_per_step=4, longest_s=1.0)
+    assert set(runs) == {3}
+    assert 1.0 <= found["energy_window_s"] < 1.1  # type: ignore[operator]
+    assert sum(runs) * 0.03 == pytest.approx(found["energy_window_s"] + 0.09), "the first three are not in the window"  # type: ignore[operator]
+    assert found["energy_per_item_j"] == pytest.approx(50.0 * 0.03 / 4, rel=0.101)
+    began, n_runs = hand_time.now_s, len(runs)
+    assert set(sustained_energy(run, counter, step_s=0.03, items_per_step=4, longest_s=0.9).values()) == {None}
+    assert set(sustained_energy(run, NoSource(), step_s=0.03, items_per_step=4, longest_s=9e9).values()) == {None}
+    assert (hand_time.now_s, len(runs)) == (began, n_runs), "neither was waited for"
 
 
 def test_idle_power_is_measured_over_ten_periods_at_least(hand_time: HandTime) -> None:
