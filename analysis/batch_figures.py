@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from analysis import summaries
 from analysis.cells import label
@@ -98,6 +98,7 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
             axes.xaxis.set_minor_locator(NullLocator())
         else:
             axes.set_xlim(0, None)
+            axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter("{x:,.6g}")
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({item_of(cells)}/s)")
 

@@ -101,9 +101,9 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
 
 
 def limit_line(axes: Axes, value: float, text: str = "limit") -> None:
-    """A dashed line at a limit or target, with its name."""
+    """A dashed line at a limit or target, with its name beside it, where no curve runs."""
     axes.axhline(value, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
     axes.annotate(
-        text, (0.0, value), xycoords=("axes fraction", "data"), xytext=(4, 3), textcoords="offset points",
-        fontsize=8.5, color=INK,
+        text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+        va="center", fontsize=8.5, color=INK, annotation_clip=False,
     )  # fmt: skip

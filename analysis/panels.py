@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.plots import STYLE, shorten_texts
+from analysis.plots import STYLE, grow_for_legends, shorten_texts
 
 _LABEL_SHARE = 0.065
 """Of an axis' length that a label of four digits takes."""
@@ -46,6 +46,7 @@ def panels(
         try:
             yield drawn, list(grid.flat)
             shorten_texts(drawn)
+            grow_for_legends(drawn)
             path.parent.mkdir(parents=True, exist_ok=True)
             drawn.savefig(
                 path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
@@ -64,21 +65,14 @@ def legend_entries(axes: Axes, last: Sequence[str]) -> tuple[list[Artist], list[
 def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = ()) -> None:
     """One legend for all panels right of the figure, lines first; a legend of one panel would push the others away.
 
-    The figure grows where the legend is taller than its panels.
-
     Args:
         drawn: The figure.
         axes: The panel whose lines are told.
         last: Labels that come after all others.
     """
     handles, labels = legend_entries(axes, last)
-    if not labels:
-        return
-    legend = drawn.legend(handles, labels, loc="outside right upper")
-    shorten_texts(drawn)
-    missing = legend.get_window_extent().height / drawn.dpi + 0.1 - drawn.get_figheight()
-    if missing > 0:
-        drawn.set_figheight(drawn.get_figheight() + missing)
+    if labels:
+        drawn.legend(handles, labels, loc="outside right upper")
 
 
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:

@@ -28,6 +28,8 @@ MAX_CHARACTERS, MAX_LINES = 100, 3
 MAX_WIDTH_SHARE = 0.85
 LEGEND_CHARACTERS = 28
 """A longer label of a legend beside the axes goes on in the next line."""
+LEGEND_MARGIN = 0.05
+"""Inches between a legend and the figure's lower edge."""
 STYLE = {
     "figure.figsize": (7.2, 4.0), "figure.dpi": 160, "font.size": 10, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
@@ -72,6 +74,7 @@ def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple
         try:
             yield drawn, axes
             shorten_texts(drawn)
+            grow_for_legends(drawn)
             path.parent.mkdir(parents=True, exist_ok=True)
             metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
             drawn.savefig(path, metadata=metadata)
@@ -101,6 +104,17 @@ def shorten_texts(drawn: Figure) -> None:
             if too_wide > 1:
                 n = int(MAX_CHARACTERS / too_wide)
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
+
+
+def grow_for_legends(drawn: Figure) -> None:
+    """Make a figure as tall as its tallest legend, which would else be cut off at the bottom."""
+    legends = drawn.findobj(Legend)
+    if not legends:
+        return
+    drawn.draw_without_rendering()
+    missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
+    if missing > 0:
+        drawn.set_figheight(drawn.get_figheight() + missing)
 
 
 def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:

@@ -12,10 +12,13 @@ from analysis.cells import label, varying
 from analysis.figure_lines import MAX_LINES, WIDTH, colour_columns, drawable, fastest_lines, limit_line
 from analysis.grouping import Group, of
 from analysis.limits import Limits
-from analysis.panels import RIGHT_OF_AXES, panels, value_axis
+from analysis.panels import legend_beside, panels, value_axis
 from analysis.ratios import Figure
 from analysis.recommend import SERVER
-from analysis.series import Series, draw_series, legend_last
+from analysis.series import Series, draw_series
+
+MAX_MARKERS = 12
+"""More on one curve run into one another."""
 
 
 def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
@@ -28,13 +31,13 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
     made = [line.series("rate_per_s", lambda row: Figure(value=1e3 * row["latency_p99_s"])) for line in lines]
     deadlines = cells["deadline_s"].dropna().unique()
     limit = limits.max_latency_ms or (1e3 * float(deadlines[0]) if len(deadlines) == 1 else None)
-    with panels(path, 1, size=(WIDTH, 3.6)) as (_, (axes,)):
+    with panels(path, 1, size=(WIDTH, 3.6)) as (drawn, (axes,)):
         draw_series(axes, made)
         if limit is not None:
             limit_line(axes, limit, f"limit {limit:g} ms")
         value_axis(axes, [f.value for one in made for f in one.y if f.value is not None] + ([limit] if limit else []))
         axes.set_xlim(0, None)
-        legend_last(axes, [], **RIGHT_OF_AXES)
+        legend_beside(drawn, axes)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
     return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
 
@@ -49,13 +52,14 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     shown = [curves[i] for i in sorted(ranked)]
     targets = done["target_accuracy"].dropna().unique()
     target = limits.min_accuracy or (float(targets[0]) if len(targets) == 1 else None)
-    with panels(path, 1, size=(WIDTH, 4.0)) as (_, (axes,)):
-        draw_series(axes, _accuracies(done, shown))
+    with panels(path, 1, size=(WIDTH, 4.0)) as (drawn, (axes,)):
+        n_rounds = max(len(curve) for _, curve in shown)
+        draw_series(axes, _accuracies(done, shown), mark_every=max(1, n_rounds // MAX_MARKERS))
         if target is not None:
             limit_line(axes, 100 * target, f"target {100 * target:g} %")
         axes.set_ylim(0, 103)
         axes.set_xlim(0, None)
-        legend_last(axes, [], **RIGHT_OF_AXES)
+        legend_beside(drawn, axes)
         axes.set(
             title=f"Held-out accuracy over training time{of(group.name)}",
             xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)",

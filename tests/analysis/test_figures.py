@@ -111,6 +111,15 @@ def test_a_long_legend_neither_pushes_panels_apart_nor_leaves_the_figure(
     assert max(seen) < 0.1
 
 
+def test_curves_of_many_trainings_leave_room_for_a_legend_that_is_whole(write_sweep: Write) -> None:
+    rows = many_settings(workload="finetune", scenario=None, accuracy_best=0.9, target_accuracy=0.85)
+    rounds = [{"trial_key": r["trial_key"], "round": i, "elapsed_s": i + 1.0, "seconds": 1.0, "items": 8,
+               "accuracy": 0.9 - 0.8 / (i + 1)} for r in rows for i in range(40)]  # fmt: skip
+    report = write_report(write_sweep(rows, rounds=rounds))
+    figure = plt.imread(report.parent / "figures" / "accuracy.png")
+    assert figure.shape[0] > figure.shape[1] / 2, "as tall as its legend, whose words the fixture finds inside"
+
+
 def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> None:
     rows = [row(2 * i + j, model=f"m{i}", batch_size=8 * (j + 1)) for i in range(MAX_TASKS + 2) for j in range(2)]
     text = write_report(write_sweep(rows)).read_text()
