@@ -12,6 +12,7 @@ from rich.console import Console
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.progress import format_result, say
 from sweeps.results import ResultStore
+from sweeps.text import cells_told
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 RETRIED = ("crashed", "timeout", "error")
@@ -82,7 +83,7 @@ def sum_up(
     is_unfinished = bool(missing) or (is_cut and not config.is_grid)
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
     n_cells = len(cells) if config.is_grid else len(rows)
-    say(console, f"\n{n_cells} cells: {told}" + (f", {len(missing)} missing" if missing else ""))
+    say(console, f"\n{cells_told(n_cells)}: {told}" + (f", {len(missing)} missing" if missing else ""))
     for device in config.device:
         for line in _best_lines(rows, device):
             say(console, line)
@@ -94,7 +95,7 @@ def sum_up(
     resume = resume_command(common, config, store)
     if failure is not None:
         end = f"; go on with: {resume}" if is_unfinished else ""
-        say(console, f"ended early: {failure}; the {len(rows)} cells above are kept{end}")
+        say(console, f"ended early: {failure}; {cells_told(len(rows))} kept, above{end}")
     elif is_unfinished:
         say(console, f"go on with: {resume}")
     if (store.folder / "study.db").exists():

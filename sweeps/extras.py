@@ -124,11 +124,12 @@ def final_columns(
         yield limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
     else:
         yield limits_columns(workload.step, row)
-    if isinstance(workload, Transferable):
+    host = workload.host_batch() if isinstance(workload, Transferable) else None
+    if host is not None and isinstance(workload, Transferable):
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
         is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1
         known_s = row.get("step_median_s") if is_timed else None
-        yield asdict(measure_transfers(device, workload.host_batch(), workload.compute, known_s))
+        yield asdict(measure_transfers(device, host, workload.compute, known_s))
     if measure.leak_check:
         yield asdict(check_leak(workload.step, getattr(workload, "step_varying", None), device))
     if isinstance(workload, Comparable):

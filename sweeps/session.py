@@ -23,6 +23,7 @@ from sweeps.progress import SweepConsole, Terminal, say
 from sweeps.results import ResultStore, claim_folder
 from sweeps.signals import terminable
 from sweeps.strategy import Range
+from sweeps.text import cells_told
 from sweeps.turns import Turns
 from sweeps.values import parse_duration_s
 from workloads.base import BadInputError, Workload
@@ -34,7 +35,8 @@ def _print_grid(console: Console, config: SweepConfig, cells: Sequence[TrialConf
     if config.search is not None:
         names = ", ".join(f"{name} {r.low:g} to {r.high:g} ({r.scale})" for name, r in config.search.ranges.items())
         say(console, f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
-    say(console, f"{config.n_cells or 'as many as it takes'} cells of {config.workload}")
+    n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as it takes"
+    say(console, f"{n_cells} of {config.workload}")
 
 
 def _open_or_create(
@@ -164,7 +166,7 @@ def _run(
 ) -> int:  # fmt: skip
     """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
     n_cells = config.n_cells
-    all_cells = "cells as they come" if n_cells is None else f"{n_cells} cells"
+    all_cells = "cells as they come" if n_cells is None else cells_told(n_cells)
     counted = f"{n_cells - len(done)} of {all_cells}" if done and n_cells is not None else all_cells
     say(console, f"{config.workload}: {counted} on {', '.join(config.device)}; results in {store.folder}")
     if machines.cluster is not None:

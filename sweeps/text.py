@@ -19,6 +19,11 @@ def figure(value: float) -> str:
     return f"{value:,.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
+def cells_told(n_cells: int) -> str:
+    """``1 cell``, ``4 cells``."""
+    return f"{n_cells} {'cell' if n_cells == 1 else 'cells'}"
+
+
 def printable(text: object) -> str:
     """Text as it can be shown on one line: what a terminal would act on, or cannot encode, as escapes."""
     line = str(text)

@@ -182,8 +182,8 @@ class Transferable(Protocol):
     computation need not be timed twice.
     """
 
-    def host_batch(self) -> torch.Tensor:
-        """One batch on the host, in pageable memory."""
+    def host_batch(self) -> torch.Tensor | None:
+        """One batch on the host, in pageable memory; None in a cell whose step takes no batch."""
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:
         """The step's work on a batch that is on the device already; the result stays there."""

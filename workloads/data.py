@@ -13,6 +13,7 @@ from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's
 from workloads.base import BadInputError
 from workloads.files import MAX_PIXEL_BYTES, Listing, decoded, folder_name, list_images
 
+MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_PHOTOGRAPHS = 512
 """Of a large folder the first this many are kept in memory; batches repeat them with other crops."""
 MAX_KEPT_BYTES = 160 * 2**20
@@ -137,6 +138,11 @@ def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, 
 
 
 _kept_batch = functools.lru_cache(maxsize=4)(make_photograph_batch)
+
+
+def laid_out(batch: torch.Tensor, memory_format: str) -> torch.Tensor:
+    """A batch of images, items x channels x height x width, with its values in that order or each pixel's together."""
+    return batch.contiguous(memory_format=MEMORY_FORMATS[memory_format])
 
 
 def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:

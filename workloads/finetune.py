@@ -13,7 +13,7 @@ from torch import nn
 from workloads import models
 from workloads.augment import Augmentation, augmented
 from workloads.base import CellContext, Defaults, SetupFacts
-from workloads.data import to_model_input
+from workloads.data import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.feeds import Ahead, resident, streamed
 from workloads.finetune_options import FinetuneOptions
 from workloads.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
@@ -25,7 +25,6 @@ WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
 N_DIGITS = 10
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
 def _adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:
@@ -161,7 +160,7 @@ class Finetune:
 
     def _inputs(self, images: torch.Tensor, augment: Augmentation = "none") -> torch.Tensor:
         inputs = augmented(to_model_input(images, self._mean, self._std), augment, self._crops)
-        return inputs.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+        return laid_out(inputs, self._context.memory_format)
 
     def step(self) -> None:
         if self._round_began is None:

@@ -2,7 +2,7 @@
 
 There is no autocast for such operations: precision is the floating type that a pipeline computes in, from
 the conversion of its 8-bit input on. ``classification`` works on 8-bit images until its last two operations, as is
-usual, and ``decode`` has no floating part: it does the same work in every precision.
+usual. ``decode`` has no floating part, no batch and nothing to compile: other values of those axes are unsupported.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.data import Photographs, check_photographs, load_photographs
+from workloads.data import Photographs, check_photographs, laid_out, load_photographs
 from workloads.fused import FUSED
 from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
@@ -61,6 +61,8 @@ class ImageProcessing:
         batch_size=(1, 8, 32), precision=("fp32",), smoke_batch_size=(4,),
     )  # fmt: skip
     steps_per_round: int | None = None
+    step_is_compute: ClassVar[bool] = True
+    """A step copies nothing: its time is that of ``compute``."""
 
     def __init__(self, context: CellContext) -> None:
         self._context = context
@@ -84,7 +86,8 @@ class ImageProcessing:
             self._set_up_decode(photographs, n)
         else:
             resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
-            self._host = torch.stack([resized[i % len(resized)] for i in range(n)])
+            batch = torch.stack([resized[i % len(resized)] for i in range(n)])
+            self._host = laid_out(batch, self._context.memory_format)
             self._batch = self._host.to(self._context.device)
             self._parameters = draw_parameters(HEIGHT, WIDTH, self._context.seed)
             self._function = self._chosen_function()
@@ -128,8 +131,15 @@ class ImageProcessing:
         return run if rest else first
 
     def _set_up_decode(self, photographs: Photographs, n: int) -> None:
+        context = self._context
         if self._options.implementation != ("eager",):
             raise UnsupportedError(f"decode: has no {self._options.implementation[0]} implementation")
+        if context.compile != "none":
+            raise UnsupportedError("decode: has nothing that torch.compile could compile")
+        if context.precision != "fp32":
+            raise UnsupportedError(f"decode: has no floating part that {context.precision} could change; fp32 has it")
+        if context.memory_format != "contiguous":
+            raise UnsupportedError(f"decode: gives image by image, which cannot be {context.memory_format}")
         files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
         self._files = [files[i % len(files)] for i in range(n)]
         self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
@@ -156,6 +166,16 @@ class ImageProcessing:
             with torch.inference_mode():
                 function(self._batch)
 
+    def host_batch(self) -> torch.Tensor | None:
+        """The 8-bit photographs, items x 3 x height x width; None for decoding, whose input the host reads."""
+        return None if self._pipeline == "decode" else self._host
+
+    def compute(self, batch: torch.Tensor) -> torch.Tensor:
+        """What the pipeline makes of such a batch on the device."""
+        with torch.inference_mode():
+            out: torch.Tensor = self._function(batch)
+        return out
+
     def step(self) -> None:
         self._run(self._function)
 
@@ -179,7 +199,8 @@ class ImageProcessing:
             return decoded.float(), exact.float()
         with torch.inference_mode():
             outputs = self._function(self._batch)[:n]
-            reference = PIPELINES[self._pipeline](self._host[:n], self._parameters, torch.float32)
+            photographs = self._host[:n].contiguous()
+            reference = PIPELINES[self._pipeline](photographs, self._parameters, torch.float32)
         return outputs.float().cpu(), reference
 
     def end_round(self, round_index: int) -> Mapping[str, float]:

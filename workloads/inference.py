@@ -12,12 +12,18 @@ import torch
 
 from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.data import check_photographs, load_photographs, photograph_batch, to_model_input
+from workloads.data import (
+    MEMORY_FORMATS,
+    check_photographs,
+    laid_out,
+    load_photographs,
+    photograph_batch,
+    to_model_input,
+)
 from workloads.freezing import freeze
 from workloads.known_reference import identity_of, known_reference_outputs
 from workloads.precision import apply_precision, autocast, compute_dtype
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_COMPARED_ITEMS = 16
 """Items compared with the CPU's answer, which would take minutes for a large batch."""
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
@@ -109,7 +115,7 @@ class Inference:
 
     def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
         moved = self._as_weights(batch.to(self._context.device))
-        return moved.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+        return laid_out(moved, self._context.memory_format)
 
     def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
         """A batch in the type of frozen weights; autocast takes float32."""
@@ -148,7 +154,7 @@ class Inference:
 
     def host_batch(self) -> torch.Tensor:
         """In the cell's memory format, as a copy keeps it: another one would compile the network a second time."""
-        return self._host.contiguous(memory_format=MEMORY_FORMATS[self._context.memory_format])
+        return laid_out(self._host, self._context.memory_format)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self._host[:MAX_COMPARED_ITEMS]

@@ -7,13 +7,14 @@ from workloads.registry import load_workload
 
 
 def prepared(
-    name: str, *, batch_size: int = 2, precision: str = "fp32", model: str = "none", **options: object
-) -> Workload:
+    name: str, *, batch_size: int = 2, precision: str = "fp32", model: str = "none",
+    memory_format: str = "contiguous", compile: str = "none", **options: object
+) -> Workload:  # fmt: skip
     """A workload on the CPU, set up."""
     kind = load_workload(name)
     context = CellContext(
         device=torch.device("cpu"), batch_size=batch_size, precision=precision, model=model,
-        options=kind.Options(**options),
+        memory_format=memory_format, compile=compile, options=kind.Options(**options),
     )  # fmt: skip
     workload = kind(context)
     workload.setup()

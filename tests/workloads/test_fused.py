@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from tests.workloads.conftest import prepared
 from workloads import taps, warps
 from workloads.base import Countable, UnsupportedError
+from workloads.data import laid_out
 from workloads.fused import FUSED
 from workloads.image_processing import HEIGHT, RELATIVE_TOLERANCES, WIDTH
 from workloads.pipelines import PIPELINES, draw_parameters
@@ -28,9 +31,9 @@ def photographs() -> torch.Tensor:
     ("pipeline", "form"),
     [*((name, "cpu") for name in PIPELINES), *((name, "accelerator") for name in OF_TWO_FORMS)],
 )
-@pytest.mark.parametrize("seed", [0, 1, 2])
+@pytest.mark.parametrize(("seed", "memory_format"), [(0, "contiguous"), (1, "channels_last"), (2, "contiguous")])
 def test_a_fused_pipeline_gives_what_torchvision_gives(
-    pipeline: str, seed: int, form: str, monkeypatch: pytest.MonkeyPatch
+    pipeline: str, seed: int, memory_format: str, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if form == "accelerator":  # the same arithmetic, which any device can do
         for module in (taps, warps):
@@ -38,7 +41,7 @@ def test_a_fused_pipeline_gives_what_torchvision_gives(
     batch, parameters = photographs(), draw_parameters(HEIGHT, WIDTH, seed)
     expected = PIPELINES[pipeline](batch, parameters, torch.float32)
     first, *rest = FUSED[pipeline](parameters, HEIGHT, WIDTH, torch.device("cpu"), torch.float32)
-    out = first(batch)
+    out = first(laid_out(batch, memory_format))
     for stage in rest:
         out = stage(*out)
     assert out.shape == expected.shape
@@ -68,6 +71,15 @@ def test_a_compiled_cell_runs_agrees_and_knows_what_it_must_move(implementation:
     workload.teardown()
 
 
-def test_decoding_has_no_other_implementation_and_says_so() -> None:
-    with pytest.raises(UnsupportedError, match="decode: has no fused"):
-        prepared("image-processing", pipeline=("decode",), implementation=("fused",))
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"implementation": ("fused",)}, "has no fused implementation"),
+        ({"compile": "default"}, "nothing that torch.compile could compile"),
+        ({"precision": "bf16"}, "no floating part that bf16 could change; fp32 has it"),
+        ({"memory_format": "channels_last"}, "image by image, which cannot be channels_last"),
+    ],
+)
+def test_decoding_has_one_way_of_its_own_and_says_so_of_any_other(asked: dict[str, Any], told: str) -> None:
+    with pytest.raises(UnsupportedError, match=f"^decode: .*{told}"):
+        prepared("image-processing", pipeline=("decode",), **asked)

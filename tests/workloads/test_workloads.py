@@ -37,6 +37,18 @@ def test_each_pipeline_runs_and_agrees_with_itself(pipeline: str) -> None:
     workload.teardown()
 
 
+def test_a_pipelines_batch_is_laid_out_as_asked_and_its_copies_can_be_timed() -> None:
+    workload = prepared("image-processing", pipeline=("sobel",), memory_format="channels_last")
+    assert isinstance(workload, Transferable)
+    for batch in (workload.host_batch(), workload._batch):  # type: ignore[attr-defined]
+        assert batch.is_contiguous(memory_format=torch.channels_last)
+        assert not batch.is_contiguous()
+    outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
+    torch.testing.assert_close(outputs, reference)
+    torch.testing.assert_close(workload.compute(workload.host_batch()).contiguous(), outputs)
+    assert prepared("image-processing", pipeline=("decode",)).host_batch() is None  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_a_pipeline_computes_in_the_precision_asked_for(precision: str) -> None:
     workload = prepared("image-processing", pipeline=("resize",), precision=precision)
@@ -80,7 +92,7 @@ def test_head_only_finetuning_learns_and_leaves_the_rest_alone() -> None:
 
 
 def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
-    workload = prepared("finetune", model="efficientnet_lite0", batch_size=8, image_size=32, epochs=0.02)
+    workload = prepared("finetune", model="efficientnet_lite0", batch_size=128, image_size=32, epochs=0.02)
     first = next(workload._module.parameters()).detach().clone()  # type: ignore[attr-defined]
     steps = 0
     while not workload.is_done():
