@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -57,3 +59,15 @@ def test_only_the_device_module_names_devices(path: Path) -> None:
     if str(path.relative_to(ROOT)) == "sweeps/measure/device.py":
         return
     assert not NAMES_A_DEVICE.findall(code_without_strings_of_help(path))
+
+
+def test_a_command_line_is_read_without_torchvision_and_the_compiler_it_imports() -> None:
+    code = """
+import sys
+from workloads.registry import load_workload, workload_names
+for name in workload_names():
+    load_workload(name)
+print(sorted({"torchvision", "torch._dynamo"} & set(sys.modules)))
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n", "seconds that --help and an error in an option would wait for"

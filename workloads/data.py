@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torchvision.transforms import v2
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import BadInputError
 from workloads.files import MAX_PIXEL_BYTES, Listing, decoded, folder_name, list_images
@@ -100,6 +98,8 @@ def _trimmed(image: torch.Tensor) -> torch.Tensor:
 
     Only a square of the middle is looked at; enlarging 12,000 x 1 pixels for it would take gigabytes.
     """
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
     longest = MAX_ASPECT * min(image.shape[-2:])
     height, width = (min(side, longest) for side in image.shape[-2:])
     middle: torch.Tensor = F.center_crop(image, [height, width])
@@ -121,6 +121,9 @@ def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, 
     Returns:
         uint8, batch x 3 x size x size.
     """
+    from torchvision.transforms import v2
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
     crop = v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True)
     flip = v2.RandomHorizontalFlip()
     n = len(photographs.images)
@@ -147,5 +150,7 @@ def laid_out(batch: torch.Tensor, memory_format: str) -> torch.Tensor:
 
 def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
     """uint8 pixels to normalised float32."""
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
     normalised: torch.Tensor = F.normalize(F.to_dtype(batch, torch.float32, scale=True), list(mean), list(std))
     return normalised

@@ -15,7 +15,6 @@ from typing import Any
 
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.files import Encoded, decode
 
@@ -52,11 +51,14 @@ class Decoded(Dataset[Any]):
     """
 
     def __init__(self, items: Sequence[Encoded], labels: torch.Tensor, size: int) -> None:
+        from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
         self._items, self._labels, self._size = items, labels, size
+        self._resize = F.resize  # imported before the processes that decode are started
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
         image = decode(self._items[index])[0]
-        return F.resize(image, [self._size, self._size], antialias=True), self._labels[index]
+        return self._resize(image, [self._size, self._size], antialias=True), self._labels[index]
 
 
 class _Batches(Sampler[list[int]]):

@@ -3,6 +3,9 @@
 There is no autocast for such operations: precision is the floating type that a pipeline computes in, from
 the conversion of its 8-bit input on. ``classification`` works on 8-bit images until its last two operations, as is
 usual. ``decode`` has no floating part, no batch and nothing to compile: other values of those axes are unsupported.
+
+torchvision is imported where it is used, here and in the other modules that a command line loads: it takes seconds,
+which neither ``--help`` nor an error in an option needs.
 """
 
 from __future__ import annotations
@@ -11,18 +14,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from torchvision.io import ImageReadMode, decode_jpeg
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.data import Photographs, check_photographs, laid_out, load_photographs
-from workloads.fused import FUSED
-from workloads.pipelines import PIPELINES, draw_parameters
 from workloads.precision import compute_dtype
-from workloads.taps import Stage
+
+if TYPE_CHECKING:
+    from workloads.taps import Stage
 
 HEIGHT, WIDTH = 427, 640
 """Every photograph is brought to this size once, before the clock runs, so that they form a batch."""
@@ -85,6 +86,11 @@ class ImageProcessing:
         if self._pipeline == "decode":
             self._set_up_decode(photographs, n)
         else:
+            from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
+            from workloads.pipelines import PIPELINES, draw_parameters
+
+            self._composition = PIPELINES[self._pipeline]
             resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
             batch = torch.stack([resized[i % len(resized)] for i in range(n)])
             self._host = laid_out(batch, self._context.memory_format)
@@ -98,7 +104,7 @@ class ImageProcessing:
         )
 
     def _composed(self, batch: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = PIPELINES[self._pipeline](batch, self._parameters, self._dtype)
+        out: torch.Tensor = self._composition(batch, self._parameters, self._dtype)
         return out
 
     def _chosen_function(self) -> Stage:
@@ -108,6 +114,8 @@ class ImageProcessing:
         stages: list[Stage] = [self._composed]
         is_fused = self._options.implementation == ("fused",)
         if is_fused:
+            from workloads.fused import FUSED
+
             device = self._context.device
             stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
         import torch._inductor  # seconds; only where something is compiled
@@ -152,6 +160,8 @@ class ImageProcessing:
             raise UnsupportedError(f"decode: no JPEG decoder on {self._context.device.type}: {reason}") from error
 
     def _decode(self) -> list[torch.Tensor]:
+        from torchvision.io import ImageReadMode, decode_jpeg
+
         device = self._context.device
         if device.type == "cpu":
             # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
@@ -192,6 +202,9 @@ class ImageProcessing:
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         n = min(MAX_COMPARED_ITEMS, self._context.batch_size)
         if self._pipeline == "decode":
+            from torchvision.io import ImageReadMode, decode_jpeg
+            from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
             decoded = torch.stack([F.resize(i.cpu(), [HEIGHT, WIDTH]) for i in self._decode()[:n]])
             exact = torch.stack(
                 [F.resize(decode_jpeg(f, mode=ImageReadMode.RGB), [HEIGHT, WIDTH]) for f in self._files[:n]]
@@ -200,7 +213,7 @@ class ImageProcessing:
         with torch.inference_mode():
             outputs = self._function(self._batch)[:n]
             photographs = self._host[:n].contiguous()
-            reference = PIPELINES[self._pipeline](photographs, self._parameters, torch.float32)
+            reference = self._composition(photographs, self._parameters, torch.float32)
         return outputs.float().cpu(), reference
 
     def end_round(self, round_index: int) -> Mapping[str, float]:

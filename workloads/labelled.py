@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from PIL import Image
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads.base import BadInputError
 from workloads.files import MAX_PIXEL_BYTES, Encoded, Listing, check_folder, decoded, folder_name, list_images, to_jpeg
@@ -63,6 +62,7 @@ def _split(labels: torch.Tensor, seed: int) -> tuple[Any, Any]:
 def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits (8 x 8 pixels, 17 greys), enlarged to size x size in three channels."""
     from sklearn.datasets import load_digits as load
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
     digits = load()
     pixels = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
@@ -119,6 +119,8 @@ def load_image_folder(folder: Path, size: int, seed: int) -> LabelledImages:
     Raises:
         BadInputError: See ``check_image_folder``; also if a class has no image that decodes.
     """
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
     classes = check_image_folder(folder)
     listings = [list_images(folder / name, "data") for name in classes]
     everything = Listing(

@@ -83,9 +83,8 @@ class Swept:
     output: str
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Swept:
-    home = tmp_path_factory.mktemp("users") / USER
+def swept_by_a_user_with_secrets(folder: Path) -> Swept:
+    home = folder / USER
     info = home / "site" / "rude-1.dist-info"
     info.mkdir(parents=True)
     (home / "site" / "rude.py").write_text(WORKLOAD)
@@ -140,8 +139,7 @@ def is_pickle(content: bytes) -> bool:
     return bool(names & {"GLOBAL", "STACK_GLOBAL", "REDUCE", "INST", "OBJ", "NEWOBJ", "BUILD"})
 
 
-@pytest.mark.slow
-def test_no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept: Swept) -> None:
+def no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept: Swept) -> None:
     files = [file for file in swept.folder.rglob("*") if file.is_file()]
     assert {file.suffix for file in files} >= {".parquet", ".json", ".db", ".md", ".html"}
     host = socket.gethostname()
@@ -150,8 +148,7 @@ def test_no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept: 
         assert not found, word
 
 
-@pytest.mark.slow
-def test_the_command_and_the_input_are_told_in_a_way_that_works_again(swept: Swept) -> None:
+def the_command_and_the_input_are_told_in_a_way_that_works_again(swept: Swept) -> None:
     described = json.loads((swept.folder / "sweep.json").read_text())
     assert described["command"][:4] == ["accelsweep", "rude", "--images", "my photos"]
     assert "--output=~/results" in described["command"]
@@ -163,8 +160,7 @@ def test_the_command_and_the_input_are_told_in_a_way_that_works_again(swept: Swe
     assert fine["n_images_skipped"] == 1
 
 
-@pytest.mark.slow
-def test_errors_keep_what_helps_without_where_the_user_lives(swept: Swept) -> None:
+def errors_keep_what_helps_without_where_the_user_lives(swept: Swept) -> None:
     rows = pd.read_parquet(swept.folder / "trials")
     raised = rows[rows["error_type"] == "RuntimeError"]
     assert len(raised) == 1
@@ -178,8 +174,7 @@ def test_errors_keep_what_helps_without_where_the_user_lives(swept: Swept) -> No
     assert len(nonsense) == 1
 
 
-@pytest.mark.slow
-def test_nothing_in_results_is_a_pickle(swept: Swept) -> None:
+def nothing_in_results_is_a_pickle(swept: Swept) -> None:
     assert is_pickle(b"\x80\x04N.")
     assert is_pickle(b"cos\nsystem\n(S'x'\ntR.")
     for file in swept.folder.rglob("*"):
@@ -192,21 +187,30 @@ def test_nothing_in_results_is_a_pickle(swept: Swept) -> None:
         assert not isinstance(value, bytes), "optuna stores JSON and numbers"
 
 
-@pytest.mark.slow
-def test_the_terminal_shows_what_a_workload_says_and_obeys_none_of_it(swept: Swept) -> None:
+def the_terminal_shows_what_a_workload_says_and_obeys_none_of_it(swept: Swept) -> None:
     assert "\x1b" not in swept.output
     assert "\x07" not in swept.output
     assert r"\x1b]0;owned\x07 [/bold]" in swept.output
     assert all(len(line) < 400 for line in swept.output.splitlines())
 
 
-@pytest.mark.slow
-def test_the_reports_show_it_and_run_none_of_it(swept: Swept) -> None:
+def the_reports_show_it_and_run_none_of_it(swept: Swept) -> None:
     page, markdown = (swept.folder / "report.html").read_text(), (swept.folder / "report.md").read_text()
     for text in (page, markdown):
         assert "<script>1" not in text
         assert "\x1b" not in text
         assert "owned" in text
+
+
+@pytest.mark.slow
+def test_a_sweep_by_a_user_with_secrets_can_be_shown_to_anyone(tmp_path: Path) -> None:
+    swept = swept_by_a_user_with_secrets(tmp_path)
+    no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept)
+    the_command_and_the_input_are_told_in_a_way_that_works_again(swept)
+    errors_keep_what_helps_without_where_the_user_lives(swept)
+    nothing_in_results_is_a_pickle(swept)
+    the_terminal_shows_what_a_workload_says_and_obeys_none_of_it(swept)
+    the_reports_show_it_and_run_none_of_it(swept)
 
 
 def test_the_live_table_takes_no_orders_from_rows() -> None:

@@ -14,6 +14,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
 from workloads import data, files, labelled
 from workloads.base import BadInputError
@@ -97,7 +98,7 @@ def test_extreme_sizes_make_ordinary_batches_in_little_memory(tmp_path: Path, wi
 def test_a_trimmed_panorama_gives_the_same_crop_but_for_rounding() -> None:
     image = torch.from_numpy(pixels(640, 70)).permute(2, 0, 1)
     photographs = data.Photographs(images=(image,), jpegs=(b"",), source="x")
-    whole = data.F.center_crop(data.F.resize(image, [256], antialias=True), [224, 224])
+    whole = F.center_crop(F.resize(image, [256], antialias=True), [224, 224])
     assert (photograph_batch(photographs, 1, 224, seed=0)[0].int() - whole.int()).abs().max() <= 3
 
 
