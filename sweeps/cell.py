@@ -220,7 +220,7 @@ class CellRun:
         self._row.update(self._page_faults.columns(n_steps))
         self._row.update(self._memory.retry_columns(n_steps))
         self._row["compile_s"] = compile_seconds(
-            self._cell.compile, self._row["first_step_s"], self._row.get("step_median_s")
+            self._cell.compile, self._workload, self._row["first_step_s"], self._row.get("step_median_s")
         )
         self._row.update(self._workload.quality())
         self._row["status"] = "complete"

@@ -24,9 +24,15 @@ SUSTAINED_S = 3.0
 """What an energy window may add to a training that was itself shorter: three times what NVML's counter needs."""
 
 
-def compile_seconds(compile_mode: str, first_step_s: float | None, step_median_s: float | None) -> float | None:
-    """Compilation's share of the first step: what it took over a step of the steady state."""
-    if compile_mode == "none" or first_step_s is None or step_median_s is None:
+def compile_seconds(
+    compile_mode: str, workload: object, first_step_s: float | None, step_median_s: float | None
+) -> float | None:
+    """Compilation's share of the first step: what it took over a step of the steady state; None if none is compiled.
+
+    Some implementations are compiled whatever the mode.
+    """
+    is_compiled = compile_mode != "none" or getattr(workload, "is_compiled", False)
+    if not is_compiled or first_step_s is None or step_median_s is None:
         return None
     return max(0.0, first_step_s - step_median_s)
 

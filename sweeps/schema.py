@@ -65,7 +65,7 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
     ("phases", [
         ("setup_s", _FLOAT, "s", "loading the input and the model"),
         ("first_step_s", _FLOAT, "s", "the very first step, with compilation and lazy initialisation"),
-        ("compile_s", _FLOAT, "s", "first step less the median step where torch.compile was asked, else null"),
+        ("compile_s", _FLOAT, "s", "first step less the median step where the step goes through torch.compile, else null"),
         ("warmup_s", _FLOAT, "s", "all warm-up steps, the first one included; never part of the statistics"),
         ("n_warmup_steps", _INT, "steps", "warm-up steps until the stopping rule held"),
         ("measured_s", _FLOAT, "s", "sum of the measured steps"),

@@ -11,7 +11,7 @@ import torch
 
 from sweeps import extras
 from sweeps.config import MeasureConfig, TrialConfig
-from sweeps.extras import SUSTAINED_S, final_columns, training_columns, training_energy
+from sweeps.extras import SUSTAINED_S, compile_seconds, final_columns, training_columns, training_energy
 from sweeps.measure.energy import energy_figures
 from sweeps.outcome import WrongResultError
 from sweeps.schema import TRIALS
@@ -122,6 +122,15 @@ def test_the_row_says_which_reference_the_answer_was_compared_with() -> None:
     assert row["top1_agreement_ratio"] == 1.0
     assert row["flops_per_step"] == 2 * 4**3
     assert set(row) <= set(TRIALS.names)
+
+
+def test_what_the_first_step_took_beyond_the_others_is_compilation_where_something_was_compiled() -> None:
+    fused, plain = SimpleNamespace(is_compiled=True), SimpleNamespace()
+    assert compile_seconds("none", fused, 5.0, 0.5) == 4.5
+    assert compile_seconds("default", plain, 5.0, 0.5) == 4.5
+    assert compile_seconds("none", fused, 0.4, 0.5) == 0.0
+    assert compile_seconds("none", fused, 5.0, None) is None
+    assert compile_seconds("none", plain, 5.0, 0.5) is None
 
 
 def test_a_wrong_answer_keeps_its_figures_and_ends_as_an_error() -> None:
