@@ -24,7 +24,6 @@ from sweeps.results import ResultStore, claim_folder
 from sweeps.signals import terminable
 from sweeps.strategy import Range
 from sweeps.text import cells_told
-from sweeps.turns import Turns
 from sweeps.values import parse_duration_s
 from workloads.base import BadInputError, Workload
 
@@ -102,10 +101,12 @@ def _check_energy(config: SweepConfig) -> None:
 def _choose(
     config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore, done: Sequence[dict[str, Any]]
 ) -> Chooser:
-    """What chooses the cells of this sweep; Optuna is imported only where it is asked for."""
+    """What chooses the cells of this sweep; Optuna and scipy are imported only where they are asked for."""
     if config.search is None and config.is_batch_auto:
         return AutoBatch(config.cells(), done)
     if config.measure.rounds == "interleaved":
+        from sweeps.turns import Turns
+
         return Turns(cells, config, store, done)
     if config.search is None and config.pruning.pruner == "none":
         keys = {row["trial_key"] for row in done}
@@ -199,8 +200,9 @@ def _measure(
     """
     cluster, chooser = machines.cluster, _choose(config, cells, store, done)
     n_ends, n_ended = config.n_cells, len(done)
-    if isinstance(chooser, Turns):
-        n_ends, n_ended = len(cells) * N_VISITS, chooser.n_visited
+    n_visited = getattr(chooser, "n_visited", None)
+    if n_visited is not None:
+        n_ends, n_ended = len(cells) * N_VISITS, n_visited
         say(console, f"interleaved: {N_VISITS} visits to each cell, in turns")
     try:
         with _terminal(n_ends, n_ended, console) as terminal:

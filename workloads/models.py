@@ -72,7 +72,7 @@ def check_model(name: str) -> None:
         if importlib.util.find_spec("timm") is None:
             raise BadInputError(f"--model: {name!r} needs the package timm, which is not installed")
         return
-    if name not in model_names():
+    if name != DEFAULT_MODEL and name not in model_names():  # torchvision's zoo takes seconds to import
         near = difflib.get_close_matches(name, model_names(), n=4) or model_names()[:4]
         raise BadInputError(f"--model: {name!r} is not known; near it: {', '.join(near)} (or timm/NAME)")
 
