@@ -14,6 +14,8 @@ from analysis.ratios import Figure
 _PAPER = "white"
 _OPEN = "none"
 _FILLS = (_OPEN, "full", "left", "bottom")
+MAX_MARKERS = 12
+"""More on one line run into one another."""
 _SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}
 """Markers of equal nominal size differ in how large they look."""
 
@@ -64,6 +66,11 @@ def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, jo
             capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
             clip_on=not points,  # whole markers on an edge; unclipped, a line without points has no box to lay out
         )  # fmt: skip
+
+
+def mark_every(lengths: Sequence[int]) -> int:
+    """Markers on one point in so many that they stay apart on the longest of the lines."""
+    return max(1, max(lengths, default=1) // MAX_MARKERS)
 
 
 def _errors(figures: Sequence[Figure]) -> list[list[float]] | None:

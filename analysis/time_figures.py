@@ -15,10 +15,7 @@ from analysis.limits import Limits
 from analysis.panels import legend_beside, panels, value_axis
 from analysis.ratios import Figure
 from analysis.recommend import SERVER
-from analysis.series import Series, draw_series
-
-MAX_MARKERS = 12
-"""More on one curve run into one another."""
+from analysis.series import Series, draw_series, mark_every
 
 
 def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
@@ -53,8 +50,7 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     targets = done["target_accuracy"].dropna().unique()
     target = limits.min_accuracy or (float(targets[0]) if len(targets) == 1 else None)
     with panels(path, 1, size=(WIDTH, 4.0)) as (drawn, (axes,)):
-        n_rounds = max(len(curve) for _, curve in shown)
-        draw_series(axes, _accuracies(done, shown), mark_every=max(1, n_rounds // MAX_MARKERS))
+        draw_series(axes, _accuracies(done, shown), mark_every=mark_every([len(curve) for _, curve in shown]))
         if target is not None:
             limit_line(axes, 100 * target, f"target {100 * target:g} %")
         axes.set_ylim(0, 103)

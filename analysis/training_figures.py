@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocato
 
 from analysis.panels import GREY, INK, panels
 from analysis.ratios import Figure
-from analysis.series import Series, draw_series
+from analysis.series import Series, draw_series, mark_every
 from analysis.training import COSTS, Training
 
 MAX_LINES = 10
@@ -42,7 +42,8 @@ def draw_training(path: Path, trainings: Sequence[Training], *, title: str) -> l
         for axes, cost in zip(grid, costs, strict=True):
             for training in pruned:
                 _draw_pruned(axes, training, cost)
-            draw_series(axes, [_series(training, cost) for training in shown], mark_every=_mark_every(shown))
+            marks = mark_every([training.accuracy.size for training in shown])
+            draw_series(axes, [_series(training, cost) for training in shown], mark_every=marks)
             _mark_targets(axes, shown, cost)
             _cost_axis(axes, [getattr(training, cost) for training in shown or every])
             axes.set_xlabel(COSTS[cost])
@@ -70,11 +71,6 @@ def _series(training: Training, cost: str) -> Series:
     return Series(
         label=training.label, group=training.place, kind=training.kind, x=[x for x, _ in known], y=[y for _, y in known]
     )
-
-
-def _mark_every(trainings: Sequence[Training]) -> int:
-    """Markers on so many rounds that they stay apart."""
-    return max(1, max((t.accuracy.size for t in trainings), default=1) // 12)
 
 
 def _draw_pruned(axes: Axes, training: Training, cost: str) -> None:

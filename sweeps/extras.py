@@ -130,8 +130,7 @@ def final_columns(
         yield limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
     else:
         yield limits_columns(workload.step, row)
-    host = workload.host_batch() if isinstance(workload, Transferable) else None
-    if host is not None and isinstance(workload, Transferable):
+    if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
         is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1
         known_s = row.get("step_median_s") if is_timed else None
