@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from sweeps.strategy import PRUNERS, Limits, PruningConfig, Range, SearchConfig, parse_range
+from sweeps.strategy import PRUNE_ON, PRUNERS, SAMPLERS, Limits, PruningConfig, Range, SearchConfig, parse_range
 from workloads.base import BadInputError, Defaults, Workload, axes_of
 
 T = TypeVar("T")
@@ -17,16 +17,22 @@ Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
 """An option whose help says what its absence means; what stands for absence would only confuse."""
 
 
+def _one_of(names: Iterable[str]) -> Any:
+    """Show these names as the choices of an option, without the empty one that stands for its absence."""
+    return tyro.conf.arg(help_behavior_hint="", metavar="{" + ",".join(names) + "}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SearchOptions:
     """Giving up cells early, or searching ranges instead of measuring the whole grid."""
 
-    pruner: Told[
-        Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"]
+    pruner: Annotated[
+        Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"],
+        _one_of(PRUNERS),
     ] = ""
     """Give up a cell early when Optuna's pruner of this name says that it cannot be among the best of its stratum
     (same device, precision, model and task). Default: median for finetune, none for the others."""
-    prune_on: Told[Literal["", "throughput", "latency", "energy_per_item", "accuracy"]] = ""
+    prune_on: Annotated[Literal["", "throughput", "latency", "energy_per_item", "accuracy"], _one_of(PRUNE_ON)] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
     prune_margin: Told[float | None] = None
     """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
@@ -61,9 +67,9 @@ class SearchOptions:
     """patient: rounds without gain before the wrapped pruner is asked. Default: 2."""
     min_delta: Told[float | None] = None
     """patient: the smallest gain. Default: 0."""
-    wrapped_pruner: Told[Literal["", "median"]] = ""
+    wrapped_pruner: Annotated[Literal["", "median"], _one_of(["median"])] = ""
     """patient: the pruner that it holds back. Default: median."""
-    search: Told[Literal["", "tpe", "gp", "nsga2", "random"]] = ""
+    search: Annotated[Literal["", "tpe", "gp", "nsga2", "random"], _one_of(SAMPLERS)] = ""
     """Search with Optuna's sampler instead of the whole grid; the axes then take ranges too:
     --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
     trials: int = 30

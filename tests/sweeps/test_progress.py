@@ -77,6 +77,7 @@ def test_help_says_defaults_once_and_in_words(workload: str, capsys: pytest.Capt
     told = capsys.readouterr().out
     assert "{None}" not in told
     assert "(default: '')" not in told
+    assert "{," not in told  # no empty choice: it stands for the option's absence
     assert f"{workload} options" in told
     assert "starting Ray" not in told
 
