@@ -27,7 +27,7 @@ from sweeps.measure.rounds import RoundLog, RoundPolicy
 from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.options import options_instance
-from sweeps.outcome import outcome_of
+from sweeps.outcome import WrongResultError, outcome_of
 from sweeps.rows import cell_columns, round_columns
 from sweeps.scenarios import plan_for, serve
 from workloads.base import CellContext, UnsupportedError, Workload
@@ -88,8 +88,9 @@ class CellRun:
         except Exception as error:
             outcome = outcome_of(error)
             self._row.update(asdict(outcome))
-            # What is lacking was told before or without harming the device; anything else may have.
-            self.ended_well = isinstance(error, UnsupportedError)
+            # What is lacking was told before or without harming the device, and a wrong answer was told of after all
+            # else; anything else may have harmed it. A new process costs seconds, and what it has to compile again.
+            self.ended_well = isinstance(error, UnsupportedError | WrongResultError)
             self._finish()
 
     def take_message(self) -> Message:

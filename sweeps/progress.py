@@ -86,7 +86,7 @@ class Terminal:
         self._console = console or Console(stderr=False, soft_wrap=True)
         self._n_cells, self._n_done = n_cells, n_done
         self._began = time.monotonic()
-        self._n_new = 0
+        self._n_new = self._n_unsupported = 0
         self._last_end = self._began
         self._running: dict[str, tuple[TrialConfig, float, str]] = {}
         self._recent: list[tuple[str, str, str]] = []
@@ -122,11 +122,14 @@ class Terminal:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the last cell by the mean of this run's cells; None before the first has ended."""
+        """Seconds until the last cell by the mean of this run's cells; None before the first has ended.
+
+        Unsupported cells, which end at once, are left out of the mean: those that follow may all be measured.
+        """
         if not self._n_new or self._n_cells is None:
             return None
         left = self._n_cells - self._n_done - self._n_new
-        mean_s = (self._last_end - self._began) / self._n_new
+        mean_s = (self._last_end - self._began) / (self._n_new - self._n_unsupported or self._n_new)
         return max(0.0, left * mean_s - (time.monotonic() - self._last_end))
 
     def cell_started(self, cell: TrialConfig) -> None:
@@ -141,6 +144,7 @@ class Terminal:
     def cell_ended(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
         self._running.pop(cell.key, None)
         self._n_new += 1
+        self._n_unsupported += row["status"] == "unsupported"
         self._last_end = time.monotonic()
         status, result = str(row["status"]), format_result(row)
         self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]

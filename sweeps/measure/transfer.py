@@ -28,7 +28,7 @@ MAX_S = 0.25
 LONG_S = 1.0
 """A sample over this is the last."""
 MIN_PIPELINE_STEPS, MAX_PIPELINE_STEPS = 3, 8
-"""Steps in a row that copies overlap with; fewer where they are long, as the first one waits for its copy."""
+"""Steps in a row that copies overlap with, as the first waits for its copy; fewer where steps or copies are long."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +84,17 @@ def _has_streams(device: torch.device) -> bool:
 
 
 def _overlapped_s(
-    timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor], compute_s: float
+    timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor], longest_s: float
 ) -> float | None:
-    """Seconds per step when the next batch is copied in on a stream of its own while this one is computed."""
+    """Seconds per step when the next batch is copied in on a stream of its own while this one is computed.
+
+    ``longest_s`` is what the longest of copy in, computation and copy out takes: no overlapped step is shorter.
+    """
     device = timer.device
     pinned = _pinned(host) if _has_streams(device) else None
     if pinned is None:
         return None
-    n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / compute_s)))
+    n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / longest_s)))
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
 
     def fetch() -> tuple[torch.Tensor, torch.Event]:
@@ -101,8 +104,10 @@ def _overlapped_s(
 
     def run() -> None:
         ready = fetch()
-        for _ in range(n_steps):
-            (batch, copied), ready = ready, fetch()
+        for left in reversed(range(n_steps)):
+            batch, copied = ready
+            if left:  # as many copies as steps: nothing computes what would be fetched after the last one
+                ready = fetch()
             main.wait_event(copied)
             batch.record_stream(main)
             result = compute(batch)
@@ -160,7 +165,7 @@ def measure_transfers(
         copy_in_s=copy_in,
         compute_s=computing,
         copy_out_s=copy_out,
-        overlapped_step_s=_overlapped_s(timer, host_batch, compute, computing),
+        overlapped_step_s=_overlapped_s(timer, host_batch, compute, max(copy_in, computing, copy_out)),
         copy_share_ratio=(copy_in + copy_out) / (copy_in + computing + copy_out),
         unified_memory=has_unified_memory(device),
         **_bandwidths(device),  # type: ignore[arg-type]

@@ -12,7 +12,7 @@ import pytest
 from tests.sweeps.faults import Faulted
 
 ENDINGS = {
-    "none": "complete", "segfault": "crashed", "exit": "crashed", "hang": "timeout", "stop": "timeout",
+    "none": "complete", "wrong": "error", "right": "complete", "segfault": "crashed", "exit": "crashed", "hang": "timeout", "stop": "timeout",
     "fork": "complete", "fork-exit": "crashed", "limit": "oom", "last": "complete",
 }  # fmt: skip
 
@@ -24,7 +24,9 @@ def test_every_fault_is_one_row_and_the_next_cell_runs(tmp_path: Path) -> None:
     assert not sweep.orphans()
     rows = sweep.rows().set_index("fault")
     assert rows["status"].to_dict() == ENDINGS
-    assert f"{len(ENDINGS)} cells: 3 complete, 3 crashed, 1 oom, 2 timeout" in sweep.said
+    assert f"{len(ENDINGS)} cells: 4 complete, 3 crashed, 1 error, 1 oom, 2 timeout" in sweep.said
+    assert rows.loc["wrong", "status_reason"] == "wrong-result"
+    assert rows.loc[["none", "wrong", "right"], "worker_pid"].nunique() == 1, "a wrong answer harms no process"
     assert "Traceback" not in sweep.said
     assert "(raylet)" not in sweep.said, "Ray's own words of a dead worker"
     assert rows.loc["hang", "status_reason"] == "over --trial-timeout 8 s"

@@ -60,6 +60,16 @@ def test_the_time_left_counts_cells_alone_and_runs_down_between_their_ends(clock
     assert "ETA" not in shown(terminal, console)
 
 
+def test_cells_that_are_unsupported_and_end_at_once_do_not_shorten_the_time_left(clock: Clock) -> None:
+    terminal = Terminal(4, 0, Console(file=io.StringIO(), width=80))
+    terminal.cell_started(CELLS[0])
+    terminal.cell_ended(CELLS[0], {**DONE, "status": "unsupported"})
+    clock.now = 10.0
+    terminal.cell_started(CELLS[1])
+    terminal.cell_ended(CELLS[1], DONE)
+    assert terminal.eta_s == 20.0
+
+
 def test_a_line_of_the_live_table_fits_80_columns(clock: Clock) -> None:
     console = Console(file=io.StringIO(), width=80)
     terminal = Terminal(3, 0, console)

@@ -90,7 +90,10 @@ FAULTS = {
 
 
 class Faulty:
-    """Sleep a little each step, or multiply matrices on an accelerator; in the third step do what the axis says."""
+    """Sleep a little each step, or multiply matrices on an accelerator; in the third step do what the axis says.
+
+    ``wrong`` gives an answer that its reference denies.
+    """
 
     name, item, Options = "faulty", "things", FaultyOptions
     defaults = Defaults(batch_size=(1,), precision=("fp32",))
@@ -120,6 +123,10 @@ class Faulty:
 
     def end_round(self, round_index):
         return {}
+
+    def outputs_and_reference(self):
+        reference = torch.ones(2, 2)
+        return (-reference if self.context.options.fault[0] == "wrong" else reference), reference
 
     def is_done(self):
         return False

@@ -151,6 +151,26 @@ def test_only_devices_with_streams_of_their_own_overlap() -> None:
 
 
 @pytest.mark.gpu
+def test_long_copies_are_overlapped_a_few_times_and_none_more_than_there_are_steps() -> None:
+    from sweeps.measure.device import available_devices, open_device
+
+    gpu, computed = open_device(available_devices()[1]), []
+    if not transfer._has_streams(gpu):
+        pytest.skip("no streams of its own")
+    host, timer = torch.rand(8, 3, 224, 224), Timer(gpu)
+
+    def compute(batch: torch.Tensor) -> torch.Tensor:
+        computed.append(batch)
+        return batch.mean((2, 3))
+
+    overlapped_s = transfer._overlapped_s(timer, host, compute, transfer.MAX_S)
+    assert overlapped_s is not None
+    assert overlapped_s > 0
+    assert len(computed) % transfer.MIN_PIPELINE_STEPS == 0
+    assert len(computed) <= (1 + transfer.REPEATS) * transfer.MIN_PIPELINE_STEPS
+
+
+@pytest.mark.gpu
 def test_an_accelerator_copies_faster_from_pinned_memory_and_overlaps() -> None:
     from sweeps.measure.device import available_devices, has_unified_memory, is_apple_gpu, open_device
 
