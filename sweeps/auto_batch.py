@@ -12,6 +12,7 @@ from typing import Any
 
 from sweeps.chooser import WAIT, Message, SampleBlock, Wait, WholeGrid
 from sweeps.config import TrialConfig
+from workloads.base import BatchTooSmallError
 
 MIN_GAIN = 0.05
 """Doubling that gains less than this share of throughput is no gain."""
@@ -33,7 +34,7 @@ class BatchSearch:
     def __init__(self, seed_cell: TrialConfig, *, goes_on_to_memory: bool) -> None:
         self.seed_cell, self._goes_on = seed_cell, goes_on_to_memory
         self._rates: dict[int, float] = {}
-        self._largest, self._smallest_over = 0, MAX_BATCH + 1
+        self._largest, self._smallest_over, self._too_small = 0, MAX_BATCH + 1, 0
         self._n_flat = 0
         self._size: int | None = seed_cell.batch_size
         self.is_waiting = False
@@ -60,6 +61,10 @@ class BatchSearch:
             if size > self._largest:  # bisection's sizes below the largest double say nothing about gains
                 self._n_flat = 0 if rate > before * (1 + MIN_GAIN) else self._n_flat + 1
             self._largest = max(self._largest, size)
+        elif row.get("error_type") == BatchTooSmallError.__name__:
+            self._too_small = size
+            self._size = 2 * size if 2 * size <= MAX_BATCH else None
+            return
         else:
             self._size = None  # unsupported, crashed, timeout, error: a larger batch would not mend it
             return
@@ -69,7 +74,11 @@ class BatchSearch:
         is_bounded = self._smallest_over <= MAX_BATCH
         if is_bounded:
             middle = (self._largest + self._smallest_over) // 2
-            return middle if self._largest < middle < self._smallest_over and self._is_worth(middle) else None
+            return (
+                middle
+                if max(self._largest, self._too_small) < middle < self._smallest_over and self._is_worth(middle)
+                else None
+            )
         if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
             return None
         return self._largest * 2
@@ -147,5 +156,6 @@ class AutoBatch(WholeGrid):
         for search in self._searches:
             roles = {role: size for size, role in search.roles().items() if role != "probe"}
             words = ", ".join(f"{role} {size}" for role, size in sorted(roles.items()))
-            lines.append(f"batch size of {search.seed_cell.label}: {words or 'none runs'}")
+            name = search.seed_cell.label.replace(f" batch {search.seed_cell.batch_size}", "")
+            lines.append(f"batch size of {name}: {words or 'none runs'}")
         return lines

@@ -26,6 +26,10 @@ class UnsupportedError(Exception):
     """
 
 
+class BatchTooSmallError(UnsupportedError):
+    """The workload has no meaning at so small a batch size and may have one at a larger one."""
+
+
 class BadInputError(Exception):
     """The user's input cannot be used; the message holds the value and what is allowed (exit code 2)."""
 

@@ -13,6 +13,7 @@ from torch import nn
 from workloads import models
 from workloads.augment import Augmentation, augmented
 from workloads.base import CellContext, Defaults, SetupFacts
+from workloads.batch_norm import check_batch_norm
 from workloads.data import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.feeds import Ahead, resident, streamed
 from workloads.finetune_options import FinetuneOptions
@@ -98,6 +99,9 @@ class Finetune:
         self._forward: Callable[..., Any] = self._module
         if self.is_compiled:
             self._forward = torch.compile(self._module, mode=context.compile)
+        if self.items_per_step == 1 and not self._is_head_only:
+            image = to_model_input(self._heldout[:1], self._mean, self._std)
+            check_batch_norm(self._module, laid_out(image, context.memory_format))
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
         self.restart()
         return SetupFacts(

@@ -59,6 +59,20 @@ def test_another_failure_ends_the_search_of_that_cell(status: str) -> None:
     assert search.roles() == {}
 
 
+def test_a_size_too_small_to_mean_anything_is_doubled() -> None:
+    search = BatchSearch(SEED, goes_on_to_memory=True)
+    too_small = {"status": "unsupported", "error_type": "BatchTooSmallError"}
+    search.tell({"batch_size": 1, **too_small})
+    assert run(search, float, fits=6) == [2, 4, 8, 6, 7]
+    assert search.roles()[6] == "fastest and largest"
+    none_left = BatchSearch(SEED, goes_on_to_memory=True)
+    none_left.tell({"batch_size": 1, **too_small})
+    assert run(none_left, float, fits=1) == [2], "what was too small is not tried again"
+    endless = BatchSearch(SEED, goes_on_to_memory=True)
+    while (size := endless.next_size) is not None:
+        endless.tell({"batch_size": size, **too_small})
+
+
 def test_nothing_fits() -> None:
     search = BatchSearch(SEED, goes_on_to_memory=True)
     assert run(search, float, fits=0) == [1]
@@ -77,3 +91,4 @@ def test_it_waits_for_a_running_size_and_continues_from_recorded_rows() -> None:
     assert second.batch_size == 2
     resumed = AutoBatch([SEED], [row])
     assert resumed.next_cell() == second, "a resumed search measures no size twice"
+    assert resumed.summary() == ["batch size of cpu fp32: fastest and largest 1"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
 from tests.workloads.conftest import prepared
-from workloads.base import BadInputError, Comparable, Transferable, Workload
+from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, Workload
 from workloads.finetune import FinetuneOptions
 from workloads.inference import InferenceOptions
 from workloads.pipelines import PIPELINES
@@ -100,6 +102,16 @@ def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
         steps += 1
     assert steps == workload._total_steps >= 1  # type: ignore[attr-defined]
     assert not torch.equal(first, next(workload._module.parameters()))  # type: ignore[attr-defined]
+
+
+def test_one_small_image_is_too_few_to_train_batch_normalisation_on_but_not_for_the_head_or_a_larger_image() -> None:
+    few: dict[str, Any] = {"model": "efficientnet_lite0", "batch_size": 1}
+    with pytest.raises(BatchTooSmallError, match=r"_blocks\.\d+\._bn\d.*--batch-size 2, an --image-size over 48"):
+        prepared("finetune", **few)
+    for options in ({"tune": ("head",)}, {"image_size": 96}):
+        workload = prepared("finetune", **few, **options)
+        workload.step()
+        assert workload.items_per_step == 1
 
 
 def test_the_time_allowed_ends_a_training_within_its_round() -> None:
