@@ -78,21 +78,46 @@ def _pinned(tensor: torch.Tensor) -> torch.Tensor | None:
         return None
 
 
+def _pinned_like(tensor: torch.Tensor) -> torch.Tensor | None:
+    """Uninitialised pinned memory of the host in a tensor's shape and layout, or None as for ``_pinned``."""
+    try:
+        return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu", pin_memory=True)
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
+def _release_pinned() -> None:
+    """Give pinned memory that PyTorch keeps for later back to the host, where it can (``torch.accelerator``)."""
+    release = getattr(torch.accelerator, "empty_host_cache", None)
+    if release is not None:
+        release()
+
+
 def _has_streams(device: torch.device) -> bool:
     """Whether copies can run beside the computation in PyTorch."""
     return device.type != "cpu" and not is_apple_gpu(device)
 
 
 def _overlapped_s(
-    timer: Timer, host: torch.Tensor, compute: Callable[[torch.Tensor], torch.Tensor], longest_s: float
+    timer: Timer,
+    host: torch.Tensor,
+    landing: torch.Tensor,
+    compute: Callable[[torch.Tensor], torch.Tensor],
+    longest_s: float,
 ) -> float | None:
     """Seconds per step when the next batch is copied in on a stream of its own while this one is computed.
+
+    The result is copied out in turn with the computation, to pinned memory like ``landing`` that is taken once:
+    ``to("cpu", non_blocking=True)`` takes some anew for each step (pytorch issue 39694), up to half a second for
+    gigabytes.
 
     ``longest_s`` is what the longest of copy in, computation and copy out takes: no overlapped step is shorter.
     """
     device = timer.device
-    pinned = _pinned(host) if _has_streams(device) else None
-    if pinned is None:
+    if not _has_streams(device):
+        return None
+    pinned, out = _pinned(host), _pinned_like(landing)
+    if pinned is None or out is None:
         return None
     n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / longest_s)))
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
@@ -110,8 +135,7 @@ def _overlapped_s(
                 ready = fetch()
             main.wait_event(copied)
             batch.record_stream(main)
-            result = compute(batch)
-            result.to("cpu", non_blocking=True)
+            out.copy_(compute(batch), non_blocking=True)
 
     return _median_s(lambda: timer.time(run)) / n_steps
 
@@ -161,11 +185,14 @@ def measure_transfers(
     copy_out = _copy_s(timer, lambda: landing.copy_(result))
     # By the host's clock: what the host takes to launch the first kernel is part of a step.
     computing = _median_s(lambda: timer.time(lambda: compute(batch))) if compute_s is None else compute_s
+    overlapped = _overlapped_s(timer, host_batch, landing, compute, max(copy_in, computing, copy_out))
+    if overlapped is not None:
+        _release_pinned()
     return Transfers(
         copy_in_s=copy_in,
         compute_s=computing,
         copy_out_s=copy_out,
-        overlapped_step_s=_overlapped_s(timer, host_batch, compute, max(copy_in, computing, copy_out)),
+        overlapped_step_s=overlapped,
         copy_share_ratio=(copy_in + copy_out) / (copy_in + computing + copy_out),
         unified_memory=has_unified_memory(device),
         **_bandwidths(device),  # type: ignore[arg-type]

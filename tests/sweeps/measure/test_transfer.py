@@ -15,6 +15,7 @@ from sweeps.measure.transfer import Transfers, measure_transfers
 from sweeps.schema import TRIALS
 
 CPU = torch.device("cpu")
+BATCH = torch.rand(1, 3, 8, 8)
 APPLE = SimpleNamespace(type="mps")
 NEEDS_PINNED = ("h2d_pinned_bytes_per_s", "h2d_nonblocking_bytes_per_s", "d2h_pinned_bytes_per_s")
 
@@ -143,11 +144,17 @@ def test_memory_that_is_pinned_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     assert transfer._pinned(tensor) is tensor
 
 
+def test_what_has_no_pinned_memory_gets_none_to_land_in() -> None:
+    if torch.accelerator.is_available():
+        pytest.skip("has some")
+    assert transfer._pinned_like(BATCH) is None
+
+
 def test_only_devices_with_streams_of_their_own_overlap() -> None:
     assert not transfer._has_streams(CPU)
     assert not transfer._has_streams(APPLE)
     assert transfer._has_streams(SimpleNamespace(type="cuda"))
-    assert transfer._overlapped_s(Timer(CPU), torch.rand(1, 3, 8, 8), lambda batch: batch, 0.01) is None
+    assert transfer._overlapped_s(Timer(CPU), BATCH, BATCH, lambda batch: batch, 0.01) is None
 
 
 @pytest.mark.gpu
@@ -163,7 +170,7 @@ def test_long_copies_are_overlapped_a_few_times_and_none_more_than_there_are_ste
         computed.append(batch)
         return batch.mean((2, 3))
 
-    overlapped_s = transfer._overlapped_s(timer, host, compute, transfer.MAX_S)
+    overlapped_s = transfer._overlapped_s(timer, host, torch.empty(8, 3), compute, transfer.MAX_S)
     assert overlapped_s is not None
     assert overlapped_s > 0
     assert len(computed) % transfer.MIN_PIPELINE_STEPS == 0
