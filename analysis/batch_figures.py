@@ -52,11 +52,11 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     shown, lines = _panels(cells, item_of(cells), limits), fastest_lines(cells, "batch_size")
     with panels(path, len(shown), size=(WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
         for panel, ax in zip(shown, axes, strict=True):
-            _draw_panel(ax, lines, panel)
+            _draw_panel(ax, lines.shown, panel)
         batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
                      markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
-        legend_beside(drawn, axes[0], [ring])
+        legend_beside(drawn, axes[0], [ring], lines.heading)
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)

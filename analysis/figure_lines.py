@@ -17,7 +17,7 @@ from analysis.series import Series
 from analysis.summaries import SETTING_COLUMNS, TASK_COLUMNS, Row, records
 
 MAX_LINES = 12
-"""More lines cannot be told apart; the fastest of each colour are kept, in their order."""
+"""More lines cannot be told apart; what the fastest is best compared with is kept."""
 WIDTH = 7.2
 """Of a figure, in inches."""
 
@@ -76,8 +76,28 @@ def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return ["precision"] if "precision" in told and len(told) > 1 else []
 
 
-def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
-    """The lines of a figure, the fastest ``MAX_LINES`` of them, each colour's in turn, in the order of the grid.
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Lines that a figure shows, by colour and in the order of the grid, and of how many.
+
+    Colours come in the grid's order too, so that a precision has the same in every figure of a sweep.
+    """
+
+    shown: list[Line]
+    n_all: int
+
+    @property
+    def heading(self) -> str | None:
+        """What the legend begins with where some are left out."""
+        return None if len(self.shown) == self.n_all else f"{len(self.shown)} of {self.n_all} settings"
+
+
+def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
+    """The ``MAX_LINES`` lines of a figure: the fastest, those that differ from it in one setting, the fastest others.
+
+    A setting's worth is seen between lines that differ in nothing else: eager beside fused, though a dozen of the fused
+    ones are faster than any eager one. What room is left goes to the fastest of each colour in turn, since slow
+    precisions are what the fast ones are compared with.
 
     Args:
         cells: Measured cells of one task, of ``drawable``.
@@ -89,15 +109,21 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> list[Line]:
     found = groups(cells, names)
     colours = [label(one.row, where) for one in found]
     by_speed = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))
-    # The fastest of each colour, then the second ones: slow precisions are what the fast ones are compared with.
-    ranks = pd.Series(colours).loc[by_speed]
+    best = by_speed[0]
+    n_other = [sum(label(one.row, [c]) != label(found[best].row, [c]) for c in names) for one in found]
+    # Those of another colour first: where an axis has many values, its lines would leave no room for them.
+    beside = sorted((i for i in by_speed if n_other[i] == 1), key=lambda i: colours[i] == colours[best])
+    ranked = [best, *beside, *(i for i in by_speed if n_other[i] > 1)]
+    ranks = pd.Series(colours).loc[ranked]
     place = ranks.groupby(ranks).cumcount()
-    ranked = sorted(by_speed, key=lambda i: int(place[i]))[:MAX_LINES]
-    return [
+    n_kept = 1 + len(beside)
+    ranked = [*ranked[:n_kept], *sorted(ranked[n_kept:], key=lambda i: int(place[i]))][:MAX_LINES]
+    shown = [
         Line(label=one.name, group=colours[i], kind=label(one.row, rest),
              rows=records(one.cells.sort_values(along, kind="stable")))
-        for i, one in ((i, found[i]) for i in sorted(ranked))
+        for i, one in ((i, found[i]) for i in sorted(ranked, key=lambda i: (colours.index(colours[i]), i)))
     ]  # fmt: skip
+    return Lines(shown=shown, n_all=len(found))
 
 
 def limit_line(axes: Axes, value: float, text: str = "limit") -> None:

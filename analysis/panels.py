@@ -62,17 +62,18 @@ def legend_entries(axes: Axes, last: Sequence[str]) -> tuple[list[Artist], list[
     return [handles[i] for i in order], [labels[i] for i in order]
 
 
-def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = ()) -> None:
+def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = (), heading: str | None = None) -> None:
     """One legend for all panels right of the figure, lines first; a legend of one panel would push the others away.
 
     Args:
         drawn: The figure.
         axes: The panel whose lines are told.
         last: Labels that come after all others.
+        heading: What stands above them.
     """
     handles, labels = legend_entries(axes, last)
     if labels:
-        drawn.legend(handles, labels, loc="outside right upper")
+        drawn.legend(handles, labels, loc="outside right upper", title=heading, alignment="left")
 
 
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:

@@ -25,7 +25,7 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
     if cells["rate_per_s"].nunique() < 2:
         return None
     lines = fastest_lines(cells, "rate_per_s")
-    made = [line.series("rate_per_s", lambda row: Figure(value=1e3 * row["latency_p99_s"])) for line in lines]
+    made = [line.series("rate_per_s", lambda row: Figure(value=1e3 * row["latency_p99_s"])) for line in lines.shown]
     deadlines = cells["deadline_s"].dropna().unique()
     limit = limits.max_latency_ms or (1e3 * float(deadlines[0]) if len(deadlines) == 1 else None)
     with panels(path, 1, size=(WIDTH, 3.6)) as (drawn, (axes,)):
@@ -34,7 +34,7 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
             limit_line(axes, limit, f"limit {limit:g} ms")
         value_axis(axes, [f.value for one in made for f in one.y if f.value is not None] + ([limit] if limit else []))
         axes.set_xlim(0, None)
-        legend_beside(drawn, axes)
+        legend_beside(drawn, axes, heading=lines.heading)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
     return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
 
