@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.agreement import other_answers, wrong_answers
+from analysis.cells import counted
 from analysis.matching import CELL_COLUMNS
 from analysis.render import escape
 
 BUSY_RATIO = 0.1
 """Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
-MIN_AGREEMENT_RATIO = 0.99
-"""Share of items with the reference's best class under which a cell's answers count as different."""
-
 SYSTEM_TIME_RATIO = 0.1
 """The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
 SLOW_TIMES = 2.0
@@ -52,14 +51,9 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
         Sentences, not escaped.
     """
     done = frame[frame["status"] == "complete"]
-    return [*_timing(done), *_inputs(frame, done), *_files(frame, n_cells, unreadable), *_stability(done),
-            *_slow_precisions(done), *_memory(done), *_full_device(done), *_answers(done),
+    return [*_timing(done), *wrong_answers(frame), *_inputs(frame, done), *_files(frame, n_cells, unreadable),
+            *_stability(done), *_slow_precisions(done), *_memory(done), *_full_device(done), *other_answers(done),
             *_machines(frame)]  # fmt: skip
-
-
-def _counted(mask: pd.Series) -> str:
-    """``2 of 12 cells``."""
-    return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"
 
 
 def _of(n: int, one: str, many: str) -> str:
@@ -83,7 +77,7 @@ def _timing(done: pd.DataFrame) -> list[str]:
         said.append(f"The timer did not pass its proof on {devices}: times measured there cannot be trusted.")
     if unknown.any():
         devices = _named(done, unknown, "device")
-        said.append(f"The timer was not proven on {devices}: {_counted(unknown)} may be timed wrongly.")
+        said.append(f"The timer was not proven on {devices}: {counted(unknown)} may be timed wrongly.")
     return said
 
 
@@ -127,7 +121,7 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
         (_is(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
-    return [f"{_counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+    return [f"{counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
 
 
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
@@ -161,7 +155,7 @@ def _memory(done: pd.DataFrame) -> list[str]:
     worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
     n = int(anew.sum())
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
-    said = (f"{_counted(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
+    said = (f"{counted(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
             f" {fresh:,.0f} MiB a step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
             f" {worst['precision']}.")  # fmt: skip
     if not _named(done, anew, "os").startswith("Linux"):
@@ -181,22 +175,9 @@ def _full_device(done: pd.DataFrame) -> list[str]:
         return []
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
     n = int(full.sum())
-    return [f"{_counted(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
+    return [f"{counted(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
             f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at"
             f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
-
-
-def _answers(done: pd.DataFrame) -> list[str]:
-    said = []
-    nonfinite, differs = done["n_nonfinite"] > 0, done["top1_agreement_ratio"] < MIN_AGREEMENT_RATIO
-    if nonfinite.any():
-        said.append(f"{_counted(nonfinite)} gave NaN or infinity where the reference has none.")
-    if differs.any():
-        worst = done.loc[done["top1_agreement_ratio"].idxmin()]
-        said.append(f"{_counted(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
-                    f" the fewest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
-                    f" {worst['precision']}.")  # fmt: skip
-    return said
 
 
 def count_machines(frame: pd.DataFrame) -> int:

@@ -66,3 +66,8 @@ def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
     shared = [c for c in present(frame, columns) if c not in varying(frame, columns)]
     row = {str(k): v for k, v in frame.iloc[0].to_dict().items()}
     return ", ".join(said for c in shared if (said := word(c, row[c])) is not None)
+
+
+def counted(mask: pd.Series) -> str:
+    """``2 of 12 cells``."""
+    return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"

@@ -47,6 +47,22 @@ def test_each_doubt_is_told(write_sweep: Write, values: dict[str, object], said:
     assert caveats(load_sweep(write_sweep([row(0), row(1, **values)])), 2, []) == [said]
 
 
+def test_wrong_answers_are_named_with_how_far_they_are_off(write_sweep: Write) -> None:
+    wrong = {"status": "error", "status_reason": "wrong-result", "pipeline": "geometric", "device": "cuda"}
+    rows = [row(0, device="cuda", pipeline="geometric"),
+            *(row(1 + i, **wrong, precision=p, max_rel_diff=d, batch_size=size)
+              for i, (p, d, size) in enumerate([("tf32", 0.151, 1), ("tf32", 0.151, 64), ("bf16", 0.994, 1)]))]  # fmt: skip
+    failed = row(4, status="error", status_reason=None, device="cuda", pipeline="sobel")
+    assert caveats(load_sweep(write_sweep([*rows, failed])), 5, []) == [
+        "3 of 4 cells gave a wrong answer, by up to 99 % of the largest value, which their precision does not explain; they"
+        " are recommended nowhere, whatever their speed: geometric, m, cuda, tf32; geometric, m, cuda, bf16."
+    ]
+    many = [row(i, **wrong, model=f"m{i}") for i in range(10)]
+    (said,) = caveats(load_sweep(write_sweep(many)), 10, [])
+    assert said.startswith("10 of 10 cells gave a wrong answer, which their")
+    assert said.endswith("geometric, m7, cuda, fp32 and 2 more.")
+
+
 def test_a_precision_that_a_processor_only_converts_is_told_with_its_instructions(write_sweep: Write) -> None:
     speeds = {"fp32": 135.8, "bf16": 8.822, "fp16": 120.0}
     rows = [
