@@ -23,7 +23,8 @@ SATURATED_RATIO = 0.9
 """A server that completes less than this share of what arrives has a queue that grows without end."""
 COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s", "deadline_s", "completed_rate_per_s",
            "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max", "scenario",
-           "throughput_items_per_s", "batch_size", "items_per_step", "item", "device", "precision")  # fmt: skip
+           "throughput_items_per_s", "step_median_s", "batch_size", "items_per_step", "item", "device",
+           "precision")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +72,20 @@ def lowest_tails(frame: pd.DataFrame) -> list[tuple[Group, Tail, Row]]:
         ordered = best.sort_values(tail.column, kind="stable")
         found += [(task, tail, row) for row in records(ordered)]
     return found
+
+
+def shortest_steps(frame: pd.DataFrame) -> dict[tuple[str, str], Row]:
+    """For each task, by its name, and device the cell with the shortest median step, whether or not it has a tail.
+
+    Steps too short to be timed one by one are timed several at a time: they have a median and no percentiles.
+    """
+    steps = complete(frame)
+    steps = steps[(steps["scenario"] != SERVER) & steps["step_median_s"].notna()]
+    return {
+        (task.name, str(row["device"])): row
+        for task in groups(steps, task_columns(frame))
+        for row in records(task.cells.loc[task.cells.groupby("device", sort=False)["step_median_s"].idxmin()])
+    }
 
 
 def load_cells(frame: pd.DataFrame) -> pd.DataFrame:

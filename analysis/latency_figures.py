@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.cells import labels, varying
 from analysis.drawing import in_unit, legend_outside, plain_figure
-from analysis.grouping import Group, groups, line_columns
+from analysis.grouping import Group, groups, line_columns, task_columns
 from analysis.latency import PERCENTILES
 from analysis.panels import value_axis
 from analysis.plots import COLOURS, Line, draw_lines
@@ -21,6 +21,8 @@ from analysis.summaries import records
 
 MAX_LINES = 8
 MAX_BARS = 24
+BARS_WIDTH, CHARACTER_WIDTH = 5.2, 0.075
+"""Inches of the bars with what stands around them, and of a character of their names."""
 _INK = "#444444"
 _SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
@@ -118,19 +120,34 @@ def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
 
 
+def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:
+    """Of more cells than bars that a figure holds the fastest of each task, device and batch size, in their order.
+
+    Args:
+        cells: Of ``transfers``.
+    """
+    if len(cells) <= MAX_BARS:
+        return cells
+    names = [*task_columns(cells), "device", "batch_size"]
+    best = cells.loc[cells.groupby(names, dropna=False)["serial_step_s"].idxmin()]
+    return best.sort_index().head(MAX_BARS)
+
+
 def draw_transfers(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     """Bars of copy in, computation and copy out as shares of the step; a mark where the overlapped step ends.
 
     Args:
         path: The file.
-        cells: Of ``transfers``, the first ``MAX_BARS`` are drawn.
+        cells: Of ``transfers_shown``.
         title: Of the figure.
     """
-    shown = cells.head(MAX_BARS).astype({c: "float64" for c in ("overlapped_step_s", "copy_in_s", "copy_out_s")})
+    shown = cells.astype({c: "float64" for c in ("overlapped_step_s", "copy_in_s", "copy_out_s")})
     names = [*line_columns(shown, without=["scenario"]), "batch_size"]
     parts = (("copy_in_s", "copy in", COLOURS[1], "////"), ("compute_s", "computation", "#dddddd", ""),
              ("copy_out_s", "copy out", COLOURS[0], "...."))  # fmt: skip
-    with plain_figure(path, (7.2, 1.5 + 0.3 * len(shown))) as (_, axes):
+    told_cells = labels(shown, names)
+    width = max(7.2, BARS_WIDTH + CHARACTER_WIDTH * max(map(len, told_cells)))
+    with plain_figure(path, (width, 1.5 + 0.3 * len(shown))) as (_, axes):
         places = [-i for i in range(len(shown))]
         begins = pd.Series(0.0, index=shown.index)
         for column, name, colour, hatch in parts:
@@ -146,7 +163,7 @@ def draw_transfers(path: Path, cells: pd.DataFrame, *, title: str) -> None:
             axes.annotate(f"{seconds_as_ms(seconds)} ms", (1.0, place), xycoords=("axes fraction", "data"),
                           xytext=(6, 0), textcoords="offset points", va="center", fontsize=8.5,
                           annotation_clip=False)  # fmt: skip
-        axes.set_yticks(places, labels(shown, names))
+        axes.set_yticks(places, told_cells)
         axes.tick_params(axis="y", length=0)
         axes.grid(visible=False, axis="y")
         axes.set_xlim(0, max(100.0, float(overlapped.max()) + 3 if overlapped.notna().any() else 0))

@@ -23,15 +23,16 @@ from analysis.latency import (
     load_cells,
     load_curves,
     lowest_tails,
+    shortest_steps,
     timed,
 )
 from analysis.latency_figures import (
-    MAX_BARS,
     MAX_LINES,
     draw_load_curves,
     draw_percentiles,
     draw_transfers,
     percentile_lines,
+    transfers_shown,
 )
 from analysis.load import run_main
 from analysis.quantiles import tail_intervals
@@ -50,12 +51,20 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
     """The lowest tail of each task and device where steps follow each other, the median beside it."""
     steps = timed(frame)
     steps = steps[steps["scenario"] != SERVER]
-    said = []
+    shortest, said = shortest_steps(frame), []
     for task, tail, row in lowest_tails(steps):
         told = f"{tail.name} of {seconds_as_ms(row[tail.column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
         median = "" if tail.name == "p50" else f", median {seconds_as_ms(row['latency_p50_s'])} ms"
         where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
-        said.append(f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}{median}.")
+        quick = shortest.get((task.name, str(row["device"])), row)
+        quicker = ""
+        if quick["step_median_s"] < row["latency_p50_s"]:
+            has_no = "" if pd.notna(quick[tail.column]) else f" and no {tail.name}"
+            median_s = seconds_as_ms(quick["step_median_s"])
+            quicker = f"; **{escape(setting(frame, quick))}** has a median of {median_s} ms{has_no}"
+        said.append(
+            f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}{median}{quicker}."
+        )
     if len(said) > MAX_SENTENCES:
         said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
     if said and steps["latency_p99_s"].isna().all():
@@ -153,10 +162,11 @@ def _draw_load(path: Path, group: Group) -> str | None:
 def _draw_transfers(path: Path, group: Group) -> str | None:
     if group.row["device"] == "cpu":  # its copies stay in one memory, and are too short to see
         return None
-    n, title = len(group.cells), titled("What copies take of a step", group)
-    left = f", the first {MAX_BARS} of {n} cells" if n > MAX_BARS else ""
-    draw_transfers(path, group.cells, title=f"{title}{left}")
-    return f"{title}: copy in, computation and copy out as shares{left}"
+    shown, n, title = transfers_shown(group.cells), len(group.cells), titled("What copies take of a step", group)
+    left = f" ({len(shown)} of {n} cells)" if len(shown) < n else ""
+    draw_transfers(path, shown, title=f"{title}{left}")
+    fastest = ", the fastest of each task and batch size" if left else ""
+    return f"{title}: copy in, computation and copy out as shares{fastest}{left}"
 
 
 def build(page: Page) -> str:

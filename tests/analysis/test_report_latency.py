@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 from analysis import report_latency
 from analysis.latency import deadlines_s, held_rates, load_cells, load_curves, lowest_tails, rates_at, timed
-from analysis.latency_figures import nines, percentile_lines
+from analysis.latency_figures import nines, percentile_lines, transfers_shown
 from analysis.quantiles import cluster_sizes, quantile_interval, tail_intervals
 from analysis.script import find_sweeps, load_sweeps
 from analysis.strata import with_identity
@@ -197,6 +198,35 @@ def test_the_page_answers_at_a_deadline_under_load_and_with_copies(write_sweep: 
     assert "within 16.7 ms (60 Hz)" in text
     assert "figures/load-server.png" in text
     assert "figures/transfers-gpu.png" in text
+
+
+def test_a_shorter_step_without_a_tail_stands_beside_the_lowest_tail(write_sweep: Write, tmp_path: Path) -> None:
+    rows = [row(0, batch_size=64, step_median_s=0.2e-3, latency_p50_s=0.2e-3, latency_p99_s=0.3e-3, n_samples=900),
+            row(1, batch_size=1, step_median_s=0.05e-3, steps_per_sample=4),
+            row(2, batch_size=2, step_median_s=0.06e-3, steps_per_sample=4)]  # fmt: skip
+    text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert ("Lowest latency on cpu: **cpu, fp32, batch 64**, p99 of 0.300 ms, median 0.200 ms; **cpu, fp32, batch 1**"
+            " has a median of 0.0500 ms and no p99.") in text  # fmt: skip
+
+
+def test_of_more_copies_than_bars_the_fastest_of_each_batch_size_are_drawn_and_counted(
+    write_sweep: Write, tmp_path: Path
+) -> None:
+    rows = [
+        row(100 * i + j, device="cuda", precision=p, memory_format=f, compile=c, batch_size=size, copy_in_s=0.001,
+            compute_s=0.002 if (p, c) == ("fp16", "reduce-overhead") else 0.009, copy_out_s=0.001,
+            overlapped_step_s=0.003, copy_share_ratio=0.2)
+        for i, (p, f, c) in enumerate(itertools.product(
+            ("fp32", "fp16"), ("contiguous", "channels_last"), ("none", "reduce-overhead")))
+        for j, size in enumerate((1, 8, 64, 512))
+    ]  # fmt: skip
+    cells = transfers(frame_of(write_sweep, rows))
+    shown = transfers_shown(cells)
+    assert sorted(shown["batch_size"]) == [1, 8, 64, 512]
+    assert set(shown["precision"]) == {"fp16"}
+    assert transfers_shown(shown) is shown
+    text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert "the fastest of each task and batch size (4 of 32 cells)" in text
 
 
 def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_sweep: Write, tmp_path: Path) -> None:
