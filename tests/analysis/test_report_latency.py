@@ -12,7 +12,7 @@ from scipy import stats
 
 from analysis import report_latency
 from analysis.latency import deadlines_s, held_rates, load_cells, load_curves, lowest_tails, rates_at, timed
-from analysis.latency_figures import nines, percentile_lines, transfers_shown
+from analysis.latency_figures import MAX_LINES, nines, percentile_lines, transfers_shown
 from analysis.quantiles import cluster_sizes, quantile_interval, tail_intervals
 from analysis.script import find_sweeps, load_sweeps
 from analysis.strata import with_identity
@@ -155,6 +155,15 @@ def test_of_many_cells_the_smallest_and_the_largest_batch_are_drawn(write_sweep:
     lines, n = percentile_lines(frame_of(write_sweep, rows))
     assert n == 12
     assert [line.label for line in lines] == ["cpu, fp32, batch 1", "cpu, fp32, batch 2048"]
+
+
+def test_of_many_ways_the_quickest_are_drawn_in_the_order_of_the_grid(write_sweep: Write) -> None:
+    slow = [row(i, memory_format=f"f{i}", latency_p50_s=0.9, latency_p90_s=1.0) for i in range(8)]
+    quick = [row(8 + i, memory_format=f"q{i}", latency_p50_s=0.3 - 0.1 * i, latency_p90_s=0.4) for i in range(2)]
+    lines, n = percentile_lines(frame_of(write_sweep, [*slow, *quick]))
+    assert n == 10
+    assert [line.label for line in lines][-2:] == ["cpu, fp32, q0", "cpu, fp32, q1"]
+    assert len(lines) == MAX_LINES
 
 
 def test_copies_are_told_once_for_each_setting_with_what_overlapping_gains(write_sweep: Write) -> None:
