@@ -73,7 +73,7 @@ def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
         values.append(panel.limit)
     value_axis(axes, values)
     if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_formatter("{x:,.6g}")
+        axes.yaxis.set_major_formatter("{x:,.9g}")
     axes.set(ylabel=panel.title)
 
 
@@ -99,7 +99,7 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
         else:
             axes.set_xlim(0, None)
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter("{x:,.6g}")
+        axes.xaxis.set_major_formatter("{x:,.9g}")
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({item_of(cells)}/s)")
 
 

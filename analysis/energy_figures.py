@@ -12,12 +12,14 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.cells import label
 from analysis.drawing import legend_outside, plain_figure
-from analysis.grouping import groups, line_columns
+from analysis.grouping import Group, groups, line_columns
 from analysis.panels import batch_axis, value_axis
 from analysis.plots import COLOURS, MARKERS, Line, draw_lines
 from analysis.summaries import records
 
 MAX_LINES = 8
+MAX_WITH_STEPS = 30
+"""Times that an x axis' largest value may be its smallest with labels at 2 and 5 of a decade too."""
 _INK = "#333333"
 
 
@@ -29,10 +31,12 @@ def _log_axes(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
         low, high = min(values), max(values)
         margin = max(1.12, (high / low) ** 0.08)
         limits(low / margin, high * margin)
-        narrow = high / low < 8
-        axis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0) if narrow else (1.0, 2.0, 5.0)))
+        dense, usual, sparse = (1.0, 1.5, 2.0, 3.0, 4.0, 5.0, 7.0), (1.0, 2.0, 5.0), (1.0,)
+        # Numbers stand side by side on the x axis: six digits leave room for a few.
+        is_long = axis is axes.xaxis and high / low > MAX_WITH_STEPS
+        axis.set_major_locator(LogLocator(subs=dense if high / low < 8 else sparse if is_long else usual))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
 
 
 def draw_front(path: Path, cells: pd.DataFrame, *, title: str, item: str) -> int:
@@ -50,9 +54,10 @@ def draw_front(path: Path, cells: pd.DataFrame, *, title: str, item: str) -> int
     known = cells[cells["throughput_items_per_s"].notna()]
     names = line_columns(known)
     lines = groups(known, names)
+    shown = _frugal(lines)
     with plain_figure(path) as (_, axes):
         front = known[known["is_on_front"]].sort_values("throughput_items_per_s")
-        for i, group in enumerate(lines[:MAX_LINES]):
+        for i, group in enumerate(shown):
             colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
             on = group.cells["is_on_front"].to_numpy(bool)
             x, y = (group.cells[c].to_numpy(float) for c in ("throughput_items_per_s", "energy_per_item_j"))
@@ -67,6 +72,16 @@ def draw_front(path: Path, cells: pd.DataFrame, *, title: str, item: str) -> int
         axes.set(title=title, xlabel=f"throughput ({item}/s)", ylabel=f"energy (J per {item.removesuffix('s')})")
         legend_outside(axes)
     return len(lines)
+
+
+def _frugal(lines: Sequence[Group]) -> list[Group]:
+    """The ``MAX_LINES`` ways of doing a task with the least energy for an item, in order; the front's are first."""
+
+    def rank(i: int) -> tuple[bool, float]:
+        cells = lines[i].cells
+        return not cells["is_on_front"].any(), float(cells["energy_per_item_j"].min())
+
+    return [lines[i] for i in sorted(sorted(range(len(lines)), key=rank)[:MAX_LINES])]
 
 
 def _draw_stairs(axes: Axes, front: pd.DataFrame) -> None:
@@ -92,11 +107,10 @@ def draw_over_batch(path: Path, cells: pd.DataFrame, *, title: str, item: str) -
     """Items per joule over the batch size; False, and no file, where no line has two batch sizes."""
     names = line_columns(cells)
     lines = []
-    for group in groups(cells, names):
+    for group in _frugal([g for g in groups(cells, names) if g.cells["batch_size"].nunique() > 1]):
         known = group.cells.sort_values("batch_size", kind="stable").drop_duplicates("batch_size")
         lines.append(Line(label=label(group.row, names), x=known["batch_size"].tolist(),
                           y=(1 / known["energy_per_item_j"].astype("float64")).tolist()))  # fmt: skip
-    lines = [line for line in lines if len(line.x) > 1][:MAX_LINES]
     if not lines:
         return False
     values = [y for line in lines for y in line.y]

@@ -119,7 +119,7 @@ def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
 
 
 def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:

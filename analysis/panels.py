@@ -81,7 +81,7 @@ def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
     values = sorted(set(batches))
     shown = _with_room([math.log2(v) for v in values])
     axes.set_xscale("log", base=2)
-    axes.set_xticks([2**v for v in shown], [f"{2**v:,.6g}" for v in shown])
+    axes.set_xticks([2**v for v in shown], [f"{2**v:,.9g}" for v in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     if values and values[0] == values[-1]:
         axes.set_xlim(values[0] / 2, values[0] * 2)
@@ -112,4 +112,4 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
     decades = max(known) / min(known)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1000 else (1.0,)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))

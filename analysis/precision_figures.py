@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.panels import GREY, RIGHT_OF_AXES, batch_axis, panels
+from analysis.panels import GREY, batch_axis, legend_beside, panels
 from analysis.precision import Pair
 from analysis.ratios import Figure, known
 from analysis.series import Series, draw_series
@@ -71,7 +71,7 @@ def draw_precision(path: Path, pairs: Sequence[Pair], *, title: str) -> list[str
             over.finish(axes)
         drawn.align_ylabels()
         if any(over.lines):
-            grid[len(places) - 1].legend(**RIGHT_OF_AXES)
+            legend_beside(drawn, grid[len(places) - 1])
     return [panel.y_label.split("\n(")[0].replace("\n", " ") for panel in shown]
 
 

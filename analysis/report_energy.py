@@ -117,7 +117,7 @@ def _draw_front(path: Path, group: Group) -> str | None:
         return None
     title = titled("Speed against energy", group)
     n = draw_front(path, known, title=title, item=_items(group.row))
-    left = f", the first {MAX_LINES} of {n} settings" if n > MAX_LINES else ""
+    left = f", the most frugal {MAX_LINES} of {n} settings" if n > MAX_LINES else ""
     return f"{title}: cells on the Pareto front filled, with their batch sizes{left}"
 
 

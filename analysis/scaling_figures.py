@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 
 from analysis.crossover import Crossover
-from analysis.panels import GREY, INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
+from analysis.panels import GREY, INK, batch_axis, legend_beside, panels, value_axis
 from analysis.ratios import Figure
 from analysis.render import is_missing, significant
 from analysis.scaling import Curve, knee
-from analysis.series import Series, draw_series, legend_last
+from analysis.series import Series, draw_series
 from analysis.strata import MACHINE, RUN
 
 _KNEE, _PRUNED = "knee: within 5 %\nof the best", "pruned early"
 MAX_CURVES = 12
 """More curves cannot be told apart; the fastest are kept, in their order."""
+TITLE_CHARACTERS = 46
 
 
 def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | None, *, title: str, item: str) -> None:
@@ -32,7 +34,7 @@ def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | Non
     """
     shown = fastest(curves)
     batches = [p.batch_size for curve in shown for p in curve.points]
-    with panels(path, 2, size=(7.2, 6.0)) as (_, (above, below)):
+    with panels(path, 2, size=(7.2, 6.0)) as (drawn, (above, below)):
         rates = [[p.throughput for p in curve.points] for curve in shown]
         steps = [[p.step.times(1e3) for p in curve.points] for curve in shown]
         for axes, figures in ((above, rates), (below, steps)):
@@ -43,8 +45,10 @@ def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | Non
         _mark_knees(above, shown)
         _mark_pruned(above, shown)
         batch_axis(below, batches)
-        legend_last(above, [_KNEE, _PRUNED], **RIGHT_OF_AXES)
-        above.set(title=title, ylabel=f"throughput ({item}/s)")
+        heading = f"{len(shown)} of {len(curves)} settings" if len(shown) < len(curves) else None
+        legend_beside(drawn, above, [_KNEE, _PRUNED], heading)
+        # Broken before the legend beside it, which begins at the same height.
+        above.set(title=textwrap.fill(title, TITLE_CHARACTERS), ylabel=f"throughput ({item}/s)")
         below.set(xlabel="batch size", ylabel="median step (ms)")
 
 

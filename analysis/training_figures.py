@@ -105,14 +105,14 @@ def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
     if not ends or max(ends) <= _WIDE * min(ends):
         axes.set_xlim(0, None)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
         return
     axes.set_xscale("log")
     starts = [float(values[np.isfinite(values)][0]) for values in spent if np.isfinite(values).any()]
     subs = (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.6g}"))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
 
 
 def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:

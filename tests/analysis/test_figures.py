@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import re
 from itertools import pairwise
+from pathlib import Path
+from types import ModuleType
 
 import pandas as pd
 import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
+from analysis import report_precision, report_scaling
 from analysis.figure_lines import MAX_LINES, drawable, fastest_lines
 from analysis.figures import MAX_TASKS
 from analysis.panels import value_axis
 from analysis.report import write_report
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
+from tests.analysis import states
 from tests.analysis.conftest import Write, row
 
 
@@ -142,6 +146,23 @@ def test_a_long_legend_neither_pushes_panels_apart_nor_leaves_the_figure(
     monkeypatch.setattr(Figure, "savefig", saved)
     described(write_sweep, many_settings(energy_per_item_j=energy, peak_rss_bytes=None))
     assert max(seen) < 0.1
+
+
+@pytest.mark.parametrize("page", [report_scaling, report_precision])
+def test_the_legend_of_a_page_of_its_own_leaves_its_panels_together(
+    write_sweep: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: ModuleType
+) -> None:
+    gaps, save = [], Figure.savefig
+
+    def saved(self: Figure, *arguments: object, **options: object) -> None:
+        save(self, *arguments, **options)
+        boxes = [axes.get_window_extent() for axes in self.axes]
+        gaps.append(max((above.y0 - below.y1 for above, below in pairwise(boxes)), default=0) / self.bbox.height)
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    states.page_of(page.main, [write_sweep(many_settings(energy_per_item_j=0.5))], tmp_path / "page.md")
+    assert gaps
+    assert max(gaps) < 0.1
 
 
 def test_curves_of_many_trainings_leave_room_for_a_legend_that_is_whole(write_sweep: Write) -> None:

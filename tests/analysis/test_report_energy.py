@@ -7,8 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from analysis import report_energy
+from analysis import energy_figures, report_energy
 from analysis.energy import best, costs, domain_columns, sources, unknown
+from analysis.grouping import groups
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
 from tests.analysis import states
@@ -133,3 +134,15 @@ def test_the_script_tells_errors_in_one_line(
     write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     states.check_errors(report_energy.main, write_sweep([row()]), tmp_path, capsys)
+
+
+def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
+    write_sweep: Write, tmp_path: Path
+) -> None:
+    rows = [cell(100 * i + j, size * 1000.0 + i, (20 - i) / size, memory_format=f"f{i}", batch_size=size)
+            for i in range(12) for j, size in enumerate((1, 30, 900))]  # fmt: skip
+    frame = costs(frame_of(write_sweep, rows))
+    shown = energy_figures._frugal(groups(frame, ["memory_format"]))
+    assert [group.name for group in shown] == [f"f{i}" for i in range(4, 12)]
+    text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert "the most frugal 8 of 12 settings" in text
