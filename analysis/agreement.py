@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cells import counted, labels
+from analysis.cells import counted, equals, labels
+from analysis.render import some
 
 MIN_AGREEMENT_RATIO = 0.99
 """Share of items with the reference's best class under which a cell's answers count as different."""
@@ -19,17 +20,16 @@ def wrong_answers(frame: pd.DataFrame) -> list[str]:
     Args:
         frame: Trials, as ``load_sweep`` gives them.
     """
-    is_wrong = frame["status_reason"].eq(WRONG).fillna(False).astype(bool)
+    is_wrong = equals(frame, "status_reason", WRONG)
     if not is_wrong.any():
         return []
     what = [c for c in ("pipeline", "model", "implementation", "device", "precision") if c in frame]
     names = list(dict.fromkeys(labels(frame[is_wrong], what)))
-    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
     worst = frame.loc[is_wrong, "max_rel_diff"].max()
     off = "" if pd.isna(worst) else f", by up to {100 * worst:.2g} % of the largest value"
     measured = is_wrong[is_wrong | (frame["status"] == "complete")]
     return [f"{counted(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
-            f" recommended nowhere, whatever their speed: {'; '.join(names[:MAX_NAMED])}{more}."]  # fmt: skip
+            f" recommended nowhere, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
 
 
 def other_answers(done: pd.DataFrame) -> list[str]:

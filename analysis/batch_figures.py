@@ -16,7 +16,7 @@ from analysis.cells import label
 from analysis.figure_lines import MAX_LINES, WIDTH, Line, drawable, fastest_lines, item_of, limit_line
 from analysis.grouping import Group, of
 from analysis.limits import Limits
-from analysis.panels import INK, batch_axis, legend_beside, panels, value_axis
+from analysis.panels import INK, batch_axis, legend_beside, panels, value_axis, written_out
 from analysis.ratios import Figure, known
 from analysis.recommend import SERVER, THROUGHPUT, speed
 from analysis.series import draw_series
@@ -73,7 +73,7 @@ def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
         values.append(panel.limit)
     value_axis(axes, values)
     if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_formatter("{x:,.9g}")
+        axes.yaxis.set_major_formatter(written_out)
     axes.set(ylabel=panel.title)
 
 
@@ -99,7 +99,7 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
         else:
             axes.set_xlim(0, None)
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter("{x:,.9g}")
+        axes.xaxis.set_major_formatter(written_out)
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({item_of(cells)}/s)")
 
 

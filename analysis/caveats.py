@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.agreement import other_answers, wrong_answers
-from analysis.cells import counted
+from analysis.cells import counted, equals
 from analysis.matching import CELL_COLUMNS
-from analysis.render import escape
+from analysis.render import escape, some
 
 BUSY_RATIO = 0.1
 """Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
@@ -60,18 +60,13 @@ def _of(n: int, one: str, many: str) -> str:
     return one if n == 1 else many
 
 
-def _is(frame: pd.DataFrame, column: str, value: object) -> pd.Series:
-    """Where a column has a value; null is no value."""
-    return (frame[column] == value).fillna(False).astype(bool)
-
-
 def _named(frame: pd.DataFrame, mask: pd.Series, column: str) -> str:
     return ", ".join(sorted(frame.loc[mask, column].dropna().astype(str).unique()))
 
 
 def _timing(done: pd.DataFrame) -> list[str]:
     said = []
-    failed, unknown = _is(done, "timing_verified", False), done["timing_verified"].isna()
+    failed, unknown = equals(done, "timing_verified", False), done["timing_verified"].isna()
     if failed.any():
         devices = _named(done, failed, "device")
         said.append(f"The timer did not pass its proof on {devices}: times measured there cannot be trusted.")
@@ -83,11 +78,11 @@ def _timing(done: pd.DataFrame) -> list[str]:
 
 def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     said = []
-    random = _is(done, "weights", "random")
+    random = equals(done, "weights", "random")
     if random.any():
         models = _named(done, random, "model")
         said.append(f"Random weights, since none could be had: {models}. Speeds hold; answers mean nothing.")
-    if _is(done, "input_is_synthetic", True).any():
+    if equals(done, "input_is_synthetic", True).any():
         said.append("Some input was random numbers, as a flag asked.")
     skipped = frame["n_images_skipped"].max()
     if skipped > 0:
@@ -99,10 +94,9 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
 def _files(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
     said = []
     if unreadable:
-        n, names = len(unreadable), ", ".join(unreadable[:5])
-        more = f" and {n - 5} more" if n > 5 else ""
+        n = len(unreadable)
         said.append(f"{n} {_of(n, 'file', 'files')} could not be read and {_of(n, 'was', 'were')} left out:"
-                    f" {names}{more}.")  # fmt: skip
+                    f" {some(unreadable, 5)}.")  # fmt: skip
     missing = 0 if n_cells is None else n_cells - len(frame)
     if missing > 0:
         said.append(f"{missing} of the {n_cells} cells asked for {_of(missing, 'is', 'are')} missing:"
@@ -114,19 +108,19 @@ def _stability(done: pd.DataFrame) -> list[str]:
     spread = "the middle half of the steps spreads over more than {} % of the median"
     busy = f"shared the machine with other work that took over {100 * BUSY_RATIO:.0f} % of its CPU time"
     tests = [
-        (_is(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
-        (_is(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
-        (_is(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
-        (_is(done, "is_drifting", True), "drifted", "drifted", " while measured"),
+        (equals(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
+        (equals(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
+        (equals(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
+        (equals(done, "is_drifting", True), "drifted", "drifted", " while measured"),
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
-        (_is(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
+        (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
     return [f"{counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
 
 
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
     """Precisions that a processor has no instructions for: far slower than fp32 in cells alike but for that."""
-    cells = done[_is(done, "device", "cpu")]
+    cells = done[equals(done, "device", "cpu")]
     alike = [c for c in ("host", *CELL_COLUMNS) if c in cells and c != "precision"]
     speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
     said = []

@@ -71,3 +71,8 @@ def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
 def counted(mask: pd.Series) -> str:
     """``2 of 12 cells``."""
     return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"
+
+
+def equals(frame: pd.DataFrame, column: str, value: object) -> pd.Series:
+    """Where a column has a value; null is no value."""
+    return (frame[column] == value).fillna(False).astype(bool)

@@ -9,7 +9,7 @@ from analysis.caveats import as_markdown
 from analysis.caveats import caveats as caveats_of_sweep
 from analysis.comparison import Comparison
 from analysis.matching import Difference, Side
-from analysis.render import escape
+from analysis.render import escape, some
 from analysis.resampling import MIN_BLOCKS
 from analysis.timings import SERVER
 
@@ -58,11 +58,10 @@ def _left_out(sides: Sequence[Side]) -> list[str]:
     for side in loaded.values():
         unreadable = side.trials.attrs.get("unreadable", [])
         if unreadable:
-            n, named = len(unreadable), ", ".join(unreadable[:MAX_FILES])
-            more = f" and {n - MAX_FILES} more" if n > MAX_FILES else ""
+            n = len(unreadable)
             files, were = ("file", "was") if n == 1 else ("files", "were")
             said.append(f"{escape(side.label)}: {n} {files} could not be read and {were} left out:"
-                        f" {escape(named)}{more}.")  # fmt: skip
+                        f" {escape(some(unreadable, MAX_FILES))}.")  # fmt: skip
         missing = side.trials.attrs.get("missing", 0)
         if missing:
             told = "cell asked for is" if missing == 1 else "cells asked for are"

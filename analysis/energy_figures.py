@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.cells import label
 from analysis.drawing import legend_outside, plain_figure
 from analysis.grouping import Group, groups, line_columns
-from analysis.panels import batch_axis, value_axis
+from analysis.panels import batch_axis, value_axis, written_out
 from analysis.plots import COLOURS, MARKERS, Line, draw_lines
 from analysis.summaries import records
 
@@ -36,7 +36,7 @@ def _log_axes(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
         is_long = axis is axes.xaxis and high / low > MAX_WITH_STEPS
         axis.set_major_locator(LogLocator(subs=dense if high / low < 8 else sparse if is_long else usual))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
+        axis.set_major_formatter(written_out)
 
 
 def draw_front(path: Path, cells: pd.DataFrame, *, title: str, item: str) -> int:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from analysis.cells import label, varying
 from analysis.grouping import groups, line_columns
-from analysis.panels import GREY, INK
+from analysis.panels import GREY, INK, n_shown
 from analysis.ratios import Figure
 from analysis.recommend import THROUGHPUT
 from analysis.series import Series
@@ -89,7 +89,7 @@ class Lines:
     @property
     def heading(self) -> str | None:
         """What the legend begins with where some are left out."""
-        return None if len(self.shown) == self.n_all else f"{len(self.shown)} of {self.n_all} settings"
+        return n_shown(len(self.shown), self.n_all)
 
 
 def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
@@ -113,11 +113,10 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
     n_other = [sum(label(one.row, [c]) != label(found[best].row, [c]) for c in names) for one in found]
     # Those of another colour first: where an axis has many values, its lines would leave no room for them.
     beside = sorted((i for i in by_speed if n_other[i] == 1), key=lambda i: colours[i] == colours[best])
-    ranked = [best, *beside, *(i for i in by_speed if n_other[i] > 1)]
-    ranks = pd.Series(colours).loc[ranked]
+    kept, others = [best, *beside], [i for i in by_speed if i != best and n_other[i] != 1]
+    ranks = pd.Series(colours).loc[[*kept, *others]]
     place = ranks.groupby(ranks).cumcount()
-    n_kept = 1 + len(beside)
-    ranked = [*ranked[:n_kept], *sorted(ranked[n_kept:], key=lambda i: int(place[i]))][:MAX_LINES]
+    ranked = [*kept, *sorted(others, key=lambda i: int(place[i]))][:MAX_LINES]
     shown = [
         Line(label=one.name, group=colours[i], kind=label(one.row, rest),
              rows=records(one.cells.sort_values(along, kind="stable")))

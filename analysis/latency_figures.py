@@ -14,7 +14,7 @@ from analysis.cells import labels, varying
 from analysis.drawing import in_unit, legend_outside, plain_figure
 from analysis.grouping import Group, groups, line_columns, task_columns
 from analysis.latency import PERCENTILES
-from analysis.panels import value_axis
+from analysis.panels import value_axis, written_out
 from analysis.plots import COLOURS, Line, draw_lines
 from analysis.render import is_missing, seconds_as_ms
 from analysis.summaries import records
@@ -119,7 +119,7 @@ def _rate_axis(axes: Axes, rates: Sequence[float]) -> None:
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_minor_locator(NullLocator())
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
+        axes.xaxis.set_major_formatter(written_out)
 
 
 def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:

@@ -12,7 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.plots import STYLE, grow_for_legends, shorten_texts
 
@@ -76,12 +76,22 @@ def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = (), heading: 
         drawn.legend(handles, labels, loc="outside right upper", title=heading, alignment="left")
 
 
+def n_shown(shown: int, of_all: int) -> str | None:
+    """A legend's heading where a figure leaves settings out, as ``12 of 32 settings``."""
+    return None if shown == of_all else f"{shown} of {of_all} settings"
+
+
+def written_out(value: float, _place: object = None) -> str:
+    """A tick's number without exponent, ``1,000,000`` or ``0.05``; for ``set_major_formatter``."""
+    return f"{value:,.9g}"
+
+
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
     """A logarithmic x axis with ticks at the batch sizes measured, as far as they have room."""
     values = sorted(set(batches))
     shown = _with_room([math.log2(v) for v in values])
     axes.set_xscale("log", base=2)
-    axes.set_xticks([2**v for v in shown], [f"{2**v:,.9g}" for v in shown])
+    axes.set_xticks([2**v for v in shown], [written_out(2**v) for v in shown])
     axes.xaxis.set_minor_locator(NullLocator())
     if values and values[0] == values[-1]:
         axes.set_xlim(values[0] / 2, values[0] * 2)
@@ -112,4 +122,4 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
     decades = max(known) / min(known)
     axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1000 else (1.0,)))
     axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
+    axes.yaxis.set_major_formatter(written_out)

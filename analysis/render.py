@@ -79,6 +79,12 @@ def gibibytes(value: Any) -> str:
     return MISSING if is_missing(value) else significant(float(value) / 2**30, 3)
 
 
+def some(words: Sequence[str], n: int, separator: str = ", ") -> str:
+    """The first ``n`` of the words, and how many more there are: ``a, b and 3 more``."""
+    more = f" and {len(words) - n:,} more" if len(words) > n else ""
+    return f"{separator.join(words[:n])}{more}"
+
+
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], n_left: int = 1) -> str:
     """A GitHub-flavoured table.
 

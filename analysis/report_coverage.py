@@ -17,7 +17,7 @@ from analysis import coverage_tables as tables
 from analysis.coverage_load import DIRECTIONS, find_coverage, load_coverage
 from analysis.load import run_main
 from analysis.page import write_html
-from analysis.render import escape, render, share
+from analysis.render import escape, render, share, some
 from analysis.script import OneLineParser
 
 NAME = "report_coverage"
@@ -42,7 +42,7 @@ def summary(frame: pd.DataFrame) -> list[str]:
         for outcome in ("fallback", "wrong values", "crashed", "timeout"):
             names = list(dict.fromkeys(mine.loc[mine["outcome"] == outcome, "operation"]))
             if names:
-                shown = ", ".join(escape(n) for n in names[:6]) + (f" and {len(names) - 6} more" if names[6:] else "")
+                shown = some([escape(n) for n in names], 6)
                 found.append(f"{_counted(len(names), 'operation')} on {escape(device)} with {outcome}: {shown}.")
     description = frame.attrs["description"]
     missing = description.get("n_cells", 0) - frame["operation_key"].nunique()

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 
 from analysis.crossover import Crossover
-from analysis.panels import GREY, INK, batch_axis, legend_beside, panels, value_axis
+from analysis.panels import GREY, INK, batch_axis, legend_beside, n_shown, panels, value_axis
 from analysis.ratios import Figure
 from analysis.render import is_missing, significant
 from analysis.scaling import Curve, knee
@@ -45,8 +45,7 @@ def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | Non
         _mark_knees(above, shown)
         _mark_pruned(above, shown)
         batch_axis(below, batches)
-        heading = f"{len(shown)} of {len(curves)} settings" if len(shown) < len(curves) else None
-        legend_beside(drawn, above, [_KNEE, _PRUNED], heading)
+        legend_beside(drawn, above, [_KNEE, _PRUNED], n_shown(len(shown), len(curves)))
         # Broken before the legend beside it, which begins at the same height.
         above.set(title=textwrap.fill(title, TITLE_CHARACTERS), ylabel=f"throughput ({item}/s)")
         below.set(xlabel="batch size", ylabel="median step (ms)")

@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis import summaries
 from analysis.cells import label, varying
-from analysis.render import MISSING, escape, gibibytes, is_missing, table
+from analysis.render import MISSING, escape, gibibytes, is_missing, some, table
 
 MAX_FAILURES = 40
 """Kinds of failure shown."""
@@ -43,9 +43,8 @@ def failures_table(frame: pd.DataFrame) -> str:
         kinds.setdefault(kind, []).append((label(row, names), reason))
     rows = []
     for (status, _), cells in list(kinds.items())[:MAX_FAILURES]:
-        named = "; ".join(name for name, _ in cells[:MAX_NAMED])
-        more = f" and {len(cells) - MAX_NAMED:,} more" if len(cells) > MAX_NAMED else ""
-        rows.append([escape(status), escape(f"{named}{more}"), escape(cells[0][1]), f"{len(cells):,}"])
+        named = some([name for name, _ in cells], MAX_NAMED, "; ")
+        rows.append([escape(status), escape(named), escape(cells[0][1]), f"{len(cells):,}"])
     text = table(["status", "cells", "reason", "number"], rows, n_left=3)
     left = len(kinds) - MAX_FAILURES
     return f"{text}\n\n{left:,} more kinds of failure are in the Parquet files." if left > 0 else text

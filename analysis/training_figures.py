@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from analysis.panels import GREY, INK, panels
+from analysis.panels import GREY, INK, panels, written_out
 from analysis.ratios import Figure
 from analysis.series import Series, draw_series, mark_every
 from analysis.training import COSTS, Training
@@ -105,14 +105,14 @@ def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
     if not ends or max(ends) <= _WIDE * min(ends):
         axes.set_xlim(0, None)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
+        axes.xaxis.set_major_formatter(written_out)
         return
     axes.set_xscale("log")
     starts = [float(values[np.isfinite(values)][0]) for values in spent if np.isfinite(values).any()]
     subs = (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0)
     axes.xaxis.set_major_locator(LogLocator(subs=subs))
     axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.9g}"))
+    axes.xaxis.set_major_formatter(written_out)
 
 
 def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:

@@ -73,12 +73,8 @@ class BatchSearch:
     def _choose(self, is_slow: bool) -> int | None:
         is_bounded = self._smallest_over <= MAX_BATCH
         if is_bounded:
-            middle = (self._largest + self._smallest_over) // 2
-            return (
-                middle
-                if max(self._largest, self._too_small) < middle < self._smallest_over and self._is_worth(middle)
-                else None
-            )
+            middle, known = (self._largest + self._smallest_over) // 2, max(self._largest, self._too_small)
+            return middle if known < middle < self._smallest_over and self._is_worth(middle) else None
         if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
             return None
         return self._largest * 2

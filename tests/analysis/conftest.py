@@ -67,18 +67,22 @@ def check_legible(drawn: Figure) -> None:
                 assert not one.padded(TICK_GAP).overlaps(other), f"ticks of {axes.get_title('left')!r} run together"
 
 
-@pytest.fixture(autouse=True)
-def every_figure_is_legible(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Checks each figure that any test of the analysis has drawn, but of names made to fill one."""
-    if request.node.get_closest_marker("endless_names") is not None:
-        return
+def look_at_figures(monkeypatch: pytest.MonkeyPatch, look: Callable[[Figure], None]) -> None:
+    """Have a function look at each figure that is saved from now on, once its layout is final."""
     save = Figure.savefig
 
     def saved(self: Figure, *arguments: Any, **options: Any) -> None:
         save(self, *arguments, **options)
-        check_legible(self)
+        look(self)
 
     monkeypatch.setattr(Figure, "savefig", saved)
+
+
+@pytest.fixture(autouse=True)
+def every_figure_is_legible(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checks each figure that any test of the analysis has drawn, but of names made to fill one."""
+    if request.node.get_closest_marker("endless_names") is None:
+        look_at_figures(monkeypatch, check_legible)
 
 
 @pytest.fixture

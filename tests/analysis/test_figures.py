@@ -20,7 +20,7 @@ from analysis.report import write_report
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
 from tests.analysis import states
-from tests.analysis.conftest import Write, row
+from tests.analysis.conftest import Write, look_at_figures, row
 
 
 def described(write_sweep: Write, rows: list[dict[str, object]], **limits: float) -> list[str]:
@@ -64,13 +64,8 @@ def test_the_ring_is_around_the_fastest_that_holds_the_limits(write_sweep: Write
 def test_long_names_of_settings_leave_most_of_a_figure_to_its_lines(
     write_sweep: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    widths, save = [], Figure.savefig
-
-    def saved(self: Figure, *arguments: object, **options: object) -> None:
-        save(self, *arguments, **options)
-        widths.append(self.axes[0].get_window_extent().width / self.bbox.width)
-
-    monkeypatch.setattr(Figure, "savefig", saved)
+    widths: list[float] = []
+    look_at_figures(monkeypatch, lambda f: widths.append(f.axes[0].get_window_extent().width / f.bbox.width))
     names = [(f, c) for f in ("contiguous", "channels_last") for c in ("none", "reduce-overhead")]
     rows = [row(10 * i + j, memory_format=f, compile=c, batch_size=size, device="cuda", precision="bf16")
             for i, (f, c) in enumerate(names) for j, size in enumerate((1, 8, 64, 256, 512))]  # fmt: skip
@@ -118,32 +113,30 @@ def test_beside_the_fastest_stands_what_differs_from_it_in_one_setting_and_the_l
         (line.group for line in lines.shown), key=("fp32", "tf32", "bf16", "fp16").index
     ), "the fastest one's eager line comes first in the grid and still not first in colour"
     headings: list[str] = []
-    save = Figure.savefig
-
-    def saved(self: Figure, *arguments: object, **options: object) -> None:
-        headings.extend(legend.get_title().get_text() for legend in self.legends)
-        save(self, *arguments, **options)
-
-    monkeypatch.setattr(Figure, "savefig", saved)
+    look_at_figures(monkeypatch, lambda f: headings.extend(legend.get_title().get_text() for legend in f.legends))
     described(write_sweep, rows)
     assert headings == ["12 of 32 settings"]
+
+
+def panel_gap(drawn: Figure) -> float:
+    """The largest distance between two panels above each other, as a share of the figure's height."""
+    boxes = [axes.get_window_extent() for axes in drawn.axes]
+    return float(max((above.y0 - below.y1 for above, below in pairwise(boxes)), default=0) / drawn.bbox.height)
 
 
 @pytest.mark.parametrize("energy", [0.5, None])
 def test_a_long_legend_neither_pushes_panels_apart_nor_leaves_the_figure(
     write_sweep: Write, monkeypatch: pytest.MonkeyPatch, energy: float | None
 ) -> None:
-    seen, save = [], Figure.savefig
+    seen: list[float] = []
 
-    def saved(self: Figure, *arguments: object, **options: object) -> None:
-        save(self, *arguments, **options)
-        boxes = [axes.get_window_extent() for axes in self.axes]
-        seen.append(max((above.y0 - below.y1 for above, below in pairwise(boxes)), default=0) / self.bbox.height)
-        told = self.legends[0].get_window_extent()
+    def look(drawn: Figure) -> None:
+        seen.append(panel_gap(drawn))
+        told = drawn.legends[0].get_window_extent()
         assert told.y0 >= 0
-        assert told.y1 <= self.bbox.height
+        assert told.y1 <= drawn.bbox.height
 
-    monkeypatch.setattr(Figure, "savefig", saved)
+    look_at_figures(monkeypatch, look)
     described(write_sweep, many_settings(energy_per_item_j=energy, peak_rss_bytes=None))
     assert max(seen) < 0.1
 
@@ -152,14 +145,8 @@ def test_a_long_legend_neither_pushes_panels_apart_nor_leaves_the_figure(
 def test_the_legend_of_a_page_of_its_own_leaves_its_panels_together(
     write_sweep: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: ModuleType
 ) -> None:
-    gaps, save = [], Figure.savefig
-
-    def saved(self: Figure, *arguments: object, **options: object) -> None:
-        save(self, *arguments, **options)
-        boxes = [axes.get_window_extent() for axes in self.axes]
-        gaps.append(max((above.y0 - below.y1 for above, below in pairwise(boxes)), default=0) / self.bbox.height)
-
-    monkeypatch.setattr(Figure, "savefig", saved)
+    gaps: list[float] = []
+    look_at_figures(monkeypatch, lambda drawn: gaps.append(panel_gap(drawn)))
     states.page_of(page.main, [write_sweep(many_settings(energy_per_item_j=0.5))], tmp_path / "page.md")
     assert gaps
     assert max(gaps) < 0.1

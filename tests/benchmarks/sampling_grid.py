@@ -54,17 +54,13 @@ ROUNDINGS: dict[str, tuple[Rounding, Rounding]] = {
 
 @contextmanager
 def rounded_products(factors: Rounding, result: Rounding, shifts_px: list[float]) -> Iterator[None]:
-    """Round every ``Tensor.bmm``; the first one, which is affine's grid, tells its largest shift in pixels."""
+    """Round every ``Tensor.bmm`` and tell its result's largest shift in pixels; the first one is affine's grid."""
     exact = torch.Tensor.bmm
 
     def bmm(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
         out, rounded = exact(left, right), result(exact(factors(left), factors(right)))
         shifts_px.append(float(((rounded - out).abs() * torch.tensor([WIDTH / 2, HEIGHT / 2])).max()))
-        torch.Tensor.bmm = again  # type: ignore[method-assign, assignment]
         return rounded
-
-    def again(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
-        return result(exact(factors(left), factors(right)))
 
     torch.Tensor.bmm = bmm  # type: ignore[method-assign, assignment]
     try:
