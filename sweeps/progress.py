@@ -18,6 +18,8 @@ from sweeps.text import figure, printable
 REFRESH_PER_S = 2
 """Each refresh costs CPU time on the machine that is being measured."""
 N_RECENT = 8
+MAX_REASON = 100
+"""Characters of why a cell has no figure; the report has all of it."""
 
 
 def say(console: Console, text: str = "") -> None:
@@ -55,7 +57,8 @@ def format_result(row: Mapping[str, Any]) -> str:
     if accuracy is not None:
         parts.append(f"accuracy {accuracy:.1%}")
     if row.get("status") not in {None, "complete"}:
-        parts.append(str(row.get("status_reason") or row.get("error_message") or "").split("\n")[0][:80])
+        reason, *_ = str(row.get("status_reason") or row.get("error_message") or "").split("\n")
+        parts.append(reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 4]} ...")
     return ", ".join(p for p in parts if p)
 
 

@@ -41,6 +41,6 @@ def check_batch_norm(module: nn.Module, inputs: torch.Tensor) -> None:
             hook.remove()
     if narrow:
         raise BatchTooSmallError(
-            f"batch normalisation ({narrow[0]}) needs --batch-size 2, an --image-size over {inputs.shape[-1]} or "
-            "--tune head: it has one value per channel to train on"
+            f"needs --batch-size 2, an --image-size over {inputs.shape[-1]} or --tune head: "
+            f"batch normalisation ({narrow[0]}) has one value per channel to train on"
         )

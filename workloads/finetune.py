@@ -12,7 +12,7 @@ from torch import nn
 
 from workloads import models
 from workloads.augment import Augmentation, augmented
-from workloads.base import CellContext, Defaults, SetupFacts
+from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.batch_norm import check_batch_norm
 from workloads.data import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.feeds import Ahead, resident, streamed
@@ -74,6 +74,8 @@ class Finetune:
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
         data = self._load_data()
+        if context.batch_size > (n := len(data.train_labels)):
+            raise UnsupportedError(f"needs --batch-size {n} or less: there are {n} images to train on")
         loaded = models.build_model(context.model, num_classes=len(data.classes), weights_file=options.weights)
         device = context.device
         self._mean, self._std = loaded.mean, loaded.std
@@ -81,8 +83,7 @@ class Finetune:
         if options.feed == ("resident",):
             self._train, self._train_labels = data.train.to(device), data.train_labels.to(device)
         self._heldout, self._heldout_labels = data.heldout.to(device), data.heldout_labels.to(device)
-        self.items_per_step = min(context.batch_size, len(data.train_labels))
-        steps_per_epoch = max(1, len(data.train_labels) // self.items_per_step)
+        steps_per_epoch = len(data.train_labels) // self.items_per_step
         self.steps_per_round = max(1, round(steps_per_epoch / ROUNDS_PER_EPOCH))
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
         for layer in loaded.module.modules():

@@ -73,6 +73,15 @@ def test_a_size_too_small_to_mean_anything_is_doubled() -> None:
         endless.tell({"batch_size": size, **too_small})
 
 
+def test_a_size_over_what_there_is_to_train_on_ends_the_search_and_keeps_what_ran() -> None:
+    search = BatchSearch(SEED, goes_on_to_memory=True)
+    while (size := search.next_size) is not None:
+        told = {"status": "unsupported"} if size > 1437 else {"status": "complete", "throughput_items_per_s": size}
+        search.tell({"batch_size": size, **told})
+    assert search.roles()[1024] == "fastest and largest"
+    assert max(search.roles()) == 1024
+
+
 def test_nothing_fits() -> None:
     search = BatchSearch(SEED, goes_on_to_memory=True)
     assert run(search, float, fits=0) == [1]

@@ -11,7 +11,7 @@ from rich.console import Console
 from sweeps import closing, progress
 from sweeps.commands import main
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.progress import Terminal
+from sweeps.progress import MAX_REASON, Terminal, format_result
 from sweeps.results import ResultStore
 
 CELLS = [TrialConfig(workload="w", device="cpu", batch_size=size) for size in (1, 2, 3)]
@@ -78,6 +78,15 @@ def test_a_line_of_the_live_table_fits_80_columns(clock: Clock) -> None:
     terminal.cell_started(cell)
     terminal.cell_ended(cell, {**DONE, "status": "unsupported", "status_reason": "x " * 60})
     assert max(len(line) for line in shown(terminal, console).splitlines()) <= 80
+
+
+def test_why_a_cell_has_no_figure_is_told_whole_or_says_that_it_is_cut() -> None:
+    whole = "needs --batch-size 2, an --image-size over 48 or --tune head"
+    assert format_result({"status": "unsupported", "status_reason": whole}) == whole
+    cut = format_result({"status": "unsupported", "status_reason": f"{whole}: {'x' * 60}"})
+    assert cut.startswith(whole)
+    assert cut.endswith("x ...")
+    assert len(cut) == MAX_REASON
 
 
 @pytest.mark.parametrize("workload", ["image-processing", "inference", "finetune"])

@@ -31,9 +31,7 @@ def test_it_refuses_exactly_what_a_training_step_would(shape: tuple[int, ...], i
 def test_it_names_the_first_layer_and_leaves_statistics_and_hooks_alone() -> None:
     module = network()
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
-    with pytest.raises(
-        UnsupportedError, match=r"batch normalisation \(3\) needs --batch-size 2, an --image-size over 4 "
-    ):
+    with pytest.raises(UnsupportedError, match=r"--batch-size 2, an --image-size over 4 .*batch normalisation \(3\)"):
         check_batch_norm(module, torch.rand(1, 3, 4, 4))
     assert all(torch.equal(before[name], tensor) for name, tensor in module.state_dict().items())
     assert not any(layer._forward_pre_hooks for layer in module.modules())

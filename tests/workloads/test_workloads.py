@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.workloads.conftest import prepared
-from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, Workload
+from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, UnsupportedError, Workload
 from workloads.finetune import FinetuneOptions
 from workloads.inference import InferenceOptions
 from workloads.pipelines import PIPELINES
@@ -106,12 +106,20 @@ def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
 
 def test_one_small_image_is_too_few_to_train_batch_normalisation_on_but_not_for_the_head_or_a_larger_image() -> None:
     few: dict[str, Any] = {"model": "efficientnet_lite0", "batch_size": 1}
-    with pytest.raises(BatchTooSmallError, match=r"_blocks\.\d+\._bn\d.*--batch-size 2, an --image-size over 48"):
+    with pytest.raises(BatchTooSmallError, match=r"--batch-size 2, an --image-size over 48.*_blocks\.\d+\._bn\d"):
         prepared("finetune", **few)
     for options in ({"tune": ("head",)}, {"image_size": 96}):
         workload = prepared("finetune", **few, **options)
         workload.step()
         assert workload.items_per_step == 1
+
+
+def test_no_batch_is_called_larger_than_the_images_to_train_on() -> None:
+    # A step of 1,437 images stood as batch 2,048 and 4,096, and the search for batch sizes went on without an end.
+    with pytest.raises(UnsupportedError, match="--batch-size 1437 or less: there are 1437 images"):
+        prepared("finetune", model="efficientnet_lite0", batch_size=1438)
+    whole = prepared("finetune", model="efficientnet_lite0", batch_size=1437, image_size=32, tune=("head",))
+    assert whole.items_per_step == 1437
 
 
 def test_the_time_allowed_ends_a_training_within_its_round() -> None:
