@@ -186,7 +186,7 @@ def launch(
                     search_alg=ConcurrencyLimiter(searcher, max_concurrent=placement.n_concurrent),
                     scheduler=LedgerScheduler(ledger, nodes),
                     callbacks=callbacks,
-                    stop=SweepStopper(ledger, signals),
+                    stop=SweepStopper(ledger, signals, say),
                     num_samples=-1,
                     storage_path=scratch,
                     reuse_actors=not config.isolate,

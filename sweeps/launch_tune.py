@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -146,14 +147,25 @@ class LedgerWatch(Callback):
         return node_id is None or node_id == ray.get_runtime_context().get_node_id()
 
 
-class SweepStopper(Stopper):
-    """Ends the sweep, and the cell that runs, when the budget is spent or a signal came."""
+_INTERRUPTED = "interrupted: finished cells are kept; ending what runs takes up to 15 s, a second Ctrl-C hurries it"
+"""A worker in the midst of a compilation does not hear; Tune and Ray wait some seconds for it before they kill it."""
 
-    def __init__(self, ledger: Ledger, signals: list[int]) -> None:
-        self._ledger, self._signals = ledger, signals
+
+class SweepStopper(Stopper):
+    """Ends the sweep, and the cell that runs, when the budget is spent or a signal came, and says so then."""
+
+    def __init__(self, ledger: Ledger, signals: list[int], say: Callable[[str], None]) -> None:
+        self._ledger, self._signals, self._say, self._has_said = ledger, signals, say, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as the ledger."""
+        return {}
 
     def __call__(self, trial_id: str, result: Any) -> bool:
         return False
 
     def stop_all(self) -> bool:
+        if self._signals and not self._has_said:
+            self._has_said = True
+            self._say(_INTERRUPTED)
         return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None

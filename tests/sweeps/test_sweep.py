@@ -100,6 +100,7 @@ def test_ctrl_c_keeps_what_is_measured_and_says_how_to_go_on(tmp_path: Path) -> 
     assert process.returncode == 130, out
     (sweep,) = (tmp_path / "out").iterdir()
     assert f"--resume {sweep.name}" in out
+    assert out.count("interrupted: finished cells are kept") == 1
     assert "Traceback" not in out
     assert 2 <= len(rows_of(tmp_path / "out")) < N_CELLS
 
