@@ -70,6 +70,9 @@ class Ledger:
     ) -> None:
         self._config, self._store, self._chooser, self._observer = config, store, chooser, observer
         self._index = {cell.key: i for i, cell in enumerate(cells)}
+        for row in store.rows(["trial_key", "trial_index"]):  # of a resumed search, whose cells no grid numbers
+            self._index.setdefault(row["trial_key"], row["trial_index"])
+        self._next_index = 1 + max(self._index.values(), default=-1)
         self._running: dict[str, _Running] = {}
         self.counts: dict[str, int] = {}
         self.device_facts: dict[str, dict[str, dict[str, Any]]] = {}
@@ -112,7 +115,9 @@ class Ledger:
         if cell is None and self.node_columns and self._running:
             return WAIT  # a cell that runs comes back if its node is lost, and Tune does not ask again after a None
         if isinstance(cell, TrialConfig):
-            self._index.setdefault(cell.key, len(self._index))
+            if cell.key not in self._index:
+                self._index[cell.key] = self._next_index
+                self._next_index += 1
             self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
         return cell
 

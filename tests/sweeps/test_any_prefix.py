@@ -34,6 +34,9 @@ PRUNED = SweepConfig(
     workload="w", device=("cpu",), batch_size=(1, 2, 3, 4), precision=("fp32",), model=("m",),
     pruning=PruningConfig(pruner="median", parameters={"n_startup_trials": 1, "n_warmup_steps": 0}),
 )  # fmt: skip
+AUTO = SweepConfig(
+    workload="w", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",), is_batch_auto=True
+)
 IN_TURNS = SweepConfig(
     workload="w", device=("cpu",), batch_size=(1, 2, 3), precision=("fp32",), model=("m",),
     measure=MeasureConfig(rounds="interleaved"),
@@ -114,7 +117,9 @@ class Driver:
 
     def check(self) -> None:
         rows = ResultStore(self.folder).rows()
-        assert sorted(row["trial_key"] for row in rows) == sorted(cell.key for cell in self.cells)
+        if self.config.is_grid:
+            assert sorted(row["trial_key"] for row in rows) == sorted(cell.key for cell in self.cells)
+        assert sorted(row["trial_index"] for row in rows) == list(range(len(rows))), "no two cells at one place"
         for row in rows:
             assert row["status"] in {self.statuses[row["batch_size"] - 1], "pruned"}
         for table in TABLES:
@@ -176,6 +181,17 @@ def test_a_sweep_in_turns_killed_at_any_write_makes_every_visit_once(
     statuses: list[str], deaths: list[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     killed_and_resumed(tmp_path_factory.mktemp("s"), IN_TURNS, statuses, deaths)
+
+
+@settled(8)
+@given(n_fit=st.integers(1, 12), deaths=DEATHS)
+def test_a_search_for_batch_sizes_killed_at_any_write_tries_each_size_once_and_numbers_them_on(
+    n_fit: int, deaths: list[int], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    driver = killed_and_resumed(tmp_path_factory.mktemp("s"), AUTO, ["complete"] * n_fit + ["oom"] * 20, deaths)
+    rows = {row["batch_size"]: row for row in ResultStore(driver.folder).rows()}
+    assert rows[n_fit]["search_role"] == "fastest and largest"
+    assert rows[n_fit + 1]["status"] == "oom"
 
 
 @settled(4)
