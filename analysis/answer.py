@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis import compilation
 from analysis.caveats import count_machines
 from analysis.cells import label
 from analysis.limits import Limits
@@ -85,6 +86,8 @@ class Teller:
         if not best:
             return [self._nothing()]
         said = [self._server(best[0]) if self._task.is_server else self._fastest(best[0])]
+        compiled = None if self._task.is_server else compilation.told(best[0].row, self._task.item)
+        said += [compiled] if compiled else []
         said += [self._other(one) for one in best[1:]]
         return said + ([] if self._task.is_server else self._close(best[0])) + self._training()
 

@@ -22,6 +22,7 @@ from analysis import setting_tables, summaries, tables
 from analysis.answer import answer
 from analysis.caveats import as_markdown
 from analysis.cells import label
+from analysis.compilation import with_compilation
 from analysis.figures import MAX_TASKS, draw_all
 from analysis.limits import Limits, limits_of
 from analysis.load import AnalysisError, run_main, unreadable_parts
@@ -96,7 +97,7 @@ def commands(page: Page) -> list[str]:
 
 def build(page: Page, limits: Limits) -> str:
     """The report's Markdown; its figures are written into ``page.figures``."""
-    frame = with_identity(page.trials)
+    frame = with_compilation(with_identity(page.trials))
     found = tasks(frame)
     held = [Task(name=t.name, cells=t.cells[limits.held(t.cells)]) if limits.asked else t for t in found]
     drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)

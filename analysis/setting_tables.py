@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -10,10 +11,12 @@ from analysis import summaries
 from analysis.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.cell_table import NUMBERS, Column, between, cell_table, plain, setting, whole
 from analysis.cells import present, varying
+from analysis.compilation import WON_BACK
 from analysis.grouping import groups, line_columns, word_columns, words
 from analysis.pareto import pareto_mask
+from analysis.ratios import known
 from analysis.recommend import THROUGHPUT, Choice, Task, best_per_precision, falls_behind, misses_deadline, speed
-from analysis.render import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, table
+from analysis.render import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, significant, table
 
 MAX_CELLS = 200
 """Of more cells than a reader would read, the table has the fastest of each line."""
@@ -30,6 +33,12 @@ def _tail(row: summaries.Row) -> str:
     if not is_missing(row["latency_p99_s"]):
         return seconds_as_ms(row["latency_p99_s"])
     return MISSING if is_missing(row["n_samples"]) else f"{MISSING} (n={int(row['n_samples'])})"
+
+
+def _won_back(row: summaries.Row) -> str:
+    """Items after which a compilation has saved the time that it took: about, as both steps are medians."""
+    items = known(row.get(WON_BACK))
+    return MISSING if items is None else "never" if math.isinf(items) else significant(items, 2)
 
 
 def _notes(row: summaries.Row) -> str:
@@ -70,6 +79,7 @@ def figure_columns(frame: pd.DataFrame) -> list[Column]:
         plain("time to target (s)", "time_to_target_s"),
         plain("energy to target (J)", "energy_to_target_j"),
         plain("compilation (s)", "compile_s"),
+        Column(title=f"compilation won back after ({item})", show=_won_back, needs=[WON_BACK]),
         _percentage("top-1 agreement", "top1_agreement_ratio"),
         _percentage("share of FLOP/s ceiling", "flop_share_ratio"),
         Column(title="notes", show=lambda r: escape(_notes(r)), needs=["has_notes"]),
@@ -168,28 +178,38 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
     rows = []
     for line in groups(frame, line_columns(frame)):
         done = prepared(line.cells)
-        roles = {role: done[done["search_role"] == role] for role in ("fastest", "largest")}
-        largest = roles["largest"] if len(roles["largest"]) else roles["fastest"]
-        if largest.empty or roles["fastest"].empty:
+        # One size may be both: "fastest and largest".
+        found = [done[done["search_role"].fillna("").str.contains(role)] for role in ("fastest", "largest")]
+        if any(cells.empty for cells in found):
             continue
-        fast, large = (summaries.records(cells)[0] for cells in (roles["fastest"], largest))
-        over = line.cells.loc[line.cells["status"] == "oom", "batch_size"]
-        ended = "gains ended" if over.empty else f"out of memory at {over.min():,.0f}"
-        rows.append([*words(line.row, names), ended, *(setting(fast, "batch_size"), speed(fast).text),
-                     *(setting(large, "batch_size"), speed(large).text, gibibytes(large["peak"]))])  # fmt: skip
+        fast, large = (summaries.records(cells)[0] for cells in found)
+        rows.append([
+            *words(line.row, names), _ended_by(line.cells, large), setting(fast, "batch_size"), speed(fast).text,
+            setting(large, "batch_size"), speed(large).text, gibibytes(large["peak"]),
+        ])  # fmt: skip
     headers = [*(_heading(c) for c in names), "ended by", "fastest batch size", item, "largest batch size", item,
                "its peak memory (GiB)"]  # fmt: skip
     return table(headers, rows, n_left=len(names) + 1) if rows else ""
 
 
+def _ended_by(cells: pd.DataFrame, largest: summaries.Row) -> str:
+    """Why a search for batch sizes tried none over the largest."""
+    beyond = cells[cells["batch_size"] > largest["batch_size"]].sort_values("batch_size")
+    for status, told in (("oom", "out of memory"), ("unsupported", "unsupported")):
+        sizes = beyond.loc[beyond["status"] == status, "batch_size"]
+        if len(sizes):
+            return f"{told} at {sizes.iloc[0]:,.0f}"
+    return "gains ended"
+
+
 def front_table(frame: pd.DataFrame, objectives: Sequence[str]) -> str:
     """The cells on the Pareto front of a search for several objectives."""
     done = prepared(frame)
-    known = [OBJECTIVES[name] for name in objectives if name in OBJECTIVES]
-    if len(known) < 2 or done.empty:
+    asked = [OBJECTIVES[name] for name in objectives if name in OBJECTIVES]
+    if len(asked) < 2 or done.empty:
         return ""
     done = done[done["status"] == "complete"]
-    front = done[pareto_mask(done, maximise=[c for c, up in known if up], minimise=[c for c, up in known if not up])]
+    front = done[pareto_mask(done, maximise=[c for c, up in asked if up], minimise=[c for c, up in asked if not up])]
     return cell_table(front, figure_columns(front), max_rows=MAX_CELLS)
 
 

@@ -163,6 +163,14 @@ def test_a_search_for_batch_sizes_is_told_by_the_fastest_and_the_largest(write_s
     assert "| cpu | fp32 | out of memory at 32 | 16 | 133 | 24 | 120 | 1.00 |" in found
 
 
+def test_a_batch_size_that_is_both_the_fastest_and_the_largest_is_told_as_both(write_sweep: Write) -> None:
+    # Such a search was left out of the table.
+    rows = [row(0, search_role="probe"), row(1, batch_size=16, search_role="fastest and largest"),
+            row(2, batch_size=32, search_role="probe", status="unsupported", throughput_items_per_s=None)]  # fmt: skip
+    found = section(write_report(write_sweep(rows)).read_text(), "Batch sizes found")
+    assert "| cpu | fp32 | unsupported at 32 | 16 | 160 | 16 | 160 | 1.00 |" in found
+
+
 def test_a_search_for_several_objectives_shows_its_front(write_sweep: Write) -> None:
     folder = write_sweep(
         [row(0, batch_size=1, step_median_s=0.02), row(1, batch_size=8), row(2, batch_size=4, step_median_s=0.2)]
