@@ -31,7 +31,7 @@ from analysis.render import escape, render, significant, visible
 from analysis.script import Page, default_output, find_sweeps, load_sweeps, parser, write_page
 from analysis.strata import with_identity
 
-COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s")
+COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s")
 MAX_TOLD = 6
 """Tasks named in one sentence."""
 LIMITS = {

@@ -185,7 +185,7 @@ _TRIAL_GROUPS: list[tuple[str, list[tuple[str, pa.DataType, str, str]]]] = [
         ("pruned_at_round", _INT, "rounds", "round after which the cell was stopped"),
         ("pruned_on", _STRING, "", "the figure it was pruned on"),
         ("pruned_against", _STRING, "", "the cell and figure it was compared with"),
-        ("search_role", _STRING, "", "batch size auto: fastest, largest or probe"),
+        ("search_role", _STRING, "", "batch size auto: fastest, largest, fastest and largest, or probe"),
         ("constraints_held", _BOOL, "", "every limit asked for was held; null without limits"),
     ]),
     ("environment", [

@@ -73,3 +73,22 @@ def test_the_report_says_it_of_the_fastest_and_in_the_table(write_sweep: Write) 
     column = [cell.strip() for cell in header.split("|")].index("compilation won back after (images)")
     cells = text.split(header)[1].split("\n\n")[0].splitlines()[2:]
     assert [line.split("|")[column].strip() for line in cells] == ["n/a", "400", "never"]
+
+
+def test_what_reaches_the_target_soonest_is_told_with_and_without_the_first_step(write_sweep: Write) -> None:
+    def training(index: int, time_s: float, first_step_s: float, **values: Any) -> dict[str, Any]:
+        return row(index, workload="finetune", scenario=None, accuracy_best=0.97, target_accuracy=0.95,
+                   time_to_target_s=time_s, first_step_s=first_step_s, **values)  # fmt: skip
+
+    eager = [training(0, 2.0, 0.5), training(1, 1.5, 19.0, memory_format="channels_last")]
+    compiled = training(2, 0.4, 43.0, compile="reduce-overhead", compile_s=42.9)
+    text = write_report(write_sweep([*eager, compiled])).read_text()
+    assert "soonest with cpu, fp32, batch 8, compile reduce-overhead: after 0.400 s of training." in text
+    assert (
+        "Its first step, with the compilation, took 43.0 s: with first steps counted, as long as they were in this sweep,"
+        " 95 % held-out accuracy comes soonest with cpu, fp32, batch 8, after 2.50 s." in text
+    )
+    quick = {**compiled, "first_step_s": 0.3, "compile_s": 0.2}
+    told = write_report(write_sweep([*eager, quick], "quick")).read_text()
+    assert "took 0.300 s; with that counted it is still the soonest." in told
+    assert "Its first step" not in write_report(write_sweep(eager, "eager")).read_text()
