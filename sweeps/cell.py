@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from sweeps.chooser import Message, Place
-from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.config import TrialConfig
 from sweeps.extras import compile_seconds, final_columns
 from sweeps.facts import DeviceFacts
 from sweeps.measure.device import memory_now, open_device, reset_device_state, set_threads, unsupported_reason
@@ -26,6 +26,7 @@ from sweeps.measure.page_faults import PageFaultCounter
 from sweeps.measure.rounds import RoundLog, RoundPolicy
 from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
+from sweeps.measure_config import MeasureConfig
 from sweeps.options import options_instance
 from sweeps.outcome import WrongResultError, outcome_of
 from sweeps.rows import cell_columns, round_columns

@@ -8,9 +8,10 @@ import itertools
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
+from sweeps.measure_config import MeasureConfig, check_choice
 from sweeps.strategy import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
 from sweeps.text import figure
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS, BadInputError
@@ -22,11 +23,6 @@ LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
 KEY_LENGTH = 16
 """Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
-
-
-def _check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise BadInputError(f"--{option}: {value!r} is not one of {', '.join(allowed)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +49,9 @@ class TrialConfig:
             raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
-        _check_choice("precision", self.precision, PRECISIONS)
-        _check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
-        _check_choice("compile", self.compile, COMPILE_MODES)
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
+        check_choice("compile", self.compile, COMPILE_MODES)
 
     def as_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "options": dict(self.options)}
@@ -89,46 +85,6 @@ class TrialConfig:
         words += [figure(value) if isinstance(value, float) else str(value) for value in told]
         words += [f"on {self.node}"] if self.node is not None else []
         return " ".join(words)
-
-
-N_VISITS = 3
-"""How often --rounds interleaved comes back to a cell."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class MeasureConfig:
-    """How each cell is measured."""
-
-    min_rounds: int = 5
-    min_s: float = 1.0
-    max_s: float = 10.0
-    precision_target: float = 0.02
-    round_s: float = 0.2
-    warmup_max_s: float = 10.0
-    cooldown_s: float = 0.0
-    rounds: str = "consecutive"
-    leak_check: bool = False
-    record_hostname: bool = False
-    report_every_s: float = 1.0
-    """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
-
-    def __post_init__(self) -> None:
-        if self.min_rounds < 1:
-            raise BadInputError(f"--min-rounds: {self.min_rounds} is not a positive whole number")
-        if not 0 < self.min_s <= self.max_s < math.inf:
-            raise BadInputError(f"--min-s: {self.min_s} must be over 0 and at most --max-s, {self.max_s}")
-        if not 0 < self.precision_target < 1:
-            raise BadInputError(f"--precision-target: {self.precision_target} must lie between 0 and 1")
-        if not 0 <= self.cooldown_s < math.inf:
-            raise BadInputError(f"--cooldown: {self.cooldown_s} s must be finite and not negative")
-        _check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
-
-    def per_visit(self) -> MeasureConfig:
-        """How each visit to a cell is measured: all of it, or its share where rounds are interleaved."""
-        if self.rounds == "consecutive":
-            return self
-        n_rounds = -(-self.min_rounds // N_VISITS)
-        return replace(self, min_rounds=n_rounds, min_s=self.min_s / N_VISITS, max_s=self.max_s / N_VISITS)
 
 
 @dataclass(frozen=True, kw_only=True)

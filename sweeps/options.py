@@ -10,7 +10,8 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.config import SweepConfig
+from sweeps.measure_config import MeasureConfig
 from sweeps.nodes import Cluster
 from sweeps.search_options import LatencyLimit, SearchOptions, Told, limits, pruning_config, search_config
 from sweeps.strategy import PruningConfig, Range

@@ -11,11 +11,12 @@ from rich.console import Console
 from sweeps.auto_batch import AutoBatch
 from sweeps.chooser import Chooser, WholeGrid
 from sweeps.closing import EXIT_OK, RETRIED, resume_command, sum_up
-from sweeps.config import N_VISITS, SweepConfig, TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger, SweepLostError
 from sweeps.lock import sweep_lock
 from sweeps.machines import Machines, check_address, introduce, machines_again
 from sweeps.measure.device import n_devices
+from sweeps.measure_config import N_VISITS
 from sweeps.nodes import Cluster
 from sweeps.options import build_config
 from sweeps.part_files import DAMAGED

@@ -13,8 +13,9 @@ from ray import tune
 
 from sweeps.cell import CellRun
 from sweeps.chooser import Message, Place
-from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.config import TrialConfig
 from sweeps.leftovers import end_children
+from sweeps.measure_config import MeasureConfig
 
 
 class UncleanWorkerError(Exception):

@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from sweeps.chooser import WAIT, SampleBlock, Wait, WholeGrid
-from sweeps.config import N_VISITS, SweepConfig, TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
 from sweeps.measure.rounds import RoundPolicy, summarise_timing
+from sweeps.measure_config import N_VISITS
 from sweeps.results import ResultStore
 
 _SUMMED = ("measured_s", "warmup_s", "n_warmup_steps", "wall_s", "energy_j", "energy_window_s")

@@ -65,7 +65,7 @@ class RoundPolicy:
 
 @dataclass(frozen=True, kw_only=True)
 class TimingSummary:
-    """Columns of the trials table that follow from a cell's samples; see ``sweeps/schema.py`` for their meaning."""
+    """Columns of the trials table that follow from a cell's samples; ``sweeps/trial_columns.py`` has their meaning."""
 
     measured_s: float
     n_rounds: int

@@ -33,7 +33,8 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.config import MeasureConfig, SweepConfig, TrialConfig  # noqa: E402
+from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
+from sweeps.measure_config import MeasureConfig  # noqa: E402
 from sweeps.strategy import PRUNERS  # noqa: E402
 
 GRID = SweepConfig(

@@ -36,7 +36,7 @@ from torch.utils import benchmark  # noqa: E402
 
 from sweeps import cell as cell_module  # noqa: E402
 from sweeps.cell import CellRun  # noqa: E402
-from sweeps.config import MeasureConfig, TrialConfig  # noqa: E402
+from sweeps.config import TrialConfig  # noqa: E402
 from sweeps.facts import DeviceFacts  # noqa: E402
 from sweeps.measure import (  # noqa: E402
     RoundLog,
@@ -52,6 +52,7 @@ from sweeps.measure.device import set_threads  # noqa: E402
 from sweeps.measure.environment import usable_cpus  # noqa: E402
 from sweeps.measure.memory import MemoryMonitor  # noqa: E402
 from sweeps.measure.statistics import Interval  # noqa: E402
+from sweeps.measure_config import MeasureConfig  # noqa: E402
 from sweeps.options import options_instance  # noqa: E402
 from sweeps.scenarios import plan_for  # noqa: E402
 from workloads.base import CellContext, Workload  # noqa: E402

@@ -80,9 +80,10 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
     """Run the sweep in this process, as ``sweeps/session.py`` does."""
     from rich.console import Console
 
-    from sweeps.config import MeasureConfig, SweepConfig
+    from sweeps.config import SweepConfig
     from sweeps.launch import RayOptions, launch
     from sweeps.ledger import Ledger
+    from sweeps.measure_config import MeasureConfig
     from sweeps.progress import Terminal
     from sweeps.results import ResultStore
     from sweeps.session import _choose

@@ -16,8 +16,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.chooser import Message, WholeGrid
-from sweeps.config import LARGEST_BATCH, LARGEST_SEED, MeasureConfig, SweepConfig, TrialConfig
+from sweeps.config import LARGEST_BATCH, LARGEST_SEED, SweepConfig, TrialConfig
 from sweeps.ledger import Ledger
+from sweeps.measure_config import MeasureConfig
 from sweeps.results import ResultStore
 from sweeps.rows import cell_columns, fit, row_table
 from sweeps.schema import TRIALS

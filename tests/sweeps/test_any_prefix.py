@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 
 from sweeps import checksums, part_files
 from sweeps.chooser import Message
-from sweeps.config import N_VISITS, MeasureConfig, SweepConfig, TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
 from sweeps.ledger import Ledger
+from sweeps.measure_config import N_VISITS, MeasureConfig
 from sweeps.results import ResultStore
 from sweeps.rows import cell_columns
 from sweeps.schema import TABLES, TRIALS

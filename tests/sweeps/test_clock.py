@@ -37,7 +37,8 @@ CELL = """
 import json, sys, time
 from pathlib import Path
 from sweeps.cell import CellRun
-from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.config import SweepConfig
+from sweeps.measure_config import MeasureConfig
 from sweeps.chooser import WholeGrid
 from sweeps.ledger import Ledger
 from sweeps.progress import Terminal

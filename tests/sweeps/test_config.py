@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from sweeps.config import MeasureConfig, SweepConfig, TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.measure_config import MeasureConfig
 from workloads.base import BadInputError
 
 

@@ -10,9 +10,10 @@ import pytest
 import torch
 
 from sweeps import extras
-from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.config import TrialConfig
 from sweeps.extras import SUSTAINED_S, compile_seconds, final_columns, training_columns, training_energy
 from sweeps.measure.energy import energy_figures
+from sweeps.measure_config import MeasureConfig
 from sweeps.outcome import WrongResultError
 from sweeps.schema import TRIALS
 

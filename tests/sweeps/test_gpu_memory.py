@@ -17,7 +17,8 @@ from tests.sweeps.faults import Faulted, install
 CELLS = """
 import json, sys
 from sweeps.cell import CellRun
-from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.config import TrialConfig
+from sweeps.measure_config import MeasureConfig
 
 measure, rows, facts = MeasureConfig(min_rounds=5, min_s=0.5, max_s=2.0), {}, {}
 for fault in sys.argv[2:]:

@@ -17,7 +17,8 @@ DRIVER = """
 import gc, sys
 from pathlib import Path
 from sweeps.chooser import WholeGrid
-from sweeps.config import MeasureConfig, SweepConfig
+from sweeps.config import SweepConfig
+from sweeps.measure_config import MeasureConfig
 from sweeps.launch import RayOptions, launch
 from sweeps.ledger import Ledger
 from sweeps.progress import Terminal

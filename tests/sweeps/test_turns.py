@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from sweeps.chooser import WAIT, Message
-from sweeps.config import N_VISITS, MeasureConfig, SweepConfig, TrialConfig
+from sweeps.config import SweepConfig, TrialConfig
 from sweeps.ledger import Ledger
+from sweeps.measure_config import N_VISITS, MeasureConfig
 from sweeps.results import ResultStore
 from sweeps.rows import cell_columns
 from sweeps.schema import TRIALS

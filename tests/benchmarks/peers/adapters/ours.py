@@ -19,9 +19,10 @@ import common
 from common import Cell, Figure, Peer, of_samples, reference_loop, serve
 
 from sweeps.cell import CellRun
-from sweeps.config import MeasureConfig, TrialConfig
+from sweeps.config import TrialConfig
 from sweeps.facts import DeviceFacts
 from sweeps.measure import open_device
+from sweeps.measure_config import MeasureConfig
 
 ENDLESS = 10**9
 

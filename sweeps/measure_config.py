@@ -1,0 +1,58 @@
+"""How each cell of a sweep is measured: rounds, their limits, and what is recorded."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+from workloads.base import BadInputError
+
+
+def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
+    """Refuse a value that is none of those allowed.
+
+    Raises:
+        BadInputError: With the option, the value and what is allowed.
+    """
+    if value not in allowed:
+        raise BadInputError(f"--{option}: {value!r} is not one of {', '.join(allowed)}")
+
+
+N_VISITS = 3
+"""How often --rounds interleaved comes back to a cell."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MeasureConfig:
+    """How each cell is measured."""
+
+    min_rounds: int = 5
+    min_s: float = 1.0
+    max_s: float = 10.0
+    precision_target: float = 0.02
+    round_s: float = 0.2
+    warmup_max_s: float = 10.0
+    cooldown_s: float = 0.0
+    rounds: str = "consecutive"
+    leak_check: bool = False
+    record_hostname: bool = False
+    report_every_s: float = 1.0
+    """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
+
+    def __post_init__(self) -> None:
+        if self.min_rounds < 1:
+            raise BadInputError(f"--min-rounds: {self.min_rounds} is not a positive whole number")
+        if not 0 < self.min_s <= self.max_s < math.inf:
+            raise BadInputError(f"--min-s: {self.min_s} must be over 0 and at most --max-s, {self.max_s}")
+        if not 0 < self.precision_target < 1:
+            raise BadInputError(f"--precision-target: {self.precision_target} must lie between 0 and 1")
+        if not 0 <= self.cooldown_s < math.inf:
+            raise BadInputError(f"--cooldown: {self.cooldown_s} s must be finite and not negative")
+        check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
+
+    def per_visit(self) -> MeasureConfig:
+        """How each visit to a cell is measured: all of it, or its share where rounds are interleaved."""
+        if self.rounds == "consecutive":
+            return self
+        n_rounds = -(-self.min_rounds // N_VISITS)
+        return replace(self, min_rounds=n_rounds, min_s=self.min_s / N_VISITS, max_s=self.max_s / N_VISITS)
