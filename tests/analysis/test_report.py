@@ -171,6 +171,15 @@ def test_a_batch_size_that_is_both_the_fastest_and_the_largest_is_told_as_both(w
     assert "| cpu | fp32 | unsupported at 32 | 16 | 160 | 16 | 160 | 1.00 |" in found
 
 
+def test_why_something_is_unsupported_is_told_without_the_name_of_an_exception(write_sweep: Write) -> None:
+    failed = {"throughput_items_per_s": None, "status_reason": "needs --batch-size 38 or less"}
+    rows = [row(), row(1, batch_size=64, status="unsupported", error_type="UnsupportedError", **failed),
+            row(2, batch_size=16, status="error", error_type="KeyError", error_message="'x'", throughput_items_per_s=None)]  # fmt: skip
+    table = section(write_report(write_sweep(rows)).read_text(), "What did not work")
+    assert "| unsupported | cpu, fp32, batch 64 | needs --batch-size 38 or less | 1 |" in table
+    assert "KeyError" in table
+
+
 def test_a_search_for_several_objectives_shows_its_front(write_sweep: Write) -> None:
     folder = write_sweep(
         [row(0, batch_size=1, step_median_s=0.02), row(1, batch_size=8), row(2, batch_size=4, step_median_s=0.2)]
