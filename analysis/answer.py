@@ -14,7 +14,7 @@ from analysis.limits import Limits
 from analysis.ratios import Figure, known
 from analysis.recommend import Best, Task, best_per_device, most_frugal, speed, tasks, usable
 from analysis.render import escape, is_missing, number, seconds_as_ms, share, significant
-from analysis.summaries import Row, setting_columns
+from analysis.summaries import Row, extreme, setting_columns
 
 NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
 MAX_TASKS = 12
@@ -135,28 +135,24 @@ class Teller:
     def _training(self) -> list[str]:
         """What training reached, and how soon."""
         cells, said = self._held.cells, []
-        for column, smallest in (("accuracy_best", False), ("time_to_target_s", True)):
-            values = cells[column].dropna()
-            if values.empty:
-                continue
-            found = cells.loc[values.idxmin() if smallest else values.idxmax()]
-            row = {str(k): v for k, v in found.items()}
-            if smallest:
-                target = f"{100 * row['target_accuracy']:g} % held-out accuracy"
-                after = f"after {significant(row[column])} s of training"
-                said.append(f"{target} comes soonest with {self._told(row)}: {after}.")
-                said += self._all_counted(row, target)
-            else:
-                said.append(f"The best held-out accuracy is {share(row[column])}, with {self._told(row)}.")
+        best = extreme(cells, cells["accuracy_best"], largest=True)
+        if best is not None:
+            said.append(f"The best held-out accuracy is {share(best['accuracy_best'])}, with {self._told(best)}.")
+        soonest = extreme(cells, cells["time_to_target_s"], largest=False)
+        if soonest is not None:
+            target = f"{100 * soonest['target_accuracy']:g} % held-out accuracy"
+            after = f"after {significant(soonest['time_to_target_s'])} s of training"
+            said.append(f"{target} comes soonest with {self._told(soonest)}: {after}.")
+            said += self._all_counted(soonest, target)
         return said
 
     def _all_counted(self, soonest: Row, target: str) -> list[str]:
         """Where the soonest is compiled: what comes soonest when the first step counts, for a training made once."""
         cells, first_s = self._held.cells, known(soonest["first_step_s"])
-        if known(soonest["compile_s"]) is None or first_s is None:
-            return []
         spent_s = cells["time_to_target_s"] + cells["first_step_s"]
-        row = {str(k): v for k, v in cells.loc[spent_s.idxmin()].items()}
+        row = extreme(cells, spent_s, largest=False)
+        if known(soonest["compile_s"]) is None or first_s is None or row is None:
+            return []
         told = f"Its first step, with the compilation, took {significant(first_s)} s"
         if row["trial_key"] == soonest["trial_key"]:
             return [f"{told}; with that counted it is still the soonest."]
@@ -191,7 +187,8 @@ class Teller:
 
     def _overloaded(self) -> str:
         cells = self._task.cells
-        row = {str(k): v for k, v in cells.loc[cells["latency_p99_s"].fillna(math.inf).idxmin()].items()}
+        row = extreme(cells, cells["latency_p99_s"].fillna(math.inf), largest=False)
+        assert row is not None, "a task has cells"
         rate = "" if is_missing(row.get("rate_per_s")) else f" at {row['rate_per_s']:g} requests/s"
         limit = known(row.get("deadline_s"))
         what = "keeps up with its arrivals" if limit is None else f"holds its deadline of {1e3 * limit:g} ms"

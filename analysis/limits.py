@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.ratios import known
 from analysis.render import gibibytes, is_missing, number, seconds_as_ms, share
-from analysis.summaries import Row, latency_s, memory_bytes
+from analysis.summaries import Row, extreme, latency_s, memory_bytes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,9 +78,7 @@ class Limits:
         """The cell that misses its worst limit by the least; None where no cell's figures are all known."""
         excess = self.excess(frame)
         known = excess[excess.notna().all(axis=1)]
-        if known.empty:
-            return None
-        return {str(k): v for k, v in frame.loc[known.max(axis=1).idxmin()].items()}
+        return extreme(frame, known.max(axis=1), largest=False)
 
     def figures(self, row: Row) -> str:
         """A cell's figures that the limits are held against, in words."""

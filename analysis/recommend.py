@@ -10,7 +10,8 @@ import pandas as pd
 
 from analysis.cells import label, varying
 from analysis.ratios import Figure, known, ratio
-from analysis.summaries import TASK_COLUMNS, Row, complete, memory_bytes, records
+from analysis.strata import first
+from analysis.summaries import TASK_COLUMNS, Row, complete, extreme, memory_bytes, records
 
 SERVER = "server"
 """Scenario whose throughput is the rate at which requests arrive; its question is which rate still holds."""
@@ -94,7 +95,7 @@ def tasks(frame: pd.DataFrame) -> list[Task]:
     if not names:
         return [Task(name="", cells=done)] if len(done) else []
     groups = done.groupby(names, sort=False, dropna=False)
-    return [Task(name=label(_first(cells), names), cells=cells) for _, cells in groups]
+    return [Task(name=label(first(cells), names), cells=cells) for _, cells in groups]
 
 
 def usable(cells: pd.DataFrame) -> pd.DataFrame:
@@ -158,20 +159,8 @@ def _gain(row: Row, other: Row | None) -> Figure | None:
     return ratio(speed(row), speed(other))
 
 
-def _first(frame: pd.DataFrame) -> Row:
-    return {str(k): v for k, v in frame.iloc[0].items()}
-
-
 def _fastest(cells: pd.DataFrame) -> Row | None:
-    return _extreme(cells, cells[THROUGHPUT[0]], largest=True)
-
-
-def _extreme(cells: pd.DataFrame, values: pd.Series, *, largest: bool) -> Row | None:
-    """The cell with the largest or smallest value; None where none is known."""
-    values = values.dropna()
-    if values.empty:
-        return None
-    return {str(k): v for k, v in cells.loc[values.idxmax() if largest else values.idxmin()].items()}
+    return extreme(cells, cells[THROUGHPUT[0]], largest=True)
 
 
 def _same(cells: pd.DataFrame, row: Row, columns: tuple[str, ...]) -> pd.Series:
@@ -193,7 +182,7 @@ def most_frugal(task: Task, beside: Row | None = None) -> Row | None:
     cells = task.cells[task.cells["items_per_j"].notna()]
     if beside is not None and cells["energy_domain"].nunique(dropna=False) > 1:
         cells = cells[_same(cells, beside, ("energy_domain",))]
-    return _extreme(cells, cells["items_per_j"], largest=True)
+    return extreme(cells, cells["items_per_j"], largest=True)
 
 
 def choices(task: Task) -> list[Choice]:
@@ -206,13 +195,13 @@ def choices(task: Task) -> list[Choice]:
     has_latency = not task.is_training and not (cells["scenario"].isin([SERVER, "offline"])).all()
     wants: list[tuple[str, Callable[[], Row | None]]] = [
         ("highest rate that holds" if task.is_server else "highest throughput", lambda: fastest),
-        ("shortest step", lambda: _extreme(cells, cells["step_median_s"], largest=False) if has_latency else None),
+        ("shortest step", lambda: extreme(cells, cells["step_median_s"], largest=False) if has_latency else None),
         ("least memory within 5 % of the highest throughput",
-         lambda: None if task.is_server else _extreme(near, memory_bytes(near), largest=False)),
+         lambda: None if task.is_server else extreme(near, memory_bytes(near), largest=False)),
         (f"most {task.item} per joule", lambda: most_frugal(task, fastest)),
-        ("best accuracy", lambda: _extreme(cells, cells["accuracy_best"], largest=True)),
-        ("soonest at the target accuracy", lambda: _extreme(cells, cells["time_to_target_s"], largest=False)),
-        ("least energy to the target accuracy", lambda: _extreme(cells, cells["energy_to_target_j"], largest=False)),
+        ("best accuracy", lambda: extreme(cells, cells["accuracy_best"], largest=True)),
+        ("soonest at the target accuracy", lambda: extreme(cells, cells["time_to_target_s"], largest=False)),
+        ("least energy to the target accuracy", lambda: extreme(cells, cells["energy_to_target_j"], largest=False)),
     ]  # fmt: skip
     found: dict[str, Choice] = {}
     for want, find in wants:

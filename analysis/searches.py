@@ -164,13 +164,13 @@ def batch_searches(frame: pd.DataFrame) -> list[BatchSearch]:
             rows = records(cells)
             oom = [int(row["batch_size"]) for row in rows if row["status"] == "oom"]
             found.append(BatchSearch(
-                label=", ".join(word for word in (task, name) if word), rows=rows, fastest=_role(rows, "fastest"),
-                largest=_role(rows, "largest"), smallest_oom=min(oom, default=None),
+                label=", ".join(word for word in (task, name) if word), rows=rows, fastest=with_role(rows, "fastest"),
+                largest=with_role(rows, "largest"), smallest_oom=min(oom, default=None),
                 measured_s=sum(known(row["measured_s"]) or 0.0 for row in rows),
             ))  # fmt: skip
     return found
 
 
-def _role(rows: Sequence[Row], role: str) -> Row | None:
+def with_role(rows: Sequence[Row], role: str) -> Row | None:
     """The row that is the fastest or the largest; one may be both."""
     return next((row for row in rows if role in str(row["search_role"]).split(" and ")), None)

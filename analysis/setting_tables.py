@@ -17,6 +17,7 @@ from analysis.pareto import pareto_mask
 from analysis.ratios import known
 from analysis.recommend import THROUGHPUT, Choice, Task, best_per_precision, falls_behind, misses_deadline, speed
 from analysis.render import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, significant, table
+from analysis.searches import with_role
 
 MAX_CELLS = 200
 """Of more cells than a reader would read, the table has the fastest of each line."""
@@ -177,12 +178,10 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
     item = figure_columns(frame)[0].title
     rows = []
     for line in groups(frame, line_columns(frame)):
-        done = prepared(line.cells)
-        # One size may be both: "fastest and largest".
-        found = [done[done["search_role"].fillna("").str.contains(role)] for role in ("fastest", "largest")]
-        if any(cells.empty for cells in found):
+        done = summaries.records(prepared(line.cells))
+        fast, large = (with_role(done, role) for role in ("fastest", "largest"))
+        if fast is None or large is None:
             continue
-        fast, large = (summaries.records(cells)[0] for cells in found)
         rows.append([
             *words(line.row, names), _ended_by(line.cells, large), setting(fast, "batch_size"), speed(fast).text,
             setting(large, "batch_size"), speed(large).text, gibibytes(large["peak"]),

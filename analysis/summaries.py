@@ -29,6 +29,14 @@ def records(frame: pd.DataFrame) -> list[Row]:
     return [dict(zip(names, values, strict=True)) for values in frame.to_numpy(dtype=object)]
 
 
+def extreme(cells: pd.DataFrame, values: pd.Series, *, largest: bool) -> Row | None:
+    """The cell with the largest or smallest value; None where none is known."""
+    values = values.dropna()
+    if values.empty:
+        return None
+    return records(cells.loc[[values.idxmax() if largest else values.idxmin()]])[0]
+
+
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
     """The cells that were measured to their end."""
     return frame[frame["status"] == "complete"]

@@ -153,8 +153,7 @@ class AutoBatch(WholeGrid):
             roles = {role: size for size, role in search.roles().items() if role != "probe"}
             words = ", ".join(f"{role} {size}" for role, size in sorted(roles.items()))
             name = search.seed_cell.label.replace(f" batch {search.seed_cell.batch_size}", "")
-            if search.next_size is None:
-                lines.append(f"batch size of {name}: {words or 'none runs'}")
-            else:
-                lines.append(f"batch size of {name}: {words or 'none'} so far; the search has not ended")
+            has_ended = search.next_size is None
+            told = words or "none runs" if has_ended else f"{words or 'none'} so far; the search has not ended"
+            lines.append(f"batch size of {name}: {told}")
         return lines

@@ -70,8 +70,9 @@ class Ledger:
     ) -> None:
         self._config, self._store, self._chooser, self._observer = config, store, chooser, observer
         self._index = {cell.key: i for i, cell in enumerate(cells)}
-        for row in store.rows(["trial_key", "trial_index"]):  # of a resumed search, whose cells no grid numbers
-            self._index.setdefault(row["trial_key"], row["trial_index"])
+        if not config.is_grid:  # no grid numbers a search's cells, so a resumed one goes on from its rows
+            for row in store.rows(["trial_key", "trial_index"]):
+                self._index.setdefault(row["trial_key"], row["trial_index"])
         self._next_index = 1 + max(self._index.values(), default=-1)
         self._running: dict[str, _Running] = {}
         self.counts: dict[str, int] = {}
