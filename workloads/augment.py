@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
+from workloads.streams import send
+
 Augmentation = Literal["none", "crop", "crop-flip"]
 SCALE = (0.64, 1.0)
 """Share of the image's area that a crop covers; its shape stays square, as the images are."""
@@ -40,7 +42,7 @@ def augmented(inputs: torch.Tensor, kind: Augmentation, generator: torch.Generat
     """A floating batch, n x 3 x height x width, each item cropped and resized back (bilinear), some mirrored."""
     if kind == "none":
         return inputs
-    theta = draw_crops(len(inputs), kind, generator).to(inputs.device, inputs.dtype, non_blocking=True)
+    theta = send(draw_crops(len(inputs), kind, generator).to(inputs.dtype), inputs.device)
     # Nothing turns, so x and y are each a line: affine_grid's matrix products would take longer than the sampling.
     x, y = (theta[:, i, i, None] * _centres(inputs, 3 - i) + theta[:, i, 2, None] for i in (0, 1))
     shape = (len(inputs), y.shape[1], x.shape[1])

@@ -17,6 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from workloads.files import Encoded, decode
+from workloads.streams import has_streams, send
 
 MAX_AHEAD_BYTES = 2**30
 """Pixels that the processes may hold ready together."""
@@ -37,7 +38,7 @@ def resident(images: torch.Tensor, labels: torch.Tensor, indices: Indices) -> Ba
         indices: Which to hand out.
     """
     while True:
-        chosen = indices().to(images.device, non_blocking=True)
+        chosen = send(indices(), images.device)
         yield images[chosen], labels[chosen]
 
 
@@ -104,8 +105,7 @@ class Ahead:
     def __init__(self, batches: Batches, finish: Finish, device: torch.device) -> None:
         self._batches: Batches | None = batches
         self._finish, self._device = finish, device
-        # Where pinned memory is not to be had (the CPU, Apple GPUs), neither is a second stream.
-        self._side = torch.Stream(device) if device.type != "cpu" and _pins_memory() else None
+        self._side = torch.Stream(device) if has_streams(device.type) else None
         self._ready: tuple[torch.Tensor, torch.Tensor, torch.Event | None] | None = None
 
     @torch.no_grad()
@@ -115,7 +115,7 @@ class Ahead:
             return
         assert self._batches is not None
         with self._side or contextlib.nullcontext():
-            images, labels = (part.to(self._device, non_blocking=True) for part in next(self._batches))
+            images, labels = (send(part, self._device) for part in next(self._batches))
             inputs = self._finish(images)
             self._ready = inputs, labels, None if self._side is None else self._side.record_event()
 

@@ -4,8 +4,9 @@ On the CPU a copy is one from memory to memory, pinned memory means nothing and 
 memory the same columns show what the shared memory saves. Copies are timed by the device's own events where it has
 them, as those of a single image take no longer than a synchronisation does.
 
-Apple GPUs have neither columns of pinned memory nor of overlap: ``pin_memory`` has handed out memory of the GPU itself
-there (torch 2.7 to 2.12, pytorch issue 181374), and PyTorch gives them one stream. This was not run on a Mac.
+A device without a second stream (Apple GPUs) has columns neither of overlap nor of pinned memory, which serves it.
+On Apple GPUs ``pin_memory`` has handed out memory of the GPU itself (torch 2.7 to 2.12, pytorch issue 181374): what
+is not the host's counts as none. This was not run on a Mac.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from sweeps.measure.device import has_unified_memory, is_apple_gpu
+from sweeps.measure.device import has_unified_memory
 from sweeps.measure.timing import Step, Timer
+from workloads.streams import has_streams
 
 BANDWIDTH_BYTES = 64 * 2**20
 REPEATS = 7
@@ -93,11 +95,6 @@ def _release_pinned() -> None:
         release()
 
 
-def _has_streams(device: torch.device) -> bool:
-    """Whether copies can run beside the computation in PyTorch."""
-    return device.type != "cpu" and not is_apple_gpu(device)
-
-
 def _overlapped_s(
     timer: Timer,
     host: torch.Tensor,
@@ -114,7 +111,7 @@ def _overlapped_s(
     ``longest_s`` is what the longest of copy in, computation and copy out takes: no overlapped step is shorter.
     """
     device = timer.device
-    if not _has_streams(device):
+    if not has_streams(device.type):
         return None
     pinned, out = _pinned(host), _pinned_like(landing)
     if pinned is None or out is None:
@@ -154,7 +151,7 @@ def _bandwidths(device: torch.device) -> dict[str, float | None]:
         "h2d_nonblocking_bytes_per_s": None,
         "d2h_pinned_bytes_per_s": None,
     }
-    pinned = _pinned(pageable) if _has_streams(device) else None
+    pinned = _pinned(pageable) if has_streams(device.type) else None
     if pinned is not None:
         rates["h2d_pinned_bytes_per_s"] = rate(lambda: on_device.copy_(pinned))
         rates["h2d_nonblocking_bytes_per_s"] = rate(lambda: on_device.copy_(pinned, non_blocking=True), 4)

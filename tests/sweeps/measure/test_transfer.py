@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
-from types import SimpleNamespace
 
 import pytest
 import torch
@@ -13,10 +12,10 @@ from sweeps.measure import transfer
 from sweeps.measure.timing import Timer
 from sweeps.measure.transfer import Transfers, measure_transfers
 from sweeps.schema import TRIALS
+from workloads.streams import has_streams
 
 CPU = torch.device("cpu")
 BATCH = torch.rand(1, 3, 8, 8)
-APPLE = SimpleNamespace(type="mps")
 NEEDS_PINNED = ("h2d_pinned_bytes_per_s", "h2d_nonblocking_bytes_per_s", "d2h_pinned_bytes_per_s")
 
 
@@ -151,9 +150,6 @@ def test_what_has_no_pinned_memory_gets_none_to_land_in() -> None:
 
 
 def test_only_devices_with_streams_of_their_own_overlap() -> None:
-    assert not transfer._has_streams(CPU)
-    assert not transfer._has_streams(APPLE)
-    assert transfer._has_streams(SimpleNamespace(type="cuda"))
     assert transfer._overlapped_s(Timer(CPU), BATCH, BATCH, lambda batch: batch, 0.01) is None
 
 
@@ -162,7 +158,7 @@ def test_long_copies_are_overlapped_a_few_times_and_none_more_than_there_are_ste
     from sweeps.measure.device import available_devices, open_device
 
     gpu, computed = open_device(available_devices()[1]), []
-    if not transfer._has_streams(gpu):
+    if not has_streams(gpu.type):
         pytest.skip("no streams of its own")
     host, timer = torch.rand(8, 3, 224, 224), Timer(gpu)
 
@@ -179,7 +175,7 @@ def test_long_copies_are_overlapped_a_few_times_and_none_more_than_there_are_ste
 
 @pytest.mark.gpu
 def test_an_accelerator_copies_faster_from_pinned_memory_and_overlaps() -> None:
-    from sweeps.measure.device import available_devices, has_unified_memory, is_apple_gpu, open_device
+    from sweeps.measure.device import available_devices, has_unified_memory, open_device
 
     gpu = open_device(available_devices()[1])
     transfer._bandwidths.cache_clear()
@@ -190,7 +186,7 @@ def test_an_accelerator_copies_faster_from_pinned_memory_and_overlaps() -> None:
     )
     assert seen.unified_memory == has_unified_memory(gpu)
     assert 0 < seen.copy_share_ratio < 1
-    if is_apple_gpu(gpu):
+    if not has_streams(gpu.type):
         assert seen.overlapped_step_s is None
         assert seen.h2d_pinned_bytes_per_s is None
         return

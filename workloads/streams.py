@@ -1,0 +1,35 @@
+"""Whether a device can copy beside its own work: asked of the device by doing it, never told from its name."""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+
+
+@functools.cache
+def has_streams(device_type: str) -> bool:
+    """Whether the accelerator of a type has a second stream whose tensors the first one can wait for and keep alive.
+
+    Apple GPUs have neither a second stream nor ``record_stream``. Found out once per process.
+    """
+    device = torch.device(device_type)
+    try:
+        side, main = torch.Stream(device), torch.accelerator.current_stream(device)
+        with side:
+            made = torch.zeros(1, device=device)
+            is_made = side.record_event()
+        main.wait_event(is_made)
+        made.record_stream(main)
+    except (RuntimeError, ValueError):  # what each backend raises here differs
+        return False
+    return bool(side != main)
+
+
+def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A tensor of the host on the device; the caller may drop its own at once.
+
+    Without waiting only where the device has streams: elsewhere pageable memory has been copied from after it was
+    freed (pytorch issues 139550, 189690).
+    """
+    return tensor.to(device, non_blocking=has_streams(device.type))
