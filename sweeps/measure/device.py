@@ -186,13 +186,26 @@ def reset_device_state(device: torch.device, seed: int) -> None:
     torch.manual_seed(seed)
 
 
+@functools.cache
+def _times_events(device_type: str) -> bool:
+    """Whether a device tells the time between two events; asked once, as a backend may have events without it."""
+    start, end = (torch.Event(device_type, enable_timing=True) for _ in range(2))
+    try:
+        start.record()
+        end.record()
+        end.synchronize()
+        return start.elapsed_time(end) >= 0
+    except RuntimeError:
+        return False
+
+
 def new_event(device: torch.device) -> torch.Event | None:
     """An event that takes the device's own time, or None where the device has none that can be trusted.
 
     Apple GPUs count as having none: their events have carried the time of a callback on the host, and
     ``elapsed_time`` could wait for ever after ``synchronize`` (pytorch issue 162872, pull request 196395).
     """
-    return None if device.type in {"cpu", "mps"} else torch.Event(device, enable_timing=True)
+    return torch.Event(device, enable_timing=True) if device.type != "mps" and _times_events(device.type) else None
 
 
 def nvml_handle(device: torch.device) -> Any:

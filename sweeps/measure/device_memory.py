@@ -51,17 +51,16 @@ def allocation_retries(device: torch.device) -> int | None:
 def memory_now(device: torch.device) -> DeviceMemory:
     """The device's memory counters; all None on the CPU, whose memory is the process's."""
     backend = _backend(device)
-    if hasattr(backend, "max_memory_allocated"):
-        return DeviceMemory(
-            allocated_bytes=backend.memory_allocated(device),
-            reserved_bytes=backend.memory_reserved(device),
-            peak_allocated_bytes=backend.max_memory_allocated(device),
-            peak_reserved_bytes=backend.max_memory_reserved(device),
-        )
-    if hasattr(backend, "driver_allocated_memory"):
-        return DeviceMemory(
-            allocated_bytes=backend.current_allocated_memory(),
-            reserved_bytes=backend.driver_allocated_memory(),
-            recommended_max_bytes=backend.recommended_max_memory(),
-        )
-    return DeviceMemory()
+
+    def counted(name: str, *arguments: Any) -> int | None:
+        return getattr(backend, name)(*arguments) if hasattr(backend, name) else None
+
+    # Apple's functions have names of their own and take no device.
+    allocated, reserved = counted("memory_allocated", device), counted("memory_reserved", device)
+    return DeviceMemory(
+        allocated_bytes=counted("current_allocated_memory") if allocated is None else allocated,
+        reserved_bytes=counted("driver_allocated_memory") if reserved is None else reserved,
+        peak_allocated_bytes=counted("max_memory_allocated", device),
+        peak_reserved_bytes=counted("max_memory_reserved", device),
+        recommended_max_bytes=counted("recommended_max_memory"),
+    )

@@ -207,6 +207,7 @@ def test_threads_are_set_and_kept() -> None:
 def test_the_cpu_has_neither_counters_nor_events_nor_nvml() -> None:
     assert memory_now(CPU) == devices.DeviceMemory()
     assert new_event(CPU) is None
+    assert new_event(torch.device("meta")) is None, "an event of a backend without them can be made, but not recorded"
     assert nvml_handle(CPU) is None
 
 

@@ -4,6 +4,7 @@ functions, with their parameters."""
 from __future__ import annotations
 
 import inspect
+from dataclasses import asdict
 from types import SimpleNamespace
 
 import pytest
@@ -60,6 +61,17 @@ def test_apples_backend_counts_what_is_held_and_has_no_peaks_to_reset(monkeypatc
     reset_peaks(device)
     empty_cache(device)
     assert done == ["emptied"]
+
+
+@pytest.mark.parametrize("missing", [*COUNTERS, *APPLE])
+def test_a_backend_that_lacks_any_one_counter_has_all_others(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+    def counting(counters: dict[str, int]) -> DeviceMemory:
+        counts = {n: lambda *_, v=v: v for n, v in counters.items() if n != missing}
+        monkeypatch.setattr(torch, "abacus", SimpleNamespace(**counts), raising=False)
+        return memory_now(SimpleNamespace(type="abacus"))
+
+    told = [*asdict(counting(COUNTERS)).values(), *asdict(counting(APPLE)).values()]
+    assert {v for v in told if v is not None} == {v for n, v in (COUNTERS | APPLE).items() if n != missing}
 
 
 def test_the_cpu_and_a_backend_that_torch_does_not_have_count_nothing() -> None:
