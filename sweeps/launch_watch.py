@@ -73,7 +73,8 @@ class RayWatch(threading.Thread):
         is_inside = True
 
         def interrupt(_number: int, _frame: Any) -> None:
-            if is_inside:
+            # Without a loss the signal came from outside, where it may be one that was to be ignored.
+            if is_inside and (self.lost is not None or before is not signal.SIG_IGN):
                 raise KeyboardInterrupt
 
         before = signal.signal(signal.SIGUSR1, interrupt)

@@ -1,4 +1,7 @@
-"""SIGTERM and SIGHUP do what Ctrl-C does: a scheduler that ends a job, or a terminal that is closed, loses nothing."""
+"""SIGTERM and SIGHUP do what Ctrl-C does: a scheduler that ends a job, or a terminal that is closed, loses nothing.
+
+A signal that was ignored when we started stays ignored: SIGHUP under ``nohup``, SIGINT in a script's background job.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,12 @@ import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
+
+
+def _heeded(*names: str) -> list[int]:
+    """Those of the signals that this system has and that whoever started us did not have ignored."""
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
 
 
 @contextlib.contextmanager
@@ -23,8 +32,7 @@ def terminable() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield  # Python hands signals to the main thread alone
         return
-    names = [getattr(signal, n) for n in ("SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    before = {n: signal.signal(n, interrupt) for n in names}
+    before = {number: signal.signal(number, interrupt) for number in _heeded("SIGTERM", "SIGHUP")}
     try:
         yield
     finally:
@@ -42,10 +50,9 @@ def collected_signals() -> Iterator[list[int]]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    names = [n for n in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, n)]
-    previous = {n: signal.signal(getattr(signal, n), note) for n in names}
+    before = {number: signal.signal(number, note) for number in _heeded("SIGINT", "SIGTERM", "SIGHUP")}
     try:
         yield received
     finally:
-        for name, handler in previous.items():
-            signal.signal(getattr(signal, name), handler)
+        for number, handler in before.items():
+            signal.signal(number, handler)
