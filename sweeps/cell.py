@@ -28,8 +28,8 @@ from sweeps.measure.throttle import ConditionMonitor
 from sweeps.measure.timing import Timer, run_round, warm_up
 from sweeps.measure_config import MeasureConfig
 from sweeps.options import options_instance
-from sweeps.outcome import WrongResultError, outcome_of
-from sweeps.rows import cell_columns, round_columns
+from sweeps.outcome import DivergedError, WrongResultError, outcome_of
+from sweeps.rows import cell_columns, is_diverged, round_columns
 from sweeps.scenarios import plan_for, serve
 from workloads.base import CellContext, UnsupportedError, Workload
 from workloads.precision import apply_precision
@@ -76,6 +76,7 @@ class CellRun:
         self._curve: list[dict[str, Any]] = []
         self._page_faults = PageFaultCounter()
         self._items = 0
+        self._has_diverged = False
         self._new_rounds: list[dict[str, Any]] = []
         self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
         self._next: Callable[[], None] = self._set_up
@@ -91,7 +92,7 @@ class CellRun:
             self._row.update(asdict(outcome))
             # What is lacking was told before or without harming the device, and a wrong answer was told of after all
             # else; anything else may have harmed it. A new process costs seconds, and what it has to compile again.
-            self.ended_well = isinstance(error, UnsupportedError | WrongResultError)
+            self.ended_well = isinstance(error, UnsupportedError | WrongResultError | DivergedError)
             self._finish()
 
     def take_message(self) -> Message:
@@ -198,19 +199,20 @@ class CellRun:
         self._log.add(seconds)
         total, items = self._log.measured_s - before, n_steps * items_per_step
         self._items += items
-        reached = round_columns(workload.end_round(index))
+        reached = workload.end_round(index)
+        self._has_diverged = is_diverged(reached)
         energy = None if energy_before is None or energy_after is None else energy_after - energy_before
         entry = {
             "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,
             "throughput_items_per_s": items / total, "rss_bytes": resident_bytes(), "energy_j": energy,
-            "device_bytes": memory_now(self._device).allocated_bytes, **reached,
+            "device_bytes": memory_now(self._device).allocated_bytes, **round_columns(reached),
         }  # fmt: skip
         self._curve.append(entry)
         self._new_rounds.append(entry)
         self._new_samples.append(("measure", index, np.asarray(seconds), None))
         self._row.update(asdict(self._log.summary(items_per_step, self._policy)))
         is_steady = workload.steps_per_round is None
-        if workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
+        if self._has_diverged or workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
             self._next = self._conclude
 
     def _conclude(self) -> None:
@@ -229,6 +231,8 @@ class CellRun:
         # Judged last, so that a wrong answer keeps every figure and still ends as an error.
         for columns in final_columns(self._workload, self._device, self._cell, self._measure, self._row, self._curve):
             self._row.update(columns)
+        if self._has_diverged:
+            raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")
         self._finish()
 
     def _finish(self) -> None:

@@ -42,7 +42,8 @@ def _reached(curve: Sequence[Mapping[str, Any]], target: float | None) -> int | 
     """The first round that holds the target accuracy."""
     if target is None:
         return None
-    return next((i for i, entry in enumerate(curve) if (entry.get("accuracy") or 0) >= target), None)
+    accuracies = [entry.get("accuracy") for entry in curve]
+    return next((i for i, accuracy in enumerate(accuracies) if accuracy is not None and accuracy >= target), None)
 
 
 def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -> dict[str, Any]:
@@ -56,8 +57,8 @@ def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -
     if not scored:
         return {}
     columns = {
-        "accuracy_best": max(entry["accuracy"] for entry in scored), "accuracy_final": scored[-1]["accuracy"],
-        "loss_final": scored[-1].get("loss"), "target_accuracy": target,
+        "accuracy_best": max(entry["accuracy"] for entry in scored), "accuracy_final": curve[-1].get("accuracy"),
+        "loss_final": curve[-1].get("loss"), "target_accuracy": target,
     }  # fmt: skip
     reached = _reached(curve, target)
     return columns if reached is None else {**columns, "time_to_target_s": curve[reached]["elapsed_s"]}

@@ -17,6 +17,10 @@ class WrongResultError(Exception):
     """The cell's answer disagrees with the reference by more than its precision explains."""
 
 
+class DivergedError(Exception):
+    """A training's loss is no longer a finite number: what it goes on to learn and answer means nothing."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     """How a cell ended, as columns of the trials table."""
@@ -38,6 +42,8 @@ def outcome_of(error: BaseException) -> Outcome:
         status, reason = "unsupported", message.splitlines()[0][:200] if message else None
     elif isinstance(error, WrongResultError):
         reason = "wrong-result"
+    elif isinstance(error, DivergedError):
+        reason = f"diverged: {message}"
     frames = traceback.extract_tb(error.__traceback__)[-N_FRAMES:]
     shown = "\n".join(f"{f.filename}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames)
     return Outcome(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -58,13 +59,24 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 def round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
     """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
 
+    What is not finite is null, and so is the accuracy beside such a loss: the best class of NaN is class 0.
+
     Raises:
         ValueError: For a value that its column cannot hold.
     """
     columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
     if misfits:
         raise ValueError(f"end_round: {'; '.join(misfits)}")
-    return columns
+    wrong = {name for name, value in columns.items() if isinstance(value, float) and not math.isfinite(value)}
+    if "loss" in wrong:
+        wrong.add("accuracy")
+    return {name: None if name in wrong else value for name, value in columns.items()}
+
+
+def is_diverged(reached: Mapping[str, Any]) -> bool:
+    """Whether a round ended with a loss that is not finite."""
+    loss = reached.get("loss")
+    return loss is not None and not math.isfinite(loss)
 
 
 def fitted(row: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("trial_key", STRING, "", "hash of the cell's configuration; the same cell has the same key in every sweep"),
         ("trial_index", INT, "", "position of the cell in the grid, from 0"),
         ("status", STRING, "", "one of complete, pruned, oom, unsupported, timeout, crashed, error"),
-        ("status_reason", STRING, "", "what made the status, in few words: what is unsupported, wrong-result"),
+        ("status_reason", STRING, "", "what made the status, in few words: what is unsupported, wrong-result, diverged"),
         ("error_type", STRING, "", "class of the exception that ended the cell"),
         ("error_message", STRING, "", "its message"),
         ("error_frames", STRING, "", "its last frames, innermost last"),

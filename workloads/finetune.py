@@ -206,7 +206,8 @@ class Finetune:
         for images, labels in batches:
             with autocast(self._context.device, self._context.precision):
                 logits = self._module(self._inputs(images)).float()
-            n_right += float((logits.argmax(1) == labels).sum())
+            # The best class of NaN is class 0, which is no answer.
+            n_right += float(((logits.argmax(1) == labels) & logits.isfinite().all(1)).sum())
             loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
         self._train_mode()
         n = len(self._heldout_labels)

@@ -137,7 +137,8 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
         say("  the whole model: runs; its outputs have other shapes than the reference's, which values decide")
     else:
         word = "agrees with" if whole["agrees"] else "DISAGREES with"
-        off = f"off by {whole['max_rel_diff']:.2g} of its largest value"
+        worst = whole["max_rel_diff"]
+        off = "NaN or infinity" if worst is None else f"off by {worst:.2g} of its largest value"
         say(f"  the whole model: runs and {word} the CPU in fp64 ({off})")
     return bool(whole["runs"]) and whole["agrees"] is not False
 

@@ -27,7 +27,7 @@ class Agreement:
         max_abs_diff: Largest absolute difference.
         max_rel_diff: That over the largest magnitude of the reference; None if that is zero.
         max_softmax_diff: Largest difference of class probabilities; None where outputs are not items x classes.
-        top1_agreement_ratio: Share of items with the same best class; None likewise.
+        top1_agreement_ratio: Share of items with the same best class, whose values are all finite; None likewise.
         n_nonfinite: NaN or infinity where the reference is finite.
     """
 
@@ -70,7 +70,8 @@ def compare_outputs(outputs: torch.Tensor, reference: torch.Tensor) -> Agreement
     if ours.ndim == 2 and ours.shape[1] > 1:
         probabilities = (ours.softmax(1) - theirs.softmax(1)).abs()
         softmax = float(probabilities.max()) if torch.isfinite(probabilities).all() else None
-        top1 = float((ours.argmax(1) == theirs.argmax(1)).double().mean())
+        # The best class of NaN is class 0, and two that are NaN agree on nothing.
+        top1 = float(((ours.argmax(1) == theirs.argmax(1)) & finite.all(1)).double().mean())
     return Agreement(
         reference=reference_name(reference),
         max_abs_diff=difference,
@@ -91,6 +92,8 @@ def wrong_reason(agreement: Agreement, precision: str, tolerance: float | None =
     """
     if agreement.n_nonfinite:
         return f"{agreement.n_nonfinite} values are NaN or infinite where the {agreement.reference} is finite"
+    if agreement.max_abs_diff is None:
+        return f"no value is finite, neither here nor of the {agreement.reference}"
     allowed = max(RELATIVE_TOLERANCE[precision], tolerance or 0.0)
     if agreement.max_rel_diff is not None and agreement.max_rel_diff > allowed:
         difference = f"{agreement.max_rel_diff:.3g} of its largest value"

@@ -15,6 +15,7 @@ from sweeps.extras import SUSTAINED_S, compile_seconds, final_columns, training_
 from sweeps.measure.energy import energy_figures
 from sweeps.measure_config import MeasureConfig
 from sweeps.outcome import WrongResultError
+from sweeps.rows import is_diverged, round_columns
 from sweeps.schema import TRIALS
 
 CPU = torch.device("cpu")
@@ -50,6 +51,18 @@ def test_the_target_is_reached_when_it_is_first_held_with_the_joules_of_the_roun
     assert found["accuracy_final"] == 0.94
     assert found["loss_final"] == pytest.approx(0.06)
     assert set(found) | set(energy(curve)) <= set(TRIALS.names)
+
+
+def test_what_a_round_after_divergence_says_is_null_and_reaches_nothing() -> None:
+    reached = [{"accuracy": 0.5, "loss": 0.7}, {"accuracy": 1.0, "loss": math.nan}, {"accuracy": 1.0, "loss": math.inf}]
+    assert [is_diverged(r) for r in reached] == [False, True, True]
+    told = [round_columns(r) for r in reached]
+    assert told[1:] == [{"accuracy": None, "loss": None}] * 2
+    found = training_columns([{**r, "elapsed_s": 1.0} for r in told], 0.95)
+    assert found == {"accuracy_best": 0.5, "accuracy_final": None, "loss_final": None, "target_accuracy": 0.95}
+    assert training_columns([{**told[1], "elapsed_s": 1.0}], 0.95) == {}
+    assert round_columns({"accuracy": math.nan}) == {"accuracy": None}
+    assert not is_diverged({})
 
 
 def test_energy_of_a_training_is_that_of_its_rounds_and_not_of_its_evaluations() -> None:

@@ -54,6 +54,15 @@ def test_nothing_finite_has_no_difference_rather_than_none() -> None:
     assert wrong_reason(found, "fp16") is not None
 
 
+def test_answers_that_are_not_finite_agree_with_nothing() -> None:
+    nan = float("nan")
+    broken = agreement([[nan, nan], [1.0, 2.0]], [[2.0, 1.0], [1.0, 2.0]])
+    assert broken.top1_agreement_ratio == 0.5, "the best class of NaN is class 0, as the reference's is"
+    both = agreement([[nan, nan]], [[nan, nan]])
+    assert both.top1_agreement_ratio == 0
+    assert wrong_reason(both, "bf16") == "no value is finite, neither here nor of the cpu fp32"
+
+
 def test_a_reference_of_zeros_has_no_relative_difference() -> None:
     found = agreement([[0.0, 1e-3]], [[0.0, 0.0]])
     assert found.max_rel_diff is None
