@@ -5,12 +5,33 @@ Each script in this folder is a report of its own; none needs torch or Ray.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from analysis.load import AnalysisError, load_rounds, load_samples, load_sweep
 
 __all__ = ["AnalysisError", "load_rounds", "load_samples", "load_sweep"]
+
+
+def _import_matplotlib(backend: str) -> None:
+    """Import matplotlib although its backend may not be here: figures are drawn on a canvas of their own.
+
+    With such a name in ``MPLBACKEND``, as a notebook leaves it to the processes it starts, the import itself fails.
+    """
+    del os.environ["MPLBACKEND"]
+    try:
+        import matplotlib as mpl
+    finally:
+        os.environ["MPLBACKEND"] = backend
+    with contextlib.suppress(ValueError):  # whoever shows figures of their own beside ours has chosen it
+        mpl.rcParams["backend"] = backend
+
+
+if os.environ.get("MPLBACKEND") and "matplotlib" not in sys.modules:
+    _import_matplotlib(os.environ["MPLBACKEND"])
 
 
 def __getattr__(name: str) -> Any:

@@ -7,14 +7,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import matplotlib as mpl
-import matplotlib.pyplot as plt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.plots import STYLE, grow_for_legends, shorten_texts
+from analysis.plots import canvas
 
 _LABEL_SHARE = 0.065
 """Of an axis' length that a label of four digits takes."""
@@ -38,21 +36,12 @@ def panels(
         share_x: One scale for the panels of a column.
         share_y: One scale for the panels of a row.
     """
-    with mpl.rc_context(STYLE):
-        drawn, grid = plt.subplots(
-            n_rows, n_columns, figsize=size, layout="constrained", squeeze=False,
+    with canvas(path, size) as drawn:
+        grid = drawn.subplots(
+            n_rows, n_columns, squeeze=False,
             sharex="col" if share_x else False, sharey="row" if share_y else False,
         )  # fmt: skip
-        try:
-            yield drawn, list(grid.flat)
-            shorten_texts(drawn)
-            grow_for_legends(drawn)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            drawn.savefig(
-                path, metadata={"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-            )
-        finally:
-            plt.close(drawn)
+        yield drawn, list(grid.flat)
 
 
 def legend_entries(axes: Axes, last: Sequence[str]) -> tuple[list[Artist], list[str]]:

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
+from matplotlib import style
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 
@@ -67,19 +66,27 @@ class Line:
 
 
 @contextmanager
+def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
+    """An empty figure, saved at the end without dates or versions in the file.
+
+    Whatever backend and settings the user chose for matplotlib are left alone and count for nothing here.
+    """
+    with style.context(["default", STYLE]):
+        drawn = Figure(figsize=size, layout="constrained")
+        FigureCanvasAgg(drawn)
+        yield drawn
+        shorten_texts(drawn)
+        grow_for_legends(drawn)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+        drawn.savefig(path, metadata=metadata)
+
+
+@contextmanager
 def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple[Figure, Axes]]:
-    """A figure with one pair of axes, saved at the end without dates or versions in the file."""
-    with mpl.rc_context(STYLE):
-        drawn, axes = plt.subplots(figsize=size, layout="constrained")
-        try:
-            yield drawn, axes
-            shorten_texts(drawn)
-            grow_for_legends(drawn)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-            drawn.savefig(path, metadata=metadata)
-        finally:
-            plt.close(drawn)
+    """A figure with one pair of axes, saved at the end."""
+    with canvas(path, size) as drawn:
+        yield drawn, drawn.subplots()
 
 
 def _wrapped(label: str) -> str:

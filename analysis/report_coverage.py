@@ -16,9 +16,8 @@ from analysis import coverage_changes as changes
 from analysis import coverage_tables as tables
 from analysis.coverage_load import DIRECTIONS, find_coverage, load_coverage
 from analysis.load import run_main
-from analysis.page import write_html
 from analysis.render import escape, render, share, some
-from analysis.script import OneLineParser
+from analysis.script import OneLineParser, write_page
 
 NAME = "report_coverage"
 
@@ -125,14 +124,12 @@ def write_coverage_report(
         html: Write one self-contained HTML file too, and return that.
 
     Raises:
-        AnalysisError: If there is no coverage sweep.
+        AnalysisError: If there is no coverage sweep, or the page cannot be written.
     """
     sweep = find_coverage(path)
     other = None if against is None else load_coverage(against)
     target = output or (sweep if sweep.is_dir() else sweep.parent) / f"{NAME}.md"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(build(load_coverage(sweep), other), encoding="utf-8")
-    return write_html(target) if html else target
+    return write_page(target, build(load_coverage(sweep), other), html=html)
 
 
 def main(arguments: Sequence[str]) -> int:

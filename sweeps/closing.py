@@ -11,6 +11,7 @@ from rich.console import Console
 
 from sweeps.config import SweepConfig, TrialConfig
 from sweeps.progress import format_result, say
+from sweeps.reports import report_safely
 from sweeps.results import ResultStore
 from sweeps.text import cells_told
 
@@ -36,19 +37,6 @@ def _named(cells: Sequence[TrialConfig]) -> str:
     told = "; ".join(cell.label for cell in cells[:MAX_NAMED])
     left = len(cells) - MAX_NAMED
     return f"{told}; and {left} more, which the next command lists with --dry-run" if left > 0 else told
-
-
-def _report(console: Console, store: ResultStore) -> str | None:
-    """Write the report; why it could not be written, or None."""
-    from analysis.report import write_report
-
-    try:
-        say(console, f"report: {write_report(store.folder)}")
-    except OSError as error:
-        failure = f"no report: it cannot be written ({error.strerror})"
-        say(console, f"{failure}; `python analysis/report.py {shlex.quote(str(store.folder))}` writes it")
-        return failure
-    return None
 
 
 def resume_command(common: Any, config: SweepConfig, store: ResultStore) -> str:
@@ -101,7 +89,7 @@ def sum_up(
     if (store.folder / "study.db").exists():
         say(console, f"study: optuna-dashboard sqlite:///{store.folder / 'study.db'}")
     if common.report and rows:
-        failure = _report(console, store) or failure
+        failure = report_safely("report", store.folder, lambda line: say(console, line)) or failure
     if interrupted or failure is not None:
         return EXIT_INTERRUPTED if interrupted else EXIT_FAILED
     failed = any(counts.get(status) for status in FAILED)

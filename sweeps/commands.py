@@ -14,6 +14,7 @@ import tyro
 from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.options import sweep_command
 from sweeps.parsing import parse
+from sweeps.reports import report_safely
 from sweeps.search_options import split_ranges
 from sweeps.text import one_line
 from workloads.base import BadInputError
@@ -105,11 +106,8 @@ def _merge(options: Merge) -> int:
 
     folder = merge(options.sweeps, options.output)
     sys.stdout.write(f"merged: {folder}\n")
-    if options.report:
-        from analysis.report import write_report
-
-        sys.stdout.write(f"report: {write_report(folder)}\n")
-    return EXIT_OK
+    failure = report_safely("report", folder, lambda line: sys.stdout.write(f"{line}\n")) if options.report else None
+    return EXIT_OK if failure is None else EXIT_FAILED
 
 
 def _schema(_: Schema) -> int:

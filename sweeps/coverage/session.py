@@ -24,6 +24,7 @@ from sweeps.lock import sweep_lock
 from sweeps.measure.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.environment import usable_cpus
 from sweeps.progress import SweepConsole, say
+from sweeps.reports import report_safely
 from sweeps.results import claim_folder
 from sweeps.text import without_home, without_paths
 from sweeps.values import parse_duration_s
@@ -210,10 +211,7 @@ def _sum_up(
         output = [] if options.output == Path("results") else ["--output", str(options.output)]
         resume = shlex.join(["accelsweep", "op-coverage", "--resume", store.sweep_id, *output])
         say(console, f"{missing} cells missing; go on with: {resume}")
-    if rows:
-        from analysis.report_coverage import write_coverage_report
-
-        say(console, f"report: {write_coverage_report(store.folder)}")
+    failure = report_safely("report_coverage", store.folder, lambda line: say(console, line)) if rows else None
     if interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if missing else EXIT_OK
+    return EXIT_FAILED if missing or failure else EXIT_OK
