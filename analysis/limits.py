@@ -13,6 +13,8 @@ from analysis.ratios import known
 from analysis.render import gibibytes, is_missing, number, seconds_as_ms, share
 from analysis.summaries import Row, extreme, latency_s, memory_bytes
 
+_LEAST_ACCURACY = 1e-9
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -32,10 +34,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.asked.items():
-            if not math.isfinite(value) or value <= 0:
+            # The same values as the sweep's own limits (``sweeps/strategy.py``), which a report is written within.
+            if name == "min_accuracy" and not 0 <= value <= 1:
+                raise ValueError(f"--min-accuracy: {value:g} must lie between 0 and 1")
+            if name != "min_accuracy" and (not math.isfinite(value) or value <= 0):
                 raise ValueError(f"--{name.replace('_', '-')}: {value:g} must be a number over 0")
-        if self.min_accuracy is not None and self.min_accuracy > 1:
-            raise ValueError(f"--min-accuracy: {self.min_accuracy:g} must be at most 1")
 
     @property
     def asked(self) -> dict[str, float]:
@@ -67,7 +70,8 @@ class Limits:
         }
         found = {name: measured[name] / limit for name, limit in self.asked.items() if name in measured}
         if self.min_accuracy is not None:
-            found["min_accuracy"] = self.min_accuracy / frame["accuracy_best"]
+            # 0 of an accuracy of 0 is held.
+            found["min_accuracy"] = self.min_accuracy / frame["accuracy_best"].clip(lower=_LEAST_ACCURACY)
         return pd.DataFrame(found, index=frame.index)
 
     def held(self, frame: pd.DataFrame) -> pd.Series:

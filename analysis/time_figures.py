@@ -48,7 +48,7 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     ranked = sorted(range(len(curves)), key=lambda i: -float(curves[i][1]["accuracy"].max()))[:MAX_LINES]
     shown = [curves[i] for i in sorted(ranked)]
     targets = done["target_accuracy"].dropna().unique()
-    target = limits.min_accuracy or (float(targets[0]) if len(targets) == 1 else None)
+    target = float(targets[0]) if limits.min_accuracy is None and len(targets) == 1 else limits.min_accuracy
     with panels(path, 1, size=(WIDTH, 4.0)) as (drawn, (axes,)):
         draw_series(axes, _accuracies(done, shown), mark_every=mark_every([len(curve) for _, curve in shown]))
         if target is not None:

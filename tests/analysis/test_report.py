@@ -317,7 +317,7 @@ def test_text_is_escaped_on_one_line() -> None:
 
 @pytest.mark.parametrize(
     ("limits", "said"),
-    [({"max_latency_ms": 0}, "--max-latency-ms: 0 must be a number over 0"), ({"min_accuracy": 95}, "--min-accuracy: 95 must be"),
+    [({"max_latency_ms": 0}, "--max-latency-ms: 0 must be a number over 0"), ({"min_accuracy": 95}, "--min-accuracy: 95 must lie"),
      ({"max_memory_gb": float("nan")}, "--max-memory-gb: nan")],
 )  # fmt: skip
 def test_limits_that_make_no_sense_are_refused(write_sweep: Write, limits: dict[str, float], said: str) -> None:

@@ -3,10 +3,12 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import math
+from typing import Any
 
 import optuna
 import pytest
 
+import analysis.limits
 from sweeps.pruning_study import _PRUNERS, make_pruner
 from sweeps.search_options import SearchOptions, pruning_config, split_ranges
 from sweeps.strategy import PRUNERS, Limits, PruningConfig, Range, parse_range, reported_values
@@ -99,6 +101,19 @@ def test_a_running_estimate_is_the_best_round_and_the_median_of_joules() -> None
     assert reported_values("throughput", rounds, 1, running=False) == {1: 10.0, 2: 30.0, 3: 11.0}
     assert reported_values("latency", rounds, 5, running=False)[1] == pytest.approx(0.5)
     assert reported_values("energy_per_item", rounds, 1, running=True) == {}
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
+@pytest.mark.parametrize("value", [-1.0, 0.0, 1e-9, 0.5, 1.0, 1.5, 95.0])
+def test_a_sweep_and_its_report_accept_the_same_limits(name: str, value: float) -> None:
+    def accepts(kind: type[Any], error: type[Exception]) -> bool:
+        try:
+            kind(**{name: value})
+        except error:
+            return False
+        return True
+
+    assert accepts(analysis.limits.Limits, ValueError) == accepts(Limits, BadInputError)
 
 
 def test_limits_measure_by_how_much_they_are_broken() -> None:
