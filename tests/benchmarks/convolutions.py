@@ -19,12 +19,12 @@ from statistics import median
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
-from torch.profiler import ProfilerActivity, profile  # noqa: E402
+import torch
+from torch.profiler import ProfilerActivity, profile
 
-from sweeps.measure.environment import usable_cpus  # noqa: E402
-from workloads.base import CellContext  # noqa: E402
-from workloads.finetune import Finetune  # noqa: E402
+from sweeps.measure.environment import usable_cpus
+from workloads.base import CellContext
+from workloads.finetune import Finetune
 
 N_TURNS, N_STEPS, N_WARMUP = 3, 5, 5
 WEIGHTS = {"aten::mkldnn_convolution": 1, "aten::convolution_backward": 2}

@@ -33,9 +33,9 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
-from sweeps.measure_config import MeasureConfig  # noqa: E402
-from sweeps.strategy import PRUNERS  # noqa: E402
+from sweeps.config import SweepConfig, TrialConfig
+from sweeps.measure_config import MeasureConfig
+from sweeps.strategy import PRUNERS
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),

@@ -31,14 +31,14 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
-from torch.utils import benchmark  # noqa: E402
+import torch
+from torch.utils import benchmark
 
-from sweeps import cell as cell_module  # noqa: E402
-from sweeps.cell import CellRun  # noqa: E402
-from sweeps.config import TrialConfig  # noqa: E402
-from sweeps.facts import DeviceFacts  # noqa: E402
-from sweeps.measure import (  # noqa: E402
+from sweeps import cell as cell_module
+from sweeps.cell import CellRun
+from sweeps.config import TrialConfig
+from sweeps.facts import DeviceFacts
+from sweeps.measure import (
     RoundLog,
     RoundPolicy,
     Timer,
@@ -48,16 +48,16 @@ from sweeps.measure import (  # noqa: E402
     unsupported_reason,
     warm_up,
 )
-from sweeps.measure.device import set_threads  # noqa: E402
-from sweeps.measure.environment import usable_cpus  # noqa: E402
-from sweeps.measure.memory import MemoryMonitor  # noqa: E402
-from sweeps.measure.statistics import Interval  # noqa: E402
-from sweeps.measure_config import MeasureConfig  # noqa: E402
-from sweeps.options import options_instance  # noqa: E402
-from sweeps.scenarios import plan_for  # noqa: E402
-from workloads.base import CellContext, Workload  # noqa: E402
-from workloads.precision import apply_precision  # noqa: E402
-from workloads.registry import load_workload  # noqa: E402
+from sweeps.measure.device import set_threads
+from sweeps.measure.environment import usable_cpus
+from sweeps.measure.memory import MemoryMonitor
+from sweeps.measure.statistics import Interval
+from sweeps.measure_config import MeasureConfig
+from sweeps.options import options_instance
+from sweeps.scenarios import plan_for
+from workloads.base import CellContext, Workload
+from workloads.precision import apply_precision
+from workloads.registry import load_workload
 
 LITE0, TARGET_TORCH, TARGET_LOOP = "efficientnet_lite0", 0.02, 0.01
 TURN_S = 0.1

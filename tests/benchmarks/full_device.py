@@ -20,7 +20,7 @@ from near_limits import made
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.device import (  # noqa: E402
+from sweeps.measure.device import (
     allocation_retries,
     available_devices,
     device_name,
@@ -30,8 +30,8 @@ from sweeps.measure.device import (  # noqa: E402
     open_device,
     reset_peaks,
 )
-from sweeps.measure.timing import Timer  # noqa: E402
-from workloads.precision import apply_precision  # noqa: E402
+from sweeps.measure.timing import Timer
+from workloads.precision import apply_precision
 
 N_WARMUP, N_STEPS = 4, 8
 

@@ -23,11 +23,11 @@ from near_limits import in_turns, made, off_by
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.ceilings import measure_copy_ceiling  # noqa: E402
-from sweeps.measure.device import available_devices, device_name, open_device  # noqa: E402
-from sweeps.measure.timing import Timer  # noqa: E402
-from workloads.base import PRECISIONS  # noqa: E402
-from workloads.precision import apply_precision  # noqa: E402
+from sweeps.measure.ceilings import measure_copy_ceiling
+from sweeps.measure.device import available_devices, device_name, open_device
+from sweeps.measure.timing import Timer
+from workloads.base import PRECISIONS
+from workloads.precision import apply_precision
 
 
 def tell(pipeline: str, device: torch.device, batch_size: int, precision: str, ceiling: float | None) -> None:

@@ -23,15 +23,15 @@ import torch
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling  # noqa: E402
-from sweeps.measure.device import available_devices, device_name, open_device  # noqa: E402
-from sweeps.measure.limits import count_step  # noqa: E402
-from sweeps.measure.timing import Timer, choose_steps_per_sample, warm_up  # noqa: E402
-from workloads import models  # noqa: E402
-from workloads.base import CellContext, Workload  # noqa: E402
-from workloads.data import load_photographs, photograph_batch, to_model_input  # noqa: E402
-from workloads.precision import apply_precision, autocast  # noqa: E402
-from workloads.registry import load_workload  # noqa: E402
+from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
+from sweeps.measure.device import available_devices, device_name, open_device
+from sweeps.measure.limits import count_step
+from sweeps.measure.timing import Timer, choose_steps_per_sample, warm_up
+from workloads import models
+from workloads.base import CellContext, Workload
+from workloads.data import load_photographs, photograph_batch, to_model_input
+from workloads.precision import apply_precision, autocast
+from workloads.registry import load_workload
 
 Step = Callable[[], object]
 PRECISION = "bf16"

@@ -20,11 +20,11 @@ import torch
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from torchvision.transforms.v2 import functional as F  # noqa: E402, N812
+from torchvision.transforms.v2 import functional as F  # noqa: N812
 
-from workloads.data import load_photographs  # noqa: E402
-from workloads.image_processing import HEIGHT, WIDTH  # noqa: E402
-from workloads.pipelines import PIPELINES, draw_parameters  # noqa: E402
+from workloads.data import load_photographs
+from workloads.image_processing import HEIGHT, WIDTH
+from workloads.pipelines import PIPELINES, draw_parameters
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]
 TF32_DROPPED_BITS = 13

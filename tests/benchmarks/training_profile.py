@@ -22,12 +22,12 @@ from near_limits import made
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.device import available_devices, device_name, open_device  # noqa: E402
-from sweeps.measure.timing import Timer  # noqa: E402
-from workloads.base import PRECISIONS  # noqa: E402
-from workloads.data import MEMORY_FORMATS  # noqa: E402
-from workloads.models import DEFAULT_MODEL  # noqa: E402
-from workloads.precision import apply_precision  # noqa: E402
+from sweeps.measure.device import available_devices, device_name, open_device
+from sweeps.measure.timing import Timer
+from workloads.base import PRECISIONS
+from workloads.data import MEMORY_FORMATS
+from workloads.models import DEFAULT_MODEL
+from workloads.precision import apply_precision
 
 N_WARMUP, N_STEPS = 5, 20
 

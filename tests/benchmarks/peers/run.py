@@ -32,13 +32,13 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[3]
 sys.path.insert(0, str(ROOT))
 
-import torch  # noqa: E402
-from environments import PACKAGES, peer_python  # noqa: E402
-from plan import DEFAULTS, GRID, MEMORY, MISSING, MODEL, PARTS, Plan, plan_for  # noqa: E402
-from report import write_report  # noqa: E402
+import torch
+from environments import PACKAGES, peer_python
+from plan import DEFAULTS, GRID, MEMORY, MISSING, MODEL, PARTS, Plan, plan_for
+from report import write_report
 
-from analysis import load_sweep  # noqa: E402
-from sweeps.measure.device import (  # noqa: E402
+from analysis import load_sweep
+from sweeps.measure.device import (
     KNOWN_DEVICES,
     available_devices,
     device_name,
@@ -46,10 +46,10 @@ from sweeps.measure.device import (  # noqa: E402
     open_device,
     total_bytes,
 )
-from sweeps.measure.environment import allocator_settings, usable_cpus  # noqa: E402
-from workloads.base import BadInputError  # noqa: E402
-from workloads.data import load_photographs, photograph_batch, to_model_input  # noqa: E402
-from workloads.models import IMAGENET_MEAN, IMAGENET_STD  # noqa: E402
+from sweeps.measure.environment import allocator_settings, usable_cpus
+from workloads.base import BadInputError
+from workloads.data import load_photographs, photograph_batch, to_model_input
+from workloads.models import IMAGENET_MEAN, IMAGENET_STD
 
 ADAPTERS = Path(__file__).resolve().parent / "adapters"
 N_IMAGES = 16

@@ -41,7 +41,7 @@ def _supply_removed_name() -> None:
 
 _supply_removed_name()  # also in the processes that its process launcher spawns, which import this file
 
-from optimum_benchmark import (  # noqa: E402
+from optimum_benchmark import (
     Benchmark,
     BenchmarkConfig,
     InferenceConfig,
