@@ -18,14 +18,16 @@ from sweeps.chooser import Message, Place
 from sweeps.config import TrialConfig
 from sweeps.extras import compile_seconds, final_columns
 from sweeps.facts import DeviceFacts
-from sweeps.measure.device import memory_now, open_device, reset_device_state, set_threads, unsupported_reason
-from sweeps.measure.energy import EnergyMonitor, open_energy_source
-from sweeps.measure.environment import environment
-from sweeps.measure.memory import MemoryMonitor, resident_bytes
-from sweeps.measure.page_faults import PageFaultCounter
-from sweeps.measure.rounds import RoundLog, RoundPolicy
-from sweeps.measure.throttle import ConditionMonitor
-from sweeps.measure.timing import Timer, run_round, warm_up
+from sweeps.measure.device.device import open_device, reset_device_state, set_threads, unsupported_reason
+from sweeps.measure.device.environment import environment
+from sweeps.measure.device.memory_counters import memory_now
+from sweeps.measure.monitors.conditions import ConditionMonitor
+from sweeps.measure.monitors.energy import EnergyMonitor
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
+from sweeps.measure.monitors.page_faults import PageFaultCounter
+from sweeps.measure.timing.clock import Timer, run_round, warm_up
+from sweeps.measure.timing.rounds import RoundLog, RoundPolicy
 from sweeps.measure_config import MeasureConfig
 from sweeps.options import options_instance
 from sweeps.outcome import DivergedError, WrongResultError, outcome_of

@@ -84,7 +84,7 @@ def _nodes(options: Nodes) -> int:
 
 
 def _selftest(options: SelfTest) -> int:
-    from sweeps.measure.device import available_devices
+    from sweeps.measure.device.device import available_devices
     from sweeps.measure.selftest import run_selftest
 
     here = available_devices()

@@ -8,12 +8,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.config import TrialConfig
-from sweeps.measure.energy import energy_figures, energy_of_rounds, open_energy_source, sustained_energy
-from sweeps.measure.leak import check_leak
-from sweeps.measure.limits import limits_columns
-from sweeps.measure.numerics import compare_outputs, wrong_reason
-from sweeps.measure.timing import Timer
-from sweeps.measure.transfer import measure_transfers
+from sweeps.measure.agreement import compare_outputs, wrong_reason
+from sweeps.measure.monitors.energy import energy_figures, energy_of_rounds, sustained_energy
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.leak import check_leak
+from sweeps.measure.step_work import limits_columns
+from sweeps.measure.timing.clock import Timer
+from sweeps.measure.timing.transfer import measure_transfers
 from sweeps.measure_config import MeasureConfig
 from sweeps.outcome import WrongResultError
 from workloads.base import Comparable, Countable, Transferable, Workload

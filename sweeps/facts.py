@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sweeps.measure.energy import measure_idle_power, open_energy_source
-from sweeps.measure.limits import measure_copy_ceiling, measure_flop_ceiling
-from sweeps.measure.verify import verify_timing
+from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
+from sweeps.measure.monitors.energy import measure_idle_power
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.timing.timer_proof import verify_timing
 
 if TYPE_CHECKING:
     import torch

@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.measure.description import describe
-from sweeps.measure.device import available_devices
+from sweeps.measure.device.description import describe
+from sweeps.measure.device.device import available_devices
 from sweeps.nodes import Cluster
 from sweeps.progress import say
 from sweeps.results import DESCRIPTION

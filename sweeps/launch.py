@@ -53,7 +53,7 @@ from sweeps.launch_tune import CellSearcher, LedgerScheduler, LedgerWatch, Sweep
 from sweeps.launch_watch import RayWatch  # noqa: E402
 from sweeps.ledger import Interrupted, Ledger, SweepLostError  # noqa: E402
 from sweeps.leftovers import guarded  # noqa: E402
-from sweeps.measure.environment import usable_cpus  # noqa: E402
+from sweeps.measure.device.environment import usable_cpus  # noqa: E402
 from sweeps.nodes import Cluster  # noqa: E402
 from sweeps.placement import Placement  # noqa: E402
 from sweeps.signals import collected_signals  # noqa: E402

@@ -12,7 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from sweeps.measure.host import cpu_name, versions
+from sweeps.measure.device.host import cpu_name, versions
 from sweeps.nodes import CUSTOM, Cluster, Node, Pool, accelerator_type_of, devices_of
 from workloads.base import BadInputError
 
@@ -86,7 +86,7 @@ class NodeProbe:
         """Processor, versions, and torch's name for its accelerator (torch is imported only where Ray counts one)."""
         accelerator = None
         if may_have_accelerator:
-            from sweeps.measure.device import available_devices
+            from sweeps.measure.device.device import available_devices
 
             accelerator = next((name for name in available_devices() if name != "cpu"), None)
         return {"cpu_name": cpu_name(), "versions": versions(), "accelerator": accelerator}

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from sweeps.config import SweepConfig
-from sweeps.measure.device import available_devices
+from sweeps.measure.device.device import available_devices
 from sweeps.nodes import Cluster, chosen
 from sweeps.progress import say
 from sweeps.values import parse_duration_s

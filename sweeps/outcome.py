@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from sweeps.measure.device import is_out_of_memory, is_unsupported
+from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
 

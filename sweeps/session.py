@@ -15,7 +15,7 @@ from sweeps.config import SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger, SweepLostError
 from sweeps.lock import sweep_lock
 from sweeps.machines import Machines, check_address, introduce, machines_again
-from sweeps.measure.device import n_devices
+from sweeps.measure.device.device import n_devices
 from sweeps.measure_config import N_VISITS
 from sweeps.nodes import Cluster
 from sweeps.options import build_config
@@ -90,7 +90,7 @@ def _check_energy(config: SweepConfig) -> None:
         return
     import torch
 
-    from sweeps.measure.energy import open_energy_source
+    from sweeps.measure.monitors.energy_sources import open_energy_source
 
     for name in config.device:
         if open_energy_source(torch.device(name)).read_j() is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from sweeps.chooser import WAIT, SampleBlock, Wait, WholeGrid
 from sweeps.config import SweepConfig, TrialConfig
-from sweeps.measure.rounds import RoundPolicy, summarise_timing
+from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
 from sweeps.measure_config import N_VISITS
 from sweeps.results import ResultStore
 

@@ -14,8 +14,8 @@ from sweeps import progress
 from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
-from sweeps.measure.device import available_devices, fallback_environment
-from sweeps.measure.environment import usable_cpus
+from sweeps.measure.device.device import available_devices, fallback_environment
+from sweeps.measure.device.environment import usable_cpus
 from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 

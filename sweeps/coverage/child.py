@@ -46,8 +46,8 @@ def _list(request: Mapping[str, Any], send: Send) -> None:
 @functools.cache
 def _environment(device_name: str) -> dict[str, Any]:
     from sweeps.coverage.schema import OPERATIONS
-    from sweeps.measure.device import open_device
-    from sweeps.measure.environment import environment
+    from sweeps.measure.device.device import open_device
+    from sweeps.measure.device.environment import environment
 
     row = environment(open_device(device_name))
     return {k: v for k, v in row.items() if k in OPERATIONS.names}
@@ -70,7 +70,7 @@ def _operation(request: Mapping[str, Any]) -> Any:
 
 
 def _prepare(request: Mapping[str, Any]) -> tuple[Any, Any]:
-    from sweeps.measure.device import open_device, set_threads
+    from sweeps.measure.device.device import open_device, set_threads
 
     set_threads(request["n_threads"])
     return _operation(request), open_device(request["cell"]["device"])

@@ -185,7 +185,7 @@ def _recorded(name: str, train: bool) -> DispatchRecorder:
 
 def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Answer one of three questions about a model: ``record``, ``replay`` one operation, or run the ``whole`` model."""
-    from sweeps.measure.device import open_device, set_threads
+    from sweeps.measure.device.device import open_device, set_threads
 
     set_threads(request["n_threads"])
     name, train = request["model"], request["train"]

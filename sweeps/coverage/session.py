@@ -21,8 +21,8 @@ from sweeps.coverage.store import RETRIED, CoverageStore
 from sweeps.durable import write_durably
 from sweeps.ledger import Interrupted, SweepLostError
 from sweeps.lock import sweep_lock
-from sweeps.measure.device import available_devices, fallback_environment, n_devices
-from sweeps.measure.environment import usable_cpus
+from sweeps.measure.device.device import available_devices, fallback_environment, n_devices
+from sweeps.measure.device.environment import usable_cpus
 from sweeps.progress import SweepConsole, say
 from sweeps.reports import report_safely
 from sweeps.results import claim_folder

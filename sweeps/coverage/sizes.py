@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_map
 
 from sweeps.coverage.calls import FORWARD, call
 from sweeps.coverage.differences import tensors_of
-from sweeps.measure.timing import Timer
+from sweeps.measure.timing.clock import Timer
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, Sample, evenly
 
 TARGET_ELEMENTS = (2**10, 2**14, 2**18, 2**22)

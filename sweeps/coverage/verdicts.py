@@ -17,7 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from sweeps.coverage.calls import BACKWARD, FORWARD, NothingToDifferentiateError, call, reference
 from sweeps.coverage.comparable import comparable
 from sweeps.coverage.differences import Difference, DifferentKindError, difference
-from sweeps.measure.device import synchronize
+from sweeps.measure.device.device import synchronize
 from sweeps.outcome import outcome_of
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
 

@@ -55,22 +55,23 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sweeps.measure.agreement import compare_outputs, wrong_reason
     from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-    from sweeps.measure.description import describe
-    from sweeps.measure.device import available_devices, open_device, synchronize, unsupported_reason
-    from sweeps.measure.energy import EnergyMonitor, measure_idle_power, open_energy_source
-    from sweeps.measure.leak import check_leak
-    from sweeps.measure.limits import count_step
-    from sweeps.measure.load import find_max_rate, poisson_arrivals, run_server
-    from sweeps.measure.memory import MemoryMonitor
-    from sweeps.measure.numerics import compare_outputs, wrong_reason
-    from sweeps.measure.rounds import RoundLog, RoundPolicy, summarise_timing
+    from sweeps.measure.device.description import describe
+    from sweeps.measure.device.device import available_devices, open_device, synchronize, unsupported_reason
+    from sweeps.measure.monitors.conditions import ConditionMonitor
+    from sweeps.measure.monitors.energy import EnergyMonitor, measure_idle_power
+    from sweeps.measure.monitors.energy_sources import open_energy_source
+    from sweeps.measure.monitors.leak import check_leak
+    from sweeps.measure.monitors.memory import MemoryMonitor
     from sweeps.measure.selftest import Proof, run_selftest
-    from sweeps.measure.statistics import drift, iqr_ratio, median_interval, percentiles, stability
-    from sweeps.measure.throttle import ConditionMonitor
-    from sweeps.measure.timing import Timer, choose_steps_per_sample, run_round, warm_up
-    from sweeps.measure.transfer import measure_transfers
-    from sweeps.measure.verify import verify_timing
+    from sweeps.measure.step_work import count_step
+    from sweeps.measure.timing.clock import Timer, choose_steps_per_sample, run_round, warm_up
+    from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, summarise_timing
+    from sweeps.measure.timing.server_load import find_max_rate, poisson_arrivals, run_server
+    from sweeps.measure.timing.statistics import drift, iqr_ratio, median_interval, percentiles, stability
+    from sweeps.measure.timing.timer_proof import verify_timing
+    from sweeps.measure.timing.transfer import measure_transfers
 
 __all__ = [
     "ConditionMonitor", "EnergyMonitor", "MemoryMonitor", "Proof", "RoundLog", "RoundPolicy", "Timer",
@@ -84,21 +85,22 @@ __all__ = [
 # torch takes seconds to import and is not needed by the driver's command line, so nothing is imported here.
 _MODULE_OF = {
     "ceilings": ("measure_copy_ceiling", "measure_flop_ceiling"),
-    "description": ("describe",),
-    "device": ("available_devices", "open_device", "synchronize", "unsupported_reason"),
-    "energy": ("EnergyMonitor", "measure_idle_power", "open_energy_source"),
-    "leak": ("check_leak",),
-    "limits": ("count_step",),
-    "load": ("find_max_rate", "poisson_arrivals", "run_server"),
-    "memory": ("MemoryMonitor",),
-    "numerics": ("compare_outputs", "wrong_reason"),
-    "rounds": ("RoundLog", "RoundPolicy", "summarise_timing"),
+    "device.description": ("describe",),
+    "device.device": ("available_devices", "open_device", "synchronize", "unsupported_reason"),
+    "monitors.energy": ("EnergyMonitor", "measure_idle_power"),
+    "monitors.energy_sources": ("open_energy_source",),
+    "monitors.leak": ("check_leak",),
+    "step_work": ("count_step",),
+    "timing.server_load": ("find_max_rate", "poisson_arrivals", "run_server"),
+    "monitors.memory": ("MemoryMonitor",),
+    "agreement": ("compare_outputs", "wrong_reason"),
+    "timing.rounds": ("RoundLog", "RoundPolicy", "summarise_timing"),
     "selftest": ("Proof", "run_selftest"),
-    "statistics": ("drift", "iqr_ratio", "median_interval", "percentiles", "stability"),
-    "throttle": ("ConditionMonitor",),
-    "timing": ("Timer", "choose_steps_per_sample", "run_round", "warm_up"),
-    "transfer": ("measure_transfers",),
-    "verify": ("verify_timing",),
+    "timing.statistics": ("drift", "iqr_ratio", "median_interval", "percentiles", "stability"),
+    "monitors.conditions": ("ConditionMonitor",),
+    "timing.clock": ("Timer", "choose_steps_per_sample", "run_round", "warm_up"),
+    "timing.transfer": ("measure_transfers",),
+    "timing.timer_proof": ("verify_timing",),
 }
 _HOME = {name: module for module, names in _MODULE_OF.items() for name in names}
 

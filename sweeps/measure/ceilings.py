@@ -7,8 +7,10 @@ from collections.abc import Callable
 
 import torch
 
-from sweeps.measure.device import float32_products, is_out_of_memory, is_unsupported, total_bytes, unsupported_reason
-from sweeps.measure.timing import Timer
+from sweeps.measure.device.device import total_bytes, unsupported_reason
+from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.device.precisions import float32_products
+from sweeps.measure.timing.clock import Timer
 
 MAX_PRODUCTS_S = 0.15
 """The next larger product is tried only if three of them are expected within this time."""

@@ -8,17 +8,20 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from sweeps.measure.agreement import compare_outputs, wrong_reason
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-from sweeps.measure.device import PRECISION_NAMES, is_out_of_memory, is_unsupported, synchronize, unsupported_reason
-from sweeps.measure.energy import EnergyMonitor, least_window_s, open_energy_source
-from sweeps.measure.leak import check_leak
-from sweeps.measure.memory import MemoryMonitor
-from sweeps.measure.numerics import compare_outputs, wrong_reason
-from sweeps.measure.statistics import MIN_SAMPLES, median_interval, percentiles
-from sweeps.measure.throttle import ConditionMonitor
-from sweeps.measure.timing import Timer
-from sweeps.measure.transfer import measure_transfers
-from sweeps.measure.verify import verify_timing
+from sweeps.measure.device.device import synchronize, unsupported_reason
+from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.device.precisions import PRECISION_NAMES
+from sweeps.measure.monitors.conditions import ConditionMonitor
+from sweeps.measure.monitors.energy import EnergyMonitor, least_window_s
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.leak import check_leak
+from sweeps.measure.monitors.memory import MemoryMonitor
+from sweeps.measure.timing.clock import Timer
+from sweeps.measure.timing.statistics import MIN_SAMPLES, median_interval, percentiles
+from sweeps.measure.timing.timer_proof import verify_timing
+from sweeps.measure.timing.transfer import measure_transfers
 
 MAX_OVERHEAD_S = 5e-4
 LEAK_CHECK_S = 2.0

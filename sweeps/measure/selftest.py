@@ -10,9 +10,9 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sweeps.measure.description import describe
-from sweeps.measure.device import available_devices, open_device
-from sweeps.measure.environment import environment
+from sweeps.measure.device.description import describe
+from sweeps.measure.device.device import available_devices, open_device
+from sweeps.measure.device.environment import environment
 from sweeps.measure.proofs import GENERAL, PER_DEVICE, Verdict
 
 

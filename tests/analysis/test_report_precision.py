@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.load import run_main
-from analysis.precision import Pair, overviews, pairs, unequal_outcomes
+from analysis.precision import COLUMNS, Pair, overviews, pairs, unequal_outcomes
 from analysis.ratios import Figure, geometric_mean
-from analysis.report_precision import COLUMNS, main
+from analysis.report_precision import main
 from analysis.script import load_sweeps
 from analysis.strata import with_identity
 from tests.analysis.conftest import Write, row

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.load import run_main
-from analysis.pruning import Cell, Study, may_be_best, progress, saving, studies, total
-from analysis.report_pruning import COLUMNS, main
+from analysis.pruning import COLUMNS, Cell, Study, may_be_best, progress, saving, studies, total
+from analysis.report_pruning import main
 from analysis.script import load_sweeps
 from analysis.searches import Search, batch_searches, searches
 from analysis.strata import with_identity

@@ -48,10 +48,10 @@ from sweeps.measure import (
     unsupported_reason,
     warm_up,
 )
-from sweeps.measure.device import set_threads
-from sweeps.measure.environment import usable_cpus
-from sweeps.measure.memory import MemoryMonitor
-from sweeps.measure.statistics import Interval
+from sweeps.measure.device.device import set_threads
+from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.monitors.memory import MemoryMonitor
+from sweeps.measure.timing.statistics import Interval
 from sweeps.measure_config import MeasureConfig
 from sweeps.options import options_instance
 from sweeps.scenarios import plan_for

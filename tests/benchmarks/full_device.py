@@ -20,17 +20,10 @@ from near_limits import made
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.device import (
-    allocation_retries,
-    available_devices,
-    device_name,
-    empty_cache,
-    is_out_of_memory,
-    memory_now,
-    open_device,
-    reset_peaks,
-)
-from sweeps.measure.timing import Timer
+from sweeps.measure.device.device import available_devices, device_name, open_device
+from sweeps.measure.device.errors import is_out_of_memory
+from sweeps.measure.device.memory_counters import allocation_retries, empty_cache, memory_now, reset_peaks
+from sweeps.measure.timing.clock import Timer
 from workloads.precision import apply_precision
 
 N_WARMUP, N_STEPS = 4, 8

@@ -24,8 +24,8 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.ceilings import measure_copy_ceiling
-from sweeps.measure.device import available_devices, device_name, open_device
-from sweeps.measure.timing import Timer
+from sweeps.measure.device.device import available_devices, device_name, open_device
+from sweeps.measure.timing.clock import Timer
 from workloads.base import PRECISIONS
 from workloads.precision import apply_precision
 

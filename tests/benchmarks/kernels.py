@@ -13,7 +13,7 @@ from torch.profiler import ProfilerActivity, profile
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.device import synchronize
+from sweeps.measure.device.device import synchronize
 
 N_PROFILED, N_NAMED = 20, 6
 

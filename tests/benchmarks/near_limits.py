@@ -24,9 +24,9 @@ ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-from sweeps.measure.device import available_devices, device_name, open_device
-from sweeps.measure.limits import count_step
-from sweeps.measure.timing import Timer, choose_steps_per_sample, warm_up
+from sweeps.measure.device.device import available_devices, device_name, open_device
+from sweeps.measure.step_work import count_step
+from sweeps.measure.timing.clock import Timer, choose_steps_per_sample, warm_up
 from workloads import models
 from workloads.base import CellContext, Workload
 from workloads.data import load_photographs, photograph_batch, to_model_input

@@ -25,7 +25,7 @@ from cost import GRID, Watch, sweep, total
 
 from analysis.caveats import KEEP_MEMORY
 from sweeps.config import TrialConfig
-from sweeps.measure.statistics import median_interval
+from sweeps.measure.timing.statistics import median_interval
 from sweeps.measure_config import MeasureConfig
 from sweeps.search_options import SearchOptions, pruning_config
 from workloads.inference import Inference

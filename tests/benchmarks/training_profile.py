@@ -22,8 +22,8 @@ from near_limits import made
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.measure.device import available_devices, device_name, open_device
-from sweeps.measure.timing import Timer
+from sweeps.measure.device.device import available_devices, device_name, open_device
+from sweeps.measure.timing.clock import Timer
 from workloads.base import PRECISIONS
 from workloads.data import MEMORY_FORMATS
 from workloads.models import DEFAULT_MODEL

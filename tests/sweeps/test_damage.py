@@ -11,7 +11,9 @@ import pytest
 from sweeps.checksums import SUMS, Checksums
 from sweeps.part_files import DAMAGED
 from sweeps.results import ResultStore
-from tests.sweeps.test_results import CONFIG, cell_columns, new_store, np, record, samples_table
+from sweeps.rows import cell_columns
+from sweeps.samples import samples_table
+from tests.sweeps.test_results import CONFIG, new_store, np, record
 from workloads.base import BadInputError
 
 

@@ -12,7 +12,7 @@ import torch
 from sweeps import extras
 from sweeps.config import TrialConfig
 from sweeps.extras import SUSTAINED_S, compile_seconds, final_columns, training_columns, training_energy
-from sweeps.measure.energy import energy_figures
+from sweeps.measure.monitors.energy import energy_figures
 from sweeps.measure_config import MeasureConfig
 from sweeps.outcome import WrongResultError
 from sweeps.rows import is_diverged, round_columns

@@ -25,7 +25,7 @@ from rich.console import Console
 
 from analysis.report import write_report
 from sweeps.config import TrialConfig
-from sweeps.measure.environment import environment
+from sweeps.measure.device.environment import environment
 from sweeps.outcome import outcome_of
 from sweeps.progress import Terminal, say
 from sweeps.text import one_line, portable_path, printable, usable_path, without_home, without_paths

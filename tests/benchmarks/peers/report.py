@@ -9,7 +9,7 @@ from plan import AGREEMENT, DEFAULTS, GRID, MEMORY, MISSING, Plan
 from reasons import NOTES
 
 from sweeps.measure import median_interval
-from sweeps.measure.statistics import Interval
+from sweeps.measure.timing.statistics import Interval
 from sweeps.text import figure
 
 Record = dict[str, Any]

@@ -38,7 +38,7 @@ from plan import DEFAULTS, GRID, MEMORY, MISSING, MODEL, PARTS, Plan, plan_for
 from report import write_report
 
 from analysis import load_sweep
-from sweeps.measure.device import (
+from sweeps.measure.device.device import (
     KNOWN_DEVICES,
     available_devices,
     device_name,
@@ -46,7 +46,7 @@ from sweeps.measure.device import (
     open_device,
     total_bytes,
 )
-from sweeps.measure.environment import allocator_settings, usable_cpus
+from sweeps.measure.device.environment import allocator_settings, usable_cpus
 from workloads.base import BadInputError
 from workloads.data import load_photographs, photograph_batch, to_model_input
 from workloads.models import IMAGENET_MEAN, IMAGENET_STD

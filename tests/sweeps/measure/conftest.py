@@ -128,7 +128,7 @@ class AppleChip:
 @pytest.fixture
 def apple_chip(monkeypatch: pytest.MonkeyPatch):
     """A Mac, as far as the package of its energy counters shows it."""
-    from sweeps.measure.energy_sources import apple_source
+    from sweeps.measure.monitors.energy_sources import apple_source
 
     chip = AppleChip()
     monkeypatch.setitem(sys.modules, "zeus_apple_silicon", chip.module)

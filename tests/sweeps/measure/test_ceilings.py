@@ -8,8 +8,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from sweeps.measure import ceilings
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-from sweeps.measure.device import unsupported_reason
-from sweeps.measure.limits import ByteCounter
+from sweeps.measure.device.device import unsupported_reason
+from sweeps.measure.step_work import ByteCounter
 
 CPU = torch.device("cpu")
 
@@ -174,7 +174,7 @@ def test_this_machines_ceilings_are_above_what_a_plain_product_and_copy_reach() 
 
 @pytest.mark.gpu
 def test_an_accelerator_has_more_flops_in_a_narrow_type_and_a_copy_below_its_memorys_speed() -> None:
-    from sweeps.measure.device import available_devices, open_device
+    from sweeps.measure.device.device import available_devices, open_device
 
     gpu = open_device(available_devices()[1])
     wide, narrow = measure_flop_ceiling(gpu, "fp32"), measure_flop_ceiling(gpu, "bf16")

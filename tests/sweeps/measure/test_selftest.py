@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sweeps.measure import leak, proofs, selftest
+from sweeps.measure import proofs, selftest
+from sweeps.measure.monitors import leak
 from sweeps.measure.proofs import GENERAL, PER_DEVICE
 from sweeps.measure.selftest import Proof, run_selftest
-from sweeps.measure.timing import Timer
+from sweeps.measure.timing.clock import Timer
 
 CPU = torch.device("cpu")
 PROOFS = dict(PER_DEVICE) | {name: lambda _device, check=check: check() for name, check in GENERAL}
@@ -140,7 +141,7 @@ def test_the_proof_of_the_timer_is_the_real_one(monkeypatch: pytest.MonkeyPatch)
 
 
 def verify_with_blind_timer(device: torch.device) -> object:
-    from sweeps.measure.verify import verify_timing
+    from sweeps.measure.timing.timer_proof import verify_timing
 
     return verify_timing(device, BlindTimer(device), tries=1)
 
@@ -239,7 +240,7 @@ def test_the_whole_selftest_runs_on_this_machines_cpu_and_is_fit_for_a_bug_repor
 
 @pytest.mark.gpu
 def test_the_whole_selftest_runs_on_an_accelerator() -> None:
-    from sweeps.measure.device import available_devices
+    from sweeps.measure.device.device import available_devices
 
     found = run_selftest([available_devices()[1]], None)
     assert [proof.line() for proof in found if proof.passed is False] == []

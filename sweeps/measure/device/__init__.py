@@ -1,0 +1,4 @@
+"""What a device is, what it can do, and what it counts.
+
+May import ``workloads``.
+"""

@@ -1,0 +1,111 @@
+"""What measured: device, driver, library versions, machine. Taken in the worker, since the nodes of a cluster differ.
+
+Holds no user name, no path and no token; the host's name only as a hash unless asked for.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import socket
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from sweeps.measure.device.device import device_name, driver_version, total_bytes
+from sweeps.measure.device.host import cpu_name
+
+HASH_LENGTH = 12
+_ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def usable_cpus() -> int:
+    """Logical CPUs that this process may use: of its affinity, where the system has one."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def _git_commit() -> str | None:
+    """Commit of the checkout that holds this file, with + if tracked files are changed; None outside of one.
+
+    A package installed into a virtual environment inside somebody's checkout is not part of that checkout.
+    """
+
+    def git(*arguments: str) -> str:
+        return subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        ).stdout.strip()
+
+    try:
+        git("ls-files", "--error-unmatch", Path(__file__).name)
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _host(record_hostname: bool) -> str:
+    name = socket.gethostname()
+    return name if record_hostname else hashlib.sha256(name.encode()).hexdigest()[:HASH_LENGTH]
+
+
+def allocator_settings(variables: Mapping[str, str]) -> str | None:
+    """What changes how memory is allocated, as ``NAME=value`` words; None if nothing does.
+
+    glibc's settings (mallopt(3)) and PyTorch's; of libraries loaded before all others, such as jemalloc, the names.
+    """
+    told = {name: value for name, value in variables.items() if value and _ALLOCATOR.match(name)}
+    loaded = [Path(path).name for path in re.split("[: ]+", variables.get("LD_PRELOAD", "")) if path]
+    if loaded:
+        told["LD_PRELOAD"] = ":".join(loaded)
+    return " ".join(f"{name}={value}" for name, value in sorted(told.items())) or None
+
+
+@functools.cache
+def _constant(device: torch.device) -> dict[str, Any]:
+    return {
+        "device_name": device_name(device),
+        "device_total_bytes": total_bytes(device),
+        "driver_version": driver_version(device),
+        "torch_version": torch.__version__,
+        "torchvision_version": _version("torchvision"),
+        "ray_version": _version("ray"),
+        "accelsweep_version": _version("accelsweep"),
+        "python_version": platform.python_version(),
+        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "cpu_name": cpu_name(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "n_cpus": usable_cpus(),
+        "host_total_bytes": int(psutil.virtual_memory().total),
+        "allocator_settings": allocator_settings(os.environ),
+        "git_commit": _git_commit(),
+    }
+
+
+def environment(device: torch.device, *, record_hostname: bool = False) -> dict[str, Any]:
+    """The environment columns of the trials table, taken in this process.
+
+    Args:
+        device: An open device.
+        record_hostname: Give the host's name itself instead of a hash of it.
+    """
+    return {
+        **_constant(device),
+        "host": _host(record_hostname),
+        "n_threads": torch.get_num_threads(),
+        "worker_pid": os.getpid(),
+    }

@@ -1,0 +1,208 @@
+"""Latency under load: requests that arrive at random times, served in order by one worker.
+
+The terms are MLPerf LoadGen's (its ``loadgen`` README): in the server scenario queries arrive as a Poisson process
+and a query's latency counts from its scheduled arrival, not from when it was sent, so that a slow answer also
+counts for those that had to wait behind it (coordinated omission). A request is one step, that is one batch.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from sweeps.measure.timing.statistics import MIN_SAMPLES, percentiles
+
+SPIN_S = 2e-4 if sys.platform == "linux" else 1e-3
+"""Sleeping returns late, on Linux by some 0.05 ms, elsewhere by up to a millisecond, so the last of the time before an
+arrival is waited awake. No more than that: where others compute too, a thread that spins is given its turn later."""
+SEARCH_STEPS = 6
+SEARCH_START = 0.9
+"""Share of the service rate that the search for the highest rate begins at; no queue is stable above it."""
+
+
+class Clock(Protocol):
+    """Time as the server sees it; a virtual one makes queueing theory testable."""
+
+    def now(self) -> float:
+        """Seconds since some fixed moment."""
+
+    def wait_until(self, moment: float) -> None:
+        """Return at that moment, at once if it has passed."""
+
+
+class WallClock:
+    """The machine's monotonic clock."""
+
+    def now(self) -> float:
+        return time.perf_counter()
+
+    def wait_until(self, moment: float) -> None:
+        while (left := moment - time.perf_counter()) > 0:
+            if left > SPIN_S:
+                time.sleep(left - SPIN_S)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerResult:
+    """What became of the requests.
+
+    Attributes:
+        latency_s: Of each request completed, from its scheduled arrival, in order of arrival.
+        scheduled_s: Its scheduled arrival since the start.
+        n_requests: Requests scheduled.
+        n_missed: Completed later than the deadline.
+        n_dropped: Turned away by a full queue.
+        queue: Requests waiting, seen by each arrival.
+        duration_s: From the start to the last completion.
+        busy_s: Time in which a request was served.
+        late_s: How much later than possible each served request began: the clock's own fault.
+    """
+
+    latency_s: np.ndarray
+    scheduled_s: np.ndarray
+    n_requests: int
+    n_missed: int
+    n_dropped: int
+    queue: np.ndarray
+    duration_s: float
+    busy_s: float
+    late_s: np.ndarray = field(repr=False)
+
+    def columns(self, deadline_s: float | None, items_per_step: int) -> dict[str, Any]:
+        """Columns of the trials table; the percentiles are null from too few requests."""
+        n = len(self.latency_s)
+        columns: dict[str, Any] = {
+            "deadline_s": deadline_s,
+            "completed_rate_per_s": n / self.duration_s,
+            "throughput_items_per_s": n * items_per_step / self.duration_s,
+            "n_requests": self.n_requests,
+            "n_missed": self.n_missed if deadline_s is not None else None,
+            "n_dropped": self.n_dropped,
+            "queue_mean": float(self.queue.mean()),
+            "queue_max": int(self.queue.max()),
+        }
+        return {**columns, **{f"latency_{name}_s": v for name, v in percentiles(self.latency_s).items()}}
+
+
+def poisson_arrivals(rate_per_s: float, n: int, seed: int) -> np.ndarray:
+    """Seconds at which ``n`` requests arrive: a Poisson process, the same for the same seed.
+
+    Raises:
+        ValueError: If the rate or the number is not over 0.
+    """
+    if rate_per_s <= 0 or n < 1:
+        raise ValueError(f"a rate and a number over 0 are needed, got {rate_per_s=} and {n=}")
+    return np.cumsum(np.random.default_rng(seed).exponential(1 / rate_per_s, n))
+
+
+def run_server(
+    serve: Callable[[], object],
+    arrivals: np.ndarray,
+    *,
+    clock: Clock | None = None,
+    deadline_s: float | None = None,
+    queue_limit: int | None = None,
+) -> ServerResult:
+    """Serve requests in order of arrival by one worker.
+
+    Args:
+        serve: Serves one request and returns when it is done, the device's work included.
+        arrivals: Scheduled arrivals in seconds, ascending.
+        clock: The wall clock by default.
+        deadline_s: Completions later than this are counted as missed.
+        queue_limit: An arrival that finds so many requests waiting is dropped; None for an endless queue.
+
+    Raises:
+        ValueError: If nothing was scheduled or everything dropped.
+    """
+    if len(arrivals) == 0:
+        raise ValueError(f"requests are needed, got {len(arrivals)=}")
+    clock = clock or WallClock()
+    begins, ends, kept = np.empty(len(arrivals)), np.empty(len(arrivals)), np.zeros(len(arrivals), bool)
+    queue = np.empty(len(arrivals), dtype=int)
+    late = np.empty(len(arrivals))
+    start = clock.now()
+    n, free_at = 0, 0.0
+    for i, arrival in enumerate(arrivals):
+        # Those before it that had not begun when it arrived; all of them are served by now, so their times are known.
+        queue[i] = n - int(np.searchsorted(begins[:n], arrival, side="right"))
+        if queue_limit is not None and queue[i] >= queue_limit:
+            continue
+        clock.wait_until(start + float(arrival))
+        begins[n] = clock.now() - start
+        late[n] = begins[n] - max(float(arrival), free_at)
+        serve()
+        ends[n] = free_at = clock.now() - start
+        kept[i] = True
+        n += 1
+    scheduled = arrivals[kept]
+    latency = ends[:n] - scheduled
+    return ServerResult(
+        latency_s=latency,
+        scheduled_s=scheduled,
+        n_requests=len(arrivals),
+        n_missed=0 if deadline_s is None else int((latency > deadline_s).sum()),
+        n_dropped=int((~kept).sum()),
+        queue=queue,
+        duration_s=float(ends[n - 1]),
+        busy_s=float((ends[:n] - begins[:n]).sum()),
+        late_s=late[:n],
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class RateSearch:
+    """The highest rate that held the limit.
+
+    Attributes:
+        rate_per_s: None if not even the lowest rate tried held it.
+        result: What was seen at that rate; at the lowest rate tried if none held.
+        tried: Each rate with its p99 in seconds, in order of trying.
+    """
+
+    rate_per_s: float | None
+    result: ServerResult
+    tried: list[tuple[float, float]]
+
+
+def find_max_rate(
+    serve_at: Callable[[float], ServerResult], service_s: float, max_latency_s: float, *, steps: int = SEARCH_STEPS
+) -> RateSearch:
+    """Search the highest mean rate whose 99th percentile holds a limit, by bisection below the service rate.
+
+    Args:
+        serve_at: Runs the server at a rate, with at least the 662 requests that a p99 takes.
+        service_s: Seconds of one request with nobody waiting.
+        max_latency_s: The limit.
+        steps: Rates tried.
+
+    Raises:
+        ValueError: If a run had too few requests for a p99.
+    """
+    low, high = 0.0, 1 / service_s
+    best: tuple[float, ServerResult] | None = None
+    lowest: tuple[float, ServerResult] | None = None
+    tried: list[tuple[float, float]] = []
+    rate = SEARCH_START * high
+    for _ in range(steps):
+        result = serve_at(rate)
+        tail = percentiles(result.latency_s)["p99"]
+        if tail is None:
+            raise ValueError(f"a p99 takes {MIN_SAMPLES['p99']} requests, got {len(result.latency_s)=}")
+        tried.append((rate, tail))
+        if tail <= max_latency_s:
+            low, best = rate, (rate, result)
+        else:
+            high = rate
+        if lowest is None or rate < lowest[0]:
+            lowest = (rate, result)
+        rate = (low + high) / 2
+    assert lowest is not None
+    return RateSearch(
+        rate_per_s=None if best is None else best[0], result=lowest[1] if best is None else best[1], tried=tried
+    )

@@ -1,0 +1,99 @@
+"""A precision counts as supported only if computing in it really gives the right numbers in that type."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from sweeps.measure.device import precisions as support
+from sweeps.measure.device.precisions import float32_products, probe_autocast, probe_tf32
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_this_cpus_autocast_is_judged_by_a_real_convolution_and_product(precision: str) -> None:
+    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
+    reason = probe_autocast(CPU, precision)
+    if reason is None:
+        with torch.autocast("cpu", dtype=dtype):
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+    else:
+        assert reason.startswith("cpu lacks") or "does not compute" in reason
+
+
+def replace_conv2d(monkeypatch: pytest.MonkeyPatch, change) -> None:
+    original = torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda *a, **k: change(original(*a, **k)))
+
+
+def test_a_device_that_computes_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    if probe_autocast(CPU, "bf16") is not None:
+        pytest.skip("not on this processor")
+    replace_conv2d(monkeypatch, lambda out: out + 1)
+    reason = probe_autocast(CPU, "bf16")
+    assert reason is not None
+    assert reason.startswith("cpu computes wrongly in bf16: 3888 became 40")
+
+
+def test_one_wrong_value_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    if probe_autocast(CPU, "bf16") is not None:
+        pytest.skip("not on this processor")
+    original = torch.Tensor.__matmul__
+
+    def last_value_wrong(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        out = original(a, b)
+        out[0, -1] = float("nan")
+        return out
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", last_value_wrong)
+    assert "computes wrongly" in (probe_autocast(CPU, "bf16") or "")
+
+
+def test_a_device_that_stays_in_another_type_does_not_compute_in_the_one_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(support._DTYPES, "bf16", torch.float16)
+    replace_conv2d(monkeypatch, lambda out: out.float())
+    original = torch.Tensor.__matmul__
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: original(a, b).float())
+    assert probe_autocast(CPU, "bf16") == "cpu does not compute in bf16: autocast left torch.float32"
+
+
+@pytest.mark.parametrize("kind", [RuntimeError, NotImplementedError, TypeError])
+def test_what_the_device_raises_is_the_reason_on_one_short_line(monkeypatch: pytest.MonkeyPatch, kind: type) -> None:
+    def refuse(*_: object) -> None:
+        raise kind("slow_conv2d is not implemented for 'BFloat16'" + "!" * 300 + "\nand a stack")
+
+    monkeypatch.setattr(torch.nn.functional, "conv2d", refuse)
+    reason = probe_autocast(CPU, "bf16")
+    assert reason is not None
+    assert reason.startswith("cpu lacks bf16: slow_conv2d is not implemented for 'BFloat16'")
+    assert "\n" not in reason
+    assert len(reason) < 200
+
+
+def test_tf32_is_known_by_its_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.Tensor.__matmul__
+
+    def ten_bits(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        """What tf32 hardware does: operands of float32 lose all but ten bits of their fraction."""
+        if a.dtype != torch.float32 or torch.get_float32_matmul_precision() == "highest":
+            return original(a, b)
+        cut = [(t.view(torch.int32) & ~0x1FFF).view(torch.float32) for t in (a, b)]
+        return original(*cut)
+
+    monkeypatch.setattr(torch.Tensor, "__matmul__", ten_bits)
+    assert probe_tf32(CPU) is None
+    monkeypatch.setattr(torch.Tensor, "__matmul__", original)
+    with float32_products("fp32"):
+        exact = torch.rand(64, 64)
+        assert torch.equal(exact @ exact, original(exact, exact))
+
+
+def test_hardware_that_ignores_the_permission_has_no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.Tensor.__matmul__
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: original(a.double(), b.double()).to(a.dtype))
+    reason = probe_tf32(CPU)
+    assert reason is not None
+    assert "this cpu stayed in fp32" in reason
