@@ -10,14 +10,14 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from workloads import models
-from workloads.augment import Augmentation, augmented
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.batch_norm import check_batch_norm
-from workloads.data import MEMORY_FORMATS, laid_out, to_model_input
-from workloads.feeds import Ahead, resident, streamed
 from workloads.finetune_options import FinetuneOptions
-from workloads.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
+from workloads.images.augment import Augmentation, augmented
+from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
+from workloads.images.feeds import Ahead, resident, streamed
+from workloads.images.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
+from workloads.models import loading as models
+from workloads.models.batch_norm import check_batch_norm
 from workloads.precision import autocast
 
 BATCH_NORM_MOMENTUM = 0.1

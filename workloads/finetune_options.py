@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from workloads.augment import Augmentation
 from workloads.base import BadInputError
+from workloads.images.augment import Augmentation
 
 
 @dataclass(frozen=True, kw_only=True)

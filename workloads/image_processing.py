@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.data import Photographs, check_photographs, laid_out, load_photographs
+from workloads.images.batches import laid_out
+from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
 
 if TYPE_CHECKING:
-    from workloads.taps import Stage
+    from workloads.pipelines.taps import Stage
 
 HEIGHT, WIDTH = 427, 640
 """Every photograph is brought to this size once, before the clock runs, so that they form a batch."""
@@ -88,7 +89,7 @@ class ImageProcessing:
         else:
             from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
-            from workloads.pipelines import PIPELINES, draw_parameters
+            from workloads.pipelines.composed import PIPELINES, draw_parameters
 
             self._composition = PIPELINES[self._pipeline]
             resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
@@ -114,7 +115,7 @@ class ImageProcessing:
         stages: list[Stage] = [self._composed]
         is_fused = self._options.implementation == ("fused",)
         if is_fused:
-            from workloads.fused import FUSED
+            from workloads.pipelines.fused import FUSED
 
             device = self._context.device
             stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)

@@ -10,18 +10,12 @@ from typing import Any, ClassVar, Literal
 
 import torch
 
-from workloads import models
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.data import (
-    MEMORY_FORMATS,
-    check_photographs,
-    laid_out,
-    load_photographs,
-    photograph_batch,
-    to_model_input,
-)
-from workloads.freezing import freeze
-from workloads.known_reference import identity_of, known_reference_outputs
+from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
+from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
+from workloads.models import loading as models
+from workloads.models.freezing import freeze
+from workloads.models.reference import identity_of, known_reference_outputs
 from workloads.precision import apply_precision, autocast, compute_dtype
 
 MAX_COMPARED_ITEMS = 16

@@ -27,9 +27,10 @@ from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.step_work import count_step
 from sweeps.measure.timing.clock import Timer, choose_steps_per_sample, warm_up
-from workloads import models
 from workloads.base import CellContext, Workload
-from workloads.data import load_photographs, photograph_batch, to_model_input
+from workloads.images.batches import to_model_input
+from workloads.images.photographs import load_photographs, photograph_batch
+from workloads.models import loading as models
 from workloads.precision import apply_precision, autocast
 from workloads.registry import load_workload
 

@@ -22,9 +22,9 @@ sys.path.insert(0, str(ROOT))
 
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
-from workloads.data import load_photographs
 from workloads.image_processing import HEIGHT, WIDTH
-from workloads.pipelines import PIPELINES, draw_parameters
+from workloads.images.photographs import load_photographs
+from workloads.pipelines.composed import PIPELINES, draw_parameters
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]
 TF32_DROPPED_BITS = 13

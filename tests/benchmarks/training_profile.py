@@ -25,8 +25,8 @@ sys.path.insert(0, str(ROOT))
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
 from workloads.base import PRECISIONS
-from workloads.data import MEMORY_FORMATS
-from workloads.models import DEFAULT_MODEL
+from workloads.images.batches import MEMORY_FORMATS
+from workloads.models.loading import DEFAULT_MODEL
 from workloads.precision import apply_precision
 
 N_WARMUP, N_STEPS = 5, 20

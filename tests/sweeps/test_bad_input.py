@@ -130,7 +130,7 @@ def test_weights_that_are_none_are_refused_before_ray_and_run_nothing(
 
 def test_weights_that_fit_are_taken(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from sweeps.commands import main
-    from workloads.models import build_model
+    from workloads.models.loading import build_model
 
     torch.save(build_model("shufflenet_v2_x0_5", pretrained=False).module.state_dict(), tmp_path / "mine.pt")
     command = ["inference", "--weights", str(tmp_path / "mine.pt"), "--model", "shufflenet_v2_x0_5", "--dry-run"]

@@ -11,7 +11,7 @@ from tests.workloads.conftest import prepared
 from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, UnsupportedError, Workload
 from workloads.finetune_options import FinetuneOptions
 from workloads.inference import InferenceOptions
-from workloads.pipelines import PIPELINES
+from workloads.pipelines.composed import PIPELINES
 from workloads.registry import load_workload, workload_names
 
 

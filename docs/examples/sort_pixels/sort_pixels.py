@@ -1,7 +1,7 @@
 """Sort the pixels of photographs by brightness."""
 
 from workloads.base import Defaults, NoOptions, SetupFacts
-from workloads.data import load_photographs, photograph_batch
+from workloads.images import load_photographs, photograph_batch
 
 
 class SortPixels:

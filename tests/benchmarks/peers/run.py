@@ -48,8 +48,9 @@ from sweeps.measure.device.device import (
 )
 from sweeps.measure.device.environment import allocator_settings, usable_cpus
 from workloads.base import BadInputError
-from workloads.data import load_photographs, photograph_batch, to_model_input
-from workloads.models import IMAGENET_MEAN, IMAGENET_STD
+from workloads.images.batches import to_model_input
+from workloads.images.photographs import load_photographs, photograph_batch
+from workloads.models.loading import IMAGENET_MEAN, IMAGENET_STD
 
 ADAPTERS = Path(__file__).resolve().parent / "adapters"
 N_IMAGES = 16

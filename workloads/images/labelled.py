@@ -14,7 +14,16 @@ import torch
 from PIL import Image
 
 from workloads.base import BadInputError
-from workloads.files import MAX_PIXEL_BYTES, Encoded, Listing, check_folder, decoded, folder_name, list_images, to_jpeg
+from workloads.images.files import (
+    MAX_PIXEL_BYTES,
+    Encoded,
+    Listing,
+    check_folder,
+    decoded,
+    folder_name,
+    list_images,
+    to_jpeg,
+)
 
 MAX_LABELLED = 10_000
 """Images of classes that are kept in memory; enough to measure a training by."""

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 
 import torch
 
-from workloads.pipelines import BLUR_KERNEL, BLUR_SIGMA, IMAGENET_MEAN, IMAGENET_STD, SIZE, Parameters
-from workloads.taps import Stage, Taps, blur_kernel, reflected, resampling, resize_matrix
-from workloads.warps import geometric
+from workloads.pipelines.composed import BLUR_KERNEL, BLUR_SIGMA, IMAGENET_MEAN, IMAGENET_STD, SIZE, Parameters
+from workloads.pipelines.taps import Stage, Taps, blur_kernel, reflected, resampling, resize_matrix
+from workloads.pipelines.warps import geometric
 
 GREY = (0.2989, 0.587, 0.114)
 """Weights of red, green and blue, as torchvision's ``rgb_to_grayscale`` has them."""

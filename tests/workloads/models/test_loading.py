@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from workloads import models
 from workloads.base import BadInputError
-from workloads.data import load_photographs, photograph_batch, to_model_input
-from workloads.models import build_model, check_model, last_linear, model_names, static_bytes
+from workloads.images.batches import to_model_input
+from workloads.images.photographs import load_photographs, photograph_batch
+from workloads.models import loading as models
+from workloads.models.loading import build_model, check_model, last_linear, model_names, static_bytes
 
 PALACE, DAISY = 698, 985
 """ImageNet classes: china.jpg shows a hall of the Summer Palace, flower.jpg a daisy."""

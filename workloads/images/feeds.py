@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from workloads.files import Encoded, decode
+from workloads.images.files import Encoded, decode
 from workloads.streams import has_streams, send
 
 MAX_AHEAD_BYTES = 2**30

@@ -7,9 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from workloads import known_reference
-from workloads.known_reference import identity_of, known_reference_outputs
-from workloads.reference import reference_outputs
+from workloads.models import reference as known_reference
+from workloads.models.reference import identity_of, known_reference_outputs, reference_outputs
 
 
 class Counted(nn.Module):

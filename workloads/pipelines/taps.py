@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 Stage = Callable[..., Any]
 """Takes what the stage before it gave (the first one the uint8 batch x 3 x height x width); the last one gives a

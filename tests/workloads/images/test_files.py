@@ -14,14 +14,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+from torchvision.transforms.v2 import functional as F  # noqa: N812
 
-from workloads import data, files, labelled
 from workloads.base import BadInputError
-from workloads.data import check_photographs, load_photographs, photograph_batch
-from workloads.files import decode, decoded, list_images
 from workloads.image_processing import ImageProcessing, ImageProcessingOptions
-from workloads.labelled import check_image_folder, load_image_folder
+from workloads.images import files, labelled
+from workloads.images import photographs as data
+from workloads.images.files import decode, decoded, list_images
+from workloads.images.labelled import check_image_folder, load_image_folder
+from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
 
 SOI = b"\xff\xd8"
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from tests.workloads.conftest import prepared
-from workloads.freezing import foldable_pairs, freeze
+from workloads.models.freezing import foldable_pairs, freeze
 
 
 class Twice(nn.Module):

@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from tests.workloads.conftest import prepared
-from workloads.reference import grouped_conv2d, reference_outputs
+from workloads.models.reference import grouped_conv2d, reference_outputs
 
 
 def small() -> nn.Sequential:

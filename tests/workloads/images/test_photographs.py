@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from workloads.base import BadInputError
-from workloads.data import load_photographs, make_photograph_batch, photograph_batch
-from workloads.labelled import check_image_folder, load_digits, load_image_folder
+from workloads.images.labelled import check_image_folder, load_digits, load_image_folder
+from workloads.images.photographs import load_photographs, make_photograph_batch, photograph_batch
 
 
 def save(path: Path, mode: str = "RGB", size: tuple[int, int] = (40, 30)) -> Path:

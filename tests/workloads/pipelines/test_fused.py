@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from tests.workloads.conftest import prepared
-from workloads import taps, warps
 from workloads.base import Countable, UnsupportedError
-from workloads.data import laid_out
-from workloads.fused import FUSED
 from workloads.image_processing import HEIGHT, RELATIVE_TOLERANCES, WIDTH
-from workloads.pipelines import PIPELINES, draw_parameters
-from workloads.taps import Taps, resize_matrix
+from workloads.images.batches import laid_out
+from workloads.pipelines import taps, warps
+from workloads.pipelines.composed import PIPELINES, draw_parameters
+from workloads.pipelines.fused import FUSED
+from workloads.pipelines.taps import Taps, resize_matrix
 
 TIGHT = 5e-4
 """Of the largest value: what float32 makes of coordinates of some hundreds of pixels."""

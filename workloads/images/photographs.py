@@ -9,9 +9,8 @@ from pathlib import Path
 import torch
 
 from workloads.base import BadInputError
-from workloads.files import MAX_PIXEL_BYTES, Listing, decoded, folder_name, list_images
+from workloads.images.files import MAX_PIXEL_BYTES, Listing, decoded, folder_name, list_images
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 MAX_PHOTOGRAPHS = 512
 """Of a large folder the first this many are kept in memory; batches repeat them with other crops."""
 MAX_KEPT_BYTES = 160 * 2**20
@@ -141,16 +140,3 @@ def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, 
 
 
 _kept_batch = functools.lru_cache(maxsize=4)(make_photograph_batch)
-
-
-def laid_out(batch: torch.Tensor, memory_format: str) -> torch.Tensor:
-    """A batch of images, items x channels x height x width, with its values in that order or each pixel's together."""
-    return batch.contiguous(memory_format=MEMORY_FORMATS[memory_format])
-
-
-def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:
-    """uint8 pixels to normalised float32."""
-    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
-
-    normalised: torch.Tensor = F.normalize(F.to_dtype(batch, torch.float32, scale=True), list(mean), list(std))
-    return normalised

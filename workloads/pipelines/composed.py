@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from torchvision.transforms import InterpolationMode, v2
-from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 SIZE = 224
 IMAGENET_MEAN, IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]

@@ -14,9 +14,9 @@ from torch import nn
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 from tests.workloads.conftest import prepared
-from workloads.augment import augmented, draw_crops
-from workloads.feeds import Ahead, resident, streamed
-from workloads.files import decode
+from workloads.images.augment import augmented, draw_crops
+from workloads.images.feeds import Ahead, resident, streamed
+from workloads.images.files import decode
 
 SIZE, N = 16, 12
 CPU = torch.device("cpu")

@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import torch
 
-from workloads.pipelines import Parameters
-from workloads.taps import Stage, is_cpu
+from workloads.pipelines.composed import Parameters
+from workloads.pipelines.taps import Stage, is_cpu
 
 Warp = Callable[[torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Column and row of output pixels to column and row in the input, in pixels."""
