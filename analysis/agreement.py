@@ -10,7 +10,7 @@ from analysis.render import some
 MIN_AGREEMENT_RATIO = 0.99
 """Share of items with the reference's best class under which a cell's answers count as different."""
 WRONG = "wrong-result"
-"""Status reason of a cell whose answer its precision does not explain (``sweeps/outcome.py``)."""
+"""Status reason of a cell whose answer its precision does not explain (``sweeps/cell/outcome.py``)."""
 MAX_NAMED = 8
 
 

@@ -34,7 +34,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name, value in self.asked.items():
-            # The same values as the sweep's own limits (``sweeps/strategy.py``), which a report is written within.
+            # The same values as the sweep's own limits (``sweeps/plan/search.py``), which a report is written within.
             if name == "min_accuracy" and not 0 <= value <= 1:
                 raise ValueError(f"--min-accuracy: {value:g} must lie between 0 and 1")
             if name != "min_accuracy" and (not math.isfinite(value) or value <= 0):

@@ -9,10 +9,10 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.config import SweepConfig, TrialConfig
+from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.progress import format_result, say
 from sweeps.reports import report_safely
-from sweeps.results import ResultStore
+from sweeps.store.store import ResultStore
 from sweeps.text import cells_told
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130

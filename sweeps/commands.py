@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import tyro
 
 from sweeps.coverage.commands import COVERAGE_TOOLS
-from sweeps.options import sweep_command
-from sweeps.parsing import parse
+from sweeps.plan.parsing import parse
+from sweeps.plan.search_options import split_ranges
+from sweeps.plan.sweep_options import sweep_command
 from sweeps.reports import report_safely
-from sweeps.search_options import split_ranges
 from sweeps.text import one_line
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
@@ -102,7 +102,7 @@ def _list(options: List) -> int:
 
 
 def _merge(options: Merge) -> int:
-    from sweeps.merge import merge
+    from sweeps.store.merge import merge
 
     folder = merge(options.sweeps, options.output)
     sys.stdout.write(f"merged: {folder}\n")
@@ -111,8 +111,8 @@ def _merge(options: Merge) -> int:
 
 
 def _schema(_: Schema) -> int:
-    from sweeps.coverage.schema import OPERATIONS
-    from sweeps.schema import TABLES, markdown_table
+    from sweeps.store.operation_columns import OPERATIONS
+    from sweeps.store.schema import TABLES, markdown_table
 
     tables = {**TABLES, "operations": OPERATIONS}
     sys.stdout.write("\n".join(f"**{name}**\n\n{markdown_table(schema)}" for name, schema in tables.items()))

@@ -15,7 +15,7 @@ from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import available_devices
 from sweeps.nodes import Cluster
 from sweeps.progress import say
-from sweeps.results import DESCRIPTION
+from sweeps.store.store import DESCRIPTION
 from sweeps.text import printable
 
 FAILED = ("oom", "timeout", "crashed", "error")

@@ -44,7 +44,6 @@ import ray  # noqa: E402 (after the environment that it reads)
 from ray import tune  # noqa: E402
 from ray.tune.search import ConcurrencyLimiter  # noqa: E402
 
-from sweeps.config import SweepConfig, TrialConfig  # noqa: E402
 from sweeps.launch_local import leave_at_once, object_store_folder, own_process_group  # noqa: E402
 from sweeps.launch_lost import NodeWatch  # noqa: E402
 from sweeps.launch_memory import SilentProgress  # noqa: E402
@@ -56,6 +55,7 @@ from sweeps.leftovers import guarded  # noqa: E402
 from sweeps.measure.device.environment import usable_cpus  # noqa: E402
 from sweeps.nodes import Cluster  # noqa: E402
 from sweeps.placement import Placement  # noqa: E402
+from sweeps.plan.config import SweepConfig, TrialConfig  # noqa: E402
 from sweeps.signals import collected_signals  # noqa: E402
 from sweeps.trial import CellTrial  # noqa: E402
 

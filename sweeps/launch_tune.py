@@ -12,14 +12,15 @@ from ray.tune import Callback, Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
-from sweeps.chooser import WAIT, Message
-from sweeps.config import SweepConfig
+from sweeps.cell.message import Message
+from sweeps.choosing.chooser import WAIT
 from sweeps.launch_lost import NodeWatch
 from sweeps.launch_memory import ForgettingScheduler
 from sweeps.launch_nodes import label_selector
 from sweeps.ledger import Ledger
 from sweeps.measure.memory_kills import n_memory_kills
 from sweeps.placement import Placement
+from sweeps.plan.config import SweepConfig
 
 
 class CellSearcher(Searcher):

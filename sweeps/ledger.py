@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from sweeps.chooser import WAIT, Chooser, Message, SampleBlock, Wait
-from sweeps.config import SweepConfig, TrialConfig
-from sweeps.results import ResultStore
-from sweeps.rows import cell_columns, fitted
-from sweeps.samples import samples_table
-from sweeps.schema import SCHEMA_VERSION
+from sweeps.cell.message import Message
+from sweeps.choosing.chooser import WAIT, Chooser, Wait
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.store.rows import SampleBlock, cell_columns, fitted, samples_table
+from sweeps.store.schema import SCHEMA_VERSION
+from sweeps.store.store import ResultStore
 from sweeps.text import without_paths
 from sweeps.waiting import WaitingCells, any_room
 

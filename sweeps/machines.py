@@ -8,11 +8,11 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.config import SweepConfig
 from sweeps.measure.device.device import available_devices
 from sweeps.nodes import Cluster, chosen
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.parsing import parse_duration_s
 from sweeps.progress import say
-from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 
 

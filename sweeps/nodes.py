@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.config import TrialConfig
+from sweeps.plan.config import TrialConfig
 from workloads.base import BadInputError
 
 CUSTOM = "accelsweep_"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from sweeps.config import SweepConfig, TrialConfig
 from sweeps.nodes import Cluster, Node, Pool
+from sweeps.plan.config import SweepConfig, TrialConfig
 
 Class = tuple[str, str | None]
 """Device and kind of node: what decides which nodes can take a cell."""

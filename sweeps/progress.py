@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-from sweeps.config import TrialConfig
+from sweeps.plan.config import TrialConfig
 from sweeps.text import figure, printable
 
 REFRESH_PER_S = 2

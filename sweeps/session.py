@@ -8,24 +8,24 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.auto_batch import AutoBatch
-from sweeps.chooser import Chooser, WholeGrid
+from sweeps.choosing.auto_batch import AutoBatch
+from sweeps.choosing.chooser import Chooser, WholeGrid
 from sweeps.closing import EXIT_OK, RETRIED, resume_command, sum_up
-from sweeps.config import SweepConfig, TrialConfig
 from sweeps.ledger import Interrupted, Ledger, SweepLostError
-from sweeps.lock import sweep_lock
 from sweeps.machines import Machines, check_address, introduce, machines_again
 from sweeps.measure.device.device import n_devices
-from sweeps.measure_config import N_VISITS
 from sweeps.nodes import Cluster
-from sweeps.options import build_config
-from sweeps.part_files import DAMAGED
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.measuring import N_VISITS
+from sweeps.plan.parsing import parse_duration_s
+from sweeps.plan.search import Range
+from sweeps.plan.sweep_options import build_config
 from sweeps.progress import SweepConsole, Terminal, say
-from sweeps.results import ResultStore, claim_folder
 from sweeps.signals import terminable
-from sweeps.strategy import Range
+from sweeps.store.lock import sweep_lock
+from sweeps.store.part_files import DAMAGED
+from sweeps.store.store import ResultStore, claim_folder
 from sweeps.text import cells_told
-from sweeps.values import parse_duration_s
 from workloads.base import BadInputError, Workload
 
 
@@ -106,15 +106,15 @@ def _choose(
     if config.search is None and config.is_batch_auto:
         return AutoBatch(config.cells(), done)
     if config.measure.rounds == "interleaved":
-        from sweeps.turns import Turns
+        from sweeps.choosing.interleaved import Turns
 
         return Turns(cells, config, store, done)
     if config.search is None and config.pruning.pruner == "none":
         keys = {row["trial_key"] for row in done}
         return WholeGrid(cell for cell in cells if cell.key not in keys)
-    from sweeps.pruning import GridStudies
-    from sweeps.pruning_search import SearchStudies
-    from sweeps.pruning_study import StudyBook
+    from sweeps.choosing.optuna_search import SearchStudies
+    from sweeps.choosing.optuna_study import StudyBook
+    from sweeps.choosing.pruned_grid import GridStudies
 
     book, rounds = StudyBook(store.folder), store.rounds(row["trial_key"] for row in done)
     if config.search is not None:

@@ -11,11 +11,11 @@ from typing import Any
 import ray
 from ray import tune
 
-from sweeps.cell import CellRun
-from sweeps.chooser import Message, Place
-from sweeps.config import TrialConfig
+from sweeps.cell.cell_run import CellRun
+from sweeps.cell.message import Message, Place
 from sweeps.leftovers import end_children
-from sweeps.measure_config import MeasureConfig
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 
 
 class UncleanWorkerError(Exception):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
-from sweeps.chooser import WAIT, Chooser, Wait
-from sweeps.config import TrialConfig
+from sweeps.choosing.chooser import WAIT, Chooser, Wait
+from sweeps.plan.config import TrialConfig
 
 
 def any_room(_cell: TrialConfig) -> bool:

@@ -10,12 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.config import SweepConfig
-from sweeps.coverage.schema import OPERATIONS
-from sweeps.results import ResultStore
-from sweeps.rows import cell_columns
-from sweeps.samples import samples_table
-from sweeps.schema import TABLES, markdown_table
+from sweeps.plan.config import SweepConfig
+from sweeps.store.operation_columns import OPERATIONS
+from sweeps.store.rows import cell_columns, samples_table
+from sweeps.store.schema import TABLES, markdown_table
+from sweeps.store.store import ResultStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()

@@ -16,7 +16,7 @@ from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
-from sweeps.values import parse_duration_s
+from sweeps.plan.parsing import parse_duration_s
 from workloads.base import BadInputError
 
 EXIT_OK, EXIT_FAILED = 0, 1

@@ -45,9 +45,9 @@ def _list(request: Mapping[str, Any], send: Send) -> None:
 
 @functools.cache
 def _environment(device_name: str) -> dict[str, Any]:
-    from sweeps.coverage.schema import OPERATIONS
     from sweeps.measure.device.device import open_device
     from sweeps.measure.device.environment import environment
+    from sweeps.store.operation_columns import OPERATIONS
 
     row = environment(open_device(device_name))
     return {k: v for k, v in row.items() if k in OPERATIONS.names}

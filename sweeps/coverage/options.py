@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from sweeps.values import parse_duration_s
+from sweeps.plan.parsing import parse_duration_s
 from workloads.base import BadInputError
 
 DTYPE_NAMES = ("fp32", "fp16", "bf16", "int8", "uint8")

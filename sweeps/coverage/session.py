@@ -18,16 +18,16 @@ from sweeps.coverage.parent import list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.durable import write_durably
 from sweeps.ledger import Interrupted, SweepLostError
-from sweeps.lock import sweep_lock
 from sweeps.measure.device.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.device.environment import usable_cpus
+from sweeps.plan.parsing import parse_duration_s
 from sweeps.progress import SweepConsole, say
 from sweeps.reports import report_safely
-from sweeps.results import claim_folder
+from sweeps.store.durable import write_durably
+from sweeps.store.lock import sweep_lock
+from sweeps.store.store import claim_folder
 from sweeps.text import without_home, without_paths
-from sweeps.values import parse_duration_s
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 

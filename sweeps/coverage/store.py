@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from sweeps.coverage.schema import OPERATIONS, SCHEMA_VERSION
-from sweeps.durable import write_durably, write_table
+from sweeps.store.durable import write_durably, write_table
+from sweeps.store.operation_columns import OPERATIONS, SCHEMA_VERSION
 from sweeps.text import encodable, without_paths
 from workloads.base import BadInputError
 

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from sweeps.cell.outcome import outcome_of
 from sweeps.coverage.calls import BACKWARD, FORWARD, NothingToDifferentiateError, call, reference
 from sweeps.coverage.comparable import comparable
 from sweeps.coverage.differences import Difference, DifferentKindError, difference
 from sweeps.measure.device.device import synchronize
-from sweeps.outcome import outcome_of
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
 
 ROUNDING_UNITS = 16.0

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
-from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TRIALS
+from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TRIALS
 
 Write = Callable[..., Path]
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.load import run_main
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
 from tests.analysis.made_up import failed, machine, server
 

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 
 from analysis.page import to_html
 from analysis.render import escape, table
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
 
 HOSTILE = [

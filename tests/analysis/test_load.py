@@ -18,7 +18,7 @@ from analysis.load import (
     load_sweep,
     unreadable_parts,
 )
-from sweeps import schema
+from sweeps.store import schema
 from tests.analysis.conftest import Write, row
 
 ROOT = Path(__file__).parent.parent.parent

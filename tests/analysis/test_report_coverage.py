@@ -16,8 +16,8 @@ import pytest
 from analysis.coverage_load import load_coverage
 from analysis.load import AnalysisError
 from analysis.report_coverage import build, write_coverage_report
-from sweeps.coverage.schema import OPERATIONS, VERDICTS
 from sweeps.coverage.store import DESCRIPTION
+from sweeps.store.operation_columns import OPERATIONS, VERDICTS
 
 SCRIPT = Path(__file__).parent.parent.parent / "analysis" / "report_coverage.py"
 

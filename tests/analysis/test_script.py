@@ -16,7 +16,7 @@ import pytest
 
 from analysis.load import AnalysisError, run_main
 from analysis.script import Page, find_sweeps, load_all_rounds, load_sweeps, names, run_report
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
 
 SCRIPTS = [Path(__file__).parent.parent.parent / "analysis" / f"report_{name}.py"

@@ -33,9 +33,9 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.config import SweepConfig, TrialConfig
-from sweeps.measure_config import MeasureConfig
-from sweeps.strategy import PRUNERS
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.plan.search import PRUNERS
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
@@ -68,8 +68,8 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
 
     from sweeps.launch import RayOptions, launch
     from sweeps.ledger import Ledger
-    from sweeps.results import ResultStore
     from sweeps.session import _choose
+    from sweeps.store.store import ResultStore
 
     began, started = time.perf_counter(), []
     original = ray.init
@@ -91,7 +91,7 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
 
 
 def _alone(cell: dict[str, Any], measure: dict[str, Any], facts: dict[str, Any], pipe: Any) -> None:
-    from sweeps.cell import CellRun
+    from sweeps.cell.cell_run import CellRun
 
     run = CellRun(
         TrialConfig.from_dict(cell), MeasureConfig(**measure), n_threads=multiprocessing.cpu_count(), device_facts=facts

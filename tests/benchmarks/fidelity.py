@@ -34,10 +34,10 @@ sys.path.insert(0, str(ROOT))
 import torch
 from torch.utils import benchmark
 
-from sweeps import cell as cell_module
-from sweeps.cell import CellRun
-from sweeps.config import TrialConfig
-from sweeps.facts import DeviceFacts
+from sweeps.cell import cell_run as cell_module
+from sweeps.cell.cell_run import CellRun
+from sweeps.cell.device_facts import DeviceFacts
+from sweeps.cell.scenarios import plan_for
 from sweeps.measure import (
     RoundLog,
     RoundPolicy,
@@ -52,9 +52,8 @@ from sweeps.measure.device.device import set_threads
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.timing.statistics import Interval
-from sweeps.measure_config import MeasureConfig
-from sweeps.options import options_instance
-from sweeps.scenarios import plan_for
+from sweeps.plan.config import TrialConfig, options_instance
+from sweeps.plan.measuring import MeasureConfig
 from workloads.base import CellContext, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload

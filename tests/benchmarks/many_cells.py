@@ -80,13 +80,13 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
     """Run the sweep in this process, as ``sweeps/session.py`` does."""
     from rich.console import Console
 
-    from sweeps.config import SweepConfig
     from sweeps.launch import RayOptions, launch
     from sweeps.ledger import Ledger
-    from sweeps.measure_config import MeasureConfig
+    from sweeps.plan.config import SweepConfig
+    from sweeps.plan.measuring import MeasureConfig
     from sweeps.progress import Terminal
-    from sweeps.results import ResultStore
     from sweeps.session import _choose
+    from sweeps.store.store import ResultStore
 
     if is_soak:
         axes = {"pipeline": ("resize", "gaussian-blur", "geometric", "sobel", "decode")}
@@ -251,7 +251,7 @@ def main() -> None:
                 child.wait()
         if child.returncode:
             sys.exit(log.read_text()[-4000:])
-        from sweeps.results import ResultStore
+        from sweeps.store.store import ResultStore
 
         rows = ResultStore(folder).rows(["started_at", "status"])
         started_s = np.sort([row["started_at"].timestamp() for row in rows])

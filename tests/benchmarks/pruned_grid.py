@@ -24,10 +24,10 @@ import numpy as np
 from cost import GRID, Watch, sweep, total
 
 from analysis.caveats import KEEP_MEMORY
-from sweeps.config import TrialConfig
 from sweeps.measure.timing.statistics import median_interval
-from sweeps.measure_config import MeasureConfig
-from sweeps.search_options import SearchOptions, pruning_config
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.plan.search_options import SearchOptions, pruning_config
 from workloads.inference import Inference
 
 PRUNED_GRID = replace(

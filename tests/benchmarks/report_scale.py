@@ -31,7 +31,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from sweeps.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
+from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES, TRIALS
 
 MAX_S, MAX_GB = 15.0, 2.0
 N_ROUNDS = 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from sweeps.schema import SCHEMA_VERSION
+from sweeps.store.schema import SCHEMA_VERSION
 
 CASES = {
     "workload": (["dance"], ["'dance'", "finetune"]),

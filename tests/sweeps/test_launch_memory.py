@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeps.chooser import Message
+from sweeps.cell.message import Message
 from tests.sweeps.conftest import ROOT
 
 DRIVER = """

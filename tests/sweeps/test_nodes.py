@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sweeps.chooser import WAIT, Message, Place, WholeGrid
-from sweeps.config import SweepConfig
+from sweeps.cell.message import Message, Place
+from sweeps.choosing.chooser import WAIT, WholeGrid
 from sweeps.ledger import Ledger
 from sweeps.nodes import Cluster, Node, accelerator_type_of, chosen, devices_of
 from sweeps.placement import Placement
-from sweeps.results import ResultStore
+from sweeps.plan.config import SweepConfig
+from sweeps.store.store import ResultStore
 from workloads.base import BadInputError
 
 GPU = "gpu"  # as torch might call it; only the device module knows real ones

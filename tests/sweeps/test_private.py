@@ -24,9 +24,9 @@ from PIL import Image
 from rich.console import Console
 
 from analysis.report import write_report
-from sweeps.config import TrialConfig
+from sweeps.cell.outcome import outcome_of
 from sweeps.measure.device.environment import environment
-from sweeps.outcome import outcome_of
+from sweeps.plan.config import TrialConfig
 from sweeps.progress import Terminal, say
 from sweeps.text import one_line, portable_path, printable, usable_path, without_home, without_paths
 from tests.sweeps.conftest import ROOT

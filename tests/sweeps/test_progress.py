@@ -10,9 +10,9 @@ from rich.console import Console
 
 from sweeps import closing, progress
 from sweeps.commands import main
-from sweeps.config import SweepConfig, TrialConfig
+from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.progress import MAX_REASON, Terminal, format_result
-from sweeps.results import ResultStore
+from sweeps.store.store import ResultStore
 
 CELLS = [TrialConfig(workload="w", device="cpu", batch_size=size) for size in (1, 2, 3)]
 DONE = {"status": "complete", "throughput_items_per_s": 5.0, "item": "images", "wall_s": 4.0}

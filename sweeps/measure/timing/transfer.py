@@ -35,7 +35,7 @@ MIN_PIPELINE_STEPS, MAX_PIPELINE_STEPS = 3, 8
 
 @dataclass(frozen=True, kw_only=True)
 class Transfers:
-    """Columns of the trials table; see ``sweeps/trial_columns.py``."""
+    """Columns of the trials table; see ``sweeps/store/trial_columns.py``."""
 
     copy_in_s: float
     compute_s: float

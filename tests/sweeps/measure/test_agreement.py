@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from sweeps.measure.agreement import RELATIVE_TOLERANCE, Agreement, compare_outputs, reference_name, wrong_reason
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 

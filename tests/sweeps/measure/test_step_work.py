@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from sweeps.measure.step_work import convolution_backward_flops, count_step, limits_columns
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 FLOAT = 4
 sizes = st.integers(1, 24)

@@ -18,11 +18,11 @@ sys.path.insert(1, str(Path(__file__).resolve().parents[4]))
 import common
 from common import Cell, Figure, Peer, of_samples, reference_loop, serve
 
-from sweeps.cell import CellRun
-from sweeps.config import TrialConfig
-from sweeps.facts import DeviceFacts
+from sweeps.cell.cell_run import CellRun
+from sweeps.cell.device_facts import DeviceFacts
 from sweeps.measure import open_device
-from sweeps.measure_config import MeasureConfig
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 
 ENDLESS = 10**9
 

@@ -20,7 +20,7 @@ import torch
 
 from sweeps.measure.device import environment as environment_module
 from sweeps.measure.device.environment import allocator_settings, environment, usable_cpus
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 CPU = torch.device("cpu")
 FILE = Path(environment_module.__file__)

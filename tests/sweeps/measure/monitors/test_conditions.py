@@ -15,7 +15,7 @@ import torch
 
 from sweeps.measure.monitors import conditions as throttle
 from sweeps.measure.monitors.conditions import ConditionMonitor, held_back_reasons, parse_pmset, parse_pressure
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from tests.sweeps.measure.conftest import OneGpu
 
 CPU = torch.device("cpu")

@@ -20,7 +20,7 @@ from sweeps.measure.monitors.energy import (
     sustained_energy,
 )
 from sweeps.measure.monitors.energy_sources import NoSource, open_energy_source
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from tests.sweeps.measure.conftest import HandTime, OneGpu
 
 FIGURES = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w")

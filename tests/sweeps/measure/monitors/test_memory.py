@@ -13,7 +13,7 @@ import torch
 
 from sweeps.measure.monitors import memory
 from sweeps.measure.monitors.memory import MemoryMonitor, kernel_peak_bytes, reset_kernel_peak, resident_bytes
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 CPU = torch.device("cpu")
 APPLE = SimpleNamespace(type="mps")

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from sweeps.measure.monitors.page_faults import PageFaultCounter
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="nobody counts page faults there")
 N_BYTES = 2**25

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, TimingSummary, summarise_timing
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 
 POLICY = RoundPolicy(min_rounds=5, min_s=1.0, max_s=10.0, precision_target=0.02, round_s=0.2)
 

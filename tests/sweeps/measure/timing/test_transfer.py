@@ -11,7 +11,7 @@ import torch
 from sweeps.measure.timing import transfer
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import Transfers, measure_transfers
-from sweeps.schema import TRIALS
+from sweeps.store.schema import TRIALS
 from workloads.streams import has_streams
 
 CPU = torch.device("cpu")

@@ -1,0 +1,247 @@
+"""One cell, measured: set-up, warm-up, rounds, and what is asked once at the end. Free of Ray.
+
+``advance`` does one phase at a time and never raises: whatever happens becomes the row's status.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+
+from sweeps.cell.device_facts import DeviceFacts
+from sweeps.cell.final_columns import compile_seconds, final_columns
+from sweeps.cell.message import Message, Place
+from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
+from sweeps.cell.scenarios import plan_for, serve
+from sweeps.measure.device.device import open_device, reset_device_state, set_threads, unsupported_reason
+from sweeps.measure.device.environment import environment
+from sweeps.measure.device.memory_counters import memory_now
+from sweeps.measure.monitors.conditions import ConditionMonitor
+from sweeps.measure.monitors.energy import EnergyMonitor
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
+from sweeps.measure.monitors.page_faults import PageFaultCounter
+from sweeps.measure.timing.clock import Timer, run_round, warm_up
+from sweeps.measure.timing.rounds import RoundLog, RoundPolicy
+from sweeps.plan.config import TrialConfig, options_instance
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.store.rows import cell_columns, is_diverged, round_columns
+from workloads.base import CellContext, UnsupportedError, Workload
+from workloads.precision import apply_precision
+from workloads.registry import load_workload
+
+
+class CellRun:
+    """Measures one cell.
+
+    Args:
+        cell: What to run.
+        measure: How to measure it.
+        n_threads: CPU threads for torch.
+        device_facts: What earlier cells of the sweep proved of the device; missing facts are measured.
+        place: The node and the device's number there, for the environment columns.
+
+    Attributes:
+        is_finished: Nothing is left to do; the row has its status.
+        ended_well: The process is fit for another cell.
+    """
+
+    def __init__(
+        self,
+        cell: TrialConfig,
+        measure: MeasureConfig,
+        *,
+        n_threads: int,
+        device_facts: Mapping[str, Any] | None = None,
+        place: Place | None = None,
+    ) -> None:
+        self._cell, self._measure = cell, measure
+        self._began = time.monotonic()
+        self._place = place or Place()
+        self._row: dict[str, Any] = {**cell_columns(cell), "started_at": datetime.now(UTC), **asdict(self._place)}
+        self._policy = RoundPolicy(
+            min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s,
+            precision_target=measure.precision_target, round_s=measure.round_s,
+        )  # fmt: skip
+        self._known_facts = dict(device_facts or {})
+        self._facts: DeviceFacts | None = None
+        self._n_threads = n_threads
+        self._workload: Workload | None = None
+        self._monitors = ExitStack()
+        self._curve: list[dict[str, Any]] = []
+        self._page_faults = PageFaultCounter()
+        self._items = 0
+        self._has_diverged = False
+        self._new_rounds: list[dict[str, Any]] = []
+        self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
+        self._next: Callable[[], None] = self._set_up
+        self.is_finished = False
+        self.ended_well = True
+
+    def advance(self) -> None:
+        """Do the next phase: set-up, warm-up, a round, or the end. Never raises but for an interrupt."""
+        try:
+            self._next()
+        except Exception as error:
+            outcome = outcome_of(error)
+            self._row.update(asdict(outcome))
+            # What is lacking was told before or without harming the device, and a wrong answer was told of after all
+            # else; anything else may have harmed it. A new process costs seconds, and what it has to compile again.
+            self.ended_well = isinstance(error, UnsupportedError | WrongResultError | DivergedError)
+            self._finish()
+
+    def take_message(self) -> Message:
+        """Everything new since the last message, with the row as it stands."""
+        rounds, self._new_rounds = self._new_rounds, []
+        samples, self._new_samples = self._new_samples, []
+        facts = self._facts.as_dict() if self._facts else {}
+        return Message(
+            trial_key=self._cell.key, row=dict(self._row), rounds=rounds, samples=samples, device_facts=facts,
+            is_final=self.is_finished, place=self._place,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let go of the device; safe to call twice."""
+        self._monitors.close()
+        workload, self._workload = self._workload, None
+        if workload is not None:
+            workload.teardown()
+
+    def _set_up(self) -> None:
+        cell = self._cell
+        set_threads(self._n_threads)
+        self._device = device = open_device(cell.device)
+        self._row.update(environment(device, record_hostname=self._measure.record_hostname))
+        reason = unsupported_reason(device, cell.precision)
+        if reason is not None:
+            raise UnsupportedError(reason)
+        apply_precision(cell.precision)
+        self._facts = DeviceFacts.of(device, cell.precision, self._known_facts)
+        self._row.update(self._facts.columns(cell.precision))
+        # After the ceilings: the memory and the random numbers of their large products are not the cell's.
+        reset_device_state(device, cell.seed)
+        self._memory = self._monitors.enter_context(MemoryMonitor(device))
+        kind = load_workload(cell.workload)
+        context = CellContext(
+            device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
+            memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
+            options=options_instance(kind, dict(cell.options)),
+        )  # fmt: skip
+        began = time.perf_counter()
+        self._workload = kind(context)
+        facts = self._workload.setup()
+        self._row.update(
+            setup_s=time.perf_counter() - began, item=kind.item, items_per_step=self._workload.items_per_step,
+            input_shape=facts.input_shape, input_source=facts.input_source, weights=facts.weights,
+            input_is_synthetic=facts.input_is_synthetic, n_images_skipped=facts.n_images_skipped,
+            static_bytes=facts.static_bytes, n_train_items=facts.n_train_items,
+            n_heldout_items=facts.n_heldout_items,
+        )  # fmt: skip
+        self._next = self._warm_up
+
+    def _warm_up(self) -> None:
+        assert self._workload is not None
+        self._timer = Timer(self._device)
+        warm = warm_up(self._workload.step, self._timer, max_s=self._measure.warmup_max_s)
+        self._row.update(
+            first_step_s=warm.first_step_s, warmup_s=warm.warmup_s, n_warmup_steps=warm.n_steps,
+            timer_overhead_s=self._timer.overhead_s,
+        )  # fmt: skip
+        self._new_samples.append(("warmup", 0, np.asarray(warm.seconds), None))
+        restart = getattr(self._workload, "restart", None)
+        if restart is not None:
+            restart()  # training must not count the warm-up's steps towards its accuracy
+        self._memory.begin_rounds()
+        self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
+        self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))
+        self._step_s = float(np.median(warm.seconds[-5:]))
+        scenario = self._cell.options.get("scenario")
+        self._plan = plan_for(scenario, self._workload.step, self._step_s, self._timer)
+        self._log = RoundLog(self._plan.steps_per_sample)
+        self._next = self._serve if scenario == "server" else self._round
+
+    def _serve(self) -> None:
+        """The server scenario: one long round of requests at scheduled times."""
+        assert self._workload is not None
+        options = self._cell.options
+        columns, latency, scheduled = serve(
+            self._plan.step, self._timer, rate_per_s=options.get("rate"), max_latency_ms=options.get("max_latency_ms"),
+            step_s=self._step_s, items_per_step=self._workload.items_per_step, min_s=self._measure.min_s,
+            seed=self._cell.seed,
+        )  # fmt: skip
+        self._row.update(columns)
+        self._items = len(latency) * self._workload.items_per_step
+        self._new_samples.append(("measure", 0, latency, scheduled))
+        self._next = self._conclude
+
+    def _round(self) -> None:
+        workload, plan = self._workload, self._plan
+        assert workload is not None
+        index = len(self._log.round_medians)
+        energy_before = self._energy.read_j()
+        with self._page_faults:
+            seconds = run_round(
+                plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
+                steps_per_sample=plan.steps_per_sample, is_over=workload.is_done,
+            )  # fmt: skip
+        energy_after = self._energy.read_j()
+        self._conditions.note()
+        items_per_step = workload.items_per_step * plan.n_batches
+        n_steps = len(seconds) * plan.steps_per_sample
+        if workload.steps_per_round is not None:  # the last sample of a round may have fewer
+            n_steps = min(n_steps, workload.steps_per_round)
+        before = self._log.measured_s
+        self._log.add(seconds)
+        total, items = self._log.measured_s - before, n_steps * items_per_step
+        self._items += items
+        reached = workload.end_round(index)
+        self._has_diverged = is_diverged(reached)
+        energy = None if energy_before is None or energy_after is None else energy_after - energy_before
+        entry = {
+            "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,
+            "throughput_items_per_s": items / total, "rss_bytes": resident_bytes(), "energy_j": energy,
+            "device_bytes": memory_now(self._device).allocated_bytes, **round_columns(reached),
+        }  # fmt: skip
+        self._curve.append(entry)
+        self._new_rounds.append(entry)
+        self._new_samples.append(("measure", index, np.asarray(seconds), None))
+        self._row.update(asdict(self._log.summary(items_per_step, self._policy)))
+        is_steady = workload.steps_per_round is None
+        if self._has_diverged or workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
+            self._next = self._conclude
+
+    def _conclude(self) -> None:
+        assert self._workload is not None
+        self._row.update(self._energy.columns(self._items))
+        self._row.update(self._conditions.columns())
+        self._row.update(self._memory.columns())
+        n_steps = self._items / self._workload.items_per_step
+        self._row.update(self._page_faults.columns(n_steps))
+        self._row.update(self._memory.retry_columns(n_steps))
+        self._row["compile_s"] = compile_seconds(
+            self._cell.compile, self._workload, self._row["first_step_s"], self._row.get("step_median_s")
+        )
+        self._row.update(self._workload.quality())
+        self._row["status"] = "complete"
+        # Judged last, so that a wrong answer keeps every figure and still ends as an error.
+        for columns in final_columns(self._workload, self._device, self._cell, self._measure, self._row, self._curve):
+            self._row.update(columns)
+        if self._has_diverged:
+            raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")
+        self._finish()
+
+    def _finish(self) -> None:
+        try:
+            self.close()
+        except Exception as error:
+            self.ended_well = False
+            if self._row.get("status") == "complete":
+                self._row.update(asdict(outcome_of(error)))
+        self._row["wall_s"] = time.monotonic() - self._began
+        self.is_finished = True

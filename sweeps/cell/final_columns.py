@@ -1,0 +1,88 @@
+"""What a cell is asked once, after its rounds: transfers, FLOPs, leaks, time to target, agreement."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from sweeps.cell.outcome import WrongResultError
+from sweeps.cell.training_columns import training_columns, training_energy
+from sweeps.measure.agreement import compare_outputs, wrong_reason
+from sweeps.measure.monitors.energy import energy_figures, sustained_energy
+from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.leak import check_leak
+from sweeps.measure.step_work import limits_columns
+from sweeps.measure.timing.clock import Timer
+from sweeps.measure.timing.transfer import measure_transfers
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
+from workloads.base import Comparable, Countable, Transferable, Workload
+
+if TYPE_CHECKING:
+    import torch
+
+
+def compile_seconds(
+    compile_mode: str, workload: object, first_step_s: float | None, step_median_s: float | None
+) -> float | None:
+    """Compilation's share of the first step: what it took over a step of the steady state; None if none is compiled.
+
+    Some implementations are compiled whatever the mode.
+    """
+    is_compiled = compile_mode != "none" or getattr(workload, "is_compiled", False)
+    if not is_compiled or first_step_s is None or step_median_s is None:
+        return None
+    return max(0.0, first_step_s - step_median_s)
+
+
+def final_columns(
+    workload: Workload,
+    device: torch.device,
+    cell: TrialConfig,
+    measure: MeasureConfig,
+    row: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]],
+) -> Iterator[dict[str, Any]]:
+    """Columns of the trials table, a few at a time, so that a failure late keeps what came before.
+
+    Raises:
+        WrongResultError: The answer disagrees with the reference beyond what the precision explains.
+    """
+    n_train = row.get("n_train_items")
+    if n_train:
+        yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
+    target = cell.options.get("target_accuracy")
+    trained = training_columns(curve, target)
+    yield trained
+    if trained:
+        source = open_energy_source(device)
+        yield training_energy(
+            curve, target, source.period_s,
+            lambda longest_s: sustained_energy(
+                functools.partial(Timer(device).time, workload.step), source, step_s=row["step_median_s"],
+                items_per_step=workload.items_per_step, longest_s=longest_s,
+            ),
+        )  # fmt: skip
+    if "max_rate_per_s" in row:
+        # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
+        yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}
+    if isinstance(workload, Countable) and workload.is_compiled:
+        yield limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
+    else:
+        yield limits_columns(workload.step, row)
+    if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
+        # Steps that were synchronised one by one and copy nothing have timed the computation already.
+        is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1
+        known_s = row.get("step_median_s") if is_timed else None
+        yield asdict(measure_transfers(device, host, workload.compute, known_s))
+    if measure.leak_check:
+        yield asdict(check_leak(workload.step, getattr(workload, "step_varying", None), device))
+    if isinstance(workload, Comparable):
+        outputs, reference = workload.outputs_and_reference()
+        agreement = compare_outputs(outputs, reference)
+        yield asdict(agreement)
+        wrong = wrong_reason(agreement, cell.precision, getattr(workload, "relative_tolerance", None))
+        if wrong is not None:
+            raise WrongResultError(wrong)

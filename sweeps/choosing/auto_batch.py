@@ -1,0 +1,161 @@
+"""Finding batch sizes: doubling until memory or gains end, then bisection to the largest that fits.
+
+On an accelerator doubling goes on past the fastest size until memory ends. In the host's memory it stops with the
+gains, because filling it would stall the whole machine; out of memory met on the way is bisected there too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sweeps.cell.message import Message
+from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
+from sweeps.plan.config import TrialConfig
+from sweeps.store.rows import SampleBlock
+from workloads.base import BatchTooSmallError
+
+MIN_GAIN = 0.05
+"""Doubling that gains less than this share of throughput is no gain."""
+N_FLAT = 2
+"""Doublings without gain after which the fastest size counts as found."""
+MAX_STEP_S = 20.0
+"""A step that takes longer ends the doubling: its next double would measure nothing that anyone runs."""
+MAX_BATCH = 2**20
+
+
+class BatchSearch:
+    """The search for one cell's batch size; a state machine that is told each size's row.
+
+    Args:
+        seed_cell: The cell at the smallest batch size.
+        goes_on_to_memory: Double until memory ends, gains or not.
+    """
+
+    def __init__(self, seed_cell: TrialConfig, *, goes_on_to_memory: bool) -> None:
+        self.seed_cell, self._goes_on = seed_cell, goes_on_to_memory
+        self._rates: dict[int, float] = {}
+        self._largest, self._smallest_over, self._too_small = 0, MAX_BATCH + 1, 0
+        self._n_flat = 0
+        self._size: int | None = seed_cell.batch_size
+        self.is_waiting = False
+
+    @property
+    def next_size(self) -> int | None:
+        """The next batch size to try, or None when the search has ended."""
+        return self._size
+
+    def next_cell(self) -> TrialConfig | None:
+        if self._size is None:
+            return None
+        return dataclasses.replace(self.seed_cell, batch_size=self._size)
+
+    def tell(self, row: Mapping[str, Any]) -> None:
+        """Take the row of the size that was tried last."""
+        self.is_waiting = False
+        size = int(row["batch_size"])
+        if row["status"] == "oom":
+            self._smallest_over = min(self._smallest_over, size)
+        elif row["status"] == "complete":
+            before = max(self._rates.values(), default=0.0)
+            self._rates[size] = rate = float(row["throughput_items_per_s"] or 0.0)
+            if size > self._largest:  # bisection's sizes below the largest double say nothing about gains
+                self._n_flat = 0 if rate > before * (1 + MIN_GAIN) else self._n_flat + 1
+            self._largest = max(self._largest, size)
+        elif row.get("error_type") == BatchTooSmallError.__name__:
+            self._too_small = size
+            self._size = 2 * size if 2 * size <= MAX_BATCH else None
+            return
+        else:
+            self._size = None  # unsupported, crashed, timeout, error: a larger batch would not mend it
+            return
+        self._size = self._choose((row.get("step_median_s") or 0.0) > MAX_STEP_S)
+
+    def _choose(self, is_slow: bool) -> int | None:
+        is_bounded = self._smallest_over <= MAX_BATCH
+        if is_bounded:
+            middle, known = (self._largest + self._smallest_over) // 2, max(self._largest, self._too_small)
+            return middle if known < middle < self._smallest_over and self._is_worth(middle) else None
+        if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
+            return None
+        return self._largest * 2
+
+    def _is_worth(self, middle: int) -> bool:
+        """Bisection ends at 1/64 of the size: finer than that, fragmentation decides, not the batch."""
+        return self._smallest_over - self._largest > max(1, self._largest // 64)
+
+    def roles(self) -> dict[int, str]:
+        """What each size that ran turned out to be."""
+        if not self._rates:
+            return {}
+        best = max(self._rates.values())
+        fastest = min(size for size, rate in self._rates.items() if rate == best)
+        roles = dict.fromkeys(self._rates, "probe")
+        roles[self._largest] = "largest"
+        roles[fastest] = "fastest and largest" if fastest == self._largest else "fastest"
+        return roles
+
+
+class AutoBatch(WholeGrid):
+    """Searches the batch size of each cell of a grid.
+
+    Args:
+        seeds: One cell at batch size 1 for each combination of the other axes.
+        rows: Rows recorded already, when a sweep is resumed.
+    """
+
+    def __init__(self, seeds: Iterable[TrialConfig], rows: Iterable[Mapping[str, Any]]) -> None:
+        super().__init__(())
+        self._known = {row["trial_key"]: row for row in rows}
+        self._searches = [BatchSearch(seed, goes_on_to_memory=seed.device != "cpu") for seed in seeds]
+        self._of_key: dict[str, BatchSearch] = {}
+        self._keys: dict[tuple[int, int], str] = {}
+
+    def next_cell(self) -> TrialConfig | Wait | None:
+        for search in self._searches:
+            if search.is_waiting:
+                continue
+            while (cell := search.next_cell()) is not None:
+                self._of_key[cell.key] = search
+                self._keys[id(search), cell.batch_size] = cell.key
+                if cell.key not in self._known:
+                    search.is_waiting = True
+                    return cell
+                search.tell(self._known[cell.key])
+        return WAIT if any(search.is_waiting for search in self._searches) else None
+
+    def report(
+        self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
+    ) -> Mapping[str, Any] | None:
+        return None
+
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
+        row["search_role"] = "probe"
+
+    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+        self._of_key[cell.key].tell(row)
+        self._known[cell.key] = row
+
+    def finish(self) -> Mapping[str, Mapping[str, Any]]:
+        """The roles of the sizes of each search that has ended."""
+        ended = [search for search in self._searches if search.next_size is None]
+        return {
+            self._keys[id(search), size]: {"search_role": role}
+            for search in ended
+            for size, role in search.roles().items()
+            if role != "probe"
+        }
+
+    def summary(self) -> list[str]:
+        lines = []
+        for search in self._searches:
+            roles = {role: size for size, role in search.roles().items() if role != "probe"}
+            words = ", ".join(f"{role} {size}" for role, size in sorted(roles.items()))
+            name = search.seed_cell.label.replace(f" batch {search.seed_cell.batch_size}", "")
+            has_ended = search.next_size is None
+            told = words or "none runs" if has_ended else f"{words or 'none'} so far; the search has not ended"
+            lines.append(f"batch size of {name}: {told}")
+        return lines

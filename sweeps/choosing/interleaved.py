@@ -1,0 +1,169 @@
+"""Interleaved rounds: every cell is visited several times in turns, so that slow drift of a machine hits all alike.
+
+A visit is a cell measured for its share of rounds and seconds. What the visits found is one row: timing over the
+samples of all, joules and seconds added up, peaks the highest. It is recorded after each visit, so that nothing is lost
+when a sweep is cut short; a resume goes on with the visits that are missing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
+from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.measuring import N_VISITS
+from sweeps.store.rows import SampleBlock
+from sweeps.store.store import ResultStore
+
+_SUMMED = ("measured_s", "warmup_s", "n_warmup_steps", "wall_s", "energy_j", "energy_window_s")
+_HIGHEST = ("device_peak_allocated_bytes", "device_peak_reserved_bytes", "peak_rss_bytes", "peak_power_w",
+            "allocation_retries_per_step", "is_throttled", "other_load_ratio")  # fmt: skip
+_FIRST = ("started_at", "setup_s", "first_step_s", "compile_s", "temperature_start_c")
+_PER_SECOND = ("achieved_flop_per_s", "achieved_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio")
+
+
+@dataclass(kw_only=True)
+class _Visited:
+    """What earlier visits found of a cell."""
+
+    row: dict[str, Any]
+    rounds: list[dict[str, Any]] = field(default_factory=list)
+    samples: list[SampleBlock] = field(default_factory=list)
+    n_visits: int = 0
+
+
+def _added(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else a + b
+
+
+def joined_row(
+    before: Mapping[str, Any], row: Mapping[str, Any], samples: Sequence[SampleBlock], policy: RoundPolicy
+) -> dict[str, Any]:
+    """The row of a cell after one more visit.
+
+    Args:
+        before: Its row so far.
+        row: The row of the new visit alone.
+        samples: Blocks of all visits, in order.
+        policy: Whose precision target is judged.
+    """
+    blocks = [seconds for phase, _, seconds, _ in samples if phase == "measure"]
+    steps = {int(before["steps_per_sample"]), int(row["steps_per_sample"])}
+    per_step = round(row["throughput_items_per_s"] * row["step_median_s"])
+    summary = summarise_timing(
+        np.concatenate(blocks), [float(np.median(b)) for b in blocks], items_per_step=per_step, policy=policy,
+        steps_per_sample=max(steps), round_sizes=[len(b) for b in blocks],
+    )  # fmt: skip
+    joined = {**row, **asdict(summary)}
+    joined.update({name: _added(before[name], row[name]) for name in _SUMMED})
+    joined.update({name: before[name] for name in _FIRST})
+    for name in _HIGHEST:
+        known = [v for v in (before[name], row[name]) if v is not None]
+        joined[name] = max(known) if known else None
+    reasons = dict.fromkeys(r for text in (before["throttle_reasons"], row["throttle_reasons"]) if text
+                            for r in text.split(", "))  # fmt: skip
+    joined["throttle_reasons"] = ", ".join(reasons) or None
+    for name in _PER_SECOND:
+        if row[name] is not None:
+            joined[name] = row[name] * row["step_median_s"] / joined["step_median_s"]
+    if joined["energy_j"] and before["energy_per_item_j"] and row["energy_per_item_j"]:
+        items = before["energy_j"] / before["energy_per_item_j"] + row["energy_j"] / row["energy_per_item_j"]
+        joined.update(energy_per_item_j=joined["energy_j"] / items, items_per_j=items / joined["energy_j"],
+                      mean_power_w=joined["energy_j"] / joined["energy_window_s"])  # fmt: skip
+    return joined
+
+
+class Turns(WholeGrid):
+    """Hands out the grid N_VISITS times over, and joins what the visits found of a cell.
+
+    Args:
+        cells: The whole grid, cells recorded already included.
+        config: The sweep.
+        store: Its results; what an earlier run recorded is read from it.
+        done: The rows recorded that count, when a sweep is resumed.
+    """
+
+    def __init__(
+        self, cells: Sequence[TrialConfig], config: SweepConfig, store: ResultStore, done: Sequence[Mapping[str, Any]]
+    ) -> None:
+        store.compacts_on_the_way = False  # every visit records its cell again
+        measure = config.measure
+        self._policy = RoundPolicy(
+            min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s, round_s=measure.round_s,
+            precision_target=measure.precision_target,
+        )  # fmt: skip
+        rounds, samples = (
+            store.rounds(row["trial_key"] for row in done),
+            store.sample_blocks([r["trial_key"] for r in done]),
+        )
+        self._visited = {
+            row["trial_key"]: _Visited(
+                row=dict(row), rounds=rounds[row["trial_key"]], samples=samples[row["trial_key"]],
+                n_visits=1 + max((r["visit"] or 0 for r in rounds[row["trial_key"]]), default=N_VISITS - 1),
+            )
+            for row in done
+        }  # fmt: skip
+        for visited in self._visited.values():
+            if visited.row["status"] != "complete":
+                visited.n_visits = N_VISITS
+        self._all = list(cells)
+        self._running: set[str] = set()
+        self._held: TrialConfig | None = None
+        super().__init__(self._in_turns())
+
+    @property
+    def n_visited(self) -> int:
+        """Visits that need not be made any more."""
+        return sum(visited.n_visits for visited in self._visited.values())
+
+    def _n_visits(self, cell: TrialConfig) -> int:
+        visited = self._visited.get(cell.key)
+        return visited.n_visits if visited else 0
+
+    def _in_turns(self) -> Iterator[TrialConfig]:
+        for turn in range(N_VISITS):
+            for cell in self._all:
+                if self._n_visits(cell) <= turn:
+                    yield cell
+
+    def next_cell(self) -> TrialConfig | Wait | None:
+        cell = self._held or next(self._cells, None)
+        self._held = None
+        if cell is not None and cell.key in self._running:
+            self._held = cell  # its visit before this one has not ended
+            return WAIT
+        if cell is not None and self._n_visits(cell) >= N_VISITS:
+            return self.next_cell()  # it failed meanwhile
+        if cell is not None:
+            self._running.add(cell.key)
+        return cell
+
+    def close(
+        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
+    ) -> None:
+        """Join the visit with those before it."""
+        self._running.discard(cell.key)
+        before = self._visited.get(cell.key) or _Visited(row={})
+        offset = len(before.rounds)
+        elapsed = before.rounds[-1]["elapsed_s"] if before.rounds else 0.0
+        rounds[:] = before.rounds + [
+            {**entry, "round": entry["round"] + offset, "elapsed_s": entry["elapsed_s"] + elapsed,
+             "visit": before.n_visits}
+            for entry in rounds
+        ]  # fmt: skip
+        samples[:] = before.samples + [
+            (phase, index + (offset if phase == "measure" else before.n_visits), seconds, scheduled)
+            for phase, index, seconds, scheduled in samples
+        ]
+        if row["status"] == "complete" and before.row:
+            row.update(joined_row({**dict.fromkeys(row), **before.row}, row, samples, self._policy))
+        n_visits = before.n_visits + 1 if row["status"] == "complete" else N_VISITS
+        self._visited[cell.key] = _Visited(row=dict(row), rounds=list(rounds), samples=list(samples), n_visits=n_visits)
+
+    def forget(self, cell: TrialConfig) -> None:
+        self._running.discard(cell.key)

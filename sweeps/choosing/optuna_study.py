@@ -1,0 +1,156 @@
+"""Optuna's side of a sweep: its pruners and samplers by name, and the study file that optuna-dashboard reads.
+
+The study file is written as the Parquet is: once for each cell, when it has ended. A running cell lives in a study in
+memory, so that a driver that dies leaves no trial behind that runs for ever, and reporting a round costs no disk.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution
+from optuna.trial import FrozenTrial, TrialState
+
+from sweeps.choosing.margin_pruner import MarginPruner
+from sweeps.plan.search import FIGURES, Direction, PruningConfig
+
+STUDY_FILE = "study.db"
+STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
+"""Optuna's state of a row's status; any other status is FAIL."""
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+# A cell's rounds go by time: two cells rarely have the same number, and the test pairs those that both have.
+warnings.filterwarnings("ignore", "WilcoxonPruner finds steps", UserWarning)
+
+UNKNOWN_VIOLATION = 1e9
+"""Of a limit on a figure that a row lacks; storage takes no infinity."""
+_PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
+    "none": optuna.pruners.NopPruner,
+    "median": optuna.pruners.MedianPruner,
+    "percentile": optuna.pruners.PercentilePruner,
+    "hyperband": optuna.pruners.HyperbandPruner,
+    "successive-halving": optuna.pruners.SuccessiveHalvingPruner,
+    "wilcoxon": optuna.pruners.WilcoxonPruner,
+}
+_SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
+    "tpe": optuna.samplers.TPESampler,
+    "gp": optuna.samplers.GPSampler,
+    "nsga2": optuna.samplers.NSGAIISampler,
+    "random": optuna.samplers.RandomSampler,
+}
+
+
+def n_rounds(n: int) -> str:
+    """A number of rounds in words."""
+    return f"{n} round{'s' * (n > 1)}"
+
+
+def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
+    """Optuna's pruner of a configuration, held back within its margin."""
+    pruner = _pruner_alone(config)
+    return MarginPruner(pruner, config.margin, running=takes_estimates(config)) if config.margin else pruner
+
+
+def takes_estimates(config: PruningConfig) -> bool:
+    """Whether the pruner compares estimates so far; Wilcoxon's test alone pairs single rounds."""
+    return config.pruner != "wilcoxon"
+
+
+def _pruner_alone(config: PruningConfig) -> optuna.pruners.BasePruner:
+    parameters = dict(config.parameters)
+    if config.pruner == "patient":
+        patience, min_delta = parameters.pop("patience"), parameters.pop("min_delta", 0.0)
+        parameters.pop("wrapped_pruner", None)
+        return optuna.pruners.PatientPruner(_PRUNERS["median"](**parameters), patience=patience, min_delta=min_delta)
+    return _PRUNERS[config.pruner](**parameters)
+
+
+def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of a name; it heeds the constraints that trials carry."""
+    return _SAMPLERS[name](seed=seed)
+
+
+def is_finite(values: Sequence[float | None]) -> bool:
+    """Every value is known: Optuna takes no null and no NaN."""
+    return all(v is not None and math.isfinite(v) for v in values)
+
+
+def finished_trial(
+    row: Mapping[str, Any],
+    params: Mapping[str, Any],
+    distributions: Mapping[str, BaseDistribution],
+    objectives: Sequence[str],
+    intermediate: Mapping[int, float],
+    violations: Mapping[str, float],
+) -> FrozenTrial:
+    """A recorded row as a trial of a study.
+
+    A pruned trial's value is its last report, as Optuna has it. A complete row without the figure that the study is
+    about (its energy is unknown, say) is FAIL, because Optuna knows no complete trial without a value.
+    """
+    state = STATES.get(row["status"], TrialState.FAIL)
+    values: list[float] | None = None
+    if state == TrialState.COMPLETE:
+        found = [FIGURES[name].of_row(row) for name in objectives]
+        values = [float(v) for v in found if v is not None] if is_finite(found) else None
+        state = state if values is not None else TrialState.FAIL
+    elif state == TrialState.PRUNED and intermediate:
+        values = [intermediate[max(intermediate)]]
+    shown = ("trial_key", "status", "throughput_items_per_s", "step_median_s", "energy_per_item_j", "accuracy_best")
+    attributes = {name: row[name] for name in shown if row.get(name) is not None}
+    return optuna.trial.create_trial(
+        state=state, values=values, params=dict(params), distributions=dict(distributions),
+        user_attrs=attributes, intermediate_values=dict(intermediate),
+        constraints={name: value if math.isfinite(value) else UNKNOWN_VIOLATION for name, value in violations.items()},
+    )  # fmt: skip
+
+
+class StudyBook:
+    """The SQLite file beside the Parquet, with one study for each stratum or search.
+
+    Args:
+        folder: The sweep's folder.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+        self._studies: dict[str, optuna.Study] = {}
+        self._n_trials: dict[str, int] = {}
+
+    def study(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
+        """The study of a name, made if it is not there."""
+        if name not in self._studies:
+            study = optuna.create_study(
+                storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True,
+                sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
+            )  # fmt: skip
+            self._studies[name] = study
+            self._n_trials[name] = len(study.get_trials(deepcopy=False))
+        return self._studies[name]
+
+    def n_trials(self, name: str) -> int:
+        """Trials of a study that has been opened; the next one's number."""
+        return self._n_trials[name]
+
+    def trials(self, name: str) -> list[FrozenTrial]:
+        """The trials of a study that has been opened, in the order of their numbers."""
+        return self._studies[name].get_trials(deepcopy=False)
+
+    def add(self, name: str, trial: FrozenTrial) -> None:
+        """Write one finished trial.
+
+        Raises:
+            OSError: If the disk takes no more.
+        """
+        try:
+            self._studies[name].add_trial(trial)
+        except optuna.exceptions.StorageInternalError as error:
+            raise OSError(errno.EIO, f"{STUDY_FILE} cannot be written") from error
+        self._n_trials[name] += 1

@@ -1,0 +1,231 @@
+"""What a sweep is asked to do: the grid, its cells with their stable keys, and how each cell is measured."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sweeps.plan.measuring import MeasureConfig, check_choice
+from sweeps.plan.search import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
+from sweeps.text import figure, usable_path
+from workloads.base import (
+    COMPILE_MODES,
+    MEMORY_FORMATS,
+    PRECISIONS,
+    BadInputError,
+    Workload,
+)
+
+LARGEST_WHOLE = 2**63 - 1
+"""What a column of whole numbers can hold."""
+LARGEST_BATCH = 2**31 - 1
+LARGEST_SEED = 2**32 - 1
+"""What every random generator takes; NumPy's is the narrowest."""
+KEY_LENGTH = 16
+"""Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialConfig:
+    """One cell of the grid: everything that decides what is run, nothing about how long it is measured."""
+
+    workload: str
+    device: str
+    batch_size: int
+    precision: str = "fp32"
+    model: str = "none"
+    memory_format: str = "contiguous"
+    compile: str = "none"
+    seed: int = 0
+    node: str | None = None
+    """Kind of node it must run on; None for any node that has the device."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """The workload's own options, one value each."""
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1:
+            raise BadInputError(f"--batch-size: {self.batch_size} is not a positive whole number")
+        if self.batch_size > LARGEST_BATCH:
+            raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
+        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
+        check_choice("compile", self.compile, COMPILE_MODES)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "options": dict(self.options)}
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
+        return cls(**{k: v for k, v in values.items() if k != "key"})
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
+        """The cell of a row of the trials table."""
+        columns = ("workload", "device", "batch_size", "precision", "model", "memory_format", "compile", "seed", "node")
+        return cls(**{name: row[name] for name in columns}, options=json.loads(row["options"] or "{}"))
+
+    @property
+    def key(self) -> str:
+        """Hash of the cell, the same on every machine and in every version that has the same options."""
+        text = json.dumps(self.as_dict(), sort_keys=True, default=str)
+        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+
+    @property
+    def label(self) -> str:
+        """A short name for people, such as ``cpu bf16 batch 32 full``."""
+        words = [self.device, self.precision, f"batch {self.batch_size}"]
+        words += [self.model] if self.model != "none" else []
+        words += [self.memory_format] if self.memory_format != "contiguous" else []
+        words += [f"compile {self.compile}"] if self.compile != "none" else []
+        shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
+        usual = ("eager", "resident", "none")
+        told = (self.options[name] for name in shown if self.options.get(name) not in (None, *usual))
+        words += [figure(value) if isinstance(value, float) else str(value) for value in told]
+        words += [f"on {self.node}"] if self.node is not None else []
+        return " ".join(words)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SweepConfig:
+    """A whole sweep: the axes of its grid, how it is measured, and its limits."""
+
+    workload: str
+    device: tuple[str, ...]
+    batch_size: tuple[int, ...]
+    precision: tuple[str, ...]
+    model: tuple[str, ...]
+    memory_format: tuple[str, ...] = ("contiguous",)
+    compile: tuple[str, ...] = ("none",)
+    node_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """Axis: the kinds of node of each device, where every cell is to run on each; else empty."""
+    on_node: tuple[str, ...] = ()
+    """Nodes of the cluster that may be used; empty for all."""
+    accelerator_type: tuple[str, ...] = ()
+    """Types of accelerator whose nodes may be used; empty for all."""
+    option_axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    option_constants: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    measure: MeasureConfig = field(default_factory=MeasureConfig)
+    trial_timeout_s: float = 600.0
+    budget_s: float | None = None
+    isolate: bool = False
+    is_batch_auto: bool = False
+    """Find the batch sizes by doubling and bisection instead of taking them from ``batch_size``."""
+    pruning: PruningConfig = field(default_factory=PruningConfig)
+    search: SearchConfig | None = None
+    limits: Limits = field(default_factory=Limits)
+
+    def __post_init__(self) -> None:
+        axes = ("device", "batch_size", "precision", "model", "memory_format", "compile")
+        for name, values in (*((a, getattr(self, a)) for a in axes), *self.option_axes.items()):
+            if not values:
+                raise BadInputError(f"--{name.replace('_', '-')}: needs at least one value")
+            if len(set(values)) < len(values):
+                raise BadInputError(f"--{name.replace('_', '-')}: {list(values)} names a value twice")
+        if not 0 < self.trial_timeout_s < math.inf:
+            raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0 and finite")
+        if self.budget_s is not None and not 0 < self.budget_s < math.inf:
+            raise BadInputError(f"--budget: {self.budget_s} s must be over 0 and finite")
+        if self.is_batch_auto and self.search is not None:
+            raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
+        if self.measure.rounds == "interleaved":
+            is_served = "server" in self.option_axes.get("scenario", ())
+            for told, is_so in (("a pruner", self.pruning.pruner != "none"), ("a search", not self.is_grid),
+                                ("the server scenario", is_served)):  # fmt: skip
+                if is_so:
+                    raise BadInputError(f"--rounds interleaved: comes back to every cell of a grid; not with {told}")
+
+    @property
+    def is_grid(self) -> bool:
+        """Every cell is known before the sweep starts."""
+        return self.search is None and not self.is_batch_auto
+
+    @property
+    def n_cells(self) -> int | None:
+        """Cells of the whole sweep; None where only the sweep itself will tell."""
+        if self.is_batch_auto:
+            return None
+        return len(self.cells()) if self.search is None else len(self.tasks()) * self.search.n_trials
+
+    def cells(self) -> list[TrialConfig]:
+        """The product of the axes, in the order of running: small batches first within each stratum."""
+        names = list(self.option_axes)
+        product = itertools.product(
+            self.device, self.model, *self.option_axes.values(),
+            self.precision, self.memory_format, self.compile, sorted(self.batch_size),
+        )  # fmt: skip
+        cells = []
+        for device, model, *rest in product:
+            own, (precision, memory_format, compile_mode, batch_size) = rest[: len(names)], rest[len(names) :]
+            cells += [
+                TrialConfig(
+                    workload=self.workload, device=device, model=model, batch_size=batch_size,
+                    precision=precision, memory_format=memory_format, compile=compile_mode, node=node,
+                    seed=self.seed,
+                    options={**self.option_constants, **dict(zip(names, own, strict=True))},
+                )
+                for node in self.node_kinds.get(device) or (None,)
+            ]  # fmt: skip
+        return cells
+
+    def tasks(self) -> list[TrialConfig]:
+        """One cell of each task (model and the options that say what the work is), at the first value of the rest."""
+        found: dict[str, TrialConfig] = {}
+        for cell in self.cells():
+            found.setdefault(task_of(cell), cell)
+        return list(found.values())
+
+    def as_dict(self) -> dict[str, Any]:
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
+        """The inverse of ``as_dict`` after a round trip through JSON, which knows no tuples."""
+        known = {f.name for f in dataclasses.fields(cls)}
+        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
+        kept["measure"] = MeasureConfig(**kept["measure"])
+        kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
+        kept["node_kinds"] = {k: tuple(v) for k, v in (kept.get("node_kinds") or {}).items()}
+        kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
+        kept["limits"] = Limits(**kept.get("limits", {}))
+        search = kept.get("search")
+        if search is not None:
+            ranges = {name: Range(**r) for name, r in search["ranges"].items()}
+            kept["search"] = SearchConfig(**{**search, "objectives": tuple(search["objectives"]), "ranges": ranges})
+        return cls(**kept)
+
+
+def task_of(cell: TrialConfig) -> str:
+    """The work that a cell does, whatever device, precision and batch size: only cells of one task are compared."""
+    words = [cell.workload, cell.model, *(cell.options.get(name) for name in TASK_OPTIONS), cell.node]
+    return " ".join(str(word) for word in words if word not in (None, "none"))
+
+
+def stratum_of(cell: TrialConfig) -> str:
+    """The name of a cell's Optuna study: its task on one device in one precision."""
+    return f"{task_of(cell)} {cell.device} {cell.precision}"
+
+
+def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:
+    """A workload's ``Options`` for one cell: axes as tuples of length one, constants in their field's type."""
+    plain = workload.Options()
+    changes: dict[str, Any] = {}
+    for f in dataclasses.fields(plain):
+        if f.name not in values:
+            continue
+        value, default = values[f.name], getattr(plain, f.name)
+        if value is not None and (isinstance(default, Path) or "Path" in str(f.type)):
+            value = usable_path(Path(value))
+        if isinstance(default, tuple):
+            value = (value,) if value is not None else ()
+        changes[f.name] = value
+    return dataclasses.replace(plain, **changes)

@@ -1,0 +1,192 @@
+"""Command-line options of pruning and search, and what they make of a sweep; see ``strategy.py`` for the terms."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar
+
+import tyro
+
+from sweeps.plan.search import PRUNE_ON, PRUNERS, SAMPLERS, Limits, PruningConfig, Range, SearchConfig, parse_range
+from workloads.base import BadInputError, Defaults, Workload, axes_of
+
+T = TypeVar("T")
+Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
+"""An option whose help says what its absence means; what stands for absence would only confuse."""
+
+
+def _one_of(names: Iterable[str]) -> Any:
+    """Show these names as the choices of an option, without the empty one that stands for its absence."""
+    return tyro.conf.arg(help_behavior_hint="", metavar="{" + ",".join(names) + "}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchOptions:
+    """Giving up cells early, or searching ranges instead of measuring the whole grid."""
+
+    pruner: Annotated[
+        Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"],
+        _one_of(PRUNERS),
+    ] = ""
+    """Give up a cell early when Optuna's pruner of this name says that it cannot be among the best of its stratum
+    (same device, precision, model and task). Default: median for finetune, none for the others."""
+    prune_on: Annotated[Literal["", "throughput", "latency", "energy_per_item", "accuracy"], _one_of(PRUNE_ON)] = ""
+    """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
+    prune_margin: Told[float | None] = None
+    """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
+    Default: 0 on accuracy, else 0.1."""
+    n_startup_trials: Told[int | None] = None
+    """median, percentile: cells that must have ended before one is given up. Default: 2."""
+    n_warmup_steps: Told[int | None] = None
+    """median, percentile: rounds before a cell is given up. Default: 2; on accuracy 3, which are an epoch: before it a
+    network has learned little more than chance."""
+    interval_steps: Told[int | None] = None
+    """median, percentile: judge every so many rounds. Default: 1."""
+    n_min_trials: Told[int | None] = None
+    """median, percentile: cells with a value at a round that judging takes. Default: 1."""
+    percentile: Told[float | None] = None
+    """percentile: keep this best share of the cells, in per cent. Default: 25."""
+    min_resource: Told[int | None] = None
+    """hyperband, successive-halving: rounds before a cell is given up. Default: 3, since single rounds are noisy and
+    three are an epoch of a training."""
+    max_resource: Told[int | None] = None
+    """hyperband: rounds of a whole cell. Default: the longest seen."""
+    reduction_factor: Told[int | None] = None
+    """hyperband, successive-halving: one cell in so many goes on at each rung. Default: 3, 4."""
+    min_early_stopping_rate: Told[int | None] = None
+    """successive-halving: how many rungs are left out. Default: 0."""
+    bootstrap_count: Told[int | None] = None
+    """hyperband, successive-halving: cells a rung takes before any is given up. Default: 0."""
+    p_threshold: Told[float | None] = None
+    """wilcoxon: give up below this p against the best cell. Default: 0.1."""
+    n_startup_steps: Told[int | None] = None
+    """wilcoxon: rounds before a cell is given up. Default: 2."""
+    patience: Told[int | None] = None
+    """patient: rounds without gain before the wrapped pruner is asked. Default: 2."""
+    min_delta: Told[float | None] = None
+    """patient: the smallest gain. Default: 0."""
+    wrapped_pruner: Annotated[Literal["", "median"], _one_of(["median"])] = ""
+    """patient: the pruner that it holds back. Default: median."""
+    search: Annotated[Literal["", "tpe", "gp", "nsga2", "random"], _one_of(SAMPLERS)] = ""
+    """Search with Optuna's sampler instead of the whole grid; the axes then take ranges too:
+    --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
+    trials: int = 30
+    """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
+    objective: Told[tuple[Literal["throughput", "latency", "energy_per_item", "accuracy", "memory"], ...]] = ()
+    """With --search: what to make best; several give the Pareto front, without pruning. Default: throughput."""
+    max_memory_gb: Told[float | None] = None
+    """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""
+    min_accuracy: Told[float | None] = None
+    """Limit: held-out accuracy, between 0 and 1."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatencyLimit:
+    """What a cell must hold to be recommended."""
+
+    max_latency_ms: Told[float | None] = None
+    """Limit: milliseconds of a step, the 99th percentile where it is known, else the median."""
+
+
+DEFAULT_MARGIN = 0.1
+"""The same cell's speed differs by so much between two sweeps of a virtual machine (docs/benchmarks.md)."""
+_PARAMETERS = tuple(sorted({name for names in PRUNERS.values() for name in names}))
+
+
+def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[list[str], dict[str, Range]]:
+    """Take the ranges out of a command line, whose parser knows only values.
+
+    Returns:
+        The arguments left, and the range of each axis that had one.
+
+    Raises:
+        BadInputError: If a range is wrong, or stands beside values.
+    """
+    axes = {"batch_size", *axes_of(workload.Options())}
+    flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") and "=" in a else [a])]
+    kept: list[str] = []
+    ranges: dict[str, Range] = {}
+    axis = ""
+    for position, word in enumerate(flat):
+        if word.startswith("--"):
+            axis = word[2:].replace("-", "_")
+        try:
+            found = parse_range(word) if axis in axes else None
+        except BadInputError as error:
+            raise BadInputError(f"--{axis.replace('_', '-')}: {error}") from error
+        if found is None:
+            kept.append(word)
+            continue
+        neighbours = flat[position + 1 : position + 2]
+        if not kept or kept[-1] != f"--{axis.replace('_', '-')}" or (neighbours and not neighbours[0].startswith("--")):
+            raise BadInputError(f"--{axis.replace('_', '-')}: one range {word!r} or values, not both")
+        ranges[axis] = found
+        kept.pop()
+    return (kept if ranges else list(arguments)), ranges
+
+
+def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
+    """The pruning that the options and the workload's defaults ask for.
+
+    Raises:
+        BadInputError: If the pruner lacks a parameter, or the workload the figure.
+    """
+    pruner = options.pruner or (defaults.pruner if not options.search else "none")
+    prune_on = options.prune_on or defaults.prune_on
+    if prune_on == "accuracy" and defaults.prune_on != "accuracy":
+        raise BadInputError("--prune-on: this workload reports no 'accuracy' by round; allowed: throughput, latency, "
+                            "energy_per_item")  # fmt: skip
+    given = {name: getattr(options, name) for name in _PARAMETERS}
+    given = {name: value for name, value in given.items() if value not in (None, "")}
+    if options.prune_margin is not None and pruner == "none":
+        raise BadInputError(f"--prune-margin {options.prune_margin:g}: needs a pruner, such as --pruner median")
+    judged = (options.objective or ("throughput",))[0] if options.search else prune_on
+    margin = options.prune_margin
+    if margin is None:
+        margin = 0.0 if judged == "accuracy" or pruner == "none" else DEFAULT_MARGIN
+    config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given, margin=margin)
+    ours: dict[str, Any] = {
+        "n_startup_trials": 2, "n_warmup_steps": 3 if prune_on == "accuracy" else 2, "percentile": 25.0,
+        "min_resource": 3, "patience": 2,
+    }  # fmt: skip
+    filled = {name: value for name, value in ours.items() if name in PRUNERS[pruner]}
+    return dataclasses.replace(config, parameters={**filled, **given})
+
+
+def search_config(options: SearchOptions, ranges: dict[str, Range]) -> SearchConfig | None:
+    """The search that the options ask for, or None for the grid.
+
+    Raises:
+        BadInputError: If something is asked that only a search has.
+    """
+    if not options.search:
+        if ranges:
+            axis = next(iter(ranges)).replace("_", "-")
+            raise BadInputError(f"--{axis}: a range needs --search tpe, gp, nsga2 or random; a grid takes values")
+        if options.objective:
+            raise BadInputError(f"--objective {' '.join(options.objective)}: needs --search tpe, gp, nsga2 or random")
+        return None
+    if len(options.objective) > 1 and options.pruner not in {"", "none"}:
+        raise BadInputError(f"--pruner {options.pruner}: Optuna prunes for one objective only; leave it or --objective")
+    for axis in ("batch_size",):
+        if axis in ranges and (not ranges[axis].is_whole or ranges[axis].low < 1):
+            raise BadInputError("--batch-size: a range must have whole ends from 1, such as 1:1024:log2")
+    return SearchConfig(
+        sampler=options.search, n_trials=options.trials, objectives=options.objective or ("throughput",), ranges=ranges
+    )
+
+
+def limits(options: SearchOptions, max_latency_ms: float | None) -> Limits:
+    """The limits that a cell must hold.
+
+    Raises:
+        BadInputError: For one that makes no sense.
+    """
+    try:
+        return Limits(
+            max_latency_ms=max_latency_ms, max_memory_gb=options.max_memory_gb, min_accuracy=options.min_accuracy
+        )
+    except ValueError as error:
+        raise BadInputError(str(error)) from error

@@ -1,0 +1,91 @@
+"""The digest of every file of a sweep, in ``SHA256SUMS`` beside them: a flipped bit or a cut end does not go unnoticed.
+
+Parquet's own page checksums leave out the footer, where a flip can change a number's type or a statistic that filters
+rows; a digest of the whole file leaves out nothing. A line is on the disk before the file that it describes gets its
+name, and a file may have several lines while it is being replaced: it is whole if any of them fits. A crash between the
+two therefore costs nothing. ``tidy`` drops the lines that are no longer needed, so that in a finished sweep's folder
+``sha256sum -c SHA256SUMS`` says OK of every file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sweeps.store.durable import write_durably
+
+SUMS = "SHA256SUMS"
+_CHUNK_BYTES = 1 << 20
+
+
+def digest_of_file(path: Path) -> str:
+    """SHA-256 of a file's content as hex digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _is_parquet(path: Path) -> bool:
+    """Whether a file without a digest, of a version that wrote none, can be read to its end."""
+    try:
+        pq.ParquetFile(path, page_checksum_verification=True).read()
+    except (pa.ArrowException, OSError, ValueError):
+        return False
+    return True
+
+
+class Checksums:
+    """The digests of a folder's files.
+
+    Args:
+        folder: The sweep's folder; names are relative to it, with forward slashes.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._file = folder, folder / SUMS
+
+    def note(self, contents: Mapping[str, bytes]) -> None:
+        """Make the digests of contents durable, before they are written under their names."""
+        lines = "".join(f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in contents.items())
+        with self._file.open("ab+") as file:
+            if file.tell() and (file.seek(-1, os.SEEK_END), file.read(1))[1] != b"\n":
+                lines = "\n" + lines  # a crash or a full disk cut the last line
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+
+    def noted(self) -> dict[str, set[str]]:
+        """The digests that each file may have."""
+        found: dict[str, set[str]] = {}
+        text = self._file.read_text(encoding="utf-8", errors="replace") if self._file.is_file() else ""
+        for line in text.splitlines():
+            digest, _, name = line.partition("  ")
+            if len(digest) == 64 and name:
+                found.setdefault(name, set()).add(digest)
+        return found
+
+    def damaged(self, names: Iterable[str]) -> list[str]:
+        """Those of the files that are not what was written."""
+        noted = self.noted()
+
+        def is_whole(name: str) -> bool:
+            path = self._folder / name
+            return digest_of_file(path) in noted[name] if name in noted else _is_parquet(path)
+
+        return [name for name in names if not is_whole(name)]
+
+    def tidy(self, names: Iterable[str]) -> None:
+        """Keep one line for each of these files, the one that fits; all of them where none does."""
+        noted, lines = self.noted(), []
+        for name in sorted(names):
+            digests = noted.get(name, set())
+            fitting = digests & {digest_of_file(self._folder / name)} if digests else digests
+            lines += [f"{digest}  {name}\n" for digest in sorted(fitting or digests)]
+        write_durably(self._file, lambda file: file.write("".join(lines).encode()))

@@ -1,0 +1,62 @@
+"""The columns of the ``operations`` table: name, type, unit and meaning, written once."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from sweeps.store.columns import FLOAT, INT, STRING, Column, as_schema
+
+SCHEMA_VERSION = 1
+VERDICTS = ("supported", "unsupported", "fallback", "wrong", "crashed", "timeout")
+"""How an operation can end in one type and direction on a device; every row has exactly one."""
+
+_NAMES = pa.list_(STRING)
+
+_COLUMNS: list[Column] = [
+    ("schema_version", pa.int16(), "", "version of this table"),
+    ("sweep_id", STRING, "", "the sweep's folder name"),
+    ("operation_key", STRING, "", "hash of source, operation, type and device; the same in every sweep"),
+    ("source", STRING, "", "database (PyTorch's operator database), transforms (torchvision) or modules (model zoo)"),
+    ("operation", STRING, "", "its name; a variant of the database in brackets"),
+    ("family", STRING, "", "what it is grouped by"),
+    ("device", STRING, "", "cpu or the accelerator's type"),
+    ("dtype", STRING, "", "fp32, fp16, bf16, int8 or uint8: the type of its inputs"),
+    ("direction", STRING, "", "forward, or backward where a gradient is defined"),
+    ("verdict", STRING, "", "one of supported, unsupported, fallback, wrong, crashed, timeout"),
+    ("reason", STRING, "", "why it is not supported: the exception's text, the worst difference, the signal"),
+    ("error_type", STRING, "", "class of the exception"),
+    ("wrong_by", STRING, "", "wrong: rounding if rounding at the largest magnitude explains it, else values"),
+    ("fallback_mode", STRING, "", "allowed or strict, where operations can fall back to the CPU; else null"),
+    ("fallback_operations", _NAMES, "", "what fell back, as its warnings name it"),
+    ("aten_operations", _NAMES, "", "what the call dispatches on the device"),
+    ("n_samples", INT, "samples", "sample inputs run"),
+    ("n_failed", INT, "samples", "of those, raised on the device though the reference accepts them"),
+    ("n_wrong", INT, "samples", "of those, beyond the tolerance"),
+    ("n_fallback", INT, "samples", "of those, ran partly on the CPU"),
+    ("n_compared", INT, "samples", "of those, compared with the reference"),
+    ("n_invalid", INT, "samples", "left out: the reference raises as well"),
+    ("not_compared", STRING, "", "why values were not compared: random, uninitialised, no float64 reference"),
+    ("reference", STRING, "", "what it was compared with: cpu fp64, or cpu in the same type; null if not compared"),
+    ("tolerance_absolute", FLOAT, "", "allowed absolute difference, the loosest that the source itself grants"),
+    ("tolerance_relative", FLOAT, "1", "allowed difference per magnitude of the reference"),
+    ("max_abs_diff", FLOAT, "", "largest absolute difference from the reference"),
+    ("max_rel_diff", FLOAT, "1", "largest difference over the reference's own magnitude"),
+    ("tolerance_ratio", FLOAT, "1", "largest difference over what is allowed there; over 1 is wrong"),
+    ("rounding_units", FLOAT, "1", "largest difference in unit roundoffs at the largest magnitude"),
+    ("timing_elements", pa.list_(pa.int64()), "elements", "sizes timed: elements of all inputs, growing"),
+    ("timing_device_s", pa.list_(pa.float64()), "s", "median seconds of a call on the device at those sizes"),
+    ("timing_cpu_s", pa.list_(pa.float64()), "s", "the same on the CPU, in fp32 for floats; null for the CPU itself"),
+    ("overtakes_at_elements", INT, "elements", "smallest size from which on the device is faster; null if none was"),
+    ("not_timed", STRING, "", "why it was not timed"),
+    ("wall_s", FLOAT, "s", "time of the whole row, reference included"),
+    ("worker_pid", INT, "", "child process that ran it"),
+    ("device_name", STRING, "", "the device as its driver names it"),
+    ("driver_version", STRING, "", "driver and runtime"),
+    ("torch_version", STRING, "", ""), ("torchvision_version", STRING, "", ""),
+    ("python_version", STRING, "", ""), ("os", STRING, "", "system, release and machine"),
+    ("cpu_name", STRING, "", ""), ("n_threads", INT, "", "torch.get_num_threads() of the child"),
+    ("git_commit", STRING, "", "commit of the checkout that ran, with + if it was changed"),
+    ("host", STRING, "", "hash of the host name"),
+]  # fmt: skip
+
+OPERATIONS = as_schema(_COLUMNS, SCHEMA_VERSION)

@@ -1,0 +1,145 @@
+"""The Parquet files of a sweep's tables: written with their digests, joined, and repaired after a crash or bad disk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sweeps.store.checksums import Checksums
+from sweeps.store.compaction import is_small, joined, key_of, keys_in, new_name
+from sweeps.store.durable import flush_folder, parquet_bytes, write_durably
+from sweeps.store.schema import TABLES
+
+DAMAGED = "damaged"
+"""Folder of a sweep in which files that are not what was written are kept."""
+
+
+class PartFiles:
+    """A part file for each cell and table, and the compacted files that replace them.
+
+    Args:
+        folder: The sweep's folder.
+
+    Attributes:
+        damaged: Files that were not what had been written, by their names in the folder; nothing reads them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._sums = Checksums(folder)
+        self.damaged: list[str] = []
+        self._compacted: set[str] | None = None
+
+    def of(self, table: str, pattern: str = "[!._]*.parquet") -> list[Path]:
+        """The files of a table, by name; what is being written has a name that begins with a dot."""
+        found = sorted((self._folder / table).glob(pattern))
+        return [file for file in found if f"{table}/{file.name}" not in self.damaged]
+
+    def names(self) -> list[str]:
+        """The files of all tables, by their names in the folder."""
+        return [f"{table}/{file.name}" for table in TABLES for file in self.of(table)]
+
+    def write(self, contents: Mapping[str, bytes]) -> None:
+        """Write files durably in this order, after their digests."""
+        self._sums.note(contents)
+        for name, content in contents.items():
+            write_durably(self._folder / name, lambda file, content=content: file.write(content))
+
+    def is_damaged(self, name: str) -> bool:
+        """Whether a file does not fit its digest; False where none was noted."""
+        return name in self._sums.noted() and bool(self._sums.damaged([name]))
+
+    def check(self) -> None:
+        """Find the files that are damaged."""
+        self.damaged = self._sums.damaged(self.names())
+
+    def repair(self) -> None:
+        """Set damaged files aside and finish what a crash left half done."""
+        for table in TABLES:
+            (self._folder / table).mkdir(exist_ok=True)
+        self._set_aside()
+        self._finish_compaction()
+        for table in TABLES:
+            keys = {part.stem.removeprefix("part-") for part in self.of(table, "part-*.parquet")}
+            if keys:  # a crash between writing a part and evicting the row that it replaces
+                self.evict(table, keys)
+
+    def evict(self, table: str, keys: set[str]) -> None:
+        """Drop cells from a table's compacted file, where parts of their own have replaced them."""
+        for file in self.of(table, "compact-*.parquet"):
+            whole = pq.read_table(file, partitioning=None)
+            kept = whole.filter(pc.invert(pc.is_in(whole["trial_key"], pa.array(sorted(keys), pa.string()))))
+            if len(kept) < len(whole):
+                self.write({f"{table}/{file.name}": parquet_bytes(kept)})
+
+    def compacted_keys(self) -> set[str]:
+        """Cells that compacted files have, which a new part would double; looked up once."""
+        if self._compacted is None:
+            self._compacted = keys_in([file for table in TABLES for file in self.of(table, "compact-*.parquet")])
+        return self._compacted
+
+    def compact(
+        self, tidy: list[str], pattern: str = "[!._]*.parquet", rows: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Join files of each table into one, or their parts alone where all of them are very large.
+
+        The new file names the parts it replaces, so that a crash between its rename and their removal
+        can be finished by the next opening.
+
+        Args:
+            tidy: Other files whose digests are kept.
+            pattern: Which files of a table are joined.
+            rows: Rows of trials by the cell's key that are in memory, whose parts need not be read back.
+        """
+        for table, schema in TABLES.items():
+            parts = self.of(table, pattern)
+            if not is_small(parts):
+                parts = [part for part in parts if part.name.startswith("part-")]
+            if len(parts) < 2:
+                continue
+            whole = joined(parts, schema, (rows or {}) if table == "trials" else {})
+            names = json.dumps([p.name for p in parts])
+            whole = whole.replace_schema_metadata({**(schema.metadata or {}), b"compacted_parts": names.encode()})
+            path = new_name(self._folder / table, f"compact-{len(whole)}-{parts[-1].stem[-8:]}")
+            self.write({f"{table}/{path.name}": parquet_bytes(whole)})
+            self.compacted_keys().update(key_of(part) for part in parts if part.name.startswith("part-"))
+        self._finish_compaction()
+        self._sums.tidy([*tidy, *self.names()])
+        pa.default_memory_pool().release_unused()
+
+    def _finish_compaction(self) -> None:
+        """Remove the parts that compacted files replace, then forget their names.
+
+        A cell measured again later has a part of the same name.
+        """
+        for table, schema in TABLES.items():
+            for file in self.of(table, "compact-*.parquet"):
+                if not file.exists():  # it was itself joined into one that came before
+                    continue
+                metadata = pq.read_schema(file).metadata or {}
+                names = json.loads(metadata.get(b"compacted_parts", b"[]"))
+                for name in set(names) - {file.name}:
+                    (self._folder / table / name).unlink(missing_ok=True)
+                if names:
+                    flush_folder(file.parent)
+                    whole = pq.read_table(file, partitioning=None).replace_schema_metadata(schema.metadata)
+                    self.write({f"{table}/{file.name}": parquet_bytes(whole)})
+
+    def _set_aside(self) -> None:
+        """Move damaged files out of the tables, so that no reader takes them for results."""
+        for name in self.damaged:
+            (self._folder / DAMAGED).mkdir(exist_ok=True)
+            aside, number = self._folder / DAMAGED / name.replace("/", "-"), 1
+            while aside.exists():
+                number += 1
+                aside = aside.with_name(f"{name.replace('/', '-')}.{number}")
+            (self._folder / name).replace(aside)
+        if self.damaged:
+            for folder in (DAMAGED, *TABLES):
+                flush_folder(self._folder / folder)

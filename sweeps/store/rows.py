@@ -1,0 +1,130 @@
+"""A cell's row on its way into its table: what fits is kept, what does not is named."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from sweeps.plan.config import TrialConfig
+from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
+from sweeps.text import encodable, one_line
+
+SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
+"""(phase, round, seconds, scheduled seconds or None) of a block of samples."""
+
+
+def row_table(row: Mapping[str, Any]) -> pa.Table:
+    """One row as a table of the trials schema; what the row lacks is null.
+
+    Raises:
+        ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
+    """
+    fitting, misfits = fit(row, TRIALS)
+    if misfits:
+        raise ValueError("; ".join(misfits))
+    return pa.Table.from_pylist([fitting], schema=TRIALS)
+
+
+def fit(row: Mapping[str, Any], schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+    """What of a row its table can hold, and a sentence for each value that it cannot.
+
+    A workload of others may say anything of itself; what it says wrong must not cost the rest of the row. Text that
+    UTF-8 cannot hold, such as a file's name of other bytes, is kept with those bytes as escapes.
+    """
+    fitting: dict[str, Any] = {}
+    misfits = []
+    for name, value in row.items():
+        if name not in schema.names:
+            misfits.append(f"there is no column {name!r}")
+            continue
+        kind = schema.field(name).type
+        try:
+            fitting[name] = pa.scalar(_plain(value, kind), kind).as_py()
+        except (pa.ArrowException, OverflowError, TypeError, ValueError):
+            misfits.append(f"column {name!r} holds {kind}, not {one_line(repr(value))}")
+    return fitting, misfits
+
+
+def _plain(value: Any, kind: pa.DataType) -> Any:
+    """A value without what Arrow would take silently: half a whole number, bytes that are no text."""
+    if isinstance(value, str):
+        return encodable(value)
+    if isinstance(value, bytes) or (pa.types.is_integer(kind) and isinstance(value, float) and value != int(value)):
+        raise ValueError(value)
+    is_whole = isinstance(value, int) and not isinstance(value, bool)
+    return float(value) if is_whole and pa.types.is_floating(kind) else value
+
+
+def round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
+    """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
+
+    What is not finite is null, and so is the accuracy beside such a loss: the best class of NaN is class 0.
+
+    Raises:
+        ValueError: For a value that its column cannot hold.
+    """
+    columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
+    if misfits:
+        raise ValueError(f"end_round: {'; '.join(misfits)}")
+    wrong = {name for name, value in columns.items() if isinstance(value, float) and not math.isfinite(value)}
+    if "loss" in wrong:
+        wrong.add("accuracy")
+    return {name: None if name in wrong else value for name, value in columns.items()}
+
+
+def is_diverged(reached: Mapping[str, Any]) -> bool:
+    """Whether a round ended with a loss that is not finite."""
+    loss = reached.get("loss")
+    return loss is not None and not math.isfinite(loss)
+
+
+def fitted(row: dict[str, Any]) -> dict[str, Any]:
+    """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
+    fitting, misfits = fit(row, TRIALS)
+    if misfits and fitting["status"] in {"complete", "pruned"}:
+        told = "; ".join(misfits)[:2000]
+        fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
+    return fitting
+
+
+def cell_columns(cell: TrialConfig) -> dict[str, Any]:
+    """The columns of the trials table that say what the cell is."""
+    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
+    columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
+    return {
+        **columns,
+        "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
+        "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
+        "compile": cell.compile, "node": cell.node, "seed": cell.seed,
+        "rate_per_s": cell.options.get("rate"),
+        "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
+    }  # fmt: skip
+
+
+def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
+    """Blocks of samples as a table of the samples schema; None without samples."""
+    blocks = [block for block in blocks if len(block[2])]
+    if not blocks:
+        return None
+    sizes = [len(seconds) for _, _, seconds, _ in blocks]
+    n = sum(sizes)
+    scheduled = [
+        np.full(size, np.nan) if s is None else np.asarray(s, dtype=float)
+        for (_, _, _, s), size in zip(blocks, sizes, strict=True)
+    ]
+    columns = {
+        "trial_key": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([key])).cast(pa.string()),
+        "phase": np.repeat([phase for phase, *_ in blocks], sizes),
+        "round": np.repeat(np.array([b[1] for b in blocks], dtype=np.int32), sizes),
+        "index": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
+        "seconds": np.concatenate([np.asarray(b[2], dtype=float) for b in blocks]),
+        "scheduled_s": pa.array(np.concatenate(scheduled), from_pandas=True),
+    }
+    return pa.table({name: pa.array(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}).cast(
+        SAMPLES
+    )

@@ -1,0 +1,62 @@
+"""The columns of the three Parquet tables: name, type, unit and meaning, written once.
+
+README's table of columns is made from this file and from ``trial_columns.py`` (``accelsweep schema``). Raise
+SCHEMA_VERSION when a column changes meaning.
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from sweeps.store.columns import FLOAT, INT, STRING, Column, as_schema
+from sweeps.store.trial_columns import TRIAL_GROUPS
+
+SCHEMA_VERSION = 1
+
+STATUSES = ("complete", "pruned", "oom", "unsupported", "timeout", "crashed", "error")
+"""How a cell can end; every cell of a grid ends as exactly one of these."""
+
+_SAMPLE_COLUMNS: list[Column] = [
+    ("trial_key", STRING, "", "the cell"),
+    ("phase", STRING, "", "warmup or measure"),
+    ("round", pa.int32(), "", "round, from 0"),
+    ("index", pa.int32(), "", "position in the round, from 0"),
+    (
+        "seconds",
+        FLOAT,
+        "s",
+        "one timed sample, timer overhead not subtracted; server: latency from scheduled arrival",
+    ),
+    ("scheduled_s", FLOAT, "s", "server: scheduled arrival since the round began"),
+]
+
+_ROUND_COLUMNS: list[Column] = [
+    ("trial_key", STRING, "", "the cell"),
+    ("round", pa.int32(), "", "round, from 0"),
+    ("elapsed_s", FLOAT, "s", "measured time until the end of this round, evaluation left out"),
+    ("seconds", FLOAT, "s", "measured time of this round"),
+    ("items", INT, "items", "items worked through in this round"),
+    ("throughput_items_per_s", FLOAT, "items/s", "items over seconds"),
+    ("accuracy", FLOAT, "1", "finetune: held-out accuracy after the round"),
+    ("loss", FLOAT, "", "finetune: held-out cross entropy after the round"),
+    ("energy_j", FLOAT, "J", "energy of the round, null if unknown or too short"),
+    ("rss_bytes", INT, "B", "resident memory after the round"),
+    ("device_bytes", INT, "B", "device memory in tensors after the round"),
+    ("visit", pa.int32(), "", "visit to the cell, from 0; null unless --rounds interleaved"),
+]
+
+
+_GROUP_OF = {column[0]: group for group, columns in TRIAL_GROUPS for column in columns}
+TRIALS = as_schema([column for _, columns in TRIAL_GROUPS for column in columns], SCHEMA_VERSION, _GROUP_OF)
+SAMPLES = as_schema(_SAMPLE_COLUMNS, SCHEMA_VERSION)
+ROUNDS = as_schema(_ROUND_COLUMNS, SCHEMA_VERSION)
+TABLES: dict[str, pa.Schema] = {"trials": TRIALS, "samples": SAMPLES, "rounds": ROUNDS}
+
+
+def markdown_table(schema: pa.Schema) -> str:
+    """The columns of a schema as a Markdown table, from the fields' own metadata."""
+    lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+    for f in schema:
+        meta = {k.decode(): v.decode() for k, v in (f.metadata or {}).items()}
+        lines.append(f"| `{f.name}` | {f.type} | {meta['unit']} | {meta['meaning']} |")
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,243 @@
+"""Durable Parquet: a cell's row, samples and rounds are on disk before the next cell starts.
+
+One part file per cell and table, written under a temporary name, flushed to the disk and renamed. The
+trial row comes last, so that a row is the sign that its samples are whole. Because a part is named by the
+cell's key, measuring a cell again replaces its row instead of adding a second one. Every file's digest is noted
+before it gets its name; what does not fit its digest is set aside when the sweep is opened again.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.store.compaction import Pending, key_of, keys_in
+from sweeps.store.durable import parquet_bytes
+from sweeps.store.part_files import PartFiles
+from sweeps.store.rows import SampleBlock, fit, row_table
+from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
+from sweeps.text import without_home
+from workloads.base import BadInputError
+
+DESCRIPTION = "sweep.json"
+
+
+class ResultStore:
+    """The folder of one sweep.
+
+    Attributes:
+        folder: ``RESULTS/SWEEP_ID``.
+        sweep_id: Its name.
+        compacts_on_the_way: Parts are joined while the sweep runs; not where cells are recorded again and again.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sweep_id = folder.name
+        self.compacts_on_the_way = True
+        self._pending = Pending()
+        self._parts = PartFiles(folder)
+
+    @classmethod
+    def create(
+        cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]
+    ) -> ResultStore:
+        """Make a new sweep's folder with its description.
+
+        Raises:
+            BadInputError: If the folder cannot be written.
+        """
+        store = cls(folder)
+        try:
+            for name in TABLES:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            store.describe(config, cells, command)
+        except OSError as error:
+            raise BadInputError(f"--output: cannot write to {str(folder.parent)!r} ({error.strerror})") from error
+        return store
+
+    def describe(self, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> None:
+        """Write ``sweep.json``: what was asked, so that it can be resumed and reproduced."""
+        description = {
+            "schema_version": SCHEMA_VERSION,
+            "sweep_id": self.sweep_id,
+            "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+            "command": [without_home(word) for word in command],
+            "config": config.as_dict(),
+            "n_cells": config.n_cells,
+            "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
+        }
+        self._parts.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
+
+    @classmethod
+    def open(cls, folder: Path, *, is_read_only: bool = False) -> tuple[ResultStore, dict[str, Any]]:
+        """Open a sweep that exists, with its description.
+
+        Files that are not what was written are set aside in ``damaged``; what a crash left half done is finished.
+
+        Args:
+            folder: The sweep's folder.
+            is_read_only: Change nothing; damaged files are only left out.
+
+        Raises:
+            BadInputError: If it is no sweep, or of another schema version, or its description is damaged.
+        """
+        store = cls(folder)
+        is_damaged = (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION)
+        damaged = BadInputError(
+            f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not hold), so what was asked is not"
+            " known; its rows can still be read, but start a new sweep"
+        )
+        try:
+            description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+            version = description.get("schema_version")
+        except (OSError, ValueError, AttributeError, RecursionError) as error:
+            if is_damaged:
+                raise damaged from error
+            known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
+            raise BadInputError(
+                f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
+            ) from error
+        if version != SCHEMA_VERSION:
+            raise BadInputError(
+                f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
+                " use the version that wrote it, or start a new sweep"
+            )
+        if is_damaged:
+            raise damaged
+        store._parts.check()
+        if not is_read_only:
+            store._parts.repair()
+        return store, description
+
+    @property
+    def damaged(self) -> list[str]:
+        """Files that were not what had been written when the sweep was opened, by their names in the folder."""
+        return self._parts.damaged
+
+    def incomplete(self) -> set[str]:
+        """Cells whose row says that there are samples or rounds which are not there: they are to be measured again."""
+        sampled, rounded = self._keys("samples"), self._keys("rounds")
+        lacking = set()
+        for row in self.rows(["trial_key", "n_samples", "n_rounds", "scenario"]):
+            has_rounds = row["n_rounds"] and row["scenario"] != "server"  # a server's one round is no row of its own
+            if (row["n_samples"] and row["trial_key"] not in sampled) or (
+                has_rounds and row["trial_key"] not in rounded
+            ):
+                lacking.add(row["trial_key"])
+        return lacking
+
+    def _keys(self, table: str) -> set[str]:
+        """The cells that a table has rows of; a part's name says whose it is."""
+        found: set[str] = set()
+        for file in self._parts.of(table):
+            found |= {key_of(file)} if file.name.startswith("part-") else keys_in([file])
+        return found
+
+    def _part(self, table: str, key: str) -> str:
+        return f"{table}/part-{key}.parquet"
+
+    def record(self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]]) -> None:
+        """Make a cell's results durable: samples and rounds first, the row last."""
+        key = row["trial_key"]
+        tables: dict[str, pa.Table] = {}
+        if samples is not None and samples.num_rows:
+            tables[self._part("samples", key)] = samples.cast(SAMPLES)
+        rounds = [{"trial_key": key, **r} for r in rounds]
+        if rounds:
+            known = set(ROUNDS.names)
+            kept = [fit({k: v for k, v in r.items() if k in known}, ROUNDS)[0] for r in rounds]
+            tables[self._part("rounds", key)] = pa.Table.from_pylist(kept, schema=ROUNDS)
+        tables[self._part("trials", key)] = row_table(row)
+        self._parts.write({name: parquet_bytes(table) for name, table in tables.items()})
+        if key in self._parts.compacted_keys():
+            for name in TABLES:
+                self._parts.evict(name, {key})
+        if self.compacts_on_the_way:
+            self._pending.add(row, samples)
+            if self._pending.is_due:
+                self._parts.compact([DESCRIPTION], "part-*.parquet", self._pending.rows)
+                self._pending.clear()
+
+    def amend(self, key: str, columns: Mapping[str, Any]) -> None:
+        """Change columns of a row that is recorded already, as durably as it was written."""
+        row = next(row for row in self.rows() if row["trial_key"] == key)
+        self._parts.write({self._part("trials", key): parquet_bytes(row_table({**row, **columns}))})
+        self._pending.rows.pop(key, None)
+        self._parts.evict("trials", {key})
+
+    def rounds(self, keys: Iterable[str]) -> dict[str, list[dict[str, Any]]]:
+        """The rounds recorded of some cells, in order."""
+        wanted = set(keys)
+        found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
+        for file in self._parts.of("rounds") if wanted else ():
+            for entry in pq.read_table(file, partitioning=None).to_pylist():
+                if entry["trial_key"] in wanted:
+                    found[entry["trial_key"]].append(entry)
+        return {key: sorted(entries, key=lambda e: e["round"]) for key, entries in found.items()}
+
+    def sample_blocks(self, keys: Sequence[str]) -> dict[str, list[SampleBlock]]:
+        """The samples recorded of some cells, as the blocks they were recorded from."""
+        found: dict[str, list[SampleBlock]] = {key: [] for key in keys}
+        for file in self._parts.of("samples") if keys else ():
+            frame = pq.read_table(file, partitioning=None, filters=pc.field("trial_key").isin(list(keys))).to_pandas()
+            for (key, phase, index), block in frame.groupby(["trial_key", "phase", "round"], sort=False):
+                scheduled = block["scheduled_s"].to_numpy(float)
+                times = None if np.isnan(scheduled).all() else scheduled
+                found[key].append((phase, int(index), block["seconds"].to_numpy(float), times))
+        return found
+
+    def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
+        """The rows recorded so far."""
+        rows: list[dict[str, Any]] = []
+        for file in self._parts.of("trials"):
+            rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
+        return rows
+
+    def compact(self) -> None:
+        """Join the files of each table into one, or into few where they are very large."""
+        self._parts.compact([DESCRIPTION], rows=self._pending.rows)
+        self._pending.clear()
+
+    def discard(self) -> None:
+        """Remove a sweep that recorded nothing."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def new_sweep_id(workload: str, results: Path) -> str:
+    """A name that sorts by time: workload, UTC date and time, and a number if it is taken."""
+    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{workload}"
+    number, name = 1, stem
+    while (results / name).exists():
+        number += 1
+        name = f"{stem}-{number}"
+    return name
+
+
+def claim_folder(workload: str, results: Path) -> Path:
+    """Make the folder of a new sweep, which no other sweep that starts in the same second gets as well.
+
+    Raises:
+        BadInputError: If it cannot be made.
+    """
+    while True:
+        folder = results / new_sweep_id(workload, results)
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            if not results.is_dir():
+                raise BadInputError(f"--output: {str(results)!r} is no folder") from None
+            continue
+        except OSError as error:
+            raise BadInputError(f"--output: cannot write to {str(results)!r} ({error.strerror})") from error
+        return folder

@@ -1,0 +1,164 @@
+"""Interleaved rounds: real rows in a real store, each visit's samples made by hand so that the joined figures are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sweeps.cell.message import Message
+from sweeps.choosing.chooser import WAIT
+from sweeps.choosing.interleaved import Turns
+from sweeps.ledger import Ledger
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.measuring import N_VISITS, MeasureConfig
+from sweeps.plan.search import PruningConfig
+from sweeps.store.rows import cell_columns
+from sweeps.store.schema import TRIALS
+from sweeps.store.store import ResultStore
+from workloads.base import BadInputError
+
+CONFIG = SweepConfig(
+    workload="inference", device=("cpu",), batch_size=(2, 4), precision=("fp32",), model=("m",),
+    measure=MeasureConfig(rounds="interleaved", min_rounds=3, min_s=3.0, max_s=30.0),
+)  # fmt: skip
+
+
+class Nobody:
+    def cell_started(self, cell: TrialConfig) -> None: ...
+    def cell_progressed(self, cell: TrialConfig, row: Any) -> None: ...
+    def cell_ended(self, cell: TrialConfig, row: Any) -> None: ...
+
+
+class Sweep:
+    """A ledger over a store, driven as Tune drives it, with the workers' messages made by hand."""
+
+    def __init__(self, folder: Path, done: list[dict[str, Any]] | None = None) -> None:
+        self.cells = CONFIG.cells()
+        self.store = (
+            ResultStore.open(folder)[0] if done is not None else ResultStore.create(folder, CONFIG, self.cells, [])
+        )
+        self.turns = Turns(self.cells, CONFIG, self.store, done or [])
+        self.ledger = Ledger(CONFIG, self.cells, self.store, self.turns, Nobody())
+        self.order: list[int] = []
+
+    def visit(self, step_s: float, *, status: str = "complete", joules: float | None = 8.0, n_rounds: int = 1) -> bool:
+        cell = self.ledger.hand_out("trial")
+        if not isinstance(cell, TrialConfig):
+            return False
+        self.order.append(cell.batch_size)
+        seconds = np.full(10, step_s)
+        items = 10 * cell.batch_size
+        row = dict.fromkeys(TRIALS.names) | cell_columns(cell) | {
+            "status": status, "items_per_step": cell.batch_size, "steps_per_sample": 1, "n_warmup_steps": 5,
+            "warmup_s": 1.0, "wall_s": 3.0, "measured_s": 10 * step_s, "step_median_s": step_s,
+            "throughput_items_per_s": cell.batch_size / step_s, "energy_j": joules, "energy_window_s": 10 * step_s,
+            "energy_per_item_j": None if joules is None else joules / items, "setup_s": step_s,
+            "peak_rss_bytes": round(1e9 * step_s), "achieved_flop_per_s": 1e9 / step_s,
+        }  # fmt: skip
+        rounds = [{"round": 0, "elapsed_s": 10 * step_s, "seconds": 10 * step_s, "items": items}]
+        rounds = [{**rounds[0], "round": i, "elapsed_s": 10 * step_s * (i + 1)} for i in range(n_rounds)]
+        blocks = [("warmup", 0, seconds[:5], None), *(("measure", i, seconds, None) for i in range(n_rounds))]
+        message = Message(trial_key=cell.key, row=row, rounds=rounds, samples=blocks, is_final=True)  # type: ignore[arg-type]
+        self.ledger.receive("trial", message)
+        return True
+
+
+def test_cells_are_visited_in_turns_and_end_as_one_row_each_over_all_their_samples(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    steps = [1.0, 1.0, 2.0, 2.0, 3.0, 3.0]
+    for step in steps:
+        assert sweep.visit(step)
+    assert not sweep.visit(1.0)
+    assert sweep.order == [2, 4] * N_VISITS
+    rows = {row["batch_size"]: row for row in sweep.store.rows()}
+    assert sorted(rows) == [2, 4]
+    row = rows[4]
+    assert (row["n_samples"], row["n_rounds"], row["step_median_s"]) == (30, 3, 2.0)
+    assert row["measured_s"] == pytest.approx(60)
+    assert row["throughput_items_per_s"] == pytest.approx(4 / 2.0)
+    assert row["energy_j"] == 24
+    assert row["energy_per_item_j"] == pytest.approx(24 / 120)
+    assert row["items_per_j"] == pytest.approx(120 / 24)
+    assert row["mean_power_w"] == pytest.approx(24 / 60)
+    assert row["peak_rss_bytes"] == 3e9
+    assert row["achieved_flop_per_s"] == pytest.approx(1e9 / 2.0)
+    assert (row["setup_s"], row["warmup_s"], row["wall_s"]) == (1.0, 3.0, 9.0)
+    rounds = sweep.store.rounds([row["trial_key"]])[row["trial_key"]]
+    assert [(r["round"], r["visit"], r["elapsed_s"]) for r in rounds] == [(0, 0, 10.0), (1, 1, 30.0), (2, 2, 60.0)]
+
+
+def test_a_drift_over_the_visits_is_seen_where_each_visit_alone_is_steady(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    for step in (1.0, 1.0, 1.1, 1.0, 1.2, 1.0):
+        sweep.visit(step, n_rounds=4)
+    rows = {row["batch_size"]: row for row in sweep.store.rows()}
+    assert rows[2]["is_drifting"]
+    assert rows[2]["drift_ratio"] == pytest.approx(0.2 / 1.1, rel=0.25)
+    assert rows[4]["drift_ratio"] == pytest.approx(0.0)
+
+
+def test_a_cell_that_fails_is_not_visited_again_and_keeps_what_was_measured(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    for step, status in ((1.0, "complete"), (1.0, "complete"), (1.0, "error"), (1.0, "complete"), (1.0, "complete")):
+        assert sweep.visit(step, status=status)
+    assert not sweep.visit(1.0)
+    assert sweep.order == [2, 4, 2, 4, 4]
+    rows = {row["batch_size"]: row["status"] for row in sweep.store.rows()}
+    assert rows == {2: "error", 4: "complete"}
+    keys = [cell.key for cell in sweep.cells]
+    measured = {k: [b for b in blocks if b[0] == "measure"] for k, blocks in sweep.store.sample_blocks(keys).items()}
+    assert [len(blocks) for blocks in measured.values()] == [2, 3]
+
+
+def test_resuming_goes_on_with_the_visits_that_are_missing(tmp_path: Path) -> None:
+    first = Sweep(tmp_path / "s")
+    for step in (1.0, 1.0, 2.0):
+        first.visit(step)
+    again = Sweep(tmp_path / "s", first.store.rows())
+    assert again.turns.n_visited == 3
+    while again.visit(3.0):
+        pass
+    assert again.order == [4, 2, 4]
+    rows = {row["batch_size"]: row for row in again.store.rows()}
+    assert (rows[2]["n_samples"], rows[2]["step_median_s"]) == (30, 2.0)
+    assert (rows[4]["n_samples"], rows[4]["step_median_s"]) == (30, 3.0)
+
+
+def test_the_only_cell_left_waits_for_its_visit_to_end(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    sweep.turns._all = sweep.cells[:1]
+    assert isinstance(sweep.ledger.hand_out("a"), TrialConfig)
+    assert sweep.ledger.hand_out("b") is WAIT
+    sweep.ledger.drop()
+    assert isinstance(sweep.ledger.hand_out("c"), TrialConfig)
+
+
+def test_rows_without_energy_stay_without(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    while sweep.visit(1.0, joules=None):
+        pass
+    assert [(row["energy_j"], row["energy_per_item_j"]) for row in sweep.store.rows()] == [(None, None)] * 2
+
+
+def test_turns_are_for_grids_of_alike_rounds() -> None:
+    with pytest.raises(BadInputError, match=r"--rounds interleaved: .* not with a pruner"):
+        SweepConfig(
+            workload="inference", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",),
+            measure=MeasureConfig(rounds="interleaved"), pruning=PruningConfig(pruner="median"),
+        )  # fmt: skip
+
+
+def test_a_row_that_cannot_be_recorded_ends_the_sweep_and_is_not_swallowed(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    assert sweep.visit(1.0)
+    cell = sweep.ledger.hand_out("trial")
+    assert isinstance(cell, TrialConfig)
+    samples = [("measure", 0, np.array(["surprise"]), None)]
+    row = cell_columns(cell) | {"status": "complete"}
+    sweep.ledger.receive("trial", Message(trial_key=cell.key, row=row, samples=samples, is_final=True))
+    assert "surprise" in str(sweep.ledger.failure)
+    assert sweep.ledger.hand_out("next") is None
+    assert len(sweep.store.rows()) == 1

@@ -1,0 +1,164 @@
+"""Sweeps of machines that never met, joined: every row, sample and round stays with its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sweeps.commands import main
+from sweeps.plan.config import SweepConfig
+from sweeps.store.lock import sweep_lock
+from sweeps.store.rows import cell_columns, samples_table
+from sweeps.store.schema import SCHEMA_VERSION
+from sweeps.store.store import ResultStore
+
+STEP_S = {"old": 0.4, "new": 0.1}
+
+
+def write(
+    results: Path, machine: str, sweep_id: str, sizes: tuple[int, ...] = (1, 2), began: str = "2026-01-01"
+) -> Path:
+    """A sweep of a machine, whose every step takes the same time; joined into one file a table."""
+    config = SweepConfig(workload="inference", device=("cpu",), batch_size=sizes, precision=("fp32",), model=("m",))
+    store = ResultStore.create(results / sweep_id, config, config.cells(), ["accelsweep", "inference", "--model", "m"])
+    for i, cell in enumerate(config.cells()):
+        step = STEP_S[machine]
+        rate = cell.batch_size / step
+        row = {
+            **cell_columns(cell), "schema_version": SCHEMA_VERSION, "sweep_id": sweep_id, "trial_index": i,
+            "status": "complete", "throughput_items_per_s": rate, "step_median_s": step, "step_median_low_s": step,
+            "step_median_high_s": step, "throughput_low_items_per_s": rate, "throughput_high_items_per_s": rate,
+            "item": "images", "items_per_step": cell.batch_size, "timing_verified": True, "host": machine,
+            "cpu_name": f"{machine} processor", "torch_version": "2.14" if machine == "new" else "2.11",
+            "started_at": pd.Timestamp(began, tz="UTC") + pd.Timedelta(seconds=i),
+            "clock_offset_s": None, "stability": "stable", "weights": "imagenet", "steps_per_sample": 1,
+        }  # fmt: skip
+        blocks = [("measure", n, np.full(20, step), None) for n in range(5)]
+        rounds = [{"round": n, "seconds": 20 * step, "items": 20, "elapsed_s": 1.0 + n} for n in range(5)]
+        store.record(row, samples_table(cell.key, blocks), rounds)
+    store.compact()
+    return store.folder
+
+
+@pytest.fixture
+def machines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    monkeypatch.chdir(tmp_path)
+    return write(tmp_path / "a", "old", "s-one"), write(tmp_path / "b", "new", "s-two", sizes=(1, 2, 4))
+
+
+def merged(*arguments: str | Path) -> Path:
+    assert main(["merge", *map(str, arguments), "--output", "out"]) == 0
+    return max(Path("out").glob("*/sweep.json")).parent
+
+
+def test_the_same_cell_of_two_machines_stays_two_rows_with_samples_and_rounds_of_their_own(machines) -> None:
+    folder = merged(*machines)
+    trials = pd.read_parquet(folder / "trials")
+    assert len(trials) == 5 == trials["trial_key"].nunique() == trials["trial_index"].nunique()
+    assert trials.groupby("sweep_id").size().to_dict() == {"s-one": 2, "s-two": 3}
+    for table in ("samples", "rounds"):
+        whole = pd.read_parquet(folder / table).merge(trials, on="trial_key", validate="many_to_one")
+        of_sweep = {"samples": 100, "rounds": 5}[table]
+        assert whole.groupby(["host", "batch_size"]).size().tolist() == [of_sweep] * 5
+    samples = pd.read_parquet(folder / "samples").merge(trials, on="trial_key")
+    assert (samples["seconds"] == samples["host"].map(STEP_S)).all()
+    assert (folder / "report.md").is_file()
+    store, _ = ResultStore.open(folder, is_read_only=True)
+    assert not store.damaged
+    sums = (folder / "SHA256SUMS").read_text().splitlines()
+    assert len(sums) == 4  # the three tables and what was asked
+    for digest, name in (line.split("  ") for line in sums):
+        assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
+
+
+def test_the_sweeps_themselves_are_left_as_they_are(machines) -> None:
+    files = {path: path.read_bytes() for folder in machines for path in folder.rglob("*") if path.is_file()}
+    merged(*machines)
+    assert {path: path.read_bytes() for folder in machines for path in folder.rglob("*") if path.is_file()} == files
+
+
+def test_the_report_tells_the_machines_apart_and_compare_makes_sides_of_them(machines) -> None:
+    from analysis.comparison.page import main as compare
+
+    folder = merged(*machines)
+    report = (folder / "report.md").read_text()
+    assert "s-one" in report
+    assert "s-two" in report
+    assert "2 machines" in report
+    assert "2 versions of torch: 2.11, 2.14" in report
+    assert "accelsweep inference --model m" in report
+    assert "--resume" not in report
+    for column in ("origin", "host"):
+        assert compare([str(folder), "--across", column, "--output", f"{column}.md"]) == 0
+        assert "4" in Path(f"{column}.md").read_text()
+    assert compare([str(folder), "--across", "host", "--baseline", "new", "--output", "back.md"]) == 3
+
+
+def test_a_merged_sweep_can_be_merged_again_but_not_with_what_is_in_it(machines, tmp_path: Path, capsys) -> None:
+    first = merged(*machines)
+    third = write(tmp_path / "c", "new", "s-three", sizes=(2,), began="2026-02-02")
+    assert main(["merge", str(first), str(machines[0]), "--output", "out"]) == 2
+    assert "same measurements" in capsys.readouterr().err
+    again = merged(first, third)
+    trials = pd.read_parquet(again / "trials")
+    assert trials.groupby("sweep_id").size().to_dict() == {"s-one": 2, "s-three": 1, "s-two": 3}
+    assert trials["trial_key"].nunique() == 6
+    assert len(json.loads((again / "sweep.json").read_text())["merged_from"]) == 3
+
+
+def test_machines_that_began_in_the_same_second_are_told_apart(machines, tmp_path: Path) -> None:
+    other = write(tmp_path / "c", "new", "s-one")
+    trials = pd.read_parquet(merged(machines[0], other) / "trials")
+    assert trials.groupby("sweep_id")["host"].unique().map(list).to_dict() == {"s-one": ["old"], "s-one-2": ["new"]}
+
+
+def old_version(folder: Path) -> None:
+    path = folder / "sweep.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "schema_version": SCHEMA_VERSION + 1}))
+
+
+def test_what_cannot_be_merged_is_one_line_and_exit_code_2(machines, tmp_path: Path, capsys) -> None:
+    one, two = map(str, machines)
+
+    def refused(*arguments: str) -> str:
+        assert main(["merge", *arguments, "--output", "out"]) == 2
+        error: str = capsys.readouterr().err
+        assert error.count("\n") == 1, error
+        assert not Path("out").exists()
+        return error
+
+    assert "needs two" in refused(one)
+    assert "'nowhere' is no folder" in refused(one, "nowhere")
+    (tmp_path / "empty").mkdir()
+    assert "'empty' holds no sweep" in refused(one, "empty")
+    assert "same measurements" in refused(one, one)
+    assert "same measurements" in refused(one, "a")
+    with sweep_lock(machines[1]):
+        told = refused(one, two)
+        assert f"is being run by process {os.getpid()}" in told
+        assert told.count(two) == 1
+    part = next((machines[1] / "samples").glob("*.parquet"))
+    whole = part.read_bytes()
+    part.write_bytes(whole[:50])
+    told = refused(one, two)
+    assert "not what was written" in told
+    assert part.name in told
+    part.write_bytes(whole)
+    (machines[1] / "SHA256SUMS").unlink()  # as of a version that wrote no digests
+    part.write_bytes(whole[:-12] + bytes(12))
+    assert part.name in refused(one, two)
+    part.write_bytes(whole)
+    old_version(machines[1])
+    assert f"schema version {SCHEMA_VERSION + 1}" in refused(one, two)
+
+
+def test_a_merged_sweep_says_what_to_resume_instead(machines, capsys) -> None:
+    folder = merged(*machines)
+    assert main(["inference", "--resume", folder.name, "--output", "out"]) == 2
+    assert "s-one, s-two" in capsys.readouterr().err
