@@ -15,7 +15,7 @@ from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.plan.parsing import parse
 from sweeps.plan.search_options import split_ranges
 from sweeps.plan.sweep_options import sweep_command
-from sweeps.reports import report_safely
+from sweeps.session.reports import report_safely
 from sweeps.text import one_line
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
@@ -70,14 +70,14 @@ class Schema:
 
 
 def _devices(_: Devices) -> int:
-    from sweeps.inspect import print_devices
+    from sweeps.session.listing import print_devices
 
     return print_devices()
 
 
 def _nodes(options: Nodes) -> int:
-    from sweeps.inspect import print_nodes
-    from sweeps.launch import RayOptions, cluster_session
+    from sweeps.launch.ray_session import RayOptions, cluster_session
+    from sweeps.session.listing import print_nodes
 
     with cluster_session(RayOptions(address=options.address)) as cluster:
         return print_nodes(cluster)
@@ -96,7 +96,7 @@ def _selftest(options: SelfTest) -> int:
 
 
 def _list(options: List) -> int:
-    from sweeps.inspect import print_sweeps
+    from sweeps.session.listing import print_sweeps
 
     return print_sweeps(options.output)
 
@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = workload_names()
         if name not in names:
             raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *TOOLS])}")
-        from sweeps.session import run_sweep
+        from sweeps.session.sweep import run_sweep
 
         workload = load_workload(name)
         rest, ranges = split_ranges(workload, rest)

@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from sweeps import progress
 from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.parsing import parse_duration_s
+from sweeps.session import terminal as progress
 from workloads.base import BadInputError
 
 EXIT_OK, EXIT_FAILED = 0, 1

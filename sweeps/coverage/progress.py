@@ -11,7 +11,7 @@ from rich.console import Console
 
 from sweeps.coverage.plan import OperationCell
 from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.progress import say
+from sweeps.session.terminal import say
 
 SAY_EVERY_S = 5.0
 

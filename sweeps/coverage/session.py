@@ -14,16 +14,16 @@ from rich.console import Console
 
 from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError
 from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
-from sweeps.coverage.parent import list_operations
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.ledger import Interrupted, SweepLostError
+from sweeps.coverage.worker import list_operations
 from sweeps.measure.device.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.parsing import parse_duration_s
-from sweeps.progress import SweepConsole, say
-from sweeps.reports import report_safely
+from sweeps.scheduling.endings import Interrupted, SweepLostError
+from sweeps.session.reports import report_safely
+from sweeps.session.terminal import SweepConsole, say
 from sweeps.store.durable import write_durably
 from sweeps.store.lock import sweep_lock
 from sweeps.store.store import claim_folder
@@ -164,7 +164,7 @@ def _launch(
     console: Console, *, n_done: int,
 ) -> bool:  # fmt: skip
     """Run and time what is left; True if interrupted."""
-    from sweeps.launch_operations import OperationJob, run_jobs
+    from sweeps.coverage.jobs import OperationJob, run_jobs
 
     recording = store.recording()
     progress = CoverageProgress(store, len(cells), n_done, console)

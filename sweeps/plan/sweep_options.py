@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 
 import tyro
 
-from sweeps.nodes import Cluster
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
@@ -145,7 +144,7 @@ def _portable(value: Any) -> Any:
 
 def build_config(
     workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
-    cluster: Cluster | None = None,
+    kinds: Mapping[str, Sequence[str]] | None = None,
 ) -> SweepConfig:  # fmt: skip
     """The sweep that a command line asks for.
 
@@ -154,7 +153,7 @@ def build_config(
         command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
         devices: The devices there are; asked-for devices must be among them.
         ranges: Axes given as a range, for a search.
-        cluster: The nodes to use, where that is not this machine alone.
+        kinds: The kinds of the nodes to use by device, where that is not this machine alone.
 
     Raises:
         BadInputError: With the option, the value given and what is allowed.
@@ -171,7 +170,7 @@ def build_config(
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     for name in common.device:
         if name not in devices:
-            where = "on this machine; here" if cluster is None else "on the nodes to use; there"
+            where = "on this machine; here" if kinds is None else "on the nodes to use; there"
             raise BadInputError(f"--device: {name!r} is not {where}: {', '.join(devices)}")
     asked = common.device or tuple(devices)
     workload.check(own, common.model)
@@ -223,7 +222,7 @@ def build_config(
         is_batch_auto=is_auto,
         pruning=pruning,
         search=search,
-        node_kinds={d: cluster.kinds(d) for d in asked} if cluster is not None and common.each_node else {},
+        node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
         on_node=common.on_node,
         accelerator_type=common.accelerator_type,
         limits=limits(choice, getattr(getattr(command, "limit", own), "max_latency_ms", None)),

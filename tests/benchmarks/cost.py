@@ -66,9 +66,10 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
     """Run a sweep through Ray: seconds of ray.init, seconds after it until the last row was durable, device facts."""
     import ray
 
-    from sweeps.launch import RayOptions, launch
-    from sweeps.ledger import Ledger
-    from sweeps.session import _choose
+    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.tune_loop import launch
+    from sweeps.scheduling.ledger import Ledger
+    from sweeps.session.sweep import _choose
     from sweeps.store.store import ResultStore
 
     began, started = time.perf_counter(), []

@@ -77,15 +77,16 @@ def install(folder: Path) -> None:
 
 
 def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
-    """Run the sweep in this process, as ``sweeps/session.py`` does."""
+    """Run the sweep in this process, as ``sweeps/session/sweep.py`` does."""
     from rich.console import Console
 
-    from sweeps.launch import RayOptions, launch
-    from sweeps.ledger import Ledger
+    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.tune_loop import launch
     from sweeps.plan.config import SweepConfig
     from sweeps.plan.measuring import MeasureConfig
-    from sweeps.progress import Terminal
-    from sweeps.session import _choose
+    from sweeps.scheduling.ledger import Ledger
+    from sweeps.session.sweep import _choose
+    from sweeps.session.terminal import Terminal
     from sweeps.store.store import ResultStore
 
     if is_soak:

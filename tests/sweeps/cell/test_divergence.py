@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from sweeps.cell.cell_run import CellRun
-from sweeps.coverage import dispatch
+from sweeps.coverage.child import dispatch
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from tests.workloads.conftest import prepared

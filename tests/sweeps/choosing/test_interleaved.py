@@ -11,10 +11,10 @@ import pytest
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT
 from sweeps.choosing.interleaved import Turns
-from sweeps.ledger import Ledger
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS, MeasureConfig
 from sweeps.plan.search import PruningConfig
+from sweeps.scheduling.ledger import Ledger
 from sweeps.store.rows import cell_columns
 from sweeps.store.schema import TRIALS
 from sweeps.store.store import ResultStore

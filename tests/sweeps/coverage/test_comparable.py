@@ -3,8 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from sweeps.coverage.comparable import comparable
-from sweeps.coverage.differences import difference
+from sweeps.coverage.child.differences import comparable, difference
 from workloads.operations.base import Tolerance
 from workloads.operations.modules import RecordedOperation
 

@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sweeps.coverage.differences import DifferentKindError, difference
+from sweeps.coverage.child.differences import DifferentKindError, difference
 from workloads.operations.base import Tolerance
 
 ALLOWED = Tolerance(absolute=0.01, relative=0.1)

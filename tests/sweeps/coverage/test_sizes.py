@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from made import MadeOperation
 
-from sweeps.coverage.sizes import growing, n_elements, overtaking, repeated, time_sizes
+from sweeps.coverage.child.sizes import growing, n_elements, overtaking, repeated, time_sizes
 
 CPU = torch.device("cpu")
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from made import MadeOperation
 
-from sweeps.coverage.verdicts import run_direction
+from sweeps.coverage.child.verdicts import run_direction
 
 CPU = torch.device("cpu")
 

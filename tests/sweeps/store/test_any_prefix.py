@@ -19,11 +19,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeps.cell.message import Message
-from sweeps.ledger import Ledger
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS, MeasureConfig
 from sweeps.plan.search import PruningConfig
-from sweeps.session import _choose
+from sweeps.scheduling.ledger import Ledger
+from sweeps.session.sweep import _choose
 from sweeps.store import checksums, part_files
 from sweeps.store.rows import cell_columns
 from sweeps.store.schema import TABLES, TRIALS

@@ -1,0 +1,160 @@
+"""The child process: runs one operation at a time for its parent, over a pipe, in lines of JSON.
+
+``python -m sweeps.coverage.child``. Requests come on standard input, answers go to standard output; what libraries
+print there goes to standard error instead. Whatever happens in here costs the operation that runs and no other.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import functools
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TextIO
+
+GRACE_S = 30.0
+"""A child whose parent has died ends itself this long after the time its operation was given."""
+Send = Callable[[dict[str, Any]], None]
+
+
+def _strict_precision() -> None:
+    """Compute float32 in float32: no TF32. Before the operator database is imported, which locks these settings."""
+    import torch
+
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_warn_always(True)  # a fallback is told once per process otherwise
+
+
+def _list(request: Mapping[str, Any], send: Send) -> None:
+    """Name every operation, after recording the model zoo unless a recording is given."""
+    from workloads.operations.registry import load_operations
+    from workloads.operations.zoo import record_zoo
+
+    recording, failed = request["recording"], dict[str, str]()
+    if recording is None:
+        recording, failed = record_zoo(request["models"])
+    operations, missing = load_operations(recording)
+    listed = [
+        {"source": o.source, "name": o.name, "family": o.family, "dtypes": list(o.dtypes)} for o in operations
+    ]  # fmt: skip
+    send({"event": "listed", "operations": listed, "recording": recording, "failed": failed, "missing": missing})
+
+
+@functools.cache
+def _environment(device_name: str) -> dict[str, Any]:
+    from sweeps.measure.device.device import open_device
+    from sweeps.measure.device.environment import environment
+    from sweeps.store.operation_columns import OPERATIONS
+
+    row = environment(open_device(device_name))
+    return {k: v for k, v in row.items() if k in OPERATIONS.names}
+
+
+@functools.cache
+def _operations(source: str) -> dict[str, Any]:
+    from workloads.operations.registry import _LOADERS
+
+    return {o.name: o for o in _LOADERS[source]({})}
+
+
+def _operation(request: Mapping[str, Any]) -> Any:
+    from workloads.operations.registry import load_operation
+
+    cell, calls = request["cell"], request.get("calls")
+    if calls is not None:
+        return load_operation(cell["source"], cell["operation"], {cell["operation"]: calls})
+    return _operations(cell["source"])[cell["operation"]]
+
+
+def _prepare(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    from sweeps.measure.device.device import open_device, set_threads
+
+    set_threads(request["n_threads"])
+    return _operation(request), open_device(request["cell"]["device"])
+
+
+def _import_and_open(request: Mapping[str, Any], send: Send) -> None:
+    """Everything that is slow the first time: imports, the operator's source, the device."""
+    import sweeps.coverage.child.sizes
+    import sweeps.coverage.child.verdicts  # noqa: F401
+
+    _prepare(request)
+    _environment(request["cell"]["device"])
+
+
+def _run(request: Mapping[str, Any], send: Send) -> None:
+    """Both directions of a cell; each row is sent as soon as it is there."""
+    from sweeps.coverage.child.calls import DIRECTIONS
+    from sweeps.coverage.child.verdicts import DeviceLostError, run_direction
+
+    operation, device = _prepare(request)
+    for direction in DIRECTIONS:
+        send({"event": "began", "direction": direction})
+        try:
+            row = run_direction(
+                operation, request["cell"]["dtype"], device, direction, max_samples=request["max_samples"]
+            )
+        except DeviceLostError as error:
+            send({"event": "row", "row": {"direction": direction, "verdict": "crashed", "error_type": "DeviceLostError",
+                                          "reason": f"the device was lost: {str(error)[:400]}"}})  # fmt: skip
+            sys.stdout.flush()
+            os._exit(3)
+        if row is not None:
+            send({"event": "row", "row": {**_environment(request["cell"]["device"]), **row}})
+
+
+def _time(request: Mapping[str, Any], send: Send) -> None:
+    from sweeps.coverage.child.sizes import time_sizes
+
+    operation, device = _prepare(request)
+    try:
+        columns = time_sizes(operation, request["cell"]["dtype"], device)
+    except Exception as error:  # what is too large for the device is not timed, and that is said
+        columns = {"not_timed": f"{type(error).__name__}: {str(error)[:200]}"}
+    send({"event": "row", "row": columns})
+
+
+def _can_run(request: Mapping[str, Any], send: Send) -> None:
+    from sweeps.coverage.child.dispatch import answer_request
+
+    answer_request(request, send)
+
+
+COMMANDS: dict[str, Callable[[Mapping[str, Any], Send], None]] = {
+    "list": _list, "prepare": _import_and_open, "run": _run, "time": _time, "can-run": _can_run,
+}  # fmt: skip
+
+
+def serve(requests: TextIO, answers: TextIO) -> None:
+    """Answer requests until their end."""
+
+    def send(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    _strict_precision()
+    send({"event": "ready", "pid": os.getpid()})
+    for line in requests:
+        request = json.loads(line)
+        # Its thread runs without Python's lock, so that a loop in C code cannot outlive a dead parent.
+        faulthandler.dump_traceback_later(request["timeout_s"] + GRACE_S, exit=True)
+        try:
+            COMMANDS[request["command"]](request, send)
+        except Exception as error:
+            send({"event": "error", "type": type(error).__name__, "text": str(error)[:2000]})
+        faulthandler.cancel_dump_traceback_later()
+        send({"event": "done"})
+
+
+def main() -> int:
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    serve(sys.stdin, answers)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,206 @@
+"""In the child: what a model dispatches, each such call replayed on a device, and the model itself run there."""
+
+from __future__ import annotations
+
+import json
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map
+
+from sweeps.coverage.child.calls import FORWARD
+from sweeps.coverage.child.differences import tensors_of
+from sweeps.coverage.child.verdicts import run_direction
+from workloads.operations.base import DEFAULT_TOLERANCES, DTYPES, FLOAT_DTYPES, Sample, Tolerance
+from workloads.operations.encoding import NotPlainError, encode, n_elements
+from workloads.operations.zoo import build_untrained, model_inputs
+
+MAX_CALLS = 6
+_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
+_NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")
+MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}
+"""Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.numerics``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchedCall:
+    """One call below autograd, with the values it had."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+
+
+class DispatchRecorder(TorchDispatchMode):
+    """Keeps the calls of each operation that reaches the dispatcher, different shapes once, at most MAX_CALLS.
+
+    Attributes:
+        calls: Calls by operation, in the order they were first seen.
+        counts: How often each was called.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: dict[Any, dict[str, DispatchedCall]] = {}
+        self.counts: dict[Any, int] = {}
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = dict(kwargs or {})
+        if str(function.name()) not in _NO_COMPUTATION:
+            self.counts[function] = self.counts.get(function, 0) + 1
+            seen = self.calls.setdefault(function, {})
+            shape = _shape_key(args, kwargs)
+            if shape not in seen and len(seen) < MAX_CALLS:
+                # Copied before the call, which may write into its arguments.
+                seen[shape] = DispatchedCall(**tree_map(_copy, {"args": tuple(args), "kwargs": kwargs}))
+        return function(*args, **kwargs)
+
+
+def _copy(value: Any) -> Any:
+    return value.detach().clone() if isinstance(value, torch.Tensor) else value
+
+
+def _shape_key(args: Any, kwargs: Any) -> str:
+    try:
+        return json.dumps(encode((tuple(args), kwargs)), sort_keys=True)
+    except NotPlainError:
+        return str([tuple(t.shape) for t in tensors_of((args, kwargs))])
+
+
+@dataclass(frozen=True, kw_only=True)
+class DispatchedOperation:
+    """An operation of the dispatcher with a model's calls of it; see ``workloads.operations.base.Operation``."""
+
+    name: str
+    function: Any
+    calls: Sequence[DispatchedCall]
+    source: str = "dispatch"
+    family: str = "dispatched"
+    dtypes: Sequence[str] = FLOAT_DTYPES
+    not_compared: str | None = None
+
+    def tolerance(self, dtype: str, device_type: str) -> Tolerance:
+        return DEFAULT_TOLERANCES[dtype].loosest(_TOLERANCE)
+
+    def samples(self, dtype: str) -> Iterator[Sample]:
+        """The calls, their floating tensors in the type; they were recorded in float32."""
+        wanted = DTYPES[dtype]
+
+        def cast(value: Any) -> Any:
+            if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
+                return value.to(wanted)
+            return wanted if value is torch.float32 else value
+
+        for call in sorted(self.calls, key=lambda c: n_elements(encode(tuple(tensors_of(c.args))))):
+            args, kwargs = tree_map(cast, (call.args, call.kwargs))
+            yield Sample(function=self.function, args=args, kwargs=kwargs)
+
+
+def _loss(output: Any) -> torch.Tensor:
+    """A number that hangs on everything the model gives."""
+    tensors = [t for t in tensors_of(output) if t.requires_grad]
+    return torch.stack([t.double().square().mean() for t in tensors]).sum()
+
+
+def _run_model(model: torch.nn.Module, inputs: tuple[Any, ...], *, train: bool) -> Any:
+    """The model's output, with gradients left in its parameters if ``train``."""
+    if train:
+        output = model(*inputs)
+        _loss(output).backward()
+        return output
+    with torch.no_grad():
+        return model(*inputs)
+
+
+def record_dispatch(name: str, *, train: bool) -> DispatchRecorder:
+    """Run a model of the zoo on the CPU in fp32 with random weights and record what it dispatches.
+
+    Attention is computed by its parts, since its fused forms are named after the backend that has them.
+    """
+    torch.manual_seed(0)
+    model = build_untrained(name)
+    recorder = DispatchRecorder()
+    inputs = model_inputs(name)
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(), recorder:
+        warnings.simplefilter("ignore")
+        _run_model(model, inputs, train=train)
+    return recorder
+
+
+def _whole_model(name: str, device: torch.device, dtype: str, *, train: bool) -> dict[str, Any]:
+    """Run the whole model on the device and compare its output with float64 on the CPU."""
+    torch.manual_seed(0)
+    model, wanted = build_untrained(name).to(DTYPES[dtype]), DTYPES[dtype]
+    inputs = tree_map(lambda t: t.to(wanted) if isinstance(t, torch.Tensor) else t, model_inputs(name))
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        right = build_untrained(name)
+        right.load_state_dict(model.state_dict())
+        expected = tensors_of(right.double()(*tree_map(_double, inputs)))
+    began = time.perf_counter()
+    try:
+        moved = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, inputs)
+        ours = tensors_of(_run_model(model.to(device), moved, train=train))
+    except Exception as error:
+        return {"runs": False, "reason": f"{type(error).__name__}: {str(error)[:400]}"}
+    took = time.perf_counter() - began
+    shapes_agree = [a.shape for a in ours] == [b.shape for b in expected]
+    worst = _worst(ours, expected) if shapes_agree else None
+    agrees = worst is not None and worst <= MODEL_TOLERANCE[dtype] if shapes_agree else None
+    return {"runs": True, "agrees": agrees, "max_rel_diff": worst, "first_run_s": took}
+
+
+def _worst(ours: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float | None:
+    """Largest difference over the largest magnitude of the expected tensor; None if only one of two is finite."""
+    worst = 0.0
+    for a, b in zip(ours, expected, strict=True):
+        if not b.numel() or not b.is_floating_point():
+            continue
+        result, is_known = a.detach().cpu().double(), torch.isfinite(b)
+        if not torch.equal(torch.isfinite(result), is_known):
+            return None
+        if is_known.any():
+            largest = max(float(b[is_known].abs().max()), 1e-30)
+            worst = max(worst, float((result - b)[is_known].abs().max()) / largest)
+    return worst
+
+
+def _double(value: Any) -> Any:
+    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
+
+
+_RECORDED: dict[tuple[str, bool], DispatchRecorder] = {}
+
+
+def _recorded(name: str, train: bool) -> DispatchRecorder:
+    if (name, train) not in _RECORDED:
+        _RECORDED[name, train] = record_dispatch(name, train=train)
+    return _RECORDED[name, train]
+
+
+def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
+    """Answer one of three questions about a model: ``record``, ``replay`` one operation, or run the ``whole`` model."""
+    from sweeps.measure.device.device import open_device, set_threads
+
+    set_threads(request["n_threads"])
+    name, train = request["model"], request["train"]
+    if request["ask"] == "record":
+        counts = {str(f): n for f, n in _recorded(name, train).counts.items()}
+        send({"event": "recorded", "operations": counts})
+        return
+    device = open_device(request["device"])
+    if request["ask"] == "whole":
+        send({"event": "whole", **_whole_model(name, device, request["dtype"], train=train)})
+        return
+    recorder = _recorded(name, train)
+    function = next(f for f in recorder.calls if str(f) == request["operation"])
+    operation = DispatchedOperation(
+        name=str(function), function=function, calls=list(recorder.calls[function].values())
+    )  # fmt: skip
+    row = run_direction(operation, request["dtype"], device, FORWARD, max_samples=MAX_CALLS)
+    send({"event": "row", "row": row})

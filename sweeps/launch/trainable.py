@@ -1,0 +1,98 @@
+"""The Tune trainable: runs cells in a worker that is reused while it stays clean."""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+import time
+from typing import Any
+
+import ray
+from ray import tune
+
+from sweeps.cell.cell_run import CellRun
+from sweeps.cell.message import Message, Place
+from sweeps.launch.leftovers import end_children
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
+
+
+class UncleanWorkerError(Exception):
+    """Raised after a cell that ended badly, so that Tune replaces the worker; its row is already with the driver."""
+
+
+class CellTrial(tune.Trainable):
+    """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
+
+    The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
+    MeasureConfig as a dictionary), ``resources``, ``on_nodes`` (a label selector, or None) and ``device_facts`` (by
+    the device's place: its node and its number there).
+    """
+
+    _run: CellRun | None = None
+    _is_unclean = False
+    _is_frozen = False
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        selector = config["on_nodes"]
+        more = {} if selector is None else {"bundle_label_selector": [selector]}
+        return tune.PlacementGroupFactory([config["resources"]], **more)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._begin(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.cleanup()
+        if not self._is_frozen:
+            # What the libraries made when they were imported stays; looking through it took 0.2 s between cells.
+            gc.collect()
+            gc.freeze()
+            self._is_frozen = True
+        self._begin(new_config)
+        return True
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self._cell = TrialConfig.from_dict(config["cell"])
+        self._measure = MeasureConfig(**config["measure"])
+        context = ray.get_runtime_context()
+        numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]
+        place = Place(node_id=context.get_node_id(), device_index=",".join(numbers) or None)
+        self._run = CellRun(
+            self._cell,
+            self._measure,
+            n_threads=max(1, int(config["resources"].get("CPU", 1))),
+            device_facts=config["device_facts"].get(place.key),
+            place=place,
+        )
+
+    def step(self) -> dict[str, Any]:
+        """Measure until there is something worth sending; the last message holds the final row."""
+        if self._is_unclean:
+            raise UncleanWorkerError
+        assert self._run is not None
+        began = time.monotonic()
+        while not self._run.is_finished:
+            self._run.advance()
+            if time.monotonic() - began >= self._measure.report_every_s:
+                break
+        message: Message = self._run.take_message()
+        self._is_unclean = message.is_final and not self._run.ended_well
+        if message.is_final:
+            end_children()
+        if message.is_final and self._measure.cooldown_s:
+            time.sleep(self._measure.cooldown_s)
+        sys.stdout.flush()
+        return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._is_unclean}
+
+    def cleanup(self) -> None:
+        if self._run is not None:
+            self._run.close()
+            self._run = None
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        """Nothing to save: the sweep's Parquet files are the truth, and a cell begins anew."""
+
+    def load_checkpoint(self, checkpoint: Any) -> None:
+        """Nothing to restore, see ``save_checkpoint``."""

@@ -1,0 +1,98 @@
+"""Ray: starting or joining it, and Tune's loop over the ledger's cells."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Callable, Sequence
+
+from ray import tune
+from ray.tune.search import ConcurrencyLimiter
+
+from sweeps.launch.cluster import local_cluster
+from sweeps.launch.leftovers import guarded
+from sweeps.launch.lost_nodes import NodeWatch
+from sweeps.launch.lost_servers import RayWatch
+from sweeps.launch.ray_session import RayOptions, ray_session
+from sweeps.launch.trainable import CellTrial
+from sweeps.launch.tune_memory import SilentProgress
+from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.scheduling.endings import (
+    Interrupted,
+    SweepLostError,
+    collected_signals,
+)
+from sweeps.scheduling.ledger import Ledger
+from sweeps.scheduling.nodes import Cluster
+from sweeps.scheduling.placement import Placement
+
+
+def launch(
+    config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int], cluster: Cluster | None = None,
+    say: Callable[[str], None] = print,
+) -> Sequence[TrialConfig]:  # fmt: skip
+    """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
+
+    Args:
+        config: The sweep.
+        ledger: Its books.
+        options: How to start Ray.
+        devices: Number of devices by name on this machine; not looked at with a cluster.
+        cluster: Of a ``cluster_session`` that is open; Ray is started here without.
+        say: Prints a line on what becomes of the cluster.
+
+    Returns:
+        The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
+
+    Raises:
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP, with everything finished recorded.
+        SweepLostError: A process of Ray that the sweep needs died, or a row fits no table; the rest is recorded.
+        OSError: A row could not be written; everything before it is recorded.
+    """
+    with (
+        guarded() as marked,
+        contextlib.nullcontext() if cluster else ray_session(options, devices),
+        tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
+        collected_signals() as signals,
+        RayWatch(marked, options.go_on) as watch,
+    ):
+        if cluster is not None:
+            ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
+        placement = Placement(cluster or local_cluster(devices), config)
+        nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
+        searcher = CellSearcher(ledger, config, placement, nodes)
+        callbacks = [
+            *([nodes] if nodes else []), LedgerWatch(ledger, nodes), *([] if options.verbose else [SilentProgress()])
+        ]  # fmt: skip
+        try:
+            with watch.interrupting():
+                tune.run(
+                    CellTrial,
+                    name="sweep",
+                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=placement.n_concurrent),
+                    scheduler=LedgerScheduler(ledger, nodes),
+                    callbacks=callbacks,
+                    stop=SweepStopper(ledger, signals, say),
+                    num_samples=-1,
+                    storage_path=scratch,
+                    reuse_actors=not config.isolate,
+                    max_failures=0,
+                    raise_on_failed_trial=False,
+                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                    verbose=3 if options.verbose else 0,
+                    log_to_file=False,
+                )
+        except KeyboardInterrupt:
+            pass  # from the second signal, or from the watch
+        except Exception:
+            if not watch.sees_loss():
+                raise
+        left = ledger.drop()
+        if watch.sees_loss():
+            raise SweepLostError(watch.lost)
+        if ledger.failure is not None:
+            raise ledger.failure
+        if signals:
+            raise Interrupted
+        return left

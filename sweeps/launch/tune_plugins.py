@@ -1,0 +1,172 @@
+"""What Tune is given of a sweep: a searcher, a scheduler, a callback and a stopper, which all ask the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import ray
+from ray.tune import Callback, Stopper
+from ray.tune.schedulers import FIFOScheduler
+from ray.tune.search import Searcher
+
+from sweeps.cell.message import Message
+from sweeps.choosing.chooser import WAIT
+from sweeps.launch.cluster import label_selector
+from sweeps.launch.lost_nodes import NodeWatch
+from sweeps.launch.memory_kills import n_memory_kills
+from sweeps.launch.tune_memory import ForgettingScheduler
+from sweeps.plan.config import SweepConfig
+from sweeps.scheduling.ledger import Ledger
+from sweeps.scheduling.placement import Placement
+
+
+class CellSearcher(Searcher):
+    """Hands out the ledger's cells; the ledger, not Tune, knows which are left."""
+
+    def __init__(
+        self, ledger: Ledger, config: SweepConfig, placement: Placement, nodes: NodeWatch | None = None
+    ) -> None:
+        super().__init__()
+        self._ledger, self._measure, self._placement = ledger, asdict(config.measure.per_visit()), placement
+        self._nodes, self._is_one_node = nodes, len(placement.cluster.nodes) == 1
+
+    def suggest(self, trial_id: str) -> Any:
+        placement = self._placement
+        if self._nodes is not None:
+            self._nodes.judge()
+        while True:
+            cell = self._ledger.hand_out(trial_id, placement.has_room, placement.look_ahead)
+            if cell is None:
+                return Searcher.FINISHED
+            if cell is WAIT:
+                return None  # Tune asks again
+            pool = placement.place(trial_id, cell)
+            if pool is not None:
+                break
+            self._ledger.give_up(trial_id, *placement.why_none(cell))
+        return {
+            "cell": cell.as_dict(),
+            "measure": self._measure,
+            "resources": dict(pool.needs),
+            "on_nodes": None if self._is_one_node else label_selector(pool),
+            "device_facts": self._ledger.device_facts.get(cell.device, {}),
+        }
+
+    def on_trial_result(self, trial_id: str, result: Any) -> None:
+        """Results are taken by the scheduler, which alone can stop a trial."""
+
+    def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
+        self._placement.release(trial_id)
+        if error:
+            return  # recorded by LedgerWatch, which sees what killed the worker
+        message = (result or {}).get("message")
+        if isinstance(message, Message):  # Tune hands the last result to the searcher, not to the scheduler
+            self._ledger.receive(trial_id, message)
+        self._ledger.close(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Nothing: a sweep resumes from its Parquet files."""
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Nothing, see ``save``."""
+
+
+class LedgerScheduler(ForgettingScheduler):
+    """Runs trials in order and stops the ones that the ledger's pruner gives up."""
+
+    def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
+        super().__init__()
+        self._ledger, self._nodes = ledger, nodes
+
+    def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
+        if self._nodes is not None:
+            self._nodes.controller = tune_controller
+
+    def on_trial_result(self, tune_controller: Any, trial: Any, result: Any) -> str:
+        message = result.get("message")
+        if isinstance(message, Message) and self._ledger.receive(trial.trial_id, message):
+            return str(FIFOScheduler.STOP)
+        return str(FIFOScheduler.CONTINUE)
+
+
+_OUT_OF_MEMORY = ("OutOfMemoryError", "NODE_OUT_OF_MEMORY", "running low on memory")
+"""Ray's words for a worker that was killed because its node ran out of memory."""
+
+
+def _error_of(trial: Any) -> str:
+    """What Tune wrote of a trial that failed.
+
+    Its ``get_error`` looks in the storage, where the file comes with the next experiment checkpoint: for us, never.
+    """
+    try:
+        return Path(trial.error_file).read_text(errors="replace")
+    except (OSError, TypeError):  # TypeError: it failed before it had a folder
+        return ""
+
+
+class LedgerWatch(Callback):
+    """Starts the clock of each trial, ends those over their time, and records workers that died."""
+
+    def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
+        self._ledger, self._nodes, self._n_kills = ledger, nodes, n_memory_kills()
+
+    def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        self._n_kills = n_memory_kills()
+
+    def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
+        running = self._ledger.running
+        if not running:
+            return
+        late = set(self._ledger.overdue())
+        for trial in reversed(trials):
+            if trial.trial_id not in running:
+                continue
+            if trial.status == "RUNNING":
+                self._ledger.start(trial.trial_id)
+            if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
+                ray.kill(trial.temporary_state.ray_actor)
+            running.pop(trial.trial_id)
+            if not running:
+                break
+
+    def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        error = _error_of(trial)
+        if self._nodes is not None and self._nodes.failed(trial.trial_id, error):
+            return
+        # Ray's own monitor says so; of a worker that the kernel killed only the kernel's count tells.
+        out_of_memory = any(words in error for words in _OUT_OF_MEMORY) or self._was_killed_here(trial.trial_id)
+        self._ledger.close(trial.trial_id, error=error, is_out_of_memory=out_of_memory)
+
+    def _was_killed_here(self, trial_id: str) -> bool:
+        """Whether this machine's kernel killed for memory since a trial began that may have run here."""
+        if n_memory_kills() == self._n_kills:
+            return False
+        node_id = self._ledger.node_of(trial_id)
+        return node_id is None or node_id == ray.get_runtime_context().get_node_id()
+
+
+_INTERRUPTED = "interrupted: finished cells are kept; ending what runs takes up to 15 s, a second Ctrl-C hurries it"
+"""A worker in the midst of a compilation does not hear; Tune and Ray wait some seconds for it before they kill it."""
+
+
+class SweepStopper(Stopper):
+    """Ends the sweep, and the cell that runs, when the budget is spent or a signal came, and says so then."""
+
+    def __init__(self, ledger: Ledger, signals: list[int], say: Callable[[str], None]) -> None:
+        self._ledger, self._signals, self._say, self._has_said = ledger, signals, say, False
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Nothing, as the ledger."""
+        return {}
+
+    def __call__(self, trial_id: str, result: Any) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        if self._signals and not self._has_said:
+            self._has_said = True
+            self._say(_INTERRUPTED)
+        return self._ledger.is_over_budget or bool(self._signals) or self._ledger.failure is not None

@@ -1,0 +1,108 @@
+"""Which nodes each trial was given, free of Ray: never more on a pool of nodes than can run there and one that waits.
+
+The one that waits takes over the worker of the one that ends, with everything imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.scheduling.nodes import Cluster, Node, Pool
+
+Class = tuple[str, str | None]
+"""Device and kind of node: what decides which nodes can take a cell."""
+
+
+class Placement:
+    """Gives trials to pools of nodes.
+
+    Args:
+        cluster: The nodes.
+        config: The sweep.
+    """
+
+    def __init__(self, cluster: Cluster, config: SweepConfig) -> None:
+        self.cluster, self._config = cluster, config
+        self._placed: dict[str, Pool] = {}
+        self._left: dict[str, Pool] = {}
+        """Where trials were that have ended: why one did may only be known later."""
+        self._pools: dict[Class, list[Pool]] = {}
+        self.lost: list[Node] = []
+
+    def pools(self, cell: TrialConfig) -> list[Pool]:
+        """The pools that can take a cell."""
+        name = (cell.device, cell.node)
+        if name not in self._pools:
+            self._pools[name] = self.cluster.pools(*name)
+        return self._pools[name]
+
+    @property
+    def n_concurrent(self) -> int:
+        """Most trials at a time: those that run, and one for each pool that waits."""
+        config = self._config
+        pools = {
+            pool: None
+            for device in config.device
+            for kind in config.node_kinds.get(device, (None,))
+            for pool in self.cluster.pools(device, kind)
+        }
+        return max(1, sum(pool.n_slots + 1 for pool in pools))
+
+    @property
+    def look_ahead(self) -> int:
+        """Cells that may be taken before there is room for them, so that one kind of node need not wait for another.
+
+        What comes next of a search or a pruned grid depends on what ended; there it is one for each place.
+        """
+        is_known = self._config.is_grid and self._config.pruning.pruner == "none"
+        return 100_000 if is_known else self.n_concurrent
+
+    def has_room(self, cell: TrialConfig) -> bool:
+        """Whether a cell can be given to nodes now; true as well of one that no node can take, which is not to wait."""
+        pools = self.pools(cell)
+        return not pools or any(self._load(pool) <= pool.n_slots for pool in pools)
+
+    def place(self, trial_id: str, cell: TrialConfig) -> Pool | None:
+        """Give a trial to the pool with most room; None if no node can take it."""
+        pool = min(self.pools(cell), key=lambda p: self._load(p) / p.n_slots, default=None)
+        if pool is not None:
+            self._placed[trial_id] = pool
+        return pool
+
+    def release(self, trial_id: str) -> None:
+        """A trial has ended."""
+        pool = self._placed.pop(trial_id, None)
+        if pool is not None:
+            self._left[trial_id] = pool
+
+    def pool_of(self, trial_id: str) -> Pool | None:
+        """Where a trial was given to."""
+        return self._placed.get(trial_id) or self._left.get(trial_id)
+
+    def lose(self, node_id: str) -> Node | None:
+        """Take a node out; what it was, or None if it was out already."""
+        node = self.cluster.lose(node_id)
+        if node is not None:
+            self.lost.append(node)
+            self._pools.clear()
+        return node
+
+    def is_left(self, pool: Pool) -> bool:
+        """Whether a node of the pool is still there."""
+        return any(node_id in self.cluster.nodes for node_id in pool.node_ids)
+
+    def why_none(self, cell: TrialConfig) -> tuple[str, str]:
+        """Status and reason of a cell that no node can take; what a lost node could have run may be tried again."""
+        gone = [n for n in self.lost if cell.device in n.devices and cell.node in (None, n.kind(cell.device))]
+        if gone:
+            return "crashed", f"the nodes that could run it were lost: {', '.join(node.name for node in gone)}"
+        return "unsupported", self.cluster.why_none(cell)
+
+    def is_ours(self, pool: Pool, running: Iterable[str]) -> bool:
+        """Whether one of the running trials may be what a pool's nodes are busy with."""
+        mine = (self._placed[trial_id] for trial_id in running if trial_id in self._placed)
+        return any(set(pool.node_ids) & set(other.node_ids) for other in mine)
+
+    def _load(self, pool: Pool) -> int:
+        return sum(placed == pool for placed in self._placed.values())

@@ -1,0 +1,95 @@
+"""What ``accelsweep devices``, ``accelsweep nodes`` and ``accelsweep list`` print."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from sweeps.measure.device.description import describe
+from sweeps.measure.device.device import available_devices
+from sweeps.scheduling.nodes import Cluster
+from sweeps.session.terminal import say
+from sweeps.store.store import DESCRIPTION
+from sweeps.text import printable
+
+FAILED = ("oom", "timeout", "crashed", "error")
+
+
+def print_devices() -> int:
+    """One block per device of this machine: name, memory, driver, and each precision with why it is lacking."""
+    console = Console(soft_wrap=True)
+    for name in available_devices():
+        facts = describe(name)
+        memory = "unknown" if facts.total_bytes is None else f"{facts.total_bytes / 2**30:.1f} GiB"
+        say(console, f"{name}: {facts.device_name}, {facts.n_devices} here, memory {memory}")
+        if facts.driver_version:
+            say(console, f"  driver {facts.driver_version}")
+        for precision, reason in facts.precisions.items():
+            say(console, f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}")
+    return 0
+
+
+def print_nodes(cluster: Cluster) -> int:
+    """One block per node of a cluster: what ``--on-node`` calls it, devices, kinds, versions, clock."""
+    console = Console(soft_wrap=True)
+    for node in cluster.all_nodes:
+        say(console, f"{node.node_id}  {node.host}  {node.ip}")
+        if node.problem is not None:
+            say(console, f"  left out: it {node.problem}")
+            continue
+        for device, n in node.devices.items():
+            say(console, f"  {n} x {device}: {node.kind(device)}")
+        say(console, "  " + ", ".join(f"{name} {version or '-'}" for name, version in node.versions.items()))
+    for line in cluster.differences():
+        say(console, line)
+    return 0
+
+
+def print_sweeps(results: Path) -> int:
+    """One line per sweep: cells asked for, done, unsupported, failed, missing."""
+    folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
+    names = [printable(folder.name) for folder in folders]
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
+    table.add_column("sweep", no_wrap=True, min_width=max([5, *map(len, names)]))
+    for name in ("cells", "done", "pruned", "unsupported", "failed", "missing"):
+        table.add_column(name, justify="right")
+    unread: list[str] = []
+    for folder, name in zip(folders, names, strict=True):
+        n_cells, statuses = _n_cells(folder, unread), _statuses(folder, unread)
+        n, count = n_cells or len(statuses), statuses.count
+        cells = [n, count("complete"), count("pruned"), count("unsupported"), sum(count(s) for s in FAILED)]
+        table.add_row(Text(name), *(str(c) for c in cells), str(max(0, n - len(statuses))))
+    console = Console(soft_wrap=True)
+    if folders:
+        console.print(table, highlight=False)
+    else:
+        say(console, f"no sweeps in {str(results)!r}")
+    if unread:
+        say(console, f"could not be read: {', '.join(unread)}")
+    return 0
+
+
+def _n_cells(folder: Path, unread: list[str]) -> int:
+    """The cells that a sweep was asked for; 0 where it does not say."""
+    try:
+        return int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        unread.append(f"{folder.name}/{DESCRIPTION}")
+        return 0
+
+
+def _statuses(folder: Path, unread: list[str]) -> list[str]:
+    """The statuses recorded in a sweep; files that cannot be read are named in ``unread``."""
+    found: list[str] = []
+    for file in sorted((folder / "trials").glob("[!._]*.parquet")):
+        try:
+            found += pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
+        except (pa.ArrowException, OSError, KeyError):
+            unread.append(f"{folder.name}/trials/{file.name}")
+    return found

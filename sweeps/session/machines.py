@@ -1,0 +1,93 @@
+"""What a sweep may run on: this machine, or nodes of a cluster; asked for, asked for again, and told of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+
+from sweeps.measure.device.device import available_devices
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.parsing import parse_duration_s
+from sweeps.scheduling.nodes import Cluster, chosen
+from sweeps.session.terminal import say
+from workloads.base import BadInputError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machines:
+    """What a sweep may run on.
+
+    Attributes:
+        devices: Their types, ``cpu`` first.
+        cluster: The nodes, where ``--address`` names a cluster; None for this machine alone.
+    """
+
+    devices: Sequence[str] = field(default_factory=available_devices)
+    cluster: Cluster | None = None
+
+    @property
+    def kinds(self) -> dict[str, tuple[str, ...]] | None:
+        """The kinds of the nodes by device; None without a cluster."""
+        return None if self.cluster is None else {name: self.cluster.kinds(name) for name in self.devices}
+
+    @classmethod
+    def of(cls, cluster: Cluster, on_node: Sequence[str], accelerator_type: Sequence[str]) -> Machines:
+        """The nodes of a cluster that are left by ``--on-node`` and ``--accelerator-type``.
+
+        Raises:
+            BadInputError: For a name that no node has, or if no node is left to measure on.
+        """
+        left = Cluster(chosen(cluster.all_nodes, on_node, accelerator_type))
+        if not left.devices:
+            why = "; ".join(f"{n.name} {n.problem or 'gives no CPU and no accelerator'}" for n in left.all_nodes)
+            raise BadInputError(f"--address: nothing can be measured on this cluster: {why}")
+        return cls(devices=left.devices, cluster=left)
+
+
+def check_address(common: Any) -> None:
+    """Options that mean a cluster need one.
+
+    Raises:
+        BadInputError: For one without ``--address``.
+    """
+    parse_duration_s("node-timeout", common.node_timeout)
+    told = {"on-node": common.on_node, "accelerator-type": common.accelerator_type, "each-node": common.each_node}
+    for name, value in told.items():
+        if value and not common.address:
+            raise BadInputError(f"--{name}: is for a cluster; name it with --address HOST:PORT or auto")
+
+
+def machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) -> Machines:
+    """What a sweep goes on with: nodes as it was asked for them, unless others are named now.
+
+    Raises:
+        BadInputError: If it needs a cluster and none is named.
+    """
+    if cluster is not None:
+        return Machines.of(
+            cluster, common.on_node or config.on_node, common.accelerator_type or config.accelerator_type
+        )
+    if config.node_kinds or config.on_node or config.accelerator_type:
+        raise BadInputError(f"--resume: {common.resume!r} is bound to nodes of a cluster; name it with --address")
+    return Machines()
+
+
+def introduce(console: Console, config: SweepConfig, cluster: Cluster) -> None:
+    """Say which nodes are used, which are not and why, and what follows from their kinds."""
+    for node in cluster.all_nodes:
+        if node.problem is not None:
+            say(console, f"node {node.name} is left out: it {node.problem}")
+    for node in cluster.nodes.values():
+        devices = (
+            ", ".join(f"{n} x {name}" if n > 1 else name for name, n in node.devices.items()) or "nothing to measure"
+        )
+        say(console, f"node {node.name}: {devices}; {node.kind('cpu')}"
+                     f"{f', {node.accelerator_type}' if node.accelerator_type else ''}")  # fmt: skip
+    for device in config.device:
+        kinds = cluster.kinds(device)
+        if len(kinds) > 1 and not config.node_kinds:
+            told = f"{device} is of {len(kinds)} kinds here ({'; '.join(kinds)}), and a cell runs on whichever is free"
+            say(console, f"{told}; --each-node runs every cell on each, --on-node and --accelerator-type choose")

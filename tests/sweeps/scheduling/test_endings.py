@@ -1,0 +1,68 @@
+"""A signal that was ignored when a process started stays ignored; all others interrupt. By real processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.faults import Faulted
+
+SCRIPT = """
+import contextlib, os, signal, sys
+from sweeps.launch_watch import RayWatch
+from sweeps.leftovers import Marked
+from sweeps.signals import collected_signals, terminable
+
+number = int(sys.argv[2])
+before = signal.getsignal(number)
+with contextlib.suppress(KeyboardInterrupt):
+    watch = RayWatch(Marked("none"), "")
+    kinds = {"terminable": terminable, "collected_signals": collected_signals, "watch": watch.interrupting}
+    with kinds[sys.argv[1]]() as received:
+        os.kill(os.getpid(), number)
+        print("noted" if received else "went on")
+print("restored" if signal.getsignal(number) is before else "changed")
+"""
+
+
+@pytest.mark.parametrize("is_ignored", [True, False])
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [("terminable", "HUP"), ("terminable", "TERM"), ("collected_signals", "HUP"), ("collected_signals", "INT"),
+     ("collected_signals", "TERM"), ("watch", "USR1")],
+)  # fmt: skip
+def test_an_ignored_signal_stays_ignored_and_another_is_heeded(kind: str, name: str, is_ignored: bool) -> None:
+    trap = f"trap '' {name}; " if is_ignored else ""
+    script = [sys.executable, "-c", SCRIPT, kind, str(int(getattr(signal, f"SIG{name}")))]
+    ended = subprocess.run(
+        ["/bin/sh", "-c", f'{trap}exec "$@"', "sh", *script],
+        capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    heeded = ["noted"] if kind == "collected_signals" else []
+    assert ended.stdout.split("\n")[:-1] == [*(["went on"] if is_ignored else heeded), "restored"], ended.stderr
+
+
+def test_no_other_place_installs_a_handler() -> None:
+    installs = re.compile(r"signal\.signal\(|sigaction|set_wakeup_fd|add_signal_handler")
+    files = [p for folder in ("sweeps", "workloads", "analysis") for p in (ROOT / folder).rglob("*.py")]
+    found = {p.name for p in files if installs.search(p.read_text(encoding="utf-8"))}
+    # launch.py only restores what was there before Ray came.
+    assert found == {"endings.py", "lost_servers.py", "ray_session.py"}
+
+
+@pytest.mark.slow
+def test_a_sweep_under_nohup_and_in_the_background_goes_on(tmp_path: Path) -> None:
+    sweep = Faulted(tmp_path, "--cell", "0", "1", "2", "3")
+    process = sweep.start(prefix=["/bin/sh", "-c", "trap '' HUP INT; exec \"$@\"", "sh"])
+    sweep.wait_for_rows(1)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        os.killpg(process.pid, number)
+    assert sweep.wait() == 0, sweep.said
+    assert len(sweep.rows()) == 4

@@ -1,0 +1,96 @@
+"""A report that cannot be written is one sentence with the command that writes it, and costs nothing else."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import matplotlib as mpl
+import pytest
+
+import analysis.report
+from analysis.plots import figure
+from sweeps.commands import main
+from sweeps.session.reports import report_safely
+from tests.sweeps.conftest import ROOT, Run
+from tests.sweeps.store.test_merge import write
+
+ONE = ("--pipeline", "resize", "--batch-size", "1", "--precision", "fp32", "--device", "cpu", "--min-rounds", "2",
+       "--min-s", "0.05", "--max-s", "0.1")  # fmt: skip
+
+
+def said_once(ended: subprocess.CompletedProcess[str], script: str) -> None:
+    assert ended.returncode == 1, ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
+    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("no report: ")]
+    assert "Is a directory" in line
+    assert f"`python analysis/{script}.py " in line
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written_is_one_sentence_of_every_command(accelsweep: Run, tmp_path: Path) -> None:
+    ended = accelsweep("image-processing", *ONE, MPLBACKEND="module://matplotlib_inline.backend_inline")
+    assert ended.returncode == 0, "a notebook's backend that is not here"
+    (sweep,) = (tmp_path / "results").iterdir()
+    page = sweep / "report.md"
+    assert page.is_file()
+    page.unlink()
+    page.mkdir()
+    said_once(accelsweep("image-processing", "--resume", sweep.name), "report")
+    other = accelsweep("image-processing", *ONE, "--pipeline", "sobel", "--output", "other", "--no-report")
+    assert other.returncode == 0, other.stderr
+
+    ended = accelsweep("op-coverage", "--device", "cpu", "--source", "transforms", "--ops", "horizontal_flip_image",
+                       "--dtype", "uint8", "--no-timing", "--output", "coverage")  # fmt: skip
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (sweep,) = (tmp_path / "coverage").glob("*-op-coverage")
+    (sweep / "report_coverage.md").unlink()
+    (sweep / "report_coverage.md").mkdir()
+    ended = accelsweep("op-coverage", "--resume", sweep.name, "--output", "coverage")
+    said_once(ended, "report_coverage")
+
+
+def test_a_mistake_in_drawing_is_one_sentence_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> str:
+        return str(1 / 0)
+
+    folder = write(tmp_path / "a", "old", "s-one")
+    other = write(tmp_path / "b", "new", "s-two")
+    monkeypatch.setattr(analysis.report, "build", fail)
+    told: list[str] = []
+    failure = report_safely("report", folder, told.append)
+    assert failure == "no report: ZeroDivisionError: division by zero"
+    assert told == [f"{failure}; `python analysis/report.py {folder}` writes it"]
+    assert main(["merge", str(folder), str(other), "--output", str(tmp_path / "out")]) == 1
+    assert f"{failure}; `python analysis/report.py {tmp_path / 'out'}" in capsys.readouterr().out
+
+
+def test_what_is_no_sweep_is_told_of_both_kinds(tmp_path: Path) -> None:
+    for kind in ("report", "report_coverage"):
+        told: list[str] = []
+        assert report_safely(kind, tmp_path, told.append) is not None  # type: ignore[arg-type]
+        assert len(told) == 1
+        assert f"`python analysis/{kind}.py {tmp_path}` writes it" in told[0]
+
+
+def test_a_sweep_writes_its_report_in_no_other_way() -> None:
+    writes = re.compile(r"write_report|write_coverage_report")
+    found = {p.name for p in (ROOT / "sweeps").rglob("*.py") if writes.search(p.read_text(encoding="utf-8"))}
+    assert found == {"reports.py"}
+
+
+def test_figures_are_drawn_by_our_settings_and_leave_the_users_alone(tmp_path: Path) -> None:
+    def drawn(name: str) -> bytes:
+        with figure(tmp_path / name) as (_, axes):
+            axes.plot([1, 2], [3, 5], label="a line")
+            axes.legend()
+        return (tmp_path / name).read_bytes()
+
+    plain = drawn("plain.png")
+    with mpl.rc_context({"axes.facecolor": "red", "savefig.dpi": 30, "lines.linestyle": ":", "backend": "svg"}):
+        assert drawn("theirs.png") == plain
+        assert mpl.rcParams["axes.facecolor"] == "red"
+        assert mpl.rcParams["backend"] == "svg"

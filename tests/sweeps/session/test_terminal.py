@@ -1,0 +1,122 @@
+"""What the terminal shows of a running sweep, by a clock of the test's own."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from sweeps.commands import main
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.session import summary as closing
+from sweeps.session import terminal as progress
+from sweeps.session.terminal import MAX_REASON, Terminal, format_result
+from sweeps.store.store import ResultStore
+
+CELLS = [TrialConfig(workload="w", device="cpu", batch_size=size) for size in (1, 2, 3)]
+DONE = {"status": "complete", "throughput_items_per_s": 5.0, "item": "images", "wall_s": 4.0}
+
+
+class Clock:
+    now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(progress, "time", made)
+    return made
+
+
+def shown(terminal: Terminal, console: Console) -> str:
+    with console.capture() as captured:
+        console.print(terminal._render())
+    return captured.get()
+
+
+def test_the_time_left_counts_cells_alone_and_runs_down_between_their_ends(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    terminal = Terminal(3, 0, console)
+    assert "starting Ray" in shown(terminal, console)
+    clock.now = 30.0  # Ray has started
+    terminal.cell_started(CELLS[0])
+    assert terminal.eta_s is None
+    clock.now = 40.0
+    terminal.cell_ended(CELLS[0], DONE)
+    assert terminal.eta_s == 20.0
+    terminal.cell_started(CELLS[1])
+    clock.now = 46.0
+    assert "ETA 14 s" in shown(terminal, console)
+    assert "running 6 s" in shown(terminal, console)
+    clock.now = 90.0
+    assert terminal.eta_s == 0.0
+    terminal.cell_ended(CELLS[1], DONE)
+    terminal.cell_started(CELLS[2])
+    terminal.cell_ended(CELLS[2], DONE)
+    assert "ETA" not in shown(terminal, console)
+
+
+def test_cells_that_are_unsupported_and_end_at_once_do_not_shorten_the_time_left(clock: Clock) -> None:
+    terminal = Terminal(4, 0, Console(file=io.StringIO(), width=80))
+    terminal.cell_started(CELLS[0])
+    terminal.cell_ended(CELLS[0], {**DONE, "status": "unsupported"})
+    clock.now = 10.0
+    terminal.cell_started(CELLS[1])
+    terminal.cell_ended(CELLS[1], DONE)
+    assert terminal.eta_s == 20.0
+
+
+def test_a_line_of_the_live_table_fits_80_columns(clock: Clock) -> None:
+    console = Console(file=io.StringIO(), width=80)
+    terminal = Terminal(3, 0, console)
+    cell = TrialConfig(workload="w", device="cuda", batch_size=1024, model="efficientnet_lite0", memory_format="channels_last",
+                       compile="reduce-overhead", options={"scenario": "single-stream"})  # fmt: skip
+    terminal.cell_started(cell)
+    terminal.cell_ended(cell, {**DONE, "status": "unsupported", "status_reason": "x " * 60})
+    assert max(len(line) for line in shown(terminal, console).splitlines()) <= 80
+
+
+def test_why_a_cell_has_no_figure_is_told_whole_or_says_that_it_is_cut() -> None:
+    whole = "needs --batch-size 2, an --image-size over 48 or --tune head"
+    assert format_result({"status": "unsupported", "status_reason": whole}) == whole
+    cut = format_result({"status": "unsupported", "status_reason": f"{whole}: {'x' * 60}"})
+    assert cut.startswith(whole)
+    assert cut.endswith("x ...")
+    assert len(cut) == MAX_REASON
+
+
+@pytest.mark.parametrize("workload", ["image-processing", "inference", "finetune"])
+def test_help_says_defaults_once_and_in_words(workload: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([workload, "--help"])
+    told = capsys.readouterr().out
+    assert "{None}" not in told
+    assert "(default: '')" not in told
+    assert "{," not in told  # no empty choice: it stands for the option's absence
+    assert f"{workload} options" in told
+    assert "starting Ray" not in told
+
+
+def test_the_list_of_sweeps_fits_80_columns(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = SweepConfig(
+        workload="image-processing", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",)
+    )
+    ResultStore.create(tmp_path / "20261124-172848-image-processing", config, config.cells(), [])
+    assert main(["list", "--output", str(tmp_path)]) == 0
+    head, line = capsys.readouterr().out.splitlines()
+    assert head.split() == ["sweep", "cells", "done", "pruned", "unsupported", "failed", "missing"]
+    assert line.split() == ["20261124-172848-image-processing", "1", "0", "0", "0", "0", "1"]
+    assert max(len(head), len(line)) <= 80
+
+
+def test_of_many_cells_left_out_a_few_are_named() -> None:
+    cells = [TrialConfig(workload="w", device="cpu", batch_size=n) for n in range(1, 101)]
+    told = closing._named(cells)
+    assert told.startswith("cpu fp32 batch 1; cpu fp32 batch 2; ")
+    assert told.endswith("and 88 more, which the next command lists with --dry-run")
+    assert closing._named(cells[:2]) == "cpu fp32 batch 1; cpu fp32 batch 2"
