@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.load import AnalysisError, load_rounds, load_samples, load_sweep
+    from analysis.read.sweep import AnalysisError, load_rounds, load_samples, load_sweep
 
 __all__ = ["AnalysisError", "load_rounds", "load_samples", "load_sweep"]
 
@@ -38,6 +38,6 @@ def __getattr__(name: str) -> Any:
     """Import pandas and pyarrow only when something is read (PEP 562)."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from analysis import load
+    from analysis.read import sweep as load
 
     return getattr(load, name)

@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells import label
-from analysis.matching import Difference, Key, Side, differences, key_columns
-from analysis.recommend import THROUGHPUT, usable
-from analysis.resampling import MIN_BLOCKS, median_draws, ratio_interval
+from analysis.cells.columns import THROUGHPUT
+from analysis.cells.matching import Difference, Key, Side, differences, key_columns
+from analysis.cells.naming import label
+from analysis.cells.usable import usable
+from analysis.stats.resampling import MIN_BLOCKS, median_draws, ratio_interval
 from analysis.timings import SERVER, Timings
 
 WORK = ("workload", "scenario", "model", "pipeline", "tune", "augment")

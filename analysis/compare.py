@@ -17,17 +17,18 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 
 from analysis import compare_tables as tables
 from analysis.best import best_cells
-from analysis.cells import common, label, varying
+from analysis.cells.matching import Difference, Side
+from analysis.cells.naming import common, label, varying
+from analysis.cells.rows import records
 from analysis.compare_answer import answer, cells, regression
 from analysis.compare_caveats import caveats, difference_text
 from analysis.comparison import Comparison, compare
 from analysis.forest import MAX_ROWS, Ratio, draw_forest
-from analysis.load import AnalysisError, run_main
-from analysis.matching import Difference, Side
-from analysis.render import escape, render
-from analysis.script import OneLineParser, write_page
+from analysis.page.command_line import OneLineParser, run_main, write_page
+from analysis.page.templates import render
+from analysis.read.sweep import AnalysisError
 from analysis.sides import check_known, check_unambiguous, load_sides
-from analysis.summaries import records
+from analysis.text import escape
 from analysis.timings import Timings
 
 MAX_TOLD = 5

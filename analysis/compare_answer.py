@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.best import SETTINGS, WORK
-from analysis.cells import label, labels, varying
+from analysis.cells.naming import label, labels, varying
+from analysis.cells.rows import records
 from analysis.comparison import Comparison
-from analysis.ratios import Figure, geometric_mean, known
-from analysis.render import escape, number, significant
-from analysis.summaries import records
+from analysis.stats.estimate import Figure, geometric_mean, known
+from analysis.text import escape, number, significant
 
 MAX_NAMED = 3
 """Cells or pieces of work that a sentence names; the tables have all."""

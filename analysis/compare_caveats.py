@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from analysis.caveats import as_markdown
-from analysis.caveats import caveats as caveats_of_sweep
+from analysis.cells.matching import Difference, Side
 from analysis.comparison import Comparison
-from analysis.matching import Difference, Side
-from analysis.render import escape, some
-from analysis.resampling import MIN_BLOCKS
+from analysis.page.caveats import as_markdown
+from analysis.page.caveats import caveats as caveats_of_sweep
+from analysis.stats.resampling import MIN_BLOCKS
+from analysis.text import escape, some
 from analysis.timings import SERVER
 
 MAX_FILES = 5

@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.best import SETTINGS, WORK
-from analysis.cells import label, labels, varying
+from analysis.cells.matching import Side
+from analysis.cells.naming import label, labels, varying
+from analysis.cells.rows import records
 from analysis.compare_answer import cells, figure
 from analysis.comparison import MAX_P, MIN_RATIO, Comparison
-from analysis.matching import Side
-from analysis.render import MISSING, escape, is_missing, number, seconds_as_ms, share, table
-from analysis.summaries import records
+from analysis.text import MISSING, escape, is_missing, number, seconds_as_ms, share, table
 from analysis.timings import SERVER
 
 MAX_ROWS = 500

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.matching import Difference, Key, Side, differences, key_columns
-from analysis.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws, ratio_interval
-from analysis.significance import Significance, holm
+from analysis.cells.matching import Difference, Key, Side, differences, key_columns
+from analysis.stats.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws, ratio_interval
+from analysis.stats.significance import Significance, holm
 from analysis.timings import Timings, items_per_sample
 
 MIN_RATIO = 1.05

@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.coverage_load import IDENTITY
 from analysis.coverage_tables import NEVER, WORKS
-from analysis.render import escape, significant, table
+from analysis.text import escape, significant, table
 
 FASTER = 1.3
 """A median of a few calls differs by up to a quarter between two runs on an idle machine; less is no change."""

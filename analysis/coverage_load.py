@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.load import AnalysisError, without_cells
+from analysis.read.sweep import AnalysisError, without_cells
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "coverage.json"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.coverage_load import DIRECTIONS, DTYPES, VERDICTS
-from analysis.render import escape, is_missing, significant, table
+from analysis.text import escape, is_missing, significant, table
 
 MAX_REASON = 240
 MAX_SLOWER = 20

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.ratios import Figure, ratio
-from analysis.render import is_missing
+from analysis.cells.identity import MACHINE, RUN, line_columns
+from analysis.cells.rows import Row
 from analysis.scaling import Curve, Point
-from analysis.strata import MACHINE, RUN, line_columns
-from analysis.summaries import Row
+from analysis.stats.estimate import Figure, ratio
+from analysis.text import is_missing
 
 CPU = "cpu"
 FASTEST = "fastest of each"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.grouping import groups, machine_columns, task_columns
-from analysis.pareto import pareto_mask
-from analysis.summaries import Row, complete, records
+from analysis.cells.groups import groups, machine_columns, task_columns
+from analysis.cells.rows import Row, complete, records
+from analysis.stats.pareto import pareto_mask
 
 COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w",
            "idle_power_w", "energy_source", "energy_domain", "energy_to_target_j", "batch_size",

@@ -10,12 +10,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.cells import label
-from analysis.drawing import legend_outside, plain_figure
-from analysis.grouping import Group, groups, line_columns
-from analysis.panels import batch_axis, value_axis, written_out
-from analysis.plots import COLOURS, MARKERS, Line, draw_lines
-from analysis.summaries import records
+from analysis.cells.groups import Group, groups, line_columns
+from analysis.cells.naming import label
+from analysis.cells.rows import records
+from analysis.figures.panels import batch_axis, legend_outside, plain_figure, value_axis, written_out
+from analysis.figures.style import COLOURS, MARKERS, Line, draw_lines
 
 MAX_LINES = 8
 MAX_WITH_STEPS = 30

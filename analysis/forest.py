@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.comparison import MIN_RATIO
-from analysis.plots import COLOURS, figure
-from analysis.ratios import Figure, known
+from analysis.figures.style import COLOURS, figure
+from analysis.stats.estimate import Figure, known
 
 MAX_ROWS = 30
 """More rows do not fit a page; those furthest from 1 are kept, and what is certain before what is not."""

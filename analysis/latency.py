@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.grouping import Group, groups, line_columns, machine_columns, task_columns
-from analysis.summaries import Row, complete, records
+from analysis.cells.groups import Group, groups, line_columns, machine_columns, task_columns
+from analysis.cells.rows import Row, complete, records
 
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
                "p99.9": "latency_p999_s"}  # fmt: skip

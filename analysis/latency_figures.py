@@ -10,14 +10,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.cells import labels, varying
-from analysis.drawing import in_unit, legend_outside, plain_figure
-from analysis.grouping import Group, groups, line_columns, task_columns
+from analysis.cells.groups import Group, groups, line_columns, task_columns
+from analysis.cells.naming import labels, varying
+from analysis.cells.rows import records
+from analysis.figures.panels import in_unit, legend_outside, plain_figure, value_axis, written_out
+from analysis.figures.style import COLOURS, Line, draw_lines
 from analysis.latency import PERCENTILES
-from analysis.panels import value_axis, written_out
-from analysis.plots import COLOURS, Line, draw_lines
-from analysis.render import is_missing, seconds_as_ms
-from analysis.summaries import records
+from analysis.text import is_missing, seconds_as_ms
 
 MAX_LINES = 8
 MAX_BARS = 24

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cell_table import Column, between, cell_table, count, interval, part, plain
-from analysis.grouping import header, machine_columns, word_columns, words
+from analysis.cells.groups import header, machine_columns, word_columns, words
+from analysis.cells.rows import Row, complete
 from analysis.latency import PERCENTILES, deadlines_s, held_rates, load_cells, rates_at, timed
-from analysis.render import MISSING, is_missing, significant, table
-from analysis.summaries import Row, complete
+from analysis.page.cell_table import Column, between, cell_table, count, interval, part, plain
+from analysis.text import MISSING, is_missing, significant, table
 from analysis.transfers import BANDWIDTHS, transfers
 
 TAIL = ("latency_p99_s", "tail_low_s", "tail_high_s")

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 from scipy import stats
 
-from analysis.grouping import Group, groups, line_columns
-from analysis.summaries import Row, memory_bytes, records
+from analysis.cells.groups import Group, groups, line_columns
+from analysis.cells.rows import Row, memory_bytes, records
 
 RAN = ("complete", "pruned")
 """A pruned cell has run all the same, and so its batch fits."""

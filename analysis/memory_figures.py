@@ -9,14 +9,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.cells import label, labels
-from analysis.drawing import legend_outside, plain_figure
-from analysis.grouping import groups, line_columns, word_columns
+from analysis.cells.groups import groups, line_columns, word_columns
+from analysis.cells.naming import label, labels
+from analysis.cells.rows import records
+from analysis.figures.panels import batch_axis, legend_outside, plain_figure, value_axis
+from analysis.figures.style import COLOURS, Line, draw_lines
 from analysis.memory import LEAK_BYTES_PER_STEP, SLOPES, VERDICTS, peaks, slope_verdict
-from analysis.panels import batch_axis, value_axis
-from analysis.plots import COLOURS, Line, draw_lines
-from analysis.render import is_missing
-from analysis.summaries import records
+from analysis.text import is_missing
 
 MAX_LINES = 8
 MAX_ROWS = 30

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cell_table import Column, between, cell_table, interval, part, plain, whole
-from analysis.grouping import header, line_columns, words
+from analysis.cells.groups import header, line_columns, words
 from analysis.memory import SLOPES, Fit, leaks, peaks, room_for
-from analysis.render import MISSING, escape, gibibytes, is_missing, number, significant, table
+from analysis.page.cell_table import Column, between, cell_table, interval, part, plain, whole
+from analysis.text import MISSING, escape, gibibytes, is_missing, number, significant, table
 
 MIB = 2**-20
 

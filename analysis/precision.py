@@ -8,11 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import label, varying
-from analysis.ratios import Figure, geometric_mean, known, ratio
-from analysis.scaling import MEASURED, SERVER
-from analysis.strata import MACHINE, RUN, line_columns, tasks, words
-from analysis.summaries import Row, memory_bytes, records
+from analysis.cells.columns import MEASURED, SERVER
+from analysis.cells.identity import MACHINE, RUN, line_columns, tasks, words
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, memory_bytes, records
+from analysis.cells.usable import throughput
+from analysis.stats.estimate import Figure, geometric_mean, known, ratio
 
 BASE = "fp32"
 AGREEMENT = ("max_abs_diff", "max_softmax_diff", "top1_agreement_ratio")
@@ -132,13 +133,6 @@ def _pair(task: str, kind: str, row: Row, base: Row) -> Pair:
         task=task, kind=kind, precision=str(row["precision"]), row=row, base=base, speed=_speed(row, base),
         memory=_over(row, base, "peak_bytes"), energy=_over(row, base, "energy_per_item_j"),
     )  # fmt: skip
-
-
-def throughput(row: Row) -> Figure:
-    """Items per second with the interval."""
-    names = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
-    value, low, high = (known(row[name]) for name in names)
-    return Figure(value=value, low=low, high=high)
 
 
 def _speed(row: Row, base: Row) -> Figure:

@@ -10,11 +10,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.panels import GREY, batch_axis, legend_beside, panels
+from analysis.cells.rows import Row
+from analysis.figures.lines import Series, draw_series
+from analysis.figures.panels import GREY, batch_axis, legend_beside, panels
 from analysis.precision import Pair
-from analysis.ratios import Figure, known
-from analysis.series import Series, draw_series
-from analysis.summaries import Row
+from analysis.stats.estimate import Figure, known
 
 MAX_LINES = 8
 """More lines in a panel cannot be told apart."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.precision import AGREEMENT, Overview, Pair, accuracy_change, place, throughput
-from analysis.ratios import known
-from analysis.render import MISSING, escape, is_missing, significant, table
+from analysis.cells.usable import throughput
+from analysis.precision import AGREEMENT, Overview, Pair, accuracy_change, place
+from analysis.stats.estimate import known
+from analysis.text import MISSING, escape, is_missing, significant, table
 
 MAX_ROWS = 500
 _OF = {"max_abs_diff": "max abs diff", "max_softmax_diff": "max softmax diff", "top1_agreement_ratio": "top-1 (%)"}

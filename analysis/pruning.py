@@ -9,12 +9,13 @@ from statistics import median
 
 import pandas as pd
 
-from analysis.cells import STRATUM, label, varying
-from analysis.precision import throughput
-from analysis.ratios import Figure, known
-from analysis.render import is_missing
-from analysis.strata import MACHINE, RUN, line_columns, words
-from analysis.summaries import Row, records
+from analysis.cells.columns import STRATUM
+from analysis.cells.identity import MACHINE, RUN, line_columns, words
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, records
+from analysis.cells.usable import throughput
+from analysis.stats.estimate import Figure, known
+from analysis.text import is_missing
 
 COLUMNS = ("study_name", "study_trial", "pruned_at_round", "pruned_on", "pruned_against", "search_role", "measured_s",
            "wall_s", "constraints_held", "items_per_step")  # fmt: skip

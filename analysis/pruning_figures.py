@@ -9,11 +9,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.panels import GREY, INK, panels, value_axis
-from analysis.plots import COLOURS
+from analysis.figures.panels import GREY, INK, panels, value_axis
+from analysis.figures.style import COLOURS
 from analysis.pruning import UNITS, Cell, Saving, Study, progress, saving
 from analysis.pruning_tables import Rounds, rounds_of
-from analysis.render import significant
+from analysis.text import significant
 
 MAX_CELLS = 24
 """More bars do not fit a page; the pruned cells come first."""

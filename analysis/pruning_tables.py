@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from analysis.page.sections import counted
 from analysis.pruning import UNITS, Cell, Saving, Study, judged, may_be_best, progress, saving, total
-from analysis.ratios import Figure
-from analysis.render import MISSING, escape, is_missing, number, significant, table
-from analysis.sections import counted
+from analysis.stats.estimate import Figure
+from analysis.text import MISSING, escape, is_missing, number, significant, table
 
 MAX_ROWS = 300
 Rounds = Mapping[tuple[str, str], pd.DataFrame]

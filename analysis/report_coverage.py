@@ -15,9 +15,9 @@ import pandas as pd
 from analysis import coverage_changes as changes
 from analysis import coverage_tables as tables
 from analysis.coverage_load import DIRECTIONS, find_coverage, load_coverage
-from analysis.load import run_main
-from analysis.render import escape, render, share, some
-from analysis.script import OneLineParser, write_page
+from analysis.page.command_line import OneLineParser, run_main, write_page
+from analysis.page.templates import render
+from analysis.text import escape, share, some
 
 NAME = "report_coverage"
 

@@ -13,15 +13,15 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 
 import pandas as pd
 
-from analysis.cell_table import Column, between, cell_table, part, plain
+from analysis.cells.groups import Group, groups, machine_columns, setting
+from analysis.cells.rows import Row
 from analysis.energy import COLUMNS, best, costs, domain_columns, sources, unknown
 from analysis.energy_figures import MAX_LINES, draw_front, draw_over_batch
-from analysis.grouping import Group, groups, machine_columns, setting
-from analysis.load import run_main
-from analysis.render import escape, is_missing, number, significant
-from analysis.script import Page, run_report
-from analysis.sections import counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import Row
+from analysis.page.cell_table import Column, between, cell_table, part, plain
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import counted, draw_each, fill, identified, listed, titled
+from analysis.read.sweeps import Page
+from analysis.text import escape, is_missing, number, significant
 
 NAME = "report_energy"
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")

@@ -12,11 +12,11 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files are no top-level modules
 
 from analysis import training_tables as tables
-from analysis.grouping import file_names, of
-from analysis.load import run_main
-from analysis.script import Page, links, run_report, shortened
-from analysis.sections import MAX_FIGURES, Drawn, counted, fill, listed
-from analysis.strata import with_identity
+from analysis.cells.groups import file_names, of
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import MAX_FIGURES, Drawn, counted, fill, links, listed, shortened
+from analysis.read.sweeps import Page
 from analysis.training import COLUMNS, Training, trainings
 from analysis.training_figures import MAX_LINES, draw_training
 

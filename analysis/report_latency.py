@@ -14,7 +14,8 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import latency_tables as tables
-from analysis.grouping import Group, full_name, groups, machine_columns, setting, task_columns
+from analysis.cells.groups import Group, full_name, groups, machine_columns, setting, task_columns
+from analysis.cells.rows import complete, records
 from analysis.latency import (
     COLUMNS,
     MIN_SAMPLES,
@@ -34,12 +35,11 @@ from analysis.latency_figures import (
     percentile_lines,
     transfers_shown,
 )
-from analysis.load import run_main
-from analysis.quantiles import tail_intervals
-from analysis.render import escape, number, seconds_as_ms, share, significant
-from analysis.script import Page, run_report
-from analysis.sections import counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import complete, records
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import counted, draw_each, fill, identified, listed, titled
+from analysis.read.sweeps import Page
+from analysis.stats.quantiles import tail_intervals
+from analysis.text import escape, number, seconds_as_ms, share, significant
 from analysis.transfers import COLUMNS as COPY_COLUMNS
 from analysis.transfers import bandwidths, transfers
 

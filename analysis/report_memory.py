@@ -14,14 +14,14 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import memory_tables as tables
-from analysis.grouping import Group, full_name, groups, task_columns, word_columns
-from analysis.load import run_main
+from analysis.cells.groups import Group, full_name, groups, task_columns, word_columns
+from analysis.cells.rows import records
 from analysis.memory import COLUMNS, LEAK_BYTES_PER_STEP, Fit, fits, leaks, peaks, verdict_counts
 from analysis.memory_figures import MAX_LINES, MAX_ROWS, draw_leaks, draw_peaks
-from analysis.render import escape, gibibytes, is_missing, number, share
-from analysis.script import Page, run_report
-from analysis.sections import Drawings, counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import records
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import Drawings, counted, draw_each, fill, identified, listed, titled
+from analysis.read.sweeps import Page
+from analysis.text import escape, gibibytes, is_missing, number, share
 
 NAME = "report_memory"
 MAX_SENTENCES = 8

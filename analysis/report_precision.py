@@ -14,15 +14,15 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 import pandas as pd
 
 from analysis import precision_tables as tables
-from analysis.grouping import file_names, of
-from analysis.load import run_main
+from analysis.cells.columns import MEASURED, SERVER
+from analysis.cells.groups import file_names, of
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import MAX_FIGURES, Drawn, counted, fill, links, listed, shortened
 from analysis.precision import BASE, COLUMNS, Pair, overviews, pairs, unequal_outcomes
 from analysis.precision_figures import MAX_LINES, MAX_PLACES, draw_precision
-from analysis.render import escape
-from analysis.scaling import MEASURED, SERVER
-from analysis.script import Page, links, run_report, shortened
-from analysis.sections import MAX_FIGURES, Drawn, counted, fill, listed
-from analysis.strata import with_identity
+from analysis.read.sweeps import Page
+from analysis.text import escape
 
 NAME = "report_precision"
 NOTHING = "No cell was measured both in fp32 and in another precision, so there is nothing to compare."

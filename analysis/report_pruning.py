@@ -14,16 +14,16 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 
 from analysis import pruning_tables as tables
 from analysis import search_tables
-from analysis.grouping import file_names
-from analysis.load import run_main
+from analysis.cells.groups import file_names
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import Drawn, fill, links, shortened
 from analysis.pruning import COLUMNS, Study, saving, studies
 from analysis.pruning_figures import draw_study
-from analysis.render import escape
-from analysis.script import Page, links, run_report, shortened
+from analysis.read.sweeps import Page
 from analysis.search_figures import draw_batches, draw_search
 from analysis.searches import BatchSearch, Search, batch_searches, searches
-from analysis.sections import Drawn, fill
-from analysis.strata import with_identity
+from analysis.text import escape
 
 NAME = "report_pruning"
 MAX_FIGURES = 6

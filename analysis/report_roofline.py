@@ -13,11 +13,13 @@ sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files
 
 import pandas as pd
 
-from analysis.cell_table import Column, cell_table, part, plain, scaled
-from analysis.cells import label, present
-from analysis.grouping import Group, groups, header, line_columns, machine_columns, task_columns, words
-from analysis.load import run_main
-from analysis.render import MISSING, escape, is_missing, number, share, significant, table
+from analysis.cells.groups import Group, groups, header, line_columns, machine_columns, task_columns, words
+from analysis.cells.naming import label, present
+from analysis.cells.rows import Row, records
+from analysis.page.cell_table import Column, cell_table, part, plain, scaled
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import counted, draw_each, fill, identified, listed, titled
+from analysis.read.sweeps import Page
 from analysis.roofline import (
     APART_RATIO,
     BANDWIDTH,
@@ -31,9 +33,7 @@ from analysis.roofline import (
     unplaced,
 )
 from analysis.roofline_figures import MAX_PANELS, draw_rooflines, engineering
-from analysis.script import Page, run_report
-from analysis.sections import counted, draw_each, fill, identified, listed, titled
-from analysis.summaries import Row, records
+from analysis.text import MISSING, escape, is_missing, number, share, significant, table
 
 NAME = "report_roofline"
 MAX_SENTENCES = 8

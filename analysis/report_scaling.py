@@ -12,15 +12,15 @@ from pathlib import Path
 sys.path[0] = str(Path(__file__).resolve().parent.parent)  # this folder's files are no top-level modules
 
 from analysis import scaling_tables as tables
+from analysis.cells.groups import file_names, of
+from analysis.cells.identity import with_identity
 from analysis.crossover import FASTEST, Crossover, crossovers
-from analysis.grouping import file_names, of
-from analysis.load import run_main
-from analysis.render import escape
+from analysis.page.command_line import run_main, run_report
+from analysis.page.sections import MAX_FIGURES, Drawn, fill, links, shortened
+from analysis.read.sweeps import Page
 from analysis.scaling import Curve, curves, is_server
 from analysis.scaling_figures import MAX_CURVES, draw_scaling
-from analysis.script import Page, links, run_report, shortened
-from analysis.sections import MAX_FIGURES, Drawn, fill
-from analysis.strata import with_identity
+from analysis.text import escape
 
 NAME = "report_scaling"
 COLUMNS = ("scenario", "batch_size", "throughput_items_per_s", "throughput_low_items_per_s",

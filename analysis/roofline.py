@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from analysis.grouping import Group, groups, machine_columns
-from analysis.summaries import complete
+from analysis.cells.groups import Group, groups, machine_columns
+from analysis.cells.rows import complete
 
 COLUMNS = ("flops_per_step", "bytes_per_step", "achieved_flop_per_s", "achieved_bytes_per_s", "ceiling_flop_per_s",
            "ceiling_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio", "intensity_flop_per_byte", "batch_size",

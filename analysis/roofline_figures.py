@@ -15,13 +15,13 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.cells import label
-from analysis.drawing import plain_figure
-from analysis.grouping import groups, line_columns, machine_columns
-from analysis.plots import MARKERS
-from analysis.render import significant
+from analysis.cells.groups import groups, line_columns, machine_columns
+from analysis.cells.naming import label
+from analysis.cells.rows import Row, records
+from analysis.figures.panels import plain_figure
+from analysis.figures.style import MARKERS
 from analysis.roofline import Roof
-from analysis.summaries import Row, records
+from analysis.text import significant
 
 MAX_PANELS = 6
 _INK, _SOFT = "#222222", "#555555"

@@ -7,15 +7,13 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.ratios import Figure, known
-from analysis.strata import first, lines, tasks
-from analysis.summaries import Row, records
+from analysis.cells.columns import MEASURED, SERVER
+from analysis.cells.identity import first, lines, tasks
+from analysis.cells.rows import Row, records
+from analysis.stats.estimate import Figure, known
 
 NEAR_BEST = 0.95
 """The knee is the smallest batch that has this share of the best throughput."""
-SERVER = "server"
-"""Scenario whose throughput is the rate at which requests arrive, not what the device can do."""
-MEASURED = ("complete", "pruned")
 
 
 @dataclass(frozen=True, kw_only=True)

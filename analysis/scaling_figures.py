@@ -8,13 +8,13 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from analysis.cells.identity import MACHINE, RUN
 from analysis.crossover import Crossover
-from analysis.panels import GREY, INK, batch_axis, legend_beside, n_shown, panels, value_axis
-from analysis.ratios import Figure
-from analysis.render import is_missing, significant
+from analysis.figures.lines import Series, draw_series
+from analysis.figures.panels import GREY, INK, batch_axis, legend_beside, n_shown, panels, value_axis
 from analysis.scaling import Curve, knee
-from analysis.series import Series, draw_series
-from analysis.strata import MACHINE, RUN
+from analysis.stats.estimate import Figure
+from analysis.text import is_missing, significant
 
 _KNEE, _PRUNED = "knee: within 5 %\nof the best", "pruned early"
 MAX_CURVES = 12

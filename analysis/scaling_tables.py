@@ -7,8 +7,8 @@ import math
 from collections.abc import Sequence
 
 from analysis.crossover import FASTEST, Crossover
-from analysis.render import MISSING, escape, number, seconds_as_ms, significant, table
 from analysis.scaling import Curve, Knee, knee
+from analysis.text import MISSING, escape, number, seconds_as_ms, significant, table
 
 MAX_ROWS = 500
 """Rows of a table; nobody reads more, and the Parquet files have them all."""

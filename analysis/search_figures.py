@@ -9,12 +9,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.panels import GREY, INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
-from analysis.plots import COLOURS
-from analysis.precision import throughput
-from analysis.ratios import Figure, known
+from analysis.cells.usable import throughput
+from analysis.figures.lines import Series, draw_series, legend_last
+from analysis.figures.panels import GREY, INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
+from analysis.figures.style import COLOURS
 from analysis.searches import OBJECTIVES, BatchSearch, Objective, Search
-from analysis.series import Series, draw_series, legend_last
+from analysis.stats.estimate import Figure, known
 
 _CHARACTER_PT = 4.8
 """Width of a character at the names' size, in points."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.precision import throughput
-from analysis.ratios import known
-from analysis.render import MISSING, escape, gibibytes, number, seconds_as_ms, significant, table
+from analysis.cells.rows import Row
+from analysis.cells.usable import throughput
+from analysis.page.sections import counted, listed
 from analysis.searches import OBJECTIVES, BatchSearch, Search
-from analysis.sections import counted, listed
-from analysis.summaries import Row
+from analysis.stats.estimate import known
+from analysis.text import MISSING, escape, gibibytes, number, seconds_as_ms, significant, table
 
 MAX_ROWS = 300
 

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.cells import label, varying
-from analysis.pareto import pareto_mask
-from analysis.ratios import known
-from analysis.strata import MACHINE, RUN, line_columns, lines, tasks, words
-from analysis.summaries import Row, memory_bytes, records
+from analysis.cells.identity import MACHINE, RUN, line_columns, lines, tasks, words
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, memory_bytes, records, with_role
+from analysis.stats.estimate import known
+from analysis.stats.pareto import pareto_mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,8 +169,3 @@ def batch_searches(frame: pd.DataFrame) -> list[BatchSearch]:
                 measured_s=sum(known(row["measured_s"]) or 0.0 for row in rows),
             ))  # fmt: skip
     return found
-
-
-def with_role(rows: Sequence[Row], role: str) -> Row | None:
-    """The row that is the fastest or the largest; one may be both."""
-    return next((row for row in rows if role in str(row["search_role"]).split(" and ")), None)

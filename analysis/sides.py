@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.load import AnalysisError, load_samples
-from analysis.matching import Side, key_columns, split
-from analysis.script import find_sweeps, load_sweeps, names
+from analysis.cells.matching import Side, key_columns, split
+from analysis.read.sweep import AnalysisError, load_samples
+from analysis.read.sweeps import find_sweeps, load_sweeps, names
 
 _SAMPLE_COLUMNS = ("trial_key", "phase", "round", "seconds")
 

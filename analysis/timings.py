@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analysis.matching import Side
-from analysis.resampling import MIN_BLOCKS, Blocks, Floats
+from analysis.cells.matching import Side
+from analysis.stats.resampling import MIN_BLOCKS, Blocks, Floats
 
 SERVER = "server"
 """Scenario whose samples are latencies of requests, not times of steps."""

@@ -12,10 +12,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.cells import label, varying
-from analysis.ratios import Figure, known
-from analysis.strata import MACHINE, RUN, first, line_columns, words
-from analysis.summaries import TASK_COLUMNS, Row, records
+from analysis.cells.columns import TASK_COLUMNS
+from analysis.cells.identity import MACHINE, RUN, first, line_columns, words
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, records
+from analysis.stats.estimate import Figure, known
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)

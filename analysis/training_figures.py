@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from analysis.panels import GREY, INK, panels, written_out
-from analysis.ratios import Figure
-from analysis.series import Series, draw_series, mark_every
+from analysis.figures.lines import Series, draw_series, mark_every
+from analysis.figures.panels import GREY, INK, panels, written_out
+from analysis.stats.estimate import Figure
 from analysis.training import COSTS, Training
 
 MAX_LINES = 10

@@ -6,8 +6,8 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from analysis.ratios import Figure, known
-from analysis.render import MISSING, escape, number, significant, table
+from analysis.stats.estimate import Figure, known
+from analysis.text import MISSING, escape, number, significant, table
 from analysis.training import COSTS, Training, cheapest, cost_to, levels, most_accurate
 
 MAX_ROWS = 200

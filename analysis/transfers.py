@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.grouping import groups, line_columns, machine_columns
-from analysis.summaries import complete
+from analysis.cells.groups import groups, line_columns, machine_columns
+from analysis.cells.rows import complete
 
 BANDWIDTHS = {"h2d_pageable_bytes_per_s": "to device, pageable", "h2d_pinned_bytes_per_s": "to device, pinned",
               "h2d_nonblocking_bytes_per_s": "to device, pinned, non-blocking",

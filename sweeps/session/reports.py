@@ -12,7 +12,7 @@ from sweeps.text import one_line
 
 def _write(kind: Literal["report", "report_coverage"], folder: Path) -> Path:
     if kind == "report":
-        from analysis.report import write_report
+        from analysis.recommendation.page import write_report
 
         return write_report(folder)
     from analysis.report_coverage import write_coverage_report
@@ -36,7 +36,7 @@ def report_safely(
     try:
         tell(f"report: {_write(kind, folder)}")
     except Exception as error:  # a mistake in drawing must not cost an hour's sweep its ending
-        from analysis.load import AnalysisError
+        from analysis.read.sweep import AnalysisError
 
         told = one_line(error)
         failure = f"no report: {told if isinstance(error, AnalysisError) else f'{type(error).__name__}: {told}'}"

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.load import run_main
+from analysis.page.command_line import run_main
 from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
 from tests.analysis.made_up import failed, machine, server

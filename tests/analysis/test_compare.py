@@ -16,7 +16,8 @@ import pandas as pd
 import pytest
 
 from analysis.compare import main
-from analysis.load import AnalysisError, run_main
+from analysis.page.command_line import run_main
+from analysis.read.sweep import AnalysisError
 from analysis.sides import load_side, load_sides
 from tests.analysis.conftest import Write, row
 from tests.analysis.made_up import failed

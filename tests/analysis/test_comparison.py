@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from analysis.cells.matching import Side, differences, key_columns, split
 from analysis.comparison import Comparison, compare
-from analysis.matching import Side, differences, key_columns, split
 from analysis.timings import Timings, items_per_sample
 from tests.analysis.conftest import row
 

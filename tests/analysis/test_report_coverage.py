@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from analysis.coverage_load import load_coverage
-from analysis.load import AnalysisError
+from analysis.read.sweep import AnalysisError
 from analysis.report_coverage import build, write_coverage_report
 from sweeps.coverage.store import DESCRIPTION
 from sweeps.store.operation_columns import OPERATIONS, VERDICTS

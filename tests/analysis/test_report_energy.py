@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analysis import energy_figures, report_energy
+from analysis.cells.groups import groups
+from analysis.cells.identity import with_identity
 from analysis.energy import best, costs, domain_columns, sources, unknown
-from analysis.grouping import groups
-from analysis.script import load_sweeps
-from analysis.strata import with_identity
+from analysis.read.sweeps import load_sweeps
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
 

@@ -16,10 +16,10 @@ import pyarrow.parquet as pq
 import pytest
 from scipy import stats
 
-from analysis.load import run_main
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main
+from analysis.read.sweeps import load_all_rounds, load_sweeps
 from analysis.report_finetune import main
-from analysis.script import load_all_rounds, load_sweeps
-from analysis.strata import with_identity
 from analysis.training import Training, cheapest, cost_to, levels, most_accurate, share_of, trainings, wilson
 from tests.analysis.conftest import Write, row
 

@@ -11,12 +11,12 @@ import pytest
 from scipy import stats
 
 from analysis import report_latency
+from analysis.cells.identity import with_identity
+from analysis.cells.rows import complete
 from analysis.latency import deadlines_s, held_rates, load_cells, load_curves, lowest_tails, rates_at, timed
 from analysis.latency_figures import MAX_LINES, nines, percentile_lines, transfers_shown
-from analysis.quantiles import cluster_sizes, quantile_interval, tail_intervals
-from analysis.script import find_sweeps, load_sweeps
-from analysis.strata import with_identity
-from analysis.summaries import complete
+from analysis.read.sweeps import find_sweeps, load_sweeps
+from analysis.stats.quantiles import cluster_sizes, quantile_interval, tail_intervals
 from analysis.transfers import bandwidths, transfers
 from tests.analysis import states
 from tests.analysis.conftest import Write, row

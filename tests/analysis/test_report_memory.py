@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from analysis import memory, report_memory
+from analysis.cells.identity import with_identity
 from analysis.memory import fits, growth, leaks, peaks, room_for, slope_verdict, verdict_counts
-from analysis.script import load_sweeps
-from analysis.strata import with_identity
+from analysis.read.sweeps import load_sweeps
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
 

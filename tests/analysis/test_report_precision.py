@@ -14,12 +14,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.load import run_main
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main
 from analysis.precision import COLUMNS, Pair, overviews, pairs, unequal_outcomes
-from analysis.ratios import Figure, geometric_mean
+from analysis.read.sweeps import load_sweeps
 from analysis.report_precision import main
-from analysis.script import load_sweeps
-from analysis.strata import with_identity
+from analysis.stats.estimate import Figure, geometric_mean
 from tests.analysis.conftest import Write, row
 
 SCRIPT = Path(__file__).parent.parent.parent / "analysis" / "report_precision.py"

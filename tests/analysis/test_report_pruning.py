@@ -15,12 +15,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from analysis.load import run_main
+from analysis.cells.identity import with_identity
+from analysis.page.command_line import run_main
 from analysis.pruning import COLUMNS, Cell, Study, may_be_best, progress, saving, studies, total
+from analysis.read.sweeps import load_sweeps
 from analysis.report_pruning import main
-from analysis.script import load_sweeps
 from analysis.searches import Search, batch_searches, searches
-from analysis.strata import with_identity
 from tests.analysis.conftest import Write, row
 
 SCRIPT = Path(__file__).parent.parent.parent / "analysis" / "report_pruning.py"

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 
 from analysis import report_roofline
+from analysis.cells.identity import with_identity
+from analysis.read.sweeps import load_sweeps
 from analysis.roofline import Roof, placed, roofs, unplaced
 from analysis.roofline_figures import engineering
-from analysis.script import load_sweeps
-from analysis.strata import with_identity
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
 

@@ -14,14 +14,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.cells.identity import with_identity
 from analysis.crossover import FASTEST, Crossover, crossovers, last_rise
-from analysis.load import run_main
-from analysis.ratios import Figure, ratio
+from analysis.page.command_line import run_main
+from analysis.read.sweeps import load_sweeps
 from analysis.report_scaling import main
 from analysis.scaling import Curve, curves, knee
 from analysis.scaling_tables import crossover_range, crossover_text
-from analysis.script import load_sweeps
-from analysis.strata import with_identity
+from analysis.stats.estimate import Figure, ratio
 from tests.analysis.conftest import Write, row
 
 SCRIPT = Path(__file__).parent.parent.parent / "analysis" / "report_scaling.py"

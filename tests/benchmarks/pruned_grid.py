@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from cost import GRID, Watch, sweep, total
 
-from analysis.caveats import KEEP_MEMORY
+from analysis.page.caveats import KEEP_MEMORY
 from sweeps.measure.timing.statistics import median_interval
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig

@@ -8,7 +8,7 @@ from typing import Any
 import optuna
 import pytest
 
-import analysis.limits
+from analysis.recommendation.limits import Limits as ReportLimits
 from sweeps.choosing.optuna_study import _PRUNERS, make_pruner
 from sweeps.plan.search import PRUNERS, Limits, PruningConfig, Range, parse_range, reported_values
 from sweeps.plan.search_options import SearchOptions, pruning_config, split_ranges
@@ -113,7 +113,7 @@ def test_a_sweep_and_its_report_accept_the_same_limits(name: str, value: float) 
             return False
         return True
 
-    assert accepts(analysis.limits.Limits, ValueError) == accepts(Limits, BadInputError)
+    assert accepts(ReportLimits, ValueError) == accepts(Limits, BadInputError)
 
 
 def test_limits_measure_by_how_much_they_are_broken() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import matplotlib as mpl
 import pytest
 
-import analysis.report
-from analysis.plots import figure
+import analysis.recommendation.page
+from analysis.figures.style import figure
 from sweeps.commands import main
 from sweeps.session.reports import report_safely
 from tests.sweeps.conftest import ROOT, Run
@@ -59,7 +59,7 @@ def test_a_mistake_in_drawing_is_one_sentence_too(
 
     folder = write(tmp_path / "a", "old", "s-one")
     other = write(tmp_path / "b", "new", "s-two")
-    monkeypatch.setattr(analysis.report, "build", fail)
+    monkeypatch.setattr(analysis.recommendation.page, "build", fail)
     told: list[str] = []
     failure = report_safely("report", folder, told.append)
     assert failure == "no report: ZeroDivisionError: division by zero"

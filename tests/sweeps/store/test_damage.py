@@ -134,7 +134,7 @@ def test_looking_at_a_sweep_changes_nothing(tmp_path: Path) -> None:
 
 
 def test_reports_leave_out_a_page_that_is_damaged_and_name_its_file(tmp_path: Path) -> None:
-    from analysis.load import load_sweep
+    from analysis.read.sweep import load_sweep
 
     store, keys = recorded(tmp_path)
     path = store.folder / "trials" / f"part-{keys[0]}.parquet"

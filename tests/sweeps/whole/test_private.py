@@ -23,7 +23,7 @@ import torch
 from PIL import Image
 from rich.console import Console
 
-from analysis.report import write_report
+from analysis.recommendation.page import write_report
 from sweeps.cell.outcome import outcome_of
 from sweeps.measure.device.environment import environment
 from sweeps.plan.config import TrialConfig

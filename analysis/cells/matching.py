@@ -1,0 +1,179 @@
+"""Pair the cells of two or more sides of a comparison, and find what would make a pair unfair."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells.columns import CELL_COLUMNS, WORK_COLUMNS
+
+_IMPLIED = {"batch_size": ("items_per_step",), "model": ("weights",)}
+"""Work columns that must differ when the column named is the one compared across."""
+_OPTION = "option "
+_JUDGING = ("option max_latency_ms", "option max_memory_gb")
+"""Options that judge a cell and do not change its work, save that a server's rate is searched by its limit."""
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Side:
+    """One of the things compared: a machine, a version, a commit, or a value of the column compared across.
+
+    Attributes:
+        label: How the report calls it.
+        trials: Rows of the trials table.
+        samples: Rows of the samples table; only the phase ``measure`` is read.
+    """
+
+    label: str
+    trials: pd.DataFrame
+    samples: pd.DataFrame
+
+    def __post_init__(self) -> None:
+        if not self.label:
+            raise ValueError(f"a side needs a label, got {self.label=}")
+
+    @cached_property
+    def options(self) -> pd.DataFrame:
+        """The workload's own options, one column each, for the options that are no column of their own."""
+        texts = self.trials["options"] if "options" in self.trials else pd.Series(None, index=self.trials.index)
+        rows = [{f"{_OPTION}{name}": value for name, value in _parse(text).items()} for text in texts]
+        return pd.DataFrame(rows, index=self.trials.index)
+
+    @cached_property
+    def facts(self) -> pd.DataFrame:
+        """Trials and options side by side, null as None, numbers of equal value equal."""
+        frame = pd.concat([self.trials, self.options], axis=1).astype(object)
+        return frame.where(frame.notna(), None)
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        """The facts as one dictionary a row."""
+        names = [str(column) for column in self.facts.columns]
+        # DataFrame.to_dict looks at the type of every value, although those of objects are what they are.
+        return [dict(zip(names, values, strict=True)) for values in self.facts.to_numpy().tolist()]
+
+    def rows_by_key(self, columns: Sequence[str], statuses: Sequence[str]) -> dict[Key, list[int]]:
+        """Positions of the rows with one of the statuses, by the values of the key columns."""
+        status = self.trials["status"].to_numpy()
+        values = [self.facts[c].tolist() if c in self.facts else [None] * len(self.facts) for c in columns]
+        found: dict[Key, list[int]] = {}
+        for position, key in enumerate(zip(*values, strict=True)):
+            if status[position] in statuses:
+                found.setdefault(key, []).append(position)
+        return found
+
+
+def _parse(text: object) -> dict[str, str]:
+    """Options from a row's JSON, values as JSON so that lists can be compared; unreadable text is one option."""
+    if not isinstance(text, str):
+        return {}
+    try:
+        options = json.loads(text)
+    except json.JSONDecodeError:
+        options = None
+    if not isinstance(options, dict):
+        return {"options": text}
+    own = {name: value for name, value in options.items() if name not in (*CELL_COLUMNS, "rate")}
+    return {name: json.dumps(value, sort_keys=True) for name, value in own.items()}
+
+
+def split(side: Side, column: str) -> list[Side]:
+    """One side for each value of a column, in order of first appearance; rows without a value are left out.
+
+    Raises:
+        ValueError: Where the column does not exist.
+    """
+    if column not in side.facts:
+        known = ", ".join(map(str, side.facts.columns))
+        raise ValueError(f"results have no column {column!r}; the columns are {known}")
+    values = [value for value in dict.fromkeys(side.facts[column]) if value is not None]
+    parts = []
+    for value in values:
+        rows = (side.facts[column] == value).to_numpy()
+        parts.append(Side(label=str(value), trials=side.trials[rows], samples=side.samples))
+    return parts
+
+
+def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
+    """Columns whose values a cell must share with its partner.
+
+    The cell's own columns, and of the options and the kind of node those that are an axis: they take several
+    values for one workload within a side. An option with one value a side is no axis: where it differs
+    between the sides the work differs, and that is for ``differences`` to say.
+    """
+    axes = [name for name in CELL_COLUMNS if any(name in side.facts for side in sides)]
+    maybe = dict.fromkeys(["node", *(str(name) for side in sides for name in side.options.columns)])
+    for name in maybe:
+        if any(_is_axis(side.facts, name) for side in sides):
+            axes.append(name)
+    return [name for name in axes if name.removeprefix(_OPTION) not in across]
+
+
+def _is_axis(facts: pd.DataFrame, name: str) -> bool:
+    if name not in facts or "workload" not in facts or facts.empty:
+        return False
+    if name in _JUDGING:
+        facts = facts[facts["scenario"] == "server"] if "scenario" in facts else facts.head(0)
+        if facts.empty:
+            return False
+    return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """A fact in which matched cells of two sides differ, or that one side does not know (value None)."""
+
+    column: str
+    baseline_value: str | None
+    other: str
+    other_value: str | None
+    n_cells: int
+
+    @property
+    def is_unknown(self) -> bool:
+        return self.baseline_value is None or self.other_value is None
+
+
+def differences(
+    baseline: Side, other: Side, pairs: Mapping[Key, tuple[int, int]], key: Sequence[str], across: Sequence[str] = ()
+) -> list[Difference]:
+    """Facts of the work in which the paired rows differ, with how many pairs do.
+
+    Args:
+        baseline: The side compared with.
+        other: The side compared.
+        pairs: Row positions on both sides, by key.
+        key: The key columns, which agree by construction.
+        across: Columns compared across, and so allowed to differ.
+    """
+    implied = {name for column in across for name in _IMPLIED.get(column, ())}
+    options = dict.fromkeys([*map(str, baseline.options.columns), *map(str, other.options.columns)])
+    names = [n for n in (*WORK_COLUMNS, *options) if n not in key and n not in implied]
+    names = [n for n in names if n.removeprefix(_OPTION) not in across]
+    found: dict[tuple[str, str | None, str | None], int] = {}
+    for name in names:
+        ours, theirs = _values(baseline.facts, name), _values(other.facts, name)
+        for a, b in pairs.values():
+            is_judging = name in _JUDGING and baseline.rows[a].get("scenario") != "server"
+            if ours[a] != theirs[b] and not is_judging:
+                case = (name, _text(ours[a]), _text(theirs[b]))
+                found[case] = found.get(case, 0) + 1
+    return [
+        Difference(column=name, baseline_value=a, other=other.label, other_value=b, n_cells=n)
+        for (name, a, b), n in found.items()
+    ]
+
+
+def _values(facts: pd.DataFrame, name: str) -> list[Any]:
+    return facts[name].tolist() if name in facts else [None] * len(facts)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

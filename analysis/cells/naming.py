@@ -1,0 +1,75 @@
+"""Name cells in few words: what is the same in all of them is said once, above the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells.columns import CELL_COLUMNS
+
+_WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
+_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
+           "augment": "none", "feed": "resident"}  # fmt: skip
+"""Values that name the absence of something, and so go without saying."""
+
+
+def present(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[str]:
+    """Those of the columns that the frame has and that are not null throughout."""
+    return [c for c in columns if c in frame and bool(frame[c].notna().any())]
+
+
+def varying(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[str]:
+    """Those of the columns that take more than one value in the frame, null counted as one."""
+    return [c for c in present(frame, columns) if frame[c].nunique(dropna=False) > 1]
+
+
+def word(column: str, value: Any) -> str | None:
+    """One setting as a reader would say it: ``batch 64``; None where it goes without saying."""
+    return None if value is pd.NA or value == _SILENT.get(column, ...) else _spoken(column, value)
+
+
+def _spoken(column: str, value: Any) -> str | None:
+    """One setting in words, also where it goes without saying; None where it is null."""
+    if value is None or value is pd.NA or value != value:  # noqa: PLR0124 # NaN
+        return None
+    is_whole = isinstance(value, float) and value.is_integer()
+    text = str(int(value)) if is_whole else f"{value:g}" if isinstance(value, float) else str(value)
+    plain = column.removeprefix("option ") + " {}" if column.startswith("option ") else "{}"
+    return _WORDS.get(column, plain).format(text)
+
+
+def label(row: dict[str, Any], columns: Sequence[str]) -> str:
+    """The named settings of a row in words, such as ``cpu, bf16, batch 64``.
+
+    A row of which all goes without saying is told by just that: beside ``channels_last`` stands ``contiguous``.
+    """
+    words = [said for column in columns if (said := word(column, row.get(column))) is not None]
+    words = words or [said for column in columns if (said := _spoken(column, row.get(column))) is not None]
+    return ", ".join(words) or "the one cell"
+
+
+def labels(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[str]:
+    """Labels of all rows by the columns that vary, or by those named."""
+    names = varying(frame) if columns is None else list(columns)
+    return [label({str(k): v for k, v in row.items()}, names) for row in frame.to_dict("records")]
+
+
+def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
+    """What all rows share, in words; empty where they share nothing."""
+    if frame.empty:
+        return ""
+    shared = [c for c in present(frame, columns) if c not in varying(frame, columns)]
+    row = {str(k): v for k, v in frame.iloc[0].to_dict().items()}
+    return ", ".join(said for c in shared if (said := word(c, row[c])) is not None)
+
+
+def counted(mask: pd.Series) -> str:
+    """``2 of 12 cells``."""
+    return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"
+
+
+def equals(frame: pd.DataFrame, column: str, value: object) -> pd.Series:
+    """Where a column has a value; null is no value."""
+    return (frame[column] == value).fillna(False).astype(bool)

@@ -1,0 +1,77 @@
+"""From a sweep's frame to the numbers that a report states; no drawing, no text layout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells.columns import ALWAYS_TOLD, JUDGING_OPTIONS, SETTING_COLUMNS, STATUSES
+from analysis.cells.naming import varying
+
+Row = dict[str, Any]
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """The rows as dictionaries of plain Python values."""
+    names = [str(column) for column in frame.columns]
+    # DataFrame.to_dict asks every column for itself, which for few rows of two hundred columns takes ten times as long.
+    return [dict(zip(names, values, strict=True)) for values in frame.to_numpy(dtype=object)]
+
+
+def extreme(cells: pd.DataFrame, values: pd.Series, *, largest: bool) -> Row | None:
+    """The cell with the largest or smallest value; None where none is known."""
+    values = values.dropna()
+    if values.empty:
+        return None
+    return records(cells.loc[[values.idxmax() if largest else values.idxmin()]])[0]
+
+
+def complete(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells that were measured to their end."""
+    return frame[frame["status"] == "complete"]
+
+
+def status_counts(frame: pd.DataFrame) -> dict[str, int]:
+    """Cells by status, in a fixed order, those that occur."""
+    counts = frame["status"].value_counts()
+    return {status: int(counts[status]) for status in STATUSES if counts.get(status)}
+
+
+def setting_columns(frame: pd.DataFrame) -> list[str]:
+    """The settings that vary in the frame; device, precision and batch size always."""
+    options = [str(c) for c in frame if str(c).startswith("option ") and c not in JUDGING_OPTIONS]
+    changing = varying(frame, (*SETTING_COLUMNS, *options))
+    return [c for c in (*SETTING_COLUMNS, *options) if c in changing or (c in ALWAYS_TOLD and c in frame)]
+
+
+def memory_bytes(frame: pd.DataFrame) -> pd.Series:
+    """Peak memory of each cell: on the device where it counts its own, else of the process."""
+    return frame["device_peak_allocated_bytes"].fillna(frame["peak_rss_bytes"])
+
+
+def latency_s(frame: pd.DataFrame) -> pd.Series:
+    """The latency that a limit is held against: the 99th percentile where samples are enough, else the median step."""
+    return frame["latency_p99_s"].fillna(frame["step_median_s"])
+
+
+def curves(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[tuple[Row, pd.DataFrame]]:
+    """For each cell with held-out accuracies its row and its rounds in order.
+
+    Args:
+        frame: Trials.
+        rounds: Of ``load_rounds``; where both have a column ``sweep``, a cell's rounds are those of its own sweep.
+    """
+    if "accuracy" not in rounds:
+        return []
+    names = ["sweep", "trial_key"] if "sweep" in rounds and "sweep" in frame else ["trial_key"]
+    scored = rounds[rounds["accuracy"].notna()]
+    by_cell = {key: group for key, group in scored.groupby(names, sort=False)}
+    found = [(row, by_cell.get(tuple(row[name] for name in names))) for row in records(frame)]
+    return [(row, curve) for row, curve in found if curve is not None]
+
+
+def with_role(rows: Sequence[Row], role: str) -> Row | None:
+    """The row that is the fastest or the largest; one may be both."""
+    return next((row for row in rows if role in str(row["search_role"]).split(" and ")), None)

@@ -1,0 +1,89 @@
+"""Lines of a figure: colour and filling tell one thing, marker and dashes another, so that grey print keeps both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+
+from analysis.figures.panels import legend_entries
+from analysis.figures.style import COLOURS, LINES, MARKERS
+from analysis.stats.estimate import Figure
+
+_PAPER = "white"
+_OPEN = "none"
+_FILLS = (_OPEN, "full", "left", "bottom")
+MAX_MARKERS = 12
+"""More on one line run into one another."""
+_SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}
+"""Markers of equal nominal size differ in how large they look."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Series:
+    """One line.
+
+    Attributes:
+        label: What it is.
+        group: Told by colour and filling, such as the device.
+        kind: Told by marker and dashes, such as the precision; by colour too where there is one group.
+        x: Of each point.
+        y: Of each point, with its interval where known; points without a value are left out.
+    """
+
+    label: str
+    group: str
+    kind: str
+    x: Sequence[float]
+    y: Sequence[Figure]
+
+
+def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, joined: bool = True) -> None:
+    """Draw lines with their intervals; the same group and kind look the same in every panel given the same series.
+
+    Args:
+        axes: Where.
+        series: All lines of the panel.
+        mark_every: Markers on one point in so many.
+        joined: Join the points of a series; False where x is no quantity.
+    """
+    groups = list(dict.fromkeys(s.group for s in series))
+    kinds = list(dict.fromkeys(s.kind for s in series))
+    for one in series:
+        g, k = groups.index(one.group), kinds.index(one.kind)
+        points = [(x, f.value, f) for x, f in zip(one.x, one.y, strict=True) if f.value is not None]
+        marker = MARKERS[k % len(MARKERS)]
+        colour = COLOURS[(k if len(groups) == 1 else g) % len(COLOURS)]
+        fill = "full" if len(groups) == 1 else _FILLS[g % len(_FILLS)]
+        axes.errorbar(
+            [x for x, _, _ in points], [y for _, y, _ in points], yerr=_errors([f for _, _, f in points]),
+            label=one.label, color=colour,
+            linestyle=LINES[k % len(LINES)] if joined else "", marker=marker, markevery=mark_every,
+            markersize=_SIZES.get(marker, 6.0),
+            fillstyle="full" if fill == _OPEN else fill, markerfacecolor=_PAPER if fill == _OPEN else colour,
+            markerfacecoloralt=_PAPER,
+            capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
+            clip_on=not points,  # whole markers on an edge; unclipped, a line without points has no box to lay out
+        )  # fmt: skip
+
+
+def mark_every(lengths: Sequence[int]) -> int:
+    """Markers on one point in so many that they stay apart on the longest of the lines."""
+    return max(1, max(lengths, default=1) // MAX_MARKERS)
+
+
+def _errors(figures: Sequence[Figure]) -> list[list[float]] | None:
+    """Distances of the intervals' ends from the values, zero where unknown; None where all are."""
+    if all(f.low is None or f.high is None for f in figures):
+        return None
+    lower = [max(0.0, f.value - f.low) if f.value is not None and f.low is not None else 0.0 for f in figures]
+    upper = [max(0.0, f.high - f.value) if f.value is not None and f.high is not None else 0.0 for f in figures]
+    return [lower, upper]
+
+
+def legend_last(axes: Axes, last: Sequence[str], **where: object) -> None:
+    """A legend with the lines first, and then the labels named."""
+    handles, labels = legend_entries(axes, last)
+    if labels:
+        axes.legend(handles, labels, **where)

@@ -1,0 +1,104 @@
+"""The main of every report."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from analysis.page.html_page import write_html
+from analysis.read.sweep import AnalysisError
+from analysis.read.sweeps import Page, find_sweeps, load_sweeps
+from analysis.text import visible
+
+_PAGES = {
+    "report": "analysis.recommendation.page", "compare": "analysis.comparison.page",
+    **{subject: f"analysis.subjects.{subject}.page" for subject in (
+        "coverage", "energy", "finetune", "latency", "memory", "precision", "pruning", "roofline", "scaling")},
+}  # fmt: skip
+"""The module of each page, imported late: it stands above this one, and a page costs only what it needs."""
+
+
+def run_main(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | None = None) -> int:
+    """Run a page's main: an AnalysisError is one line on standard error and exit code 2."""
+    try:
+        return main(sys.argv[1:] if arguments is None else arguments)
+    except AnalysisError as error:
+        sys.stderr.write(f"{Path(sys.argv[0]).name}: error: {error}\n")
+        return 2
+
+
+def run_script(name: str, arguments: Sequence[str] | None = None) -> int:
+    """Write a page from the command line, as ``run_main`` does; returns the exit code."""
+    return run_main(importlib.import_module(_PAGES[name]).main, arguments)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """Says what is wrong with the command line in one line, as every command here; ``--help`` has the rest."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: error: {visible(' '.join(message.split()))[:500]}\n")
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """The command line that every report script has."""
+    made = OneLineParser(description=description)
+    made.add_argument("results", nargs="*", default=["results"], metavar="RESULTS",
+                      help="sweeps, or results folders (their latest sweep); default: results")  # fmt: skip
+    made.add_argument("--output", type=Path, help="the Markdown file (default: in the sweep's folder)")
+    made.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
+    return made
+
+
+def default_output(sweeps: Sequence[Path], name: str) -> Path:
+    """``NAME.md`` in the sweep's folder; of several sweeps in the folder that holds the first."""
+    first = sweeps[0] if sweeps[0].is_dir() else sweeps[0].parent
+    return (first if len(sweeps) == 1 else first.parent) / f"{name}.md"
+
+
+def write_page(path: Path, text: str, *, html: bool) -> Path:
+    """Write the Markdown, and the HTML page where asked; returns what a reader should open.
+
+    Raises:
+        AnalysisError: If the file cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return write_html(path) if html else path
+    except OSError as error:
+        raise _cannot_write(path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> AnalysisError:
+    return AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}")
+
+
+def run_report(
+    arguments: Sequence[str], *, name: str, description: str, build: Callable[[Page], str], columns: Sequence[str]
+) -> int:
+    """The whole of a report script's main: read, build, write, print the file's name.
+
+    Args:
+        arguments: Of the command line.
+        name: Of the page, without suffix.
+        description: For ``--help``.
+        build: Makes the Markdown and draws the figures.
+        columns: Columns of the trials table that ``build`` reads.
+
+    Raises:
+        AnalysisError: If there is no sweep, or the page or a figure cannot be written.
+    """
+    options: Any = parser(description).parse_args(arguments)
+    sweeps = find_sweeps(options.results)
+    target = options.output or default_output(sweeps, name)
+    page = Page(trials=load_sweeps(sweeps, columns), sweeps=sweeps, figures=target.parent / "figures")
+    try:
+        text = build(page)
+    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
+        raise _cannot_write(target, error) from error
+    sys.stdout.write(f"{write_page(target, text, html=options.html)}\n")
+    return 0

@@ -1,0 +1,4 @@
+"""Parquet to frames.
+
+May import ``contract`` and ``text``.
+"""

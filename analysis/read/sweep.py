@@ -1,0 +1,193 @@
+"""Reading a sweep's Parquet files as pandas frames, whatever state the folder is in.
+
+``load_sweep("results")`` is the latest sweep's trials, one row a cell. Needs nothing but pandas and pyarrow.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.read.parts import Parts, part_files, read_parts, unreadable_files
+
+SCHEMA_VERSION = 1
+DESCRIPTION = "sweep.json"
+TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
+                 "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
+                 "scenario", "item", "weights",
+                 "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
+                 "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
+                 "cpu_capability",
+                 "git_commit", "node", "torchvision_version", "driver_version", "python_version",
+                 "accelsweep_version", "os", "allocator_settings")  # fmt: skip
+TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
+                 "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
+                 "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
+                 "latency_p99_s", "latency_p999_s", "deadline_s", "completed_rate_per_s", "max_rate_per_s",
+                 "n_requests", "n_missed", "n_dropped", "device_peak_allocated_bytes", "device_peak_reserved_bytes",
+                 "peak_rss_bytes", "energy_per_item_j", "items_per_j", "accuracy_best", "accuracy_final",
+                 "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
+                 "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
+                 "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped",
+                 "clock_offset_s", "page_fault_bytes_per_step", "system_time_ratio",
+                 "allocation_retries_per_step")  # fmt: skip
+TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
+SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
+ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "throughput_items_per_s", "accuracy", "loss")
+
+
+class AnalysisError(Exception):
+    """The results cannot be read as asked; one line for the user, exit code 2."""
+
+
+def find_sweep(path: str | Path = "results") -> Path:
+    """The folder of one sweep: the path itself, or the latest sweep in a results folder.
+
+    Raises:
+        AnalysisError: If there is none.
+    """
+    folder = Path(path)
+    if (folder / "trials").is_dir() or (folder / DESCRIPTION).is_file() or folder.is_file():
+        return folder
+    sweeps = [p.parent for p in folder.glob(f"*/{DESCRIPTION}")]
+    if not sweeps:
+        state = "holds no sweep" if folder.is_dir() else "holds no sweep (there is no such folder)"
+        raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep finetune`, or name its folder")
+    return max(sweeps, key=lambda p: (_created_at(p), p.name))
+
+
+def _created_at(sweep: Path) -> str:
+    """When a sweep was made; empty where its description cannot be read, which must not hide the other sweeps."""
+    try:
+        return str(json.loads((sweep / DESCRIPTION).read_text()).get("created_at", ""))
+    except (ValueError, OSError, AttributeError):
+        return ""
+
+
+def load_description(path: str | Path) -> dict[str, Any]:
+    """What was asked of a sweep (``sweep.json``); empty where the file is missing.
+
+    Raises:
+        AnalysisError: If it is of a schema version that this analysis does not know.
+    """
+    file = Path(path) / DESCRIPTION
+    if not file.is_file():
+        return {}
+    try:
+        description: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise AnalysisError(f"{str(file)!r} is no JSON: {error}") from error
+    if not isinstance(description, dict):
+        raise AnalysisError(f"{str(file)!r} does not describe a sweep")
+    _check_version(Path(path).name, description.get("schema_version"))
+    return description
+
+
+def _check_version(name: str, version: object) -> None:
+    if not isinstance(version, int) or version > SCHEMA_VERSION:
+        raise AnalysisError(f"{name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}")
+
+
+def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:
+    """A table of a sweep, or the one file that is given instead of a sweep.
+
+    Raises:
+        AnalysisError: If its schema version is not known.
+    """
+    parts = read_parts([sweep] if sweep.is_file() else part_files(sweep / table), columns, keys)
+    if parts.schema_version is not None:
+        _check_version(sweep.name, parts.schema_version)
+    return parts
+
+
+def without_cells(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A description without its list of cells.
+
+    pandas copies a frame's attrs with every operation: the list, as long as the frame, would be most of the work.
+    """
+    return {name: value for name, value in description.items() if name != "cells"}
+
+
+def load_sweep(path: str | Path = "results") -> pd.DataFrame:
+    """The trials of a sweep, one row a cell, in the order of its grid.
+
+    Args:
+        path: A sweep's folder, a results folder (its latest sweep is taken), or a Parquet file.
+
+    Returns:
+        All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
+        ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped.
+
+    Raises:
+        AnalysisError: If there is no sweep or its schema is not known.
+    """
+    sweep = find_sweep(path)
+    description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
+    parts = _read(sweep, "trials")
+    if parts.table is None and sweep.is_file():
+        raise AnalysisError(f"{str(sweep)!r} is no Parquet file, or not whole")
+    frame = pd.DataFrame() if parts.table is None else parts.table.to_pandas()
+    missing = {c: pd.Series(dtype=t, index=frame.index)
+               for names, t in ((TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object"))
+               for c in names if c not in frame}  # fmt: skip
+    frame = pd.concat([frame, pd.DataFrame(missing, index=frame.index)], axis=1)
+    for name in TRIAL_NUMBERS:
+        numbers = pd.to_numeric(frame[name], errors="coerce")
+        frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
+    frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
+    frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
+    return frame
+
+
+def load_samples(
+    path: str | Path = "results", columns: Sequence[str] | None = None, keys: Sequence[str] | None = None
+) -> pd.DataFrame:
+    """The raw samples of a sweep: trial_key, phase, round, index, seconds, scheduled_s.
+
+    Args:
+        path: As for ``load_sweep``.
+        columns: Read these only; of millions of samples the fewer the better.
+        keys: Of these cells only.
+
+    Returns:
+        One row a sample. ``attrs`` has ``unreadable``, the names of files that were skipped.
+
+    Raises:
+        AnalysisError: If there is no sweep or its schema is not known.
+    """
+    parts = _read(find_sweep(path), "samples", columns, keys)
+    if parts.table is None:
+        frame = pd.DataFrame(columns=list(columns or SAMPLE_COLUMNS))
+    else:
+        frame = parts.table.to_pandas(split_blocks=True)
+    frame.attrs = {"unreadable": parts.unreadable}
+    return frame
+
+
+def load_rounds(path: str | Path = "results") -> pd.DataFrame:
+    """The rounds of a sweep: throughput, and for training the held-out accuracy, round by round.
+
+    Returns:
+        One row a round. ``attrs`` has ``unreadable``, the names of files that were skipped.
+
+    Raises:
+        AnalysisError: If there is no sweep or its schema is not known.
+    """
+    parts = _read(find_sweep(path), "rounds")
+    if parts.table is None:
+        frame = pd.DataFrame(columns=list(ROUND_COLUMNS))
+    else:
+        frame = parts.table.to_pandas().sort_values(["trial_key", "round"], kind="stable", ignore_index=True)
+    frame.attrs = {"unreadable": parts.unreadable}
+    return frame
+
+
+def unreadable_parts(path: str | Path) -> list[str]:
+    """Names of the files of samples and rounds that cannot be read, without reading the others."""
+    sweep = find_sweep(path)
+    return [name for table in ("samples", "rounds") if sweep.is_dir() for name in unreadable_files(sweep / table)]

@@ -1,0 +1,144 @@
+"""What the report scripts share: several sweeps as one frame, one page written, figures beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.read.sweep import find_sweep, load_description, load_rounds, load_sweep
+from analysis.text import escape
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a report is made from and where it goes.
+
+    Attributes:
+        trials: The rows of all sweeps named; ``attrs`` has ``unreadable`` and ``paths``.
+        sweeps: Their folders (or Parquet files).
+        figures: Folder for the figures, as ``figures/NAME.png`` seen from the page.
+    """
+
+    trials: pd.DataFrame
+    sweeps: Sequence[Path]
+    figures: Path
+
+    @property
+    def caveats(self) -> list[str]:
+        """What was left out while reading, what is missing, and whether several machines measured."""
+        unreadable, missing = self.trials.attrs["unreadable"], self.trials.attrs["missing"]
+        said = []
+        if unreadable:
+            n = len(unreadable)
+            files, were = ("file", "was") if n == 1 else ("files", "were")
+            said.append(f"{n} {files} could not be read and {were} left out: {escape(', '.join(unreadable))}.")
+        if missing:
+            cells = "cell asked for is" if missing == 1 else "cells asked for are"
+            sweep = "the sweep" if len(self.sweeps) == 1 else "a sweep"
+            said.append(f"{missing} {cells} missing: {sweep} did not end.")
+        n_hosts = self.trials["host"].nunique()
+        if n_hosts > 1:
+            said.append(f"The cells come from {n_hosts} machines.")
+        return said
+
+    @cached_property
+    def rounds(self) -> pd.DataFrame:
+        """The rounds of all sweeps, with a column ``sweep``; read when first asked for."""
+        return load_all_rounds(self.sweeps)
+
+    @property
+    def descriptions(self) -> dict[str, dict[str, Any]]:
+        """What was asked of each sweep, by its name in the column ``sweep``; empty of a Parquet file."""
+        told = zip(names(self.sweeps), self.sweeps, strict=True)
+        return {name: load_description(sweep) if sweep.is_dir() else {} for name, sweep in told}
+
+
+def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.DataFrame:
+    """The trials of several sweeps as one frame, in the order named.
+
+    Args:
+        paths: Sweeps, results folders (their latest sweep) or Parquet files; the same sweep twice counts once.
+        columns: Added as nulls where an older schema lacks them.
+
+    Returns:
+        As ``load_sweep``'s, with a column ``sweep``: which of the sweeps a row is of, by ``names``. ``attrs`` has
+        ``paths``, ``unreadable`` and ``missing``, the number of cells asked for that have no row.
+
+    Raises:
+        AnalysisError: If one of them is no sweep.
+    """
+    sweeps = find_sweeps(paths)
+    parts = [load_sweep(sweep) for sweep in sweeps]
+    for part, name in zip(parts, names(sweeps), strict=True):
+        part["sweep"] = name
+    filled = [part for part in parts if len(part)]
+    # An all-null column is object in one sweep and a number in another; null must not decide the type.
+    frame = pd.concat([part.dropna(axis=1, how="all") for part in filled], ignore_index=True) if filled else parts[0]
+    everything = dict.fromkeys([*(c for part in parts for c in part.columns), *columns, "sweep_id", "status"])
+    absent = {c: pd.Series(None, index=frame.index, dtype=_null_type(c)) for c in everything if c not in frame}
+    frame = pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
+    unreadable = [name for part in parts for name in part.attrs["unreadable"]]
+    missing = sum(_n_missing(part.attrs["description"], len(part)) for part in parts)
+    frame.attrs = {"paths": [str(sweep) for sweep in sweeps], "unreadable": unreadable, "missing": missing}
+    return frame
+
+
+def _n_missing(description: Mapping[str, Any], n_rows: int) -> int:
+    """Cells of the grid without a row; none of a search, which may end early with every cell of its space known."""
+    if (description.get("config") or {}).get("search"):
+        return 0
+    return max(0, (description.get("n_cells") or 0) - n_rows)
+
+
+def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
+    """The folders (or Parquet files) that the paths name, each once, in the order named.
+
+    Raises:
+        AnalysisError: If one of them is no sweep.
+    """
+    found: dict[Path, Path] = {}
+    for path in paths:
+        sweep = find_sweep(path)
+        found.setdefault(sweep.resolve(), sweep)
+    return list(found.values())
+
+
+def load_all_rounds(sweeps: Sequence[Path]) -> pd.DataFrame:
+    """The rounds of several sweeps as one frame.
+
+    Args:
+        sweeps: Folders as ``find_sweeps`` gives them; a single Parquet file of trials has no rounds.
+
+    Returns:
+        As ``load_rounds``'s, in the order of the sweeps, with ``sweep`` as in ``load_sweeps``: a cell has the same key
+        in every sweep. Columns that an older schema lacks are null.
+    """
+    told = zip(names(sweeps), sweeps, strict=True)
+    parts = [load_rounds(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
+    filled = [part for part in parts if len(part)]
+    frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
+    for column in ROUND_COLUMNS:
+        if column not in frame:
+            frame[column] = pd.Series(None, index=frame.index, dtype="object" if column in _ROUND_WORDS else "float64")
+    return frame
+
+
+def names(sweeps: Sequence[Path]) -> list[str]:
+    """What tells the sweeps apart in words: their folders' names, numbered where two are called alike."""
+    plain = [sweep.stem if sweep.is_file() else sweep.resolve().name for sweep in sweeps]
+    return [n if plain.count(n) == 1 else f"{n} ({plain[:i].count(n) + 1})" for i, n in enumerate(plain)]
+
+
+_ROUND_WORDS = ("sweep", "trial_key")
+ROUND_COLUMNS = (*_ROUND_WORDS, "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
+                 "energy_j")  # fmt: skip
+_UNITS = ("_s", "_bytes", "_j", "_w", "_c", "_ratio", "_mhz", "_diff", "_step", "_byte", "_size", "_rate", "_mean")
+
+
+def _null_type(column: str) -> str:
+    return "float64" if column.endswith(_UNITS) or column.startswith(("n_", "queue_", "accuracy")) else "object"

@@ -1,0 +1,223 @@
+"""The answer that a report begins with, in sentences."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pandas as pd
+
+from analysis.cells.naming import label
+from analysis.cells.rows import Row, extreme, setting_columns
+from analysis.cells.usable import speed, usable
+from analysis.page.caveats import count_machines
+from analysis.recommendation import compilation
+from analysis.recommendation.limits import Limits
+from analysis.recommendation.recommend import Best, Task, best_per_device, most_frugal, tasks
+from analysis.stats.estimate import Figure, known
+from analysis.text import escape, is_missing, number, seconds_as_ms, share, significant
+
+NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
+MAX_TASKS = 12
+"""More tasks than that are not read as sentences; the tables have all."""
+MAX_CLOSE = 2
+NO_COUNTER = "no counter could be read"
+PERIODS = "ten periods of the counter"
+LENGTHENED_BY = {"finetune": "--epochs"}
+"""The option that makes a cell's window longer; a training ends with its epochs, whatever ``--min-s`` asks."""
+
+
+def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
+    """What to use, in Markdown; a paragraph a task where there are several, else a sentence each.
+
+    Args:
+        frame: Trials, of ``strata.with_identity``.
+        limits: What a setting must hold.
+    """
+    found = tasks(frame)
+    if not found:
+        return [NOTHING]
+    told = [Teller(frame, task, limits).sentences() for task in found[:MAX_TASKS]]
+    said = told[0] if len(found) == 1 else [" ".join(sentences) for sentences in told]
+    if len(found) > MAX_TASKS:
+        said.append(f"{len(found) - MAX_TASKS} more tasks are in the tables below.")
+    return said + _energy_known(frame)
+
+
+def _energy_known(frame: pd.DataFrame) -> list[str]:
+    """Of how many cells energy is known, and what lengthens the others; nothing where it is known of all that can be.
+
+    A cell that searches for its highest rate has no energy of one rate, and a device without a counter none at all.
+    """
+    is_unknown = bool(frame["items_per_j"].isna().all())
+    if is_unknown and frame["energy_source"].isna().all():
+        return [f"Energy is unknown here: {NO_COUNTER}."]
+    counted = frame[(frame["status"] == "complete") & frame["energy_source"].notna() & frame["max_rate_per_s"].isna()]
+    short = counted[counted["items_per_j"].isna()]
+    if short.empty:
+        return []
+    options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in short["workload"].unique())
+    why = f"shorter than {PERIODS} ({', '.join(options)})"
+    if is_unknown:
+        return [f"Energy is unknown here: the cells were {why}."]
+    return [f"Energy is known of {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]
+
+
+class Teller:
+    """Words for one task of a sweep.
+
+    Args:
+        frame: All of the sweep's trials, which decide what goes without saying.
+        task: The task.
+        limits: What a setting must hold.
+    """
+
+    def __init__(self, frame: pd.DataFrame, task: Task, limits: Limits) -> None:
+        self._task, self._limits = task, limits
+        self._held = replace(task, cells=task.cells[limits.held(task.cells)]) if limits.asked else task
+        self._names = setting_columns(frame)
+        self._where = "On this machine" if count_machines(frame) < 2 else "Of these machines"
+        workload = str(task.cells["workload"].iloc[0])
+        is_named = task.name.split(", ")[0] == workload or not task.name
+        self._subject = escape((task.name or workload) if is_named else f"{workload} ({task.name})")
+
+    def sentences(self) -> list[str]:
+        """The answer for this task, most important first."""
+        best = best_per_device(self._held)
+        if not best:
+            return [self._nothing()]
+        said = [self._server(best[0]) if self._task.is_server else self._fastest(best[0])]
+        compiled = None if self._task.is_server else compilation.told(best[0].row, self._task.item)
+        said += [compiled] if compiled else []
+        said += [self._other(one) for one in best[1:]]
+        return said + ([] if self._task.is_server else self._close(best[0])) + self._training()
+
+    def _told(self, row: Row, *, like: Row | None = None) -> str:
+        """A row's settings; of those that ``like`` shares nothing is said."""
+        names = [c for c in self._names if like is None or not _is_same(row.get(c), like.get(c))]
+        if self._task.is_server:
+            names = [c for c in names if c != "rate_per_s"]
+        return escape(label(row, names))
+
+    def _rate(self, row: Row) -> str:
+        return f"{speed(row).text} {escape(self._task.item)}/s"
+
+    def _fastest(self, best: Best) -> str:
+        row = best.row
+        ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"))
+        gains = [_gain(ratio, of) for ratio, of in ratios if ratio]
+        gain = f", {' and '.join(gains)}" if gains else ""
+        within = f" within {self._limits.told}" if self._limits.asked else ""
+        held = f" ({self._limits.figures(row)})" if self._limits.asked else ""
+        what = f"{self._where} {self._subject} is fastest{within} with **{self._told(row)}**"
+        return f"{what}: {self._rate(row)}{held}{_doubt(row)}{gain}{self._energy(row)}."
+
+    def _energy(self, row: Row) -> str:
+        frugal = most_frugal(self._held, row)
+        if frugal is None:
+            return ""
+        what, amount = f"most {escape(self._task.item)} per joule", significant(frugal["items_per_j"])
+        if frugal["trial_key"] == row["trial_key"]:
+            return f"; it also gives the {what}, {amount}"
+        return f"; {what} with {self._told(frugal, like=row)} ({amount})"
+
+    def _other(self, best: Best) -> str:
+        where = escape(label(best.row, ["device", *(c for c in ("machine", "run") if c in self._names)]))
+        p99 = f", p99 {seconds_as_ms(best.row['latency_p99_s'])} ms" if self._task.is_server else ""
+        return f"On {where} the best is {self._told(best.row)}: {self._rate(best.row)}{p99}{_doubt(best.row)}."
+
+    def _close(self, best: Best) -> list[str]:
+        if not best.close:
+            return []
+        named = "; ".join(self._told(row) for row in best.close[:MAX_CLOSE])
+        more = f" and {len(best.close) - MAX_CLOSE} more" if len(best.close) > MAX_CLOSE else ""
+        return [f"Not told apart from it, or within 2 %: {named}{more}."]
+
+    def _training(self) -> list[str]:
+        """What training reached, and how soon."""
+        cells, said = self._held.cells, []
+        best = extreme(cells, cells["accuracy_best"], largest=True)
+        if best is not None:
+            said.append(f"The best held-out accuracy is {share(best['accuracy_best'])}, with {self._told(best)}.")
+        soonest = extreme(cells, cells["time_to_target_s"], largest=False)
+        if soonest is not None:
+            target = f"{100 * soonest['target_accuracy']:g} % held-out accuracy"
+            after = f"after {significant(soonest['time_to_target_s'])} s of training"
+            said.append(f"{target} comes soonest with {self._told(soonest)}: {after}.")
+            said += self._all_counted(soonest, target)
+        return said
+
+    def _all_counted(self, soonest: Row, target: str) -> list[str]:
+        """Where the soonest is compiled: what comes soonest when the first step counts, for a training made once."""
+        cells, first_s = self._held.cells, known(soonest["first_step_s"])
+        spent_s = cells["time_to_target_s"] + cells["first_step_s"]
+        row = extreme(cells, spent_s, largest=False)
+        if known(soonest["compile_s"]) is None or first_s is None or row is None:
+            return []
+        told = f"Its first step, with the compilation, took {significant(first_s)} s"
+        if row["trial_key"] == soonest["trial_key"]:
+            return [f"{told}; with that counted it is still the soonest."]
+        return [f"{told}: with first steps counted, as long as they were in this sweep, {target} comes soonest with"
+                f" {self._told(row)}, after {significant(spent_s.min())} s."]  # fmt: skip
+
+    def _server(self, best: Best) -> str:
+        row = best.row
+        p99 = f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
+        if is_missing(row.get("deadline_s")):
+            what = "serves the highest rate measured without falling behind"
+        else:
+            what = f"serves the highest rate within {1e3 * row['deadline_s']:g} ms"
+        within = f" within {self._limits.told}" if self._limits.asked else ""
+        arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
+        told = f"{self._where} {self._subject} {what}{within} with **{self._told(row)}**"
+        return f"{told}: {self._rate(row)}{arriving}, {p99}."
+
+    def _nothing(self) -> str:
+        """Why no cell can be recommended, and which comes nearest."""
+        cells = usable(self._task.cells)
+        if cells.empty and self._task.is_server:
+            return self._overloaded()
+        if not self._limits.asked:
+            return f"No throughput is known of {self._subject}."
+        nearest = self._limits.nearest(cells)
+        if nearest is None:
+            return f"No cell of {self._subject} is known to hold {self._limits.told}."
+        figures = self._limits.figures(nearest)
+        nothing = f"No cell of {self._subject} holds {self._limits.told}"
+        return f"{nothing}; nearest is **{self._told(nearest)}** with {figures}."
+
+    def _overloaded(self) -> str:
+        cells = self._task.cells
+        row = extreme(cells, cells["latency_p99_s"].fillna(math.inf), largest=False)
+        assert row is not None, "a task has cells"
+        rate = "" if is_missing(row.get("rate_per_s")) else f" at {row['rate_per_s']:g} requests/s"
+        limit = known(row.get("deadline_s"))
+        what = "keeps up with its arrivals" if limit is None else f"holds its deadline of {1e3 * limit:g} ms"
+        p99 = f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
+        return f"No cell of {self._subject} {what}; nearest is **{self._told(row)}**{rate}, {p99}."
+
+
+def _gain(ratio: Figure, of: str) -> str:
+    """``3.1 times fp32``, with as many digits as the interval supports, at most three; or that it could be chance."""
+    shorter = number(ratio.value)
+    times = ratio.text if len(ratio.text) < len(shorter) else shorter
+    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+        return f"not told apart from {of} ({times} times, {ratio.interval_text})"
+    return f"{times} times {of}"
+
+
+def _is_same(one: object, other: object) -> bool:
+    return (is_missing(one) and is_missing(other)) or one == other
+
+
+def _doubt(row: Row) -> str:
+    """What speaks against believing this very cell."""
+    said = []
+    if row.get("timing_verified") is False or row.get("timing_verified") == False:  # noqa: E712 (numpy's False)
+        said.append("timed by a timer that did not pass its proof")
+    if row.get("stability") in ("unstable", "very unstable"):
+        said.append(f"{row['stability']}, see below")
+    target, reached = known(row.get("target_accuracy")), known(row.get("accuracy_best"))
+    if target is not None and reached is not None and is_missing(row.get("time_to_target_s")):
+        said.append(f"without reaching {100 * target:g} % accuracy: {share(reached)}")
+    return f" ({'; '.join(said)})" if said else ""

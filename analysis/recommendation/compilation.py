@@ -1,0 +1,77 @@
+"""What a compilation is worth: after how many items it has taken less time in all than the same cell without it."""
+
+from __future__ import annotations
+
+import math
+
+import pandas as pd
+
+from analysis.cells.identity import line_columns
+from analysis.cells.naming import equals
+from analysis.cells.rows import Row
+from analysis.stats.estimate import known
+from analysis.text import escape, number, significant
+
+WON_BACK, WITHOUT = "won_back_items", "uncompiled_items_per_s"
+"""Columns added by ``with_compilation``."""
+
+
+def with_compilation(frame: pd.DataFrame) -> pd.DataFrame:
+    """The trials with what compiling each cell is worth.
+
+    A compilation of c seconds that makes a step of a seconds one of b is won back after c / (a - b) steps. The step
+    without it is that of the cell alike in all but ``compile``; of an implementation that is always compiled, such as
+    ``fused``, that of the eager one.
+
+    Args:
+        frame: Of ``strata.with_identity``.
+
+    Returns:
+        The rows with ``won_back_items``, infinite where the step is no shorter, and ``uncompiled_items_per_s``; both
+        null where nothing was compiled, or no cell alike was measured without.
+    """
+    steps = _step_without(frame)
+    gained = steps - frame["step_median_s"]
+    n_steps = (frame["compile_s"] / gained).mask(gained <= 0, math.inf)
+    items = frame["items_per_step"]
+    return frame.assign(**{WON_BACK: n_steps * items, WITHOUT: (items / steps).mask(n_steps.isna())})
+
+
+def _step_without(frame: pd.DataFrame) -> pd.Series:
+    """Seconds of the step of each cell's partner that is not compiled; null where there is none, or no need of one."""
+    alike = [c for c in (*line_columns(frame), "batch_size") if c != "compile"]
+    is_plain = equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()
+    same = _looked_up(frame, frame[is_plain], alike)
+    eager = frame[is_plain & equals(frame, "implementation", "eager")]
+    return same.fillna(_looked_up(frame, eager, [c for c in alike if c != "implementation"])).where(
+        frame["compile_s"].notna()
+    )
+
+
+def _looked_up(frame: pd.DataFrame, plain: pd.DataFrame, columns: list[str]) -> pd.Series:
+    """The shortest step of the plain cells alike in the columns, for each row of the frame."""
+    if plain.empty:
+        return pd.Series(math.nan, index=frame.index)
+    steps = plain.groupby(columns, dropna=False, as_index=False)["step_median_s"].min()
+    return frame[columns].merge(steps, on=columns, how="left")["step_median_s"].set_axis(frame.index)
+
+
+def told(row: Row, item: str) -> str | None:
+    """What a row's compilation takes and when it is won back, as a sentence; None where that is not known.
+
+    Args:
+        row: Of ``with_compilation``.
+        item: What is counted, such as images.
+    """
+    compile_s, items, without = (known(row.get(c)) for c in ("compile_s", WON_BACK, WITHOUT))
+    if compile_s is None or items is None or without is None or not math.isfinite(items):
+        return None
+    item = escape(item)
+    said = (f"Its compilation takes {significant(compile_s)} s, won back after about {significant(items, 2)} {item}"
+            f" against the same without it ({number(without)} {item}/s)")  # fmt: skip
+    epochs, n_train = known(row.get("epochs_run")), known(row.get("n_train_items"))
+    if epochs is None or n_train is None:
+        return f"{said}."
+    n_trained = epochs * n_train
+    is_longer = "which ends sooner without it" if n_trained < items else "which it shortens"
+    return f"{said}; this training is of {significant(n_trained, 2)}, {is_longer}."

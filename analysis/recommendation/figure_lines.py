@@ -1,0 +1,134 @@
+"""Lines of the report's figures: which are shown, how they look, and the limit that they are held against."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+from matplotlib.axes import Axes
+
+from analysis.cells.columns import SETTING_COLUMNS, TASK_COLUMNS, THROUGHPUT
+from analysis.cells.groups import groups, line_columns
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, records
+from analysis.figures.lines import Series
+from analysis.figures.panels import GREY, INK, n_shown
+from analysis.stats.estimate import Figure
+
+MAX_LINES = 12
+"""More lines cannot be told apart; what the fastest is best compared with is kept."""
+WIDTH = 7.2
+"""Of a figure, in inches."""
+
+
+_FIGURES = (
+    *THROUGHPUT, "device_peak_allocated_bytes", "peak_rss_bytes", "energy_per_item_j", "latency_p99_s", "deadline_s",
+    "target_accuracy", "item", "trial_key", "sweep",
+)  # fmt: skip
+
+
+def drawable(cells: pd.DataFrame) -> pd.DataFrame:
+    """The columns that figures read: of thousands of cells the other two hundred would be most of the work."""
+    options = [str(c) for c in cells if str(c).startswith("option ")]
+    return cells[[c for c in (*TASK_COLUMNS, *SETTING_COLUMNS, *options, *_FIGURES) if c in cells]]
+
+
+def item_of(cells: pd.DataFrame) -> str:
+    """What is counted, such as images."""
+    items = cells["item"].dropna().unique()
+    return str(items[0]) if len(items) == 1 else "items"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Cells that differ in nothing but what runs along the line.
+
+    Attributes:
+        label: What tells the line from the others, in words.
+        group: What has a colour, of ``colour_columns``.
+        kind: Its other settings, which have a marker.
+        rows: Its cells, in order.
+    """
+
+    label: str
+    group: str
+    kind: str
+    rows: list[Row]
+
+    def series(self, x: str, read: Callable[[Row], Figure]) -> Series:
+        """The line with the values of a column as x, and what is read from the rows as y."""
+        return Series(label=self.label, group=self.group, kind=self.kind, x=[row[x] for row in self.rows],
+                      y=[read(row) for row in self.rows])  # fmt: skip
+
+
+def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The columns that colour tells: machine and device where they vary, else the precision if more than it varies.
+
+    Args:
+        cells: What is drawn.
+        names: The columns that tell its lines apart.
+    """
+    where = varying(cells, [c for c in ("machine", "run", "device") if c in names])
+    if where:
+        return where
+    told = varying(cells, names)
+    return ["precision"] if "precision" in told and len(told) > 1 else []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """Lines that a figure shows, by colour and in the order of the grid, and of how many.
+
+    Colours come in the grid's order too, so that a precision has the same in every figure of a sweep.
+    """
+
+    shown: list[Line]
+    n_all: int
+
+    @property
+    def heading(self) -> str | None:
+        """What the legend begins with where some are left out."""
+        return n_shown(len(self.shown), self.n_all)
+
+
+def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
+    """The ``MAX_LINES`` lines of a figure: the fastest, those that differ from it in one setting, the fastest others.
+
+    A setting's worth is seen between lines that differ in nothing else: eager beside fused, though a dozen of the fused
+    ones are faster than any eager one. What room is left goes to the fastest of each colour in turn, since slow
+    precisions are what the fast ones are compared with.
+
+    Args:
+        cells: Measured cells of one task, of ``drawable``.
+        along: The column that changes along a line, such as the batch size.
+    """
+    names = line_columns(cells, [along]) or ["device"]
+    where = colour_columns(cells, names)
+    rest = [c for c in names if c not in where]
+    found = groups(cells, names)
+    colours = [label(one.row, where) for one in found]
+    by_speed = sorted(range(len(found)), key=lambda i: -float(found[i].cells[THROUGHPUT[0]].max()))
+    best = by_speed[0]
+    n_other = [sum(label(one.row, [c]) != label(found[best].row, [c]) for c in names) for one in found]
+    # Those of another colour first: where an axis has many values, its lines would leave no room for them.
+    beside = sorted((i for i in by_speed if n_other[i] == 1), key=lambda i: colours[i] == colours[best])
+    kept, others = [best, *beside], [i for i in by_speed if i != best and n_other[i] != 1]
+    ranks = pd.Series(colours).loc[[*kept, *others]]
+    place = ranks.groupby(ranks).cumcount()
+    ranked = [*kept, *sorted(others, key=lambda i: int(place[i]))][:MAX_LINES]
+    shown = [
+        Line(label=one.name, group=colours[i], kind=label(one.row, rest),
+             rows=records(one.cells.sort_values(along, kind="stable")))
+        for i, one in ((i, found[i]) for i in sorted(ranked, key=lambda i: (colours.index(colours[i]), i)))
+    ]  # fmt: skip
+    return Lines(shown=shown, n_all=len(found))
+
+
+def limit_line(axes: Axes, value: float, text: str = "limit") -> None:
+    """A dashed line at a limit or target, with its name beside it, where no curve runs."""
+    axes.axhline(value, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    axes.annotate(
+        text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
+        va="center", fontsize=8.5, color=INK, annotation_clip=False,
+    )  # fmt: skip

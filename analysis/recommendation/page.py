@@ -1,0 +1,177 @@
+"""Report.md."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells import rows as summaries
+from analysis.cells.identity import with_identity
+from analysis.cells.naming import label
+from analysis.page import tables
+from analysis.page.caveats import as_markdown
+from analysis.page.caveats import caveats as sweep_caveats
+from analysis.page.command_line import default_output, parser, write_page
+from analysis.page.templates import render
+from analysis.read.sweep import AnalysisError, unreadable_parts
+from analysis.read.sweeps import Page, find_sweeps, load_sweeps
+from analysis.recommendation import tables as setting_tables
+from analysis.recommendation.answer import answer
+from analysis.recommendation.compilation import with_compilation
+from analysis.recommendation.figures import MAX_TASKS, draw_all
+from analysis.recommendation.limits import Limits, limits_of
+from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
+from analysis.text import escape, significant, visible
+
+COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s")
+
+
+MAX_TOLD = 6
+"""Tasks named in one sentence."""
+
+
+LIMITS = {
+    "max_latency_ms": "recommend only within this p99, or median step where samples are too few for a p99",
+    "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
+    "max_energy_j": "recommend only within this energy per item",
+    "min_accuracy": "recommend only from this held-out accuracy, 0 to 1",
+}
+
+
+def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
+    """What speaks against the numbers, escaped, most important first."""
+    descriptions = page.descriptions.values()
+    asked: list[Any] = [d.get("n_cells") for d in descriptions]
+    is_search = any((d.get("config") or {}).get("search") for d in descriptions)
+    n_cells = None if is_search or None in asked else sum(asked)
+    unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
+    said = [as_markdown(text) for text in sweep_caveats(frame, n_cells, unreadable)]
+    said += _growing(frame, found)
+    if n_not_drawn:
+        said.append(f"Figures show the first {MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")
+    return said
+
+
+def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
+    """Where a larger batch than any measured might be faster still."""
+    if frame["search_role"].notna().any():
+        return []
+    told = []
+    for task in found:
+        for best in best_per_device(task)[:1]:
+            gain = may_grow(frame, best.row)
+            if gain is not None:
+                name = f"{escape(task.name)}: " if task.name else ""
+                size = f"batch {best.row['batch_size']:,.0f} on {escape(best.row['device'])}"
+                told.append(f"{name}{size}, {significant(gain, 3)} times the next smaller one")
+    if not told:
+        return []
+    more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+    return [
+        "A larger batch than any measured may be faster still (`--batch-size auto` finds it), for the largest is the"
+        f" fastest: {'; '.join(told[:MAX_TOLD])}{more}."
+    ]
+
+
+def commands(page: Page) -> list[str]:
+    """The command lines that made the sweeps, and those that go on with what is missing; each on one line."""
+    made = []
+    for name, description in page.descriptions.items():
+        command = [str(word) for word in description.get("command") or ()]
+        origins = description.get("merged_from") or ()
+        made += [[str(word) for word in origin.get("command") or ()] for origin in origins]
+        if command:
+            made.append(command)
+        if origins:
+            continue  # each goes on by itself
+        n_rows = int((page.trials["sweep"] == name).sum())
+        if command and (description.get("n_cells") or 0) > n_rows and not description["config"].get("search"):
+            output = command[command.index("--output") :][:2] if "--output" in command else []
+            made.append([*command[:2], "--resume", str(description.get("sweep_id", name)), *output])
+    return [visible(" ".join(shlex.join(words).split())) for words in made]
+
+
+def build(page: Page, limits: Limits) -> str:
+    """The report's Markdown; its figures are written into ``page.figures``."""
+    frame = with_compilation(with_identity(page.trials))
+    found = tasks(frame)
+    held = [Task(name=t.name, cells=t.cells[limits.held(t.cells)]) if limits.asked else t for t in found]
+    drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
+    configs = [description.get("config") or {} for description in page.descriptions.values()]
+    objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
+    cells, cells_shown = setting_tables.cells_table(frame)
+    return render(
+        "recommendation/page.md.j2",
+        title=_title(frame, configs),
+        answer=answer(frame, limits),
+        caveats=caveats(page, frame, held, n_not_drawn),
+        within=limits.told,
+        choices=setting_tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
+        precisions=setting_tables.precisions_table(frame, found),
+        batch_sizes=setting_tables.batch_sizes_table(frame),
+        front=setting_tables.front_table(frame, objectives),
+        objectives=" and ".join(name.replace("_", " ") for name in objectives),
+        figures=[(f"{page.figures.name}/{path.name}", title) for path, title in drawn],
+        cells=cells,
+        cells_shown=cells_shown,
+        n_cells=f"{len(frame):,} {'cell' if len(frame) == 1 else 'cells'}",
+        counts=", ".join(f"{n:,} {status}" for status, n in summaries.status_counts(frame).items()),
+        grid=tables.grid_table(frame),
+        failures=tables.failures_table(frame),
+        environment=tables.environment_table(frame),
+        commands=commands(page),
+        is_changed=bool(frame["git_commit"].astype("str").str.endswith("+").any()),
+        sweeps=[escape(name) for name in page.descriptions],
+    )
+
+
+def _title(frame: pd.DataFrame, configs: Sequence[Mapping[str, Any]]) -> str:
+    """The workload, and the model where all cells have the same."""
+    if frame.empty:
+        return escape(configs[0].get("workload", "an empty sweep") if configs else "an empty sweep")
+    same = [c for c in ("workload", "model") if frame[c].nunique(dropna=False) == 1]
+    return escape(label({c: frame[c].iloc[0] for c in same}, same) if same else "several workloads")
+
+
+def write_report(
+    paths: str | Path | Sequence[str | Path], output: Path | None = None, *, html: bool = False, **limits: float | None
+) -> Path:
+    """Write the report of one sweep, or of several as one.
+
+    Args:
+        paths: Sweeps' folders, or results folders (their latest sweep).
+        output: The Markdown file; ``report.md`` in the sweep's folder by default. Figures go beside it.
+        html: Write one self-contained HTML file too, and return that.
+        limits: ``max_latency_ms``, ``max_memory_gb``, ``max_energy_j``, ``min_accuracy``; without any those that the
+            sweep itself was asked to hold.
+
+    Raises:
+        AnalysisError: If there is no sweep, a limit makes no sense, or the page cannot be written.
+    """
+    sweeps = find_sweeps([paths] if isinstance(paths, str | Path) else paths)
+    target = output or default_output(sweeps, "report")
+    page = Page(trials=load_sweeps(sweeps, COLUMNS), sweeps=sweeps, figures=target.parent / "figures")
+    try:
+        given = Limits(**limits)
+        text = build(page, given if given.asked else limits_of(list(page.descriptions.values())))
+    except ValueError as error:
+        raise AnalysisError(str(error)) from error
+    except OSError as error:
+        raise AnalysisError(f"cannot write {str(error.filename or target)!r}: {error.strerror or error}") from error
+    return write_page(target, text, html=html)
+
+
+def main(arguments: Sequence[str]) -> int:
+    described = parser("Write the report: the whole story of a sweep on one page.")
+    for field in fields(Limits):
+        described.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=LIMITS[field.name])
+    options = described.parse_args(arguments)
+    limits = {field.name: getattr(options, field.name) for field in fields(Limits)}
+    sys.stdout.write(f"{write_report(options.results, options.output, html=options.html, **limits)}\n")
+    return 0

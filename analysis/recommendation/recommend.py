@@ -1,0 +1,211 @@
+"""Which cell to use: the fastest of each device, and the best one for each thing that a user may want."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.cells.columns import TASK_COLUMNS, THROUGHPUT
+from analysis.cells.identity import first
+from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, complete, extreme, memory_bytes, records
+from analysis.cells.usable import speed, usable
+from analysis.stats.estimate import Figure, known, ratio
+
+SERVER = "server"
+"""Scenario whose throughput is the rate at which requests arrive; its question is which rate still holds."""
+CLOSE_RATIO = 1.02
+"""Cells within this ratio of the fastest are named beside it: other reasons may decide between them."""
+NEAR_BEST_RATIO = 0.95
+"""Throughput from which less memory is worth more than more speed."""
+MIN_GROWTH_RATIO = 1.05
+"""What the last step to a larger batch size must gain for a still larger one to be worth a try."""
+WHERE = ("machine", "run", "device")
+"""What a best is found for; the first two are of ``strata.with_identity`` and null where there is one."""
+MACHINE = ("machine", "run", "host", "cpu_name")
+"""What a device and the CPU that it is compared with must share."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Best:
+    """The best cell of one task on one device.
+
+    Attributes:
+        row: The fastest cell; of the server scenario the one with the highest rate that it keeps up with.
+        over_fp32: Its speed over the fastest fp32 cell of the same task and device; None if it is fp32 or none was.
+        over_cpu: Its speed over the fastest CPU cell of the same task and machine; None on the CPU.
+        close: Other cells on the device within ``CLOSE_RATIO`` or with an interval that reaches the fastest's, in the
+            order of their speed.
+    """
+
+    row: Row
+    over_fp32: Figure | None
+    over_cpu: Figure | None
+    close: list[Row]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Cells that do the same work, so that their speeds can be compared.
+
+    Attributes:
+        name: What tells the task from the others, in words; empty where there is one.
+        cells: Those measured to their end, in the order of the grid.
+    """
+
+    name: str
+    cells: pd.DataFrame
+
+    @property
+    def is_server(self) -> bool:
+        return bool((self.cells["scenario"] == SERVER).any())
+
+    @property
+    def is_training(self) -> bool:
+        return bool(self.cells["accuracy_best"].notna().any())
+
+    @property
+    def item(self) -> str:
+        """What is counted, such as images."""
+        items = self.cells["item"].dropna()
+        return str(items.iloc[0]) if len(items) else "items"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """A cell, and all that it is the best one for."""
+
+    task: Task
+    wants: list[str]
+    row: Row
+
+
+def tasks(frame: pd.DataFrame) -> list[Task]:
+    """The cells measured to their end by what is done, in the order of the grid.
+
+    Args:
+        frame: Of ``strata.with_identity``; the names tell what differs in it, measured to the end or not.
+    """
+    names, done = varying(frame, TASK_COLUMNS), complete(frame)
+    if not names:
+        return [Task(name="", cells=done)] if len(done) else []
+    groups = done.groupby(names, sort=False, dropna=False)
+    return [Task(name=label(first(cells), names), cells=cells) for _, cells in groups]
+
+
+def best_per_device(task: Task) -> list[Best]:
+    """For each machine and device the fastest cell, and what it gains; fastest first."""
+    cells, found = usable(task.cells), []
+    for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
+        row = _fastest(group)
+        if row is None:
+            continue
+        fp32 = None if row["precision"] == "fp32" else _fastest(group[group["precision"] == "fp32"])
+        here = cells[_same(cells, row, MACHINE)]
+        cpu = None if row["device"] == "cpu" else _fastest(here[here["device"] == "cpu"])
+        reach = group[THROUGHPUT[2]].where(group[THROUGHPUT[1]].notna()) >= (known(row[THROUGHPUT[1]]) or math.inf)
+        is_near = (group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]) | reach
+        near = group[is_near].drop(index=group[THROUGHPUT[0]].idxmax())
+        close = [] if task.is_server else records(near.sort_values(THROUGHPUT[0], ascending=False, kind="stable"))
+        found.append(Best(row=row, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), close=close))
+    return sorted(found, key=lambda b: -float(b.row[THROUGHPUT[0]]))
+
+
+def best_per_precision(task: Task) -> list[tuple[Row, Figure | None]]:
+    """For each machine, device and precision the fastest cell, and its speed over the device's fastest in fp32."""
+    cells, found = usable(task.cells), []
+    for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
+        fp32 = _fastest(group[group["precision"] == "fp32"])
+        for precision, alike in group.groupby("precision", sort=False):
+            row = _fastest(alike)
+            if row is not None:
+                found.append((row, None if precision == "fp32" else _gain(row, fp32)))
+    return found
+
+
+def _gain(row: Row, other: Row | None) -> Figure | None:
+    """None for servers, unless both rates were searched for: the rates measured say what was asked."""
+    if other is None or (row.get("scenario") == SERVER and any(known(r.get("max_rate_per_s")) is None
+                                                               for r in (row, other))):  # fmt: skip
+        return None
+    return ratio(speed(row), speed(other))
+
+
+def _fastest(cells: pd.DataFrame) -> Row | None:
+    return extreme(cells, cells[THROUGHPUT[0]], largest=True)
+
+
+def _same(cells: pd.DataFrame, row: Row, columns: tuple[str, ...]) -> pd.Series:
+    """Cells with the row's values in some columns, null being a value."""
+    alike = pd.Series(True, index=cells.index)
+    for column in columns:
+        value = row.get(column)
+        alike &= cells[column].isna() if value is None or value != value else cells[column] == value  # noqa: PLR0124
+    return alike
+
+
+def most_frugal(task: Task, beside: Row | None = None) -> Row | None:
+    """The cell with the most items per joule; where counters cover different things, of those that cover the same.
+
+    Args:
+        task: The work.
+        beside: The cell whose counter decides what is compared.
+    """
+    cells = task.cells[task.cells["items_per_j"].notna()]
+    if beside is not None and cells["energy_domain"].nunique(dropna=False) > 1:
+        cells = cells[_same(cells, beside, ("energy_domain",))]
+    return extreme(cells, cells["items_per_j"], largest=True)
+
+
+def choices(task: Task) -> list[Choice]:
+    """The best cell for each thing that can be wanted of a task; a cell that is best for several comes once."""
+    cells = usable(task.cells)
+    fastest = _fastest(cells)
+    if fastest is None:
+        return []
+    near = cells[cells[THROUGHPUT[0]] >= NEAR_BEST_RATIO * fastest[THROUGHPUT[0]]]
+    has_latency = not task.is_training and not (cells["scenario"].isin([SERVER, "offline"])).all()
+    wants: list[tuple[str, Callable[[], Row | None]]] = [
+        ("highest rate that holds" if task.is_server else "highest throughput", lambda: fastest),
+        ("shortest step", lambda: extreme(cells, cells["step_median_s"], largest=False) if has_latency else None),
+        ("least memory within 5 % of the highest throughput",
+         lambda: None if task.is_server else extreme(near, memory_bytes(near), largest=False)),
+        (f"most {task.item} per joule", lambda: most_frugal(task, fastest)),
+        ("best accuracy", lambda: extreme(cells, cells["accuracy_best"], largest=True)),
+        ("soonest at the target accuracy", lambda: extreme(cells, cells["time_to_target_s"], largest=False)),
+        ("least energy to the target accuracy", lambda: extreme(cells, cells["energy_to_target_j"], largest=False)),
+    ]  # fmt: skip
+    found: dict[str, Choice] = {}
+    for want, find in wants:
+        row = find()
+        if row is not None:
+            key = f"{row.get('sweep')} {row['trial_key']}"
+            found.setdefault(key, Choice(task=task, wants=[], row=row)).wants.append(want)
+    return list(found.values())
+
+
+def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
+    """What the step to the largest batch size gained, if the fastest cell has it and the next might be faster still.
+
+    Args:
+        cells: All of the sweep's, failures too.
+        best: The fastest cell.
+
+    Returns:
+        The ratio to the next smaller batch size of the same line; None where doubling gained under 5 %, where a larger
+        batch was measured or ran out of memory, or where there is no smaller one.
+    """
+    options = [str(c) for c in cells if str(c).startswith("option ")]
+    settings = ("precision", "memory_format", "compile", "implementation", "feed", "learning_rate", "node", *options)
+    names = [c for c in (*TASK_COLUMNS, *WHERE, *settings) if c in cells]
+    line = cells[_same(cells, best, tuple(names)) & cells["batch_size"].notna()]
+    if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:
+        return None
+    smaller = line[(line["batch_size"] < best["batch_size"]) & line[THROUGHPUT[0]].notna()]
+    if smaller.empty:
+        return None
+    gain = float(best[THROUGHPUT[0]]) / float(smaller.loc[smaller["batch_size"].idxmax(), THROUGHPUT[0]])
+    return gain if gain > MIN_GROWTH_RATIO else None

@@ -1,0 +1,222 @@
+"""Tables of settings and what they gave, as Markdown: those to choose from, the best of each precision, every cell."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.cells import rows as summaries
+from analysis.cells.columns import THROUGHPUT
+from analysis.cells.groups import groups, line_columns, word_columns, words
+from analysis.cells.naming import present, varying
+from analysis.cells.rows import with_role
+from analysis.cells.usable import falls_behind, misses_deadline, speed
+from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
+from analysis.page.cell_table import NUMBERS, Column, between, cell_table, plain, setting, whole
+from analysis.recommendation.compilation import WON_BACK
+from analysis.recommendation.recommend import Choice, Task, best_per_precision
+from analysis.stats.estimate import known
+from analysis.stats.pareto import pareto_mask
+from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, significant, table
+
+MAX_CELLS = 200
+"""Of more cells than a reader would read, the table has the fastest of each line."""
+STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
+OBJECTIVES = {
+    "throughput": ("throughput_items_per_s", True), "latency": ("latency", False),
+    "energy_per_item": ("energy_per_item_j", False), "accuracy": ("accuracy_best", True), "memory": ("peak", False),
+}  # fmt: skip
+"""What a search can make best: its column, and whether more is better."""
+
+
+def _tail(row: summaries.Row) -> str:
+    """The 99th percentile in ms, or how many samples there were instead of the 662 it takes."""
+    if not is_missing(row["latency_p99_s"]):
+        return seconds_as_ms(row["latency_p99_s"])
+    return MISSING if is_missing(row["n_samples"]) else f"{MISSING} (n={int(row['n_samples'])})"
+
+
+def _won_back(row: summaries.Row) -> str:
+    """Items after which a compilation has saved the time that it took: about, as both steps are medians."""
+    items = known(row.get(WON_BACK))
+    return MISSING if items is None else "never" if math.isinf(items) else significant(items, 2)
+
+
+def _notes(row: summaries.Row) -> str:
+    """What speaks against a cell's figures."""
+    said = [
+        ("pruned early", row["status"] == "pruned"),
+        ("timer failed its proof", row["timing_verified"] == False),  # noqa: E712 (null is neither)
+        (row["stability"], row["stability"] in ("unstable", "very unstable")),
+        ("drifting", row["is_drifting"] == True),  # noqa: E712
+        ("throttled", row["is_throttled"] == True),  # noqa: E712
+        ("shared machine", not is_missing(row["other_load_ratio"]) and row["other_load_ratio"] > BUSY_RATIO),
+        ("memory anew", row["takes_memory_anew"]),
+        ("memory full", row["retries_allocations"]),
+        ("leak", row["leak_verdict"] == "leak"),
+        ("falls behind", row["is_behind"]),
+        ("misses deadline", row["is_late"]),
+    ]
+    return ", ".join(str(words) for words, holds in said if holds)
+
+
+def _percentage(title: str, column: str) -> Column:
+    return Column(title=title, show=lambda row: share(row[column]), needs=[column])
+
+
+def figure_columns(frame: pd.DataFrame) -> list[Column]:
+    """The figures of a cell, for frames of ``prepared``."""
+    items = frame["item"].dropna().unique()
+    item = escape(items[0]) if len(items) == 1 else "items"
+    return [
+        between(f"throughput ({item}/s)", THROUGHPUT),
+        Column(title=f"95 % interval ({item}/s)", show=lambda r: speed(r).interval_text, needs=THROUGHPUT[1:]),
+        between("median step (ms)", STEP, 1e3),
+        Column(title="p99 (ms)", show=_tail, needs=["step_median_s", "latency_p99_s"]),
+        Column(title="missed deadline", show=lambda r: whole(r["n_missed"]), needs=["n_missed"]),
+        Column(title="peak memory (GiB)", show=lambda r: gibibytes(r["peak"]), needs=["peak"]),
+        plain("energy (J/item)", "energy_per_item_j"),
+        _percentage("best accuracy", "accuracy_best"),
+        plain("time to target (s)", "time_to_target_s"),
+        plain("energy to target (J)", "energy_to_target_j"),
+        plain("compilation (s)", "compile_s"),
+        Column(title=f"compilation won back after ({item})", show=_won_back, needs=[WON_BACK]),
+        _percentage("top-1 agreement", "top1_agreement_ratio"),
+        _percentage("share of FLOP/s ceiling", "flop_share_ratio"),
+        Column(title="notes", show=lambda r: escape(_notes(r)), needs=["has_notes"]),
+    ]  # fmt: skip
+
+
+def prepared(frame: pd.DataFrame) -> pd.DataFrame:
+    """The cells that were measured, in part or whole, with ``peak`` (bytes), ``latency`` (s) and what notes need."""
+    done = frame[frame["status"].isin(["complete", "pruned"])]
+    done = done.assign(
+        peak=summaries.memory_bytes(done),
+        latency=summaries.latency_s(done),
+        is_behind=falls_behind(done),
+        is_late=misses_deadline(done),
+        takes_memory_anew=takes_memory_anew(done),
+        retries_allocations=retries_allocations(done),
+    )
+    notes = [_notes(row) for row in summaries.records(done)]
+    return done.assign(has_notes=[True if text else None for text in notes])
+
+
+def choices_table(frame: pd.DataFrame, found: Sequence[Choice]) -> str:
+    """What to use for what: one row a cell that is the best for something.
+
+    Args:
+        frame: Trials, of ``strata.with_identity``.
+        found: Of ``recommend.choices``.
+    """
+    if not found:
+        return ""
+    chosen = prepared(pd.DataFrame([choice.row for choice in found]))
+    left_out: tuple[str, ...] = ("95 % interval", "share of FLOP/s", "compilation", "missed")
+    left_out += () if chosen["latency_p99_s"].notna().any() else ("p99",)
+    columns = [c for c in figure_columns(chosen) if not c.title.startswith(left_out) and _is_shown(chosen, c)]
+    wants = [", ".join(choice.wants) for choice in found]
+    return _named_table(frame, chosen, columns, lead=("for", wants))
+
+
+def _named_table(
+    frame: pd.DataFrame, chosen: pd.DataFrame, columns: Sequence[Column], lead: tuple[str, Sequence[str]] | None = None
+) -> str:
+    """A table of a few of the frame's cells, named by all that tells the frame's cells apart."""
+    names = word_columns(frame)
+    numbers = [(c, title) for c, title in NUMBERS if c == "batch_size" or varying(frame, [c])]
+    headers = [*([lead[0]] if lead else []), *(_heading(c) for c in names), *(title for _, title in numbers)]
+    rows = [
+        [*words(row, names), *(setting(row, c) for c, _ in numbers), *(column.show(row) for column in columns)]
+        for row in summaries.records(chosen.head(MAX_CELLS))
+    ]
+    if lead:
+        rows = [[escape(text), *row] for text, row in zip(lead[1], rows, strict=False)]
+    return table([*headers, *(c.title for c in columns)], rows, n_left=len(names) + (1 if lead else 0))
+
+
+def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
+    """The fastest cell of each task, device and precision, and its speed against fp32 on the same device.
+
+    Args:
+        frame: Trials, of ``strata.with_identity``.
+        found: Of ``recommend.tasks``.
+    """
+    best = [pair for task in found if not task.is_server for pair in best_per_precision(task)]
+    if len(best) < 2:
+        return ""
+    chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
+    titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
+    columns = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
+    gain = Column(title="times fp32", show=lambda r: r["over"].full_text if r["over"] else MISSING, needs=["over"])
+    columns.insert(2, gain)
+    return _named_table(frame, chosen, [c for c in columns if _is_shown(chosen, c)])
+
+
+def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
+    """Every cell measured with its figures, and what is left out of the table in words.
+
+    Args:
+        frame: Trials, of ``strata.with_identity``.
+    """
+    done, said = prepared(frame), ""
+    if len(done) > MAX_CELLS:
+        names = line_columns(done)
+        best = done[done[THROUGHPUT[0]].notna()].sort_values(THROUGHPUT[0], ascending=False, kind="stable")
+        fastest = best.drop_duplicates(names).sort_index().head(MAX_CELLS)
+        said = (f"{len(fastest)} of {len(done):,} cells: the fastest batch size of each line. All are in the"
+                " Parquet files.")  # fmt: skip
+        done = fastest
+    return cell_table(done, figure_columns(done), max_rows=MAX_CELLS), said
+
+
+def batch_sizes_table(frame: pd.DataFrame) -> str:
+    """What a search for batch sizes found on each line: the fastest, the largest, and what ended it."""
+    if frame["search_role"].isna().all():
+        return ""
+    names = word_columns(frame)
+    item = figure_columns(frame)[0].title
+    rows = []
+    for line in groups(frame, line_columns(frame)):
+        done = summaries.records(prepared(line.cells))
+        fast, large = (with_role(done, role) for role in ("fastest", "largest"))
+        if fast is None or large is None:
+            continue
+        rows.append([
+            *words(line.row, names), _ended_by(line.cells, large), setting(fast, "batch_size"), speed(fast).text,
+            setting(large, "batch_size"), speed(large).text, gibibytes(large["peak"]),
+        ])  # fmt: skip
+    headers = [*(_heading(c) for c in names), "ended by", "fastest batch size", item, "largest batch size", item,
+               "its peak memory (GiB)"]  # fmt: skip
+    return table(headers, rows, n_left=len(names) + 1) if rows else ""
+
+
+def _ended_by(cells: pd.DataFrame, largest: summaries.Row) -> str:
+    """Why a search for batch sizes tried none over the largest."""
+    beyond = cells[cells["batch_size"] > largest["batch_size"]].sort_values("batch_size")
+    for status, told in (("oom", "out of memory"), ("unsupported", "unsupported")):
+        sizes = beyond.loc[beyond["status"] == status, "batch_size"]
+        if len(sizes):
+            return f"{told} at {sizes.iloc[0]:,.0f}"
+    return "gains ended"
+
+
+def front_table(frame: pd.DataFrame, objectives: Sequence[str]) -> str:
+    """The cells on the Pareto front of a search for several objectives."""
+    done = prepared(frame)
+    asked = [OBJECTIVES[name] for name in objectives if name in OBJECTIVES]
+    if len(asked) < 2 or done.empty:
+        return ""
+    done = done[done["status"] == "complete"]
+    front = done[pareto_mask(done, maximise=[c for c, up in asked if up], minimise=[c for c, up in asked if not up])]
+    return cell_table(front, figure_columns(front), max_rows=MAX_CELLS)
+
+
+def _is_shown(frame: pd.DataFrame, column: Column) -> bool:
+    return not column.needs or bool(present(frame, column.needs))
+
+
+def _heading(column: str) -> str:
+    return column.removeprefix("option ").replace("_", " ")

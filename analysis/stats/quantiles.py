@@ -1,0 +1,107 @@
+"""Intervals of percentiles, from the raw samples, for samples of one round that resemble each other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from analysis.read.sweep import load_samples
+from analysis.read.sweeps import names
+
+N_BATCHES = 20
+"""Runs of neighbouring requests that a server's one round is cut into; its queue makes neighbours alike."""
+_COLUMNS = ("trial_key", "phase", "round", "index", "seconds")
+
+
+def quantile_interval(
+    values: NDArray[np.float64], share: float, sizes: Sequence[int] = (), confidence: float = 0.95
+) -> tuple[float | None, float | None]:
+    """The interval of a quantile by order statistics, whatever the distribution.
+
+    The samples under the quantile are Binomial(n, share) if they are independent (David and Nagaraja, Order
+    Statistics, 7.1). With clusters the interval is the wider of that one and Woodruff's (1952): as many ranks as
+    the share of samples under the quantile varies from cluster to cluster, by Student's t.
+
+    Args:
+        values: Samples in the order of measurement, shape (n,).
+        share: Of the samples that lie under the quantile, such as 0.99.
+        sizes: Of the clusters, in order; empty for independent samples.
+        confidence: Of the interval.
+
+    Returns:
+        Lower and upper end; an end is None where it lies beyond the samples.
+
+    Raises:
+        ValueError: If the share is not between 0 and 1, or the clusters are not all of the samples.
+    """
+    n = len(values)
+    if not 0 < share < 1 or n == 0:
+        raise ValueError(f"a share between 0 and 1 and samples are needed, got {share=} and {n=}")
+    if len(sizes) and sum(sizes) != n:
+        raise ValueError(f"the clusters must add up to all samples, got {sum(sizes)} of {n}")
+    tail = (1 - confidence) / 2
+    low, high = stats.binom.ppf([tail, 1 - tail], n, share) - np.array([1, 0])  # ranks from 0
+    ordered = np.sort(values)
+    if len(sizes) > 1:
+        middle = math.ceil(share * n) - 1
+        half = _clustered_half_width(values, float(ordered[middle]), np.asarray(sizes), share, confidence)
+        low, high = min(low, math.floor(middle - half)), max(high, math.ceil(middle + half))
+    return (float(ordered[int(low)]) if low >= 0 else None, float(ordered[int(high)]) if high < n else None)
+
+
+def _clustered_half_width(
+    values: NDArray[np.float64], quantile: float, sizes: NDArray[np.int64], share: float, confidence: float
+) -> float:
+    """Half the interval's width in ranks; variance of a ratio over clusters (Cochran, Sampling Techniques, 6.3)."""
+    starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
+    excess = np.add.reduceat((values <= quantile).astype(np.float64), starts) - share * sizes
+    t = float(stats.t.ppf((1 + confidence) / 2, len(sizes) - 1))
+    return t * math.sqrt(len(sizes) / (len(sizes) - 1) * float(np.sum(excess**2)))
+
+
+def cluster_sizes(rounds: NDArray[np.int64]) -> list[int]:
+    """Samples in each round; of a single round, in each of ``N_BATCHES`` runs of neighbours.
+
+    Args:
+        rounds: The round of each sample, ascending, shape (n,).
+    """
+    _, counts = np.unique(rounds, return_counts=True)
+    if len(counts) > 1:
+        return [int(n) for n in counts]
+    return [len(part) for part in np.array_split(rounds, min(N_BATCHES, len(rounds)))]
+
+
+def tail_intervals(trials: pd.DataFrame, sweeps: Sequence[Path], share: float = 0.99) -> pd.DataFrame:
+    """The 95 % interval of a percentile of each cell that has samples.
+
+    Args:
+        trials: Cells, with ``sweep`` and ``trial_key``.
+        sweeps: The folders they come from; a Parquet file has no samples.
+        share: Of the samples that lie under the percentile.
+
+    Returns:
+        ``sweep``, ``trial_key``, ``tail_low_s``, ``tail_high_s`` (NaN where an end is beyond the samples).
+    """
+    rows = []
+    for folder, name in zip(sweeps, names(sweeps), strict=True):
+        keys = trials.loc[trials["sweep"] == name, "trial_key"].dropna().tolist()
+        if not keys or not folder.is_dir():
+            continue
+        samples = load_samples(folder, _COLUMNS, keys)
+        if samples.empty or not {"trial_key", "seconds", "round"} <= set(samples):
+            continue
+        if "phase" in samples:
+            samples = samples[samples["phase"] == "measure"]
+        order = [c for c in ("trial_key", "round", "index") if c in samples]
+        for key, mine in samples.sort_values(order, kind="stable").groupby("trial_key", sort=False):
+            sizes = cluster_sizes(mine["round"].to_numpy(np.int64))
+            low, high = quantile_interval(mine["seconds"].to_numpy(np.float64), share, sizes)
+            rows.append({"sweep": name, "trial_key": key, "tail_low_s": low, "tail_high_s": high})
+    columns = {"sweep": "object", "trial_key": "object", "tail_low_s": "float64", "tail_high_s": "float64"}
+    return pd.DataFrame(rows, columns=list(columns)).astype(columns)

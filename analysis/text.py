@@ -1,0 +1,94 @@
+"""Markdown: tables, numbers with the digits they deserve, escaped text, templates."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+MISSING = "n/a"
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
+_ENTITY = re.compile(r"&(?=#?\w+;)")
+_LINE_START = re.compile(r"^(?:#{1,6}|[+=-]+|\d+[.)])(?=\s|$)")
+# What a terminal would act on, or what turns the writing round: a report is read with `cat` as well.
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def escape(text: object) -> str:
+    """Text from results as Markdown shows it literally, on one line."""
+    flat = visible(re.sub(r"\s+", " ", str(text)).strip())
+    plain = _SPECIAL.sub(r"\\\1", _ENTITY.sub("&amp;", flat)).replace("\\<", "&lt;").replace("\\>", "&gt;")
+    return _LINE_START.sub(lambda start: f"{start[0][:-1]}\\{start[0][-1]}", plain)
+
+
+def visible(text: str) -> str:
+    """Text whose control characters, escape codes among them, are shown instead of obeyed."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a value is null in any of pandas' ways."""
+    return value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in {"<NA>", "NaT"}
+
+
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many significant digits, without an exponent where people would not write one."""
+    if value == 0:
+        return "0"
+    if not math.isfinite(value):
+        return MISSING
+    places = digits - 1 - math.floor(math.log10(abs(value)))
+    rounded = round(value, places)
+    if abs(rounded) >= 10**7 or abs(rounded) < 10**-5:
+        return f"{value:.{digits - 1}e}"
+    return f"{rounded:,.{max(0, places)}f}"
+
+
+def number(value: Any, low: Any = None, high: Any = None) -> str:
+    """A number with the digits that its interval supports: one beyond the first that is uncertain; three without."""
+    if is_missing(value):
+        return MISSING
+    value = float(value)
+    if is_missing(low) or is_missing(high) or value == 0 or not all(map(math.isfinite, (value, low, high))):
+        return significant(value)
+    width = max(abs(float(high) - value), abs(value - float(low)), abs(value) * 1e-4)
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1
+    return significant(value, min(4, max(2, digits)))
+
+
+def share(value: Any) -> str:
+    """A share from 0 to 1 as a percentage."""
+    return MISSING if is_missing(value) else f"{100 * float(value):.1f} %"
+
+
+def seconds_as_ms(value: Any, low: Any = None, high: Any = None) -> str:
+    """Seconds as a number of milliseconds."""
+    if is_missing(value):
+        return MISSING
+    scaled = [None if is_missing(v) else 1e3 * float(v) for v in (low, high)]
+    return number(1e3 * float(value), *scaled)
+
+
+def gibibytes(value: Any) -> str:
+    """Bytes as a number of GiB."""
+    return MISSING if is_missing(value) else significant(float(value) / 2**30, 3)
+
+
+def some(words: Sequence[str], n: int, separator: str = ", ") -> str:
+    """The first ``n`` of the words, and how many more there are: ``a, b and 3 more``."""
+    more = f" and {len(words) - n:,} more" if len(words) > n else ""
+    return f"{separator.join(words[:n])}{more}"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], n_left: int = 1) -> str:
+    """A GitHub-flavoured table.
+
+    Args:
+        headers: With their units.
+        rows: Cells as text, already escaped where it comes from results.
+        n_left: The first so many columns are words, aligned left; the others numbers, aligned right.
+    """
+    rule = [":---" if i < n_left else "---:" for i in range(len(headers))]
+    lines = ["| " + " | ".join(cells) + " |" for cells in (headers, rule, *rows)]
+    return "\n".join(lines)

@@ -1,0 +1,117 @@
+"""What a report warns of, on hand-made rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from analysis.page.caveats import as_markdown, caveats
+from analysis.read.sweep import load_sweep
+from tests.analysis.conftest import Write, row
+
+
+def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
+    assert caveats(load_sweep(write_sweep([row()])), 1, []) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"timing_verified": False}, "The timer did not pass its proof on cpu: times measured there cannot be trusted."),
+        ({"timing_verified": None}, "The timer was not proven on cpu: 1 of 2 cells may be timed wrongly."),
+        ({"weights": "random"}, "Random weights, since none could be had: m. Speeds hold; answers mean nothing."),
+        ({"input_is_synthetic": True}, "Some input was random numbers, as a flag asked."),
+        ({"n_images_skipped": 1}, "1 input image did not decode and was left out."),
+        ({"stability": "very unstable"},
+         "1 of 2 cells is very unstable: the middle half of the steps spreads over more than 25 % of the median."),
+        ({"stability": "unstable"},
+         "1 of 2 cells is unstable: the middle half of the steps spreads over more than 10 % of the median."),
+        ({"is_throttled": True}, "1 of 2 cells ran while the device throttled."),
+        ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
+        ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
+        ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
+        ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},
+         "1 of 2 cells takes its memory anew from the kernel in each step: 78 MiB a step and 40 % of the processor time at"
+         " batch 8 in fp32."),
+        ({"allocation_retries_per_step": 2.5, "device": "cuda"},
+         "1 of 2 cells is slower for want of memory: PyTorch's allocator gave back what it kept and"
+         " asked the device again, 2.5 times a step at batch 8 in fp32. A slightly smaller batch is faster."),
+        ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
+        ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
+         "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"
+         " on cpu in bf16."),
+        ({"host": "other"}, "The cells come from 2 machines."),
+        ({"torch_version": "2.14"}, "The cells come from 2 versions of torch: 2.14, 2.15."),
+    ],
+)  # fmt: skip
+def test_each_doubt_is_told(write_sweep: Write, values: dict[str, object], said: str) -> None:
+    assert caveats(load_sweep(write_sweep([row(0), row(1, **values)])), 2, []) == [said]
+
+
+def test_wrong_answers_are_named_with_how_far_they_are_off(write_sweep: Write) -> None:
+    wrong = {"status": "error", "status_reason": "wrong-result", "pipeline": "geometric", "device": "cuda"}
+    rows = [row(0, device="cuda", pipeline="geometric"),
+            *(row(1 + i, **wrong, precision=p, max_rel_diff=d, batch_size=size)
+              for i, (p, d, size) in enumerate([("tf32", 0.151, 1), ("tf32", 0.151, 64), ("bf16", 0.994, 1)]))]  # fmt: skip
+    failed = row(4, status="error", status_reason=None, device="cuda", pipeline="sobel")
+    assert caveats(load_sweep(write_sweep([*rows, failed])), 5, []) == [
+        "3 of 4 cells gave a wrong answer, by up to 99 % of the largest value, which their precision does not explain; they"
+        " are recommended nowhere, whatever their speed: geometric, m, cuda, tf32; geometric, m, cuda, bf16."
+    ]
+    many = [row(i, **wrong, model=f"m{i}") for i in range(10)]
+    (said,) = caveats(load_sweep(write_sweep(many)), 10, [])
+    assert said.startswith("10 of 10 cells gave a wrong answer, which their")
+    assert said.endswith("geometric, m7, cuda, fp32 and 2 more.")
+
+
+def test_a_precision_that_a_processor_only_converts_is_told_with_its_instructions(write_sweep: Write) -> None:
+    speeds = {"fp32": 135.8, "bf16": 8.822, "fp16": 120.0}
+    rows = [
+        row(i, precision=name, step_median_s=8 / speed, throughput_items_per_s=speed, cpu_capability="AVX2")
+        for i, (name, speed) in enumerate(speeds.items())
+    ]
+    assert caveats(load_sweep(write_sweep(rows)), 3, []) == [
+        "bf16 takes 15 times as long as fp32 on cpu: a processor without instructions for it converts every number;"
+        " PyTorch uses AVX2 here. --precision fp32 leaves it out."
+    ]
+    assert caveats(load_sweep(write_sweep([{**r, "device": "cuda"} for r in rows])), 3, []) == []
+
+
+def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:
+    anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
+    (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
+    assert said.startswith("2 of 2 cells take their memory anew")
+    assert "With `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184` set before the command" in as_markdown(said)
+    calm = [
+        anew | change
+        for change in ({"device": "cuda"}, {"system_time_ratio": 0.1}, {"page_fault_bytes_per_step": 4096.0})
+    ]
+    rows = [row(i, **values) for i, values in enumerate(calm)]
+    assert not any("anew" in said for said in caveats(load_sweep(write_sweep(rows)), 3, []))
+
+
+def test_cells_that_failed_are_no_reason_to_doubt_the_others(write_sweep: Write) -> None:
+    frame = load_sweep(write_sweep([row(0), row(1, status="error", stability="very unstable", timing_verified=None)]))
+    assert caveats(frame, None, []) == []
+
+
+def test_times_come_first_then_inputs_then_what_is_missing_then_stability(write_sweep: Write) -> None:
+    rows = [row(0, stability="unstable"), row(1, weights="random"), row(2, timing_verified=False)]
+    told = caveats(load_sweep(write_sweep(rows)), 5, ["part-x.parquet"])
+    assert [words[:12] for words in told] == [
+        "The timer di",
+        "Random weigh",
+        "1 file could",
+        "2 of the 5 c",
+        "1 of 3 cells",
+    ]
+
+
+def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) -> None:
+    (told,) = caveats(load_sweep(write_sweep([row()])), 1, [f"part-{i}.parquet" for i in range(7)])
+    assert told.startswith("7 files could not be read and were left out: part-0.parquet")
+    assert told.endswith("part-4.parquet and 2 more.")
+
+
+def test_computers_with_the_same_host_name_are_told_apart_by_their_processors(write_sweep: Write) -> None:
+    rows = [row(0, cpu_name="one"), row(1, cpu_name="other"), row(2, cpu_name=None)]
+    assert caveats(load_sweep(write_sweep(rows)), None, []) == ["The cells come from 2 machines."]

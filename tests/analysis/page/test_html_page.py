@@ -1,0 +1,200 @@
+"""The HTML page as a reader's browser shows it: headless Chromium opens it, clicks, and is asked what it sees.
+
+Needs a Chromium (``apt-get install chromium``, or CHROMIUM=path) and the package playwright to drive it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from analysis.page.html_page import to_html
+from analysis.recommendation.page import write_report
+from analysis.text import table
+from tests.analysis.conftest import Write, row
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
+# Without these Chromium looks for updates and its maker's services at every start; as root it has no sandbox.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+Open = Callable[..., Any]
+
+
+def chromium() -> str | None:
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    return found or (MAC if Path(MAC).exists() else None)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="playwright drives the browser: pip install playwright"
+    )
+    executable = chromium()
+    if executable is None:
+        pytest.skip("no Chromium: apt-get install chromium, or name one in CHROMIUM")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=executable, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def show(browser: Any) -> Iterator[Open]:
+    """``show(file)`` opens a page; what it asks of the network and what it complains of are in ``seen``."""
+    pages = []
+
+    def opened(file: Path, **options: Any) -> Any:
+        page = browser.new_page(**options)
+        page.seen = {"requests": [], "complaints": []}
+        page.on("request", lambda request: page.seen["requests"].append(request.url))
+        page.on("console", lambda said: page.seen["complaints"].append(said.text))
+        page.on("pageerror", lambda error: page.seen["complaints"].append(str(error)))
+        page.goto(file.resolve().as_uri())
+        pages.append(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+@pytest.fixture
+def report(write_sweep: Write) -> Path:
+    """A real report with several figures and tables, its results full of what must not run."""
+    rows = [
+        row(0, batch_size=8, step_median_s=0.1),
+        row(1, device="gpu", batch_size=8, step_median_s=0.001, energy_per_item_j=0.5, items_per_j=2.0),
+        row(2, device="gpu", batch_size=64, step_median_s=0.004, energy_per_item_j=0.2, items_per_j=5.0),
+        row(3, device="gpu", batch_size=128, status="oom", throughput_items_per_s=None, step_median_s=0.1,
+            error_message="<img src=x onerror=\"window.ran = 1\"> <script>window.ran = 2</script> | `x` [y](javascript:z)"),
+    ]  # fmt: skip
+    rounds = [{"trial_key": "k002", "round": r, "elapsed_s": r + 1.0, "accuracy": 0.4 * r} for r in range(3)]
+    return write_report(write_sweep(rows, rounds=rounds), html=True)
+
+
+def texts(page: Any, table_: int, column: int) -> list[str]:
+    return page.locator("table").nth(table_).locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+
+
+def click(page: Any, table_: int, column: int) -> None:
+    page.locator("table").nth(table_).locator("th button").nth(column).click()
+
+
+def test_a_report_opens_without_complaint_and_asks_nothing_of_the_network(show: Open, report: Path) -> None:
+    page = show(report)
+    assert page.title().startswith("inference")
+    assert page.seen["complaints"] == []
+    assert [url for url in page.seen["requests"] if not url.startswith("data:")] == [report.resolve().as_uri()]
+    assert page.evaluate("window.ran") is None, "text from results ran"
+
+
+def test_every_figure_is_shown_and_has_an_alternative_text(show: Open, report: Path) -> None:
+    page = show(report)
+    figures = page.locator("img").all()
+    assert len(figures) == 2, "settings over batch size, accuracy over time"
+    for figure in figures:
+        assert len(figure.get_attribute("alt")) > 20
+        assert figure.evaluate("image => image.complete && image.naturalWidth > 400")
+        assert figure.get_attribute("src").startswith("data:image/png;base64,")
+
+
+def test_the_cells_of_a_real_report_sort_by_throughput(show: Open, report: Path) -> None:
+    page = show(report)
+    heads = page.locator("h2", has_text="Every cell measured").locator("xpath=following::table[1]")
+    column = [text.split(" (")[0] for text in heads.locator("th").all_inner_texts()].index("throughput")
+    heads.locator("th button").nth(column).click()
+    shown = heads.locator(f"tbody tr td:nth-child({column + 1})").all_inner_texts()
+    values = [float(text.replace(",", "")) for text in shown]
+    assert values == sorted(values)
+    assert any("," in text for text in shown), "one with a thousands separator"
+    assert heads.locator("th").nth(column).get_attribute("aria-sort") == "ascending"
+
+
+@pytest.fixture
+def sortable(tmp_path: Path) -> Path:
+    """One table of every kind of value that reports write, missing ones among them."""
+    rows = [("b10", "1,234", "5.0 to 6"), ("b9", "56.0", "n/a"), ("a", "n/a (n=15)", "10 to 20"), ("c", "1.50e-09", ""),
+            ("d", "\u2013", "over 7.5"), ("e", "\u22123", "100.0 %")]  # fmt: skip
+    file = tmp_path / "sortable.html"
+    file.write_text(
+        to_html(f"# Sort\n\n{table(['name', 'x (ms)', 'y'], rows, n_left=1)}\n", tmp_path), encoding="utf-8"
+    )
+    return file
+
+
+def test_numbers_sort_as_numbers_up_and_down_and_what_is_missing_comes_last(show: Open, sortable: Path) -> None:
+    page = show(sortable)
+    click(page, 0, 1)
+    assert texts(page, 0, 1) == ["\u22123", "1.50e-09", "56.0", "1,234", "n/a (n=15)", "\u2013"]
+    click(page, 0, 1)
+    assert texts(page, 0, 1) == ["1,234", "56.0", "1.50e-09", "\u22123", "n/a (n=15)", "\u2013"]
+    click(page, 0, 2)
+    assert texts(page, 0, 2) == ["5.0 to 6", "over 7.5", "10 to 20", "100.0 %", "n/a", ""]
+
+
+def test_words_sort_as_people_count_and_rows_stay_whole(show: Open, sortable: Path) -> None:
+    page = show(sortable)
+    click(page, 0, 0)
+    assert texts(page, 0, 0) == ["a", "b9", "b10", "c", "d", "e"]
+    assert texts(page, 0, 1)[1] == "56.0"
+    click(page, 0, 0)
+    assert texts(page, 0, 0) == ["e", "d", "c", "b10", "b9", "a"]
+
+
+def test_tables_sort_by_keyboard_and_only_one_column_is_marked(show: Open, sortable: Path) -> None:
+    page = show(sortable)
+    page.keyboard.press("Tab")  # the table's own scrolling region comes first
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    assert texts(page, 0, 0)[0] == "a"
+    click(page, 0, 1)
+    marks = [head.get_attribute("aria-sort") for head in page.locator("th").all()]
+    assert marks == [None, "ascending", None]
+
+
+def contrast(page: Any) -> float:
+    """Contrast ratio of text on paper (WCAG 2.2, relative luminance)."""
+    style = page.evaluate("(({color, backgroundColor}) => [color, backgroundColor])(getComputedStyle(document.body))")
+
+    def luminance(colour: str) -> float:
+        parts = [int(n) / 255 for n in re.findall(r"\d+", colour)[:3]]
+        linear = [p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted(map(luminance, style), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def test_dark_readers_get_dark_paper_and_both_can_be_read(show: Open, report: Path) -> None:
+    colours = {}
+    for scheme in ("light", "dark"):
+        page = show(report, color_scheme=scheme)
+        colours[scheme] = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert contrast(page) > 7
+        assert page.locator("img").first.evaluate("i => getComputedStyle(i).backgroundColor") == "rgb(255, 255, 255)"
+    assert colours["light"] != colours["dark"]
+
+
+def test_wide_tables_scroll_in_place_and_the_page_does_not(show: Open, report: Path) -> None:
+    page = show(report, viewport={"width": 420, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_what_the_page_does_not_hold_is_not_fetched(show: Open, tmp_path: Path) -> None:
+    file = tmp_path / "remote.html"
+    file.write_text(
+        to_html("# Remote\n\n![a tracker](http://127.0.0.1:9/x.png) <script>window.ran = 1</script>\n", tmp_path)
+    )
+    page = show(file)
+    assert page.seen["requests"] == [file.resolve().as_uri()]
+    assert page.locator("img").count() == 0
+    assert "a tracker" in page.inner_text("main")
+    assert page.evaluate("window.ran") is None

@@ -1,0 +1,221 @@
+"""What a report recommends, on hand-made rows with known answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from analysis.cells.identity import with_identity
+from analysis.cells.usable import usable
+from analysis.read.sweeps import load_sweeps
+from analysis.recommendation.limits import Limits, limits_of
+from analysis.recommendation.recommend import (
+    Task,
+    best_per_device,
+    best_per_precision,
+    choices,
+    may_grow,
+    most_frugal,
+    tasks,
+)
+from tests.analysis.conftest import Write, row
+
+
+def machine() -> list[dict[str, Any]]:
+    """A CPU and an accelerator: the accelerator is 10 times as fast in fp32, and 2.5 times that in bf16."""
+    return [
+        row(0, device="cpu", batch_size=8, step_median_s=0.1),
+        row(1, device="gpu", batch_size=8, step_median_s=0.01),
+        row(2, device="gpu", batch_size=8, precision="bf16", step_median_s=0.004, energy_per_item_j=0.5, items_per_j=2.0,
+            latency_p99_s=0.005, device_peak_allocated_bytes=3 * 10**9, energy_domain="gpu board"),
+        row(3, device="gpu", batch_size=64, precision="bf16", step_median_s=0.04, latency_p99_s=0.05, energy_per_item_j=1.0,
+            items_per_j=1.0, device_peak_allocated_bytes=9 * 10**9, energy_domain="gpu board"),
+        row(4, device="gpu", batch_size=128, precision="bf16", status="oom", throughput_items_per_s=None),
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def identified(write_sweep: Write) -> Any:
+    def made(rows: list[dict[str, Any]]) -> pd.DataFrame:
+        return with_identity(load_sweeps([write_sweep(rows)], ["energy_domain"]))
+
+    return made
+
+
+def only(frame: pd.DataFrame) -> Task:
+    found = tasks(frame)
+    assert len(found) == 1
+    return found[0]
+
+
+def keys(rows: list[dict[str, Any]]) -> list[str]:
+    return [r["trial_key"] for r in rows]
+
+
+def test_the_best_cell_of_each_device_and_what_it_gains(identified: Any) -> None:
+    best = best_per_device(only(identified(machine())))
+    assert keys([b.row for b in best]) == ["k002", "k000"]
+    assert best[0].over_fp32 is not None
+    assert best[0].over_fp32.value == pytest.approx(2.5)
+    assert best[0].over_fp32.low < 2.5 < best[0].over_fp32.high  # type: ignore[operator]
+    assert best[0].over_cpu is not None
+    assert best[0].over_cpu.value == pytest.approx(25.0)
+    assert best[1].over_fp32 is None
+    assert best[1].over_cpu is None
+
+
+def test_cells_as_fast_as_the_fastest_are_named_whether_by_value_or_by_interval(identified: Any) -> None:
+    rows = [row(0, step_median_s=0.1), row(1, batch_size=16, step_median_s=0.202), row(2, batch_size=32, step_median_s=0.48),
+            row(3, batch_size=4, step_median_s=0.06, throughput_high_items_per_s=90.0)]  # fmt: skip
+    (best,) = best_per_device(only(identified(rows)))
+    assert best.row["trial_key"] == "k000"
+    assert keys(best.close) == ["k001", "k003"], (
+        "within 2 %, and slower with an interval that reaches it; not 67 per second"
+    )
+
+
+def test_precisions_are_compared_with_fp32_on_their_own_device(identified: Any) -> None:
+    found = best_per_precision(only(identified(machine())))
+    assert [(r["device"], r["precision"], None if over is None else round(over.value, 6)) for r, over in found] == [
+        ("cpu", "fp32", None), ("gpu", "fp32", None), ("gpu", "bf16", 2.5)]  # fmt: skip
+
+
+def test_different_work_is_never_compared(identified: Any) -> None:
+    rows = [row(0, scenario="offline", step_median_s=0.05), row(1, scenario="single-stream"), row(2, model="n")]
+    found = tasks(identified(rows))
+    assert [t.name for t in found] == ["offline, m", "single-stream, m", "single-stream, n"]
+    assert [keys([b.row for b in best_per_device(t)]) for t in found] == [["k000"], ["k001"], ["k002"]]
+
+
+def test_machines_have_each_their_best_and_their_own_cpu(identified: Any) -> None:
+    rows = [row(0, host="a", step_median_s=0.1), row(1, host="b", step_median_s=0.2),
+            row(2, host="b", device="gpu", step_median_s=0.02)]  # fmt: skip
+    best = best_per_device(only(identified(rows)))
+    assert keys([b.row for b in best]) == ["k002", "k000", "k001"]
+    assert best[0].over_cpu is not None
+    assert best[0].over_cpu.value == pytest.approx(10.0), "of host b, not of the faster CPU of host a"
+
+
+def server(index: int, rate: float, p99_s: float, **values: Any) -> dict[str, Any]:
+    return row(index) | {"scenario": "server", "rate_per_s": rate, "completed_rate_per_s": rate, "latency_p99_s": p99_s,
+                         "throughput_items_per_s": rate, "step_median_s": None, "n_dropped": 0} | values  # fmt: skip
+
+
+def test_servers_count_only_at_rates_that_they_keep_up_with(identified: Any) -> None:
+    rows = [
+        server(0, 10, 0.02, deadline_s=0.05), server(1, 20, 0.06, deadline_s=0.05), server(2, 30, 0.01, n_dropped=3),
+        server(3, 40, 0.01, completed_rate_per_s=35.0), server(4, 15, 0.9, completed_rate_per_s=13.8),
+    ]  # fmt: skip
+    task = only(identified(rows))
+    assert usable(task.cells)["trial_key"].tolist() == ["k000", "k004"]
+    assert keys([b.row for b in best_per_device(task)]) == ["k004"]
+    assert [c.wants for c in choices(task)] == [["highest rate that holds"]]
+
+
+def test_gains_of_servers_are_told_only_of_rates_that_were_searched(identified: Any) -> None:
+    asked = [server(0, 10, 0.02), server(1, 40, 0.02, precision="bf16")]
+    assert best_per_device(only(identified(asked)))[0].over_fp32 is None
+    found = [r | {"max_rate_per_s": r["rate_per_s"], "rate_per_s": None} for r in asked]
+    over = best_per_device(only(identified(found)))[0].over_fp32
+    assert over is not None
+    assert over.value == pytest.approx(4.0)
+
+
+def test_each_want_has_its_cell_and_a_cell_that_is_best_for_several_comes_once(identified: Any) -> None:
+    rows = [
+        row(0, batch_size=1, step_median_s=0.02, peak_rss_bytes=100), row(1, batch_size=8, step_median_s=0.1, peak_rss_bytes=200),
+        row(2, batch_size=16, step_median_s=0.198, peak_rss_bytes=400, energy_per_item_j=0.1, items_per_j=10.0),
+    ]  # fmt: skip
+    found = choices(only(identified(rows)))
+    assert [(c.row["trial_key"], c.wants) for c in found] == [
+        ("k002", ["highest throughput", "most images per joule"]),
+        ("k000", ["shortest step"]),
+        ("k001", ["least memory within 5 % of the highest throughput"]),
+    ]
+
+
+def test_training_is_chosen_by_what_it_reaches_and_not_by_its_step(identified: Any) -> None:
+    rows = [row(i, workload="finetune", scenario=None, batch_size=8 * 2**i, accuracy_best=0.99 - 0.1 * i, target_accuracy=0.9,
+                time_to_target_s=None if i else 20.0, energy_to_target_j=None if i else 5.0, step_median_s=0.1)
+            for i in range(2)]  # fmt: skip
+    found = choices(only(identified(rows)))
+    assert [(c.row["trial_key"], c.wants) for c in found] == [
+        ("k001", ["highest throughput", "least memory within 5 % of the highest throughput"]),
+        ("k000", ["best accuracy", "soonest at the target accuracy", "least energy to the target accuracy"]),
+    ]
+
+
+def test_energy_of_counters_that_cover_different_things_is_not_compared(identified: Any) -> None:
+    rows = [row(0, device="gpu", step_median_s=0.01, items_per_j=5.0, energy_domain="gpu board"),
+            row(1, device="gpu", step_median_s=0.02, items_per_j=6.0, energy_domain="gpu board"),
+            row(2, device="cpu", items_per_j=9.0, energy_domain="cpu package")]  # fmt: skip
+    task = only(identified(rows))
+    frugal = most_frugal(task, best_per_device(task)[0].row)
+    assert frugal is not None
+    assert frugal["trial_key"] == "k001"
+
+
+def test_a_larger_batch_is_worth_a_try_only_where_the_last_step_gained(identified: Any) -> None:
+    def grown(*steps: float, **last: Any) -> float | None:
+        rows = [row(i, batch_size=8 * 2**i, step_median_s=s) for i, s in enumerate(steps)]
+        if last:
+            rows.append(row(9, batch_size=512, throughput_items_per_s=None, **last))
+        frame = identified(rows)
+        return may_grow(frame, best_per_device(only(frame))[0].row)
+
+    assert grown(0.1, 0.15) == pytest.approx(16 / 0.15 / 80)
+    assert grown(0.1, 0.198) is None, "1 % faster"
+    assert grown(0.1, 0.3) is None, "the smaller one is the fastest"
+    assert grown(0.1) is None, "no other to compare with"
+    assert grown(0.1, 0.15, status="oom") is None, "a larger one does not fit"
+
+
+def test_limits_leave_only_cells_that_are_known_to_hold_them(identified: Any) -> None:
+    done = only(identified(machine())).cells
+
+    def held(**limits: float) -> list[str]:
+        return done[Limits(**limits).held(done)]["trial_key"].tolist()
+
+    assert held(max_latency_ms=20) == ["k001", "k002"]
+    assert held(max_memory_gb=5) == ["k000", "k001", "k002"]
+    assert held(max_energy_j=0.7) == ["k002"]
+    assert held(min_accuracy=0.1) == []
+    assert held(max_latency_ms=20, max_memory_gb=2) == ["k001"]
+
+
+def test_no_accuracy_at_all_is_held_by_any_that_is_known(identified: Any) -> None:
+    done = only(identified(machine())).cells
+    known = done.assign(accuracy_best=[0.0, *[None] * (len(done) - 1)]).astype({"accuracy_best": float})
+    assert Limits(min_accuracy=0).held(known).tolist() == [True, *[False] * (len(done) - 1)]
+    assert not Limits(min_accuracy=0.1).held(known).any()
+
+
+def test_the_nearest_cell_misses_its_worst_limit_by_the_least(identified: Any) -> None:
+    done = only(identified(machine())).cells
+    limits = Limits(max_latency_ms=1, max_memory_gb=1)
+    nearest = limits.nearest(done)
+    assert nearest is not None
+    assert nearest["trial_key"] == "k002", "5 times the latency; k001 has 10 times, k003 50 times"
+    assert limits.figures(nearest) == "p99 5.00 ms, 3.00 GB"
+    assert Limits(min_accuracy=0.5).nearest(done) is None
+
+
+def test_limits_are_told_in_words() -> None:
+    limits = Limits(max_latency_ms=20, max_memory_gb=8, max_energy_j=0.5, min_accuracy=0.95)
+    assert limits.told == "20 ms a step, 8 GB of memory (7.45 GiB), 0.5 J per item and at least 95 % accuracy"
+    assert Limits().told == ""
+
+
+def test_limits_of_several_sweeps_hold_only_where_all_were_asked_the_same() -> None:
+    asked = {"config": {"limits": {"max_latency_ms": 5.0, "max_memory_gb": None, "min_accuracy": None}}}
+    assert limits_of([asked, asked]) == Limits(max_latency_ms=5.0)
+    assert limits_of([asked, {}]) == Limits()
+    assert limits_of([]) == Limits()
+
+
+def test_the_cpu_of_another_computer_with_the_same_host_name_is_not_compared_with(identified: Any) -> None:
+    rows = [row(0, cpu_name="slow"), row(1, device="gpu", cpu_name="fast", step_median_s=0.01)]
+    best = best_per_device(only(identified(rows)))
+    assert best[0].over_cpu is None
