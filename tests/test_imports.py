@@ -1,4 +1,4 @@
-"""The house's one-way imports, read from the source."""
+"""The house's one-way imports, read from the source: a package imports only what stands below it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,56 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 SOURCES = [p for folder in ("sweeps", "workloads", "analysis") for p in sorted((ROOT / folder).rglob("*.py"))]
-MAY_IMPORT_RAY = re.compile(r"sweeps/(launch\w*|trial)\.py")
+SWEEPS = (
+    "sweeps.run", "sweeps.commands", "sweeps.coverage", "sweeps.coverage.child", "sweeps.session", "sweeps.launch", "sweeps.scheduling",
+    "sweeps.choosing", "sweeps.cell", "sweeps.store", "sweeps.plan",
+    "sweeps.measure", "sweeps.measure.monitors", "sweeps.measure.timing", "sweeps.measure.device", "sweeps.text",
+)  # fmt: skip
+"""From the top floor down. The longest name that a module begins with is its floor."""
+ANALYSIS = (
+    "analysis.recommendation", "analysis.comparison", "analysis.subjects", "analysis.page", "analysis.figures",
+    "analysis.cells", "analysis.stats", "analysis.read", "analysis.text", "analysis.contract",
+)  # fmt: skip
+SIDE_BY_SIDE = ("analysis.recommendation", "analysis.comparison", "analysis.subjects")
+"""Pages, of which none imports another; nor does a subject another subject."""
+SHARED = "analysis.contract"
+"""What ``sweeps`` may import of ``analysis`` at import time; the pages are written late, by name."""
+ONLY = {
+    "ray": re.compile(r"sweeps/launch/\w+\.py"),
+    "optuna": re.compile(r"sweeps/choosing/\w+\.py"),
+}
 FORBIDDEN = {
     "analysis": {"torch", "torchvision", "ray", "optuna", "sweeps", "workloads"},
-    "workloads": {"ray", "sweeps", "analysis"},
+    "workloads": {"ray", "optuna", "sweeps", "analysis"},
 }
+DEVICE_FILE = "sweeps/measure/device/device.py"
 NAMES_A_DEVICE = re.compile(r"""["'](cuda|mps|xpu)(:\d+)?["']|\btorch\.(cuda|mps|xpu|backends\.mps)\b""")
 
 
+def name_of(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] in {"__init__", "__main__"} else parts)
+
+
 def imported(path: Path) -> set[str]:
+    """Every module that a file imports, wherever in it; of ``from package import module`` the module."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            names.add(node.module.split(".")[0])
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
     return names
+
+
+def floor(module: str, floors: tuple[str, ...]) -> str | None:
+    """The longest of the names that a module is or lies in."""
+    inside = [name for name in floors if f"{module}.".startswith(f"{name}.")]
+    return max(inside, key=len, default=None)
 
 
 def code_without_strings_of_help(path: Path) -> str:
@@ -42,21 +76,50 @@ def code_without_strings_of_help(path: Path) -> str:
     return ast.unparse(tree)
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_imports_run_one_way(path: Path) -> None:
-    name = str(path.relative_to(ROOT))
-    names = imported(path)
-    folder = name.split("/", maxsplit=1)[0]
-    assert not names & FORBIDDEN.get(folder, set())
-    if folder == "sweeps" and not MAY_IMPORT_RAY.fullmatch(name):
-        assert "ray" not in names
-    if name.startswith("sweeps/") and not name.startswith("sweeps/pruning"):
-        assert "optuna" not in names
+    name = name_of(path)
+    packages = {module.split(".")[0] for module in imported(path)}
+    assert not packages & FORBIDDEN.get(name.split("/", maxsplit=1)[0], set())
+    for package, where in ONLY.items():
+        assert package not in packages or where.fullmatch(name), f"{package} is not for {name}"
 
 
-@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+@pytest.mark.parametrize("floors", [SWEEPS, ANALYSIS], ids=["sweeps", "analysis"])
+def test_a_package_imports_only_what_stands_below_it(floors: tuple[str, ...]) -> None:
+    upward = []
+    for path in SOURCES:
+        here = floor(module_of(path), floors)
+        for module in sorted(imported(path)):
+            there = floor(module, floors)
+            if here and there and floors.index(there) < floors.index(here):
+                upward.append(f"{name_of(path)} -> {module}")
+    assert not upward, "\n".join(upward)
+
+
+def test_pages_do_not_import_each_other() -> None:
+    page = re.compile(rf"({'|'.join(re.escape(p) for p in SIDE_BY_SIDE)})(\.\w+)?")
+    sideways = []
+    for path in SOURCES:
+        here = page.match(module_of(path))
+        found = {there[0] for module in imported(path) if here and (there := page.match(module))}
+        mine = here[0] if here and here[1] == "analysis.subjects" else here and here[1]
+        sideways += [f"{name_of(path)} -> {other}" for other in found if not other.startswith(str(mine))]
+    assert not sideways, "\n".join(sideways)
+
+
+def test_every_package_stands_on_a_floor() -> None:
+    for path in SOURCES:
+        module = module_of(path)
+        if module in {"sweeps", "analysis"} or (path.parent == ROOT / "analysis" and path.stem != "text"):
+            continue  # the two faces, and the scripts, which import a page by its name
+        if not module.startswith("workloads"):
+            assert floor(module, SWEEPS + ANALYSIS), module
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
 def test_only_the_device_module_names_devices(path: Path) -> None:
-    if str(path.relative_to(ROOT)) == "sweeps/measure/device/device.py":
+    if name_of(path) == DEVICE_FILE:
         return
     assert not NAMES_A_DEVICE.findall(code_without_strings_of_help(path))
 

@@ -10,11 +10,12 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
+from analysis.contract.objectives import FIGURES, TASK_OPTIONS, reported_values
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
 from sweeps.choosing.optuna_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds, takes_estimates
 from sweeps.plan.config import SweepConfig, TrialConfig, task_of
-from sweeps.plan.search import FIGURES, TASK_OPTIONS, Range, reported_values
+from sweeps.plan.search import Range
 from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
 

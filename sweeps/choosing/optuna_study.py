@@ -17,8 +17,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from analysis.contract.objectives import FIGURES, Direction
 from sweeps.choosing.margin_pruner import MarginPruner
-from sweeps.plan.search import FIGURES, Direction, PruningConfig
+from sweeps.plan.search import PruningConfig
 
 STUDY_FILE = "study.db"
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}

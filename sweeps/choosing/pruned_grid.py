@@ -13,12 +13,12 @@ from typing import Any
 import optuna
 from optuna.distributions import CategoricalDistribution
 
+from analysis.contract.objectives import FIGURES, TASK_OPTIONS, reported_values
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import Wait, WholeGrid
 from sweeps.choosing.margin_pruner import estimate
 from sweeps.choosing.optuna_study import StudyBook, finished_trial, make_pruner, n_rounds, takes_estimates
 from sweeps.plan.config import SweepConfig, TrialConfig, stratum_of
-from sweeps.plan.search import FIGURES, TASK_OPTIONS, reported_values
 from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from analysis.contract.objectives import TASK_OPTIONS, Limits
 from sweeps.plan.measuring import MeasureConfig, check_choice
-from sweeps.plan.search import TASK_OPTIONS, Limits, PruningConfig, Range, SearchConfig
+from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.text import figure, usable_path
 from workloads.base import (
     COMPILE_MODES,

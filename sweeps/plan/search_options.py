@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 import tyro
 
-from sweeps.plan.search import PRUNE_ON, PRUNERS, SAMPLERS, Limits, PruningConfig, Range, SearchConfig, parse_range
+from analysis.contract.objectives import PRUNE_ON, Limits
+from sweeps.plan.search import PRUNERS, SAMPLERS, PruningConfig, Range, SearchConfig, parse_range
 from workloads.base import BadInputError, Defaults, Workload, axes_of
 
 T = TypeVar("T")

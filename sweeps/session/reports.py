@@ -15,7 +15,7 @@ def _write(kind: Literal["report", "report_coverage"], folder: Path) -> Path:
         from analysis.recommendation.page import write_report
 
         return write_report(folder)
-    from analysis.report_coverage import write_coverage_report
+    from analysis.subjects.coverage.page import write_coverage_report
 
     return write_coverage_report(folder)
 

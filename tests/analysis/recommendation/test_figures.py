@@ -12,13 +12,14 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from analysis import report_precision, report_scaling
 from analysis.cells.identity import with_identity
 from analysis.figures.panels import value_axis
 from analysis.read.sweeps import load_sweeps
 from analysis.recommendation.figure_lines import MAX_LINES, drawable, fastest_lines
 from analysis.recommendation.figures import MAX_TASKS
 from analysis.recommendation.page import write_report
+from analysis.subjects.precision import page as report_precision
+from analysis.subjects.scaling import page as report_scaling
 from tests.analysis import states
 from tests.analysis.conftest import Write, look_at_figures, row
 

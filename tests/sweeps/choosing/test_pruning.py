@@ -9,12 +9,13 @@ from typing import Any
 import optuna
 import pytest
 
+from analysis.contract.objectives import Limits
 from sweeps.cell.message import Message
 from sweeps.choosing.optuna_search import SearchStudies, cell_of, search_space
 from sweeps.choosing.optuna_study import STUDY_FILE, StudyBook
 from sweeps.choosing.pruned_grid import GridStudies, spread
 from sweeps.plan.config import SweepConfig, TrialConfig, stratum_of
-from sweeps.plan.search import Limits, PruningConfig, Range, SearchConfig
+from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.plan.search_options import SearchOptions, pruning_config
 from workloads.finetune import Finetune
 

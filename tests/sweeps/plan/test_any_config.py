@@ -15,11 +15,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analysis.contract.objectives import Limits
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WholeGrid
 from sweeps.plan.config import LARGEST_BATCH, LARGEST_SEED, SweepConfig, TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from sweeps.plan.search import Limits, PruningConfig, Range, SearchConfig
+from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.store.rows import cell_columns, fit, row_table
 from sweeps.store.schema import TRIALS

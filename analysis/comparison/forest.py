@@ -1,0 +1,145 @@
+"""Forest plot: ratios with their intervals, one row a cell, the geometric mean below."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from analysis.comparison.comparison import MIN_RATIO
+from analysis.figures.style import COLOURS, figure
+from analysis.stats.estimate import Figure, known
+
+MAX_ROWS = 30
+"""More rows do not fit a page; those furthest from 1 are kept, and what is certain before what is not."""
+_LABEL_CHARACTERS = 46
+"""Longer labels take a second line."""
+_AXES_INCHES, _FIGURES_INCHES, _CHARACTER_INCHES = 3.6, 1.65, 0.079
+"""Widths of the axes, of the figures right of them, and of a label's character."""
+_CERTAIN = ("faster", "slower")
+_INK, _GREY = "#222222", "#777777"
+# Marker, colour and filling all differ, so that the verdict survives a grey printer.
+_LOOKS = {
+    "faster": (">", COLOURS[0], COLOURS[0]),
+    "slower": ("<", COLOURS[1], COLOURS[1]),
+    "same": ("o", _GREY, _GREY),
+    "unclear": ("o", _GREY, "white"),
+}
+_TOLD = {
+    "faster": "faster",
+    "slower": "slower",
+    "same": f"same within {100 * (MIN_RATIO - 1):.0f} %",
+    "unclear": "unclear",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ratio:
+    """One row: a ratio and its interval (NaN where unknown), and the verdict that decides its look."""
+
+    label: str
+    ratio: float
+    low: float
+    high: float
+    verdict: str
+
+    @property
+    def told(self) -> str:
+        """``1.42 (1.40 to 1.44)``; without interval where it is unknown."""
+        return Figure(value=self.ratio, low=known(self.low), high=known(self.high)).full_text
+
+
+def most_different(rows: Sequence[Ratio], n: int = MAX_ROWS) -> list[Ratio]:
+    """The ``n`` rows furthest from 1, those with a certain difference first chosen; in their own order."""
+    furthest = sorted(range(len(rows)), key=lambda i: (rows[i].verdict not in _CERTAIN, -abs(math.log(rows[i].ratio))))
+    return [rows[i] for i in sorted(furthest[:n])]
+
+
+def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title: str, x_label: str) -> None:
+    """Draw the rows from the top, and the geometric mean as a diamond under a line."""
+    shown = most_different(rows)
+    labels = [_in_lines(row.label) for row in [*shown, *([mean] if mean else [])]]
+    lines = [line for label in labels for line in label.split("\n")]
+    row_inches = 0.27 + 0.13 * max(label.count("\n") for label in labels)
+    width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
+    height = 1.35 + row_inches * (len(shown) + (1.4 if mean else 0))
+    with figure(path, (width, height)) as (_, axes):
+        axes.axvspan(1 / MIN_RATIO, MIN_RATIO, color="#eeeeee", zorder=0, linewidth=0)
+        axes.axvline(1, color=_INK, linewidth=0.8, zorder=1)
+        for y, row in enumerate(shown):
+            _draw_row(axes, -y, row)
+        positions: list[float] = [-y for y in range(len(shown))]
+        if mean:
+            at = -len(shown) - 0.4
+            axes.axhline(at + 0.7, color="#aaaaaa", linewidth=0.6)
+            _draw_mean(axes, at, mean)
+            positions.append(at)
+        axes.set_yticks(positions, labels)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        axes.spines["left"].set_visible(False)
+        axes.set_ylim(positions[-1] - 0.6, 0.6)
+        _scale(axes, [*shown, *([mean] if mean else [])])
+        axes.set(xlabel=x_label)
+        axes.set_title(title, loc="left", x=0, pad=22)
+        _legend(axes, [row.verdict for row in shown])
+
+
+def _in_lines(label: str) -> str:
+    """A long label on several lines, each setting whole: no ``compile`` on one line and its mode on the next."""
+    whole = label.replace(" ", "\u00a0").replace(",\u00a0", ", ")
+    return textwrap.fill(whole, _LABEL_CHARACTERS, break_on_hyphens=False).replace("\u00a0", " ")
+
+
+def _draw_row(axes: Axes, y: float, row: Ratio) -> None:
+    marker, colour, face = _LOOKS[row.verdict]
+    if not math.isnan(row.low):
+        axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
+    axes.plot(row.ratio, y, marker=marker, color=colour, markerfacecolor=face, markersize=6, zorder=3)
+    _tell(axes, y, row)
+
+
+def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
+    if math.isnan(mean.low):
+        axes.plot(mean.ratio, y, marker="D", color=_INK, markersize=6)
+    else:
+        corners = [mean.low, mean.ratio, mean.high, mean.ratio], [y, y + 0.25, y, y - 0.25]
+        axes.fill(*corners, color=_INK, zorder=3)
+        axes.plot(mean.ratio, y, marker="d", color=_INK, markersize=5, zorder=3)  # seen however narrow the interval
+    _tell(axes, y, mean)
+
+
+def _tell(axes: Axes, y: float, row: Ratio) -> None:
+    """The figures themselves, right of the axes."""
+    axes.annotate(
+        row.told, (1.0, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
+        va="center", fontsize=8.5, color=_INK, annotation_clip=False,
+    )  # fmt: skip
+
+
+def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
+    ends = [v for row in rows for v in (row.ratio, row.low, row.high) if not math.isnan(v)]
+    low, high = min([*ends, 1 / MIN_RATIO]), max([*ends, MIN_RATIO])
+    margin = (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    narrow, wide = high / low < 4, high / low > 100
+    decimal = LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if narrow else decimal)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
+
+
+def _legend(axes: Axes, verdicts: Sequence[str]) -> None:
+    for verdict in (name for name in _LOOKS if name in verdicts):
+        marker, colour, face = _LOOKS[verdict]
+        axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=_TOLD[verdict])
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.2,
+        fontsize=8.5,
+    )  # fmt: skip

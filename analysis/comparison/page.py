@@ -1,0 +1,165 @@
+"""Machines, versions or commits against each other: ``python analysis/compare.py A B [C...]``.
+
+A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
+pattern matches, with a name before an equals sign: ``mac='results/mac/*' workstation=results/a,results/b``.
+The exit code is 3 if a cell became slower or was lost, 2 if the sides cannot be compared, else 0.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from analysis.cells.matching import Difference, Side
+from analysis.cells.naming import common, label, varying
+from analysis.cells.rows import records
+from analysis.comparison import tables
+from analysis.comparison.answer import answer, cells, regression
+from analysis.comparison.best import best_cells
+from analysis.comparison.caveats import caveats, difference_text
+from analysis.comparison.comparison import Comparison, compare
+from analysis.comparison.forest import MAX_ROWS, Ratio, draw_forest
+from analysis.comparison.sides import check_known, check_unambiguous, load_sides
+from analysis.comparison.timings import Timings
+from analysis.page.command_line import OneLineParser, write_page
+from analysis.page.templates import render
+from analysis.read.sweep import AnalysisError
+from analysis.text import escape
+
+MAX_TOLD = 5
+"""Cells that a figure's alternative text names."""
+
+
+REGRESSION = 3
+"""Exit code where a cell is slower than in the baseline, or completed there and fails here."""
+
+
+def ratios(comparison: Comparison, side: str) -> tuple[list[Ratio], Ratio | None]:
+    """The rows of a side's forest plot, and its geometric mean (none of fewer than two cells)."""
+    frame = comparison.cells[comparison.cells["side"] == side]
+    names = varying(frame, comparison.key)
+    rows = [
+        Ratio(label=label(row, names), ratio=row["ratio"], low=row["ratio_low"], high=row["ratio_high"],
+              verdict=row["verdict"])
+        for row in records(frame[frame["ratio"].notna()])
+    ]  # fmt: skip
+    mean = records(comparison.sides[comparison.sides["side"] == side])[0]
+    if len(rows) < 2:
+        return rows, None
+    told = f"geometric mean, {cells(mean['n_cells'])}"
+    return rows, Ratio(label=told, ratio=mean["ratio"], low=mean["ratio_low"], high=mean["ratio_high"], verdict="same")
+
+
+def draw(comparison: Comparison, baseline: str, folder: Path) -> list[tuple[Path, str]]:
+    """A forest plot for each side; (file, alternative text)."""
+    drawn = []
+    for i, side in enumerate(comparison.sides["side"], start=1):
+        rows, mean = ratios(comparison, side)
+        if not rows:
+            continue
+        path = folder / ("compare.png" if len(comparison.sides) == 1 else f"compare-{i}.png")
+        left_out = f", the {MAX_ROWS} of {len(rows):,} cells furthest from 1" if len(rows) > MAX_ROWS else ""
+        title = f"Speed of {side} relative to {baseline}"
+        draw_forest(path, rows, mean, title=f"{title}{left_out}",
+                    x_label="ratio of speeds, 95 % interval (over 1 is faster)")  # fmt: skip
+        shown = "; ".join(f"{row.label} {row.told}" for row in [*rows[:MAX_TOLD], *([mean] if mean else [])])
+        more = f"; {len(rows) - MAX_TOLD:,} more in the table" if len(rows) > MAX_TOLD else ""
+        drawn.append((path, f"{title}, 95 % intervals: {shown}{more}"))
+    return drawn
+
+
+def refuse(found: Sequence[Difference], baseline: str) -> None:
+    """Refuse sides that did different work.
+
+    Raises:
+        AnalysisError: Naming what differs and the option that allows it.
+    """
+    known = [d for d in found if not d.is_unknown]
+    if known:
+        told = "; ".join(dict.fromkeys(difference_text(d, baseline) for d in known))
+        columns = " ".join(dict.fromkeys(d.column.removeprefix("option ") for d in known))
+        raise AnalysisError(f"the sides did different work: {told}. To compare them all the same: "
+                            f"--allow-different {columns}")  # fmt: skip
+
+
+def nothing_shared(sides: Sequence[Side], key: Sequence[str]) -> str:
+    """Why no cell of the sides matches: the columns of which they share no value."""
+    reasons = []
+    for column in key:
+        values = [{row.get(column) for row in side.rows if row["status"] == "complete"} for side in sides]
+        if not set.intersection(*values):
+            told = " against ".join("/".join(sorted(map(str, v))) or "nothing" for v in values)
+            reasons.append(f"{column.removeprefix('option ')} ({told})")
+    without = [side.label for side in sides if not any(row["status"] == "complete" for row in side.rows)]
+    if without:
+        return f"no cell was completed on every side: {', '.join(without)} has none"
+    return f"no cell is the same on all sides: they differ in {', '.join(reasons) or 'their combinations of settings'}"
+
+
+def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], folder: Path) -> tuple[str, str | None]:
+    """The Markdown, and what regressed; figures are written into ``folder/figures``.
+
+    Raises:
+        AnalysisError: If the sides did different work, or share neither cells nor work.
+    """
+    free = [*across, *allowed]
+    check_known(sides, allowed)
+    check_unambiguous(sides, free)
+    timings = [Timings(side) for side in sides]
+    comparison = compare(sides, across=free, timings=timings)
+    baseline = sides[0].label
+    best, of_best = best_cells(sides, across=free, timings=timings)
+    refuse([*comparison.differences, *of_best], baseline)
+    if comparison.cells.empty and best.empty and comparison.outcomes.empty:
+        raise AnalysisError(nothing_shared(sides, comparison.key))
+    known_by_one = dict.fromkeys(difference_text(d, baseline) for d in [*comparison.differences, *of_best])
+    doubts = [f"Recorded by one side only: {escape(text)}." for text in known_by_one]
+    if comparison.cells.empty:
+        why = nothing_shared(sides, comparison.key)
+        doubts.append(f"{escape(why[0].upper() + why[1:])}. Columns may be left out of the match by "
+                      "--allow-different, or made sides by --across.")  # fmt: skip
+    drawn = draw(comparison, baseline, folder / "figures")
+    text = render(
+        "comparison/page.md.j2",
+        title=escape(f"{', '.join(side.label for side in sides[1:])} against {baseline}"),
+        answer=answer(comparison, best, baseline),
+        caveats=[*doubts, *caveats(comparison, sides, allowed)],
+        best=tables.best_table(best),
+        best_note=tables.best_note(across),
+        figures=[(f"figures/{path.name}", told) for path, told in drawn],
+        common=escape(common(comparison.cells, comparison.key)),
+        cells=tables.cells_table(comparison, baseline),
+        method=tables.method(comparison),
+        outcomes=tables.outcomes_table(comparison, baseline),
+        environment=tables.environment_table(sides),
+    )
+    return text, regression(comparison, baseline) if comparison.has_regression else None
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = OneLineParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("results", nargs="+", metavar="[NAME=]RESULTS[,RESULTS...]", help="a side; the first is the "
+                        "baseline")  # fmt: skip
+    parser.add_argument("--allow-different", nargs="+", default=[], metavar="COLUMN", action="extend",
+                        help="compare although this differs, such as model or input_shape")  # fmt: skip
+    parser.add_argument("--across", nargs="+", default=[], metavar="COLUMN", action="extend",
+                        help="make a side of each value of this column, such as device or precision")  # fmt: skip
+    parser.add_argument("--output", type=Path, default=Path("compare.md"), help="the Markdown file (default: "
+                        "compare.md)")  # fmt: skip
+    parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
+    parser.add_argument("--baseline", metavar="NAME", help="the side to compare with, such as 'mac cpu' of --across "
+                        "device (default: the first)")  # fmt: skip
+    options: Any = parser.parse_args(arguments)
+    sides = load_sides(options.results, options.across, options.baseline)
+    try:
+        text, regressed = build(sides, options.allow_different, options.across, options.output.parent)
+    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
+        raise AnalysisError(f"cannot write {str(error.filename or options.output)!r}: {error.strerror}") from error
+    sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
+    if regressed is None:
+        return 0
+    sys.stderr.write(f"compare.py: regression: {regressed}\n")
+    return REGRESSION

@@ -1,0 +1,4 @@
+"""The report on which operations work on a device.
+
+May import what ``analysis.subjects`` may.
+"""

@@ -1,0 +1,4 @@
+"""The report on joules per item, and speed against energy.
+
+May import what ``analysis.subjects`` may.
+"""

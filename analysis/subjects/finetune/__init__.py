@@ -1,0 +1,4 @@
+"""The report on accuracy over time, images and joules.
+
+May import what ``analysis.subjects`` may.
+"""

@@ -1,0 +1,67 @@
+"""."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from analysis.subjects.finetune.quantities import Training, cheapest, most_accurate
+from analysis.subjects.finetune.tables import _UNITS, cost_text, percent, percent_interval
+from analysis.text import escape, significant
+
+
+def answer(found: Sequence[Training]) -> list[str]:
+    """For each task: which training reached its target first, the best accuracy, and the least energy."""
+    said = []
+    for task, members in itertools.groupby(found, key=lambda t: t.task):
+        of_task = list(members)
+        sentences = [*_soonest(of_task), *_best(of_task), *_least(of_task, "items"), *_least(of_task, "joules")]
+        said += [f"{escape(task)}: {sentence}" if task else sentence for sentence in sentences]
+    return said
+
+
+def _soonest(found: Sequence[Training]) -> list[str]:
+    first = cheapest(found, "seconds")
+    targets = sorted({t.target for t in found if t.target is not None})
+    if not targets:
+        return []
+    told = " or ".join(f"{100 * target:g} %" for target in targets)
+    if first is None:
+        return [f"No training reached the target of {told}."]
+    training, spent = first
+    sentence = f"**{escape(training.label)}** is first at the target of {told}, after {cost_text(spent)} s of training"
+    elsewhere = [cheapest([t for t in found if t.place == place], "seconds") for place in _places(found)]
+    others = [other for other in elsewhere if other is not None and other[0].place != training.place]
+    for other, theirs in others[:3]:
+        times = (theirs.value or math.nan) / (spent.value or math.nan)
+        sentence += (
+            f"; on {escape(other.place)} the first, {escape(other.kind)}, takes {significant(times, 2)} times that"
+        )
+    return [f"{sentence}."]
+
+
+def _places(found: Sequence[Training]) -> list[str]:
+    return list(dict.fromkeys(t.place for t in found))
+
+
+def _best(found: Sequence[Training]) -> list[str]:
+    best = most_accurate(found)
+    if best is None:
+        return []
+    told = f"The best held-out accuracy is {percent(best.best)} % with {escape(best.label)}"
+    if best.best.low is None:
+        return [f"{told}."]
+    rivals = [t for t in found if t is not best and (t.best.value or 0) >= best.best.low]
+    n = len(found) - 1
+    of_others = f"; {len(rivals) or 'none'} of {n} others came within it" if n > 1 else ""
+    return [f"{told}, 95 % interval {percent_interval(best.best)} for {best.n_heldout:,} held-out images{of_others}."]
+
+
+def _least(found: Sequence[Training], cost: str) -> list[str]:
+    least = cheapest(found, cost)
+    if least is None or (cost == "items" and len(found) == 1):
+        return []
+    training, spent = least
+    word = {"items": "Fewest images", "joules": "Least energy"}[cost]
+    return [f"{word} to the target: {cost_text(spent)} {_UNITS[cost]}, with {escape(training.label)}."]

@@ -1,0 +1,120 @@
+"""The figure of a finetuning report: held-out accuracy over time, over images and over joules, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from analysis.figures.lines import Series, draw_series, mark_every
+from analysis.figures.panels import GREY, INK, panels, written_out
+from analysis.stats.estimate import Figure
+from analysis.subjects.finetune.quantities import COSTS, Training
+
+MAX_LINES = 10
+"""More curves cannot be told apart; those that came to the best accuracy are kept."""
+_WIDE = 12.0
+"""Times that the longest curve may be as long as the shortest before the axis becomes logarithmic."""
+_TARGET = "first at the target"
+
+
+def draw_training(path: Path, trainings: Sequence[Training], *, title: str) -> list[str]:
+    """Draw one task's curves; rings where they first reach their target, grey lines for trainings given up early.
+
+    Args:
+        path: Of the file.
+        trainings: With rounds, one or more, of one task.
+        title: Of the figure.
+
+    Returns:
+        What the panels are over, in words.
+    """
+    shown = most_accurate_curves(trainings)
+    pruned = [training for training in trainings if training.is_pruned]
+    every = [*shown, *pruned]
+    costs = [cost for cost in COSTS if any(np.isfinite(getattr(training, cost)).any() for training in every)]
+    n_legend_rows = -(-(len(shown) + 2) // 3)
+    size = 1.2 + (3.3 if len(costs) < 3 else 2.8) * len(costs), 3.5 + 0.2 * n_legend_rows
+    with panels(path, 1, len(costs), size=size, share_x=False, share_y=True) as (drawn, grid):
+        for axes, cost in zip(grid, costs, strict=True):
+            for training in pruned:
+                _draw_pruned(axes, training, cost)
+            marks = mark_every([training.accuracy.size for training in shown])
+            draw_series(axes, [_series(training, cost) for training in shown], mark_every=marks)
+            _mark_targets(axes, shown, cost)
+            _cost_axis(axes, [getattr(training, cost) for training in shown or every])
+            axes.set_xlabel(COSTS[cost])
+        _accuracy_axis(grid[0], every)
+        grid[0].set(title=title, ylabel="held-out accuracy (%)")
+        handles = {
+            label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+        }
+        last = ("pruned", _TARGET)
+        order = sorted(handles, key=lambda label: label in last)
+        drawn.legend([handles[name] for name in order], order, loc="outside lower left", ncols=3)
+    return [COSTS[cost] for cost in costs]
+
+
+def most_accurate_curves(trainings: Sequence[Training], n: int = MAX_LINES) -> list[Training]:
+    """The ``n`` trainings of the best accuracy that ran to their end, in their own order."""
+    whole = [training for training in trainings if not training.is_pruned]
+    ranked = sorted(range(len(whole)), key=lambda i: -(whole[i].best.value or 0))[:n]
+    return [whole[i] for i in sorted(ranked)]
+
+
+def _series(training: Training, cost: str) -> Series:
+    points = zip(getattr(training, cost), 100 * training.accuracy, strict=True)
+    known = [(float(x), Figure(value=float(y))) for x, y in points if np.isfinite(x)]
+    return Series(
+        label=training.label, group=training.place, kind=training.kind, x=[x for x, _ in known], y=[y for _, y in known]
+    )
+
+
+def _draw_pruned(axes: Axes, training: Training, cost: str) -> None:
+    spent = getattr(training, cost)
+    axes.plot(
+        spent, 100 * training.accuracy, color=GREY, linewidth=0.9, marker="x", markevery=[-1] if spent.size else None,
+        markersize=6, zorder=1.5, label="pruned",
+    )  # fmt: skip
+
+
+def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
+    for target in sorted({training.target for training in trainings if training.target is not None}):
+        axes.axhline(100 * target, color=INK, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
+        if axes.get_subplotspec().is_first_col():
+            axes.annotate(
+                f"target {100 * target:g} %", (0.0, 100 * target), xycoords=("axes fraction", "data"), xytext=(4, 1),
+                textcoords="offset points", va="bottom", fontsize=8, color=INK,
+            )  # fmt: skip
+    reached = []
+    for training in trainings:
+        at = np.flatnonzero(training.accuracy >= (2.0 if training.target is None else training.target))
+        if at.size and np.isfinite(getattr(training, cost)[at[0]]):
+            reached.append((getattr(training, cost)[at[0]], 100 * training.accuracy[at[0]]))
+    if reached:
+        axes.plot(*zip(*reached, strict=True), linestyle="", marker="o", markersize=12, markerfacecolor="none",
+                  markeredgecolor=INK, label=_TARGET)  # fmt: skip
+
+
+def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
+    """From zero; logarithmic where the curves' lengths differ so much that the short ones would be lost."""
+    ends = [float(values[np.isfinite(values)][-1]) for values in spent if np.isfinite(values).any()]
+    if not ends or max(ends) <= _WIDE * min(ends):
+        axes.set_xlim(0, None)
+        axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+        axes.xaxis.set_major_formatter(written_out)
+        return
+    axes.set_xscale("log")
+    starts = [float(values[np.isfinite(values)][0]) for values in spent if np.isfinite(values).any()]
+    subs = (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0)
+    axes.xaxis.set_major_locator(LogLocator(subs=subs))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(written_out)
+
+
+def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:
+    low = 100 * min(float(training.accuracy.min()) for training in trainings)
+    axes.set_ylim(0 if low < 40 else 10 * np.floor(low / 10 - 0.5), 101)

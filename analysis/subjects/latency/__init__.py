@@ -1,0 +1,4 @@
+"""The report on percentiles, load, and copies.
+
+May import what ``analysis.subjects`` may.
+"""

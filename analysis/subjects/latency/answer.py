@@ -1,0 +1,115 @@
+"""."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.cells.groups import full_name, groups, machine_columns, setting
+from analysis.cells.rows import records
+from analysis.page.sections import counted, listed
+from analysis.subjects.latency.quantities import (
+    MIN_SAMPLES,
+    SERVER,
+    held_rates,
+    load_curves,
+    lowest_tails,
+    shortest_steps,
+    timed,
+)
+from analysis.subjects.latency.transfers import transfers
+from analysis.text import escape, number, seconds_as_ms, share, significant
+
+MAX_SENTENCES = 8
+
+
+def tail_sentences(frame: pd.DataFrame) -> list[str]:
+    """The lowest tail of each task and device where steps follow each other, the median beside it."""
+    steps = timed(frame)
+    steps = steps[steps["scenario"] != SERVER]
+    shortest, said = shortest_steps(frame), []
+    for task, tail, row in lowest_tails(steps):
+        told = f"{tail.name} of {seconds_as_ms(row[tail.column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
+        median = "" if tail.name == "p50" else f", median {seconds_as_ms(row['latency_p50_s'])} ms"
+        where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
+        quick = shortest.get((task.name, str(row["device"])), row)
+        quicker = ""
+        if quick["step_median_s"] < row["latency_p50_s"]:
+            has_no = "" if pd.notna(quick[tail.column]) else f" and no {tail.name}"
+            median_s = seconds_as_ms(quick["step_median_s"])
+            quicker = f"; **{escape(setting(frame, quick))}** has a median of {median_s} ms{has_no}"
+        said.append(
+            f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}{median}{quicker}."
+        )
+    if len(said) > MAX_SENTENCES:
+        said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
+    if said and steps["latency_p99_s"].isna().all():
+        said.append(f"No 99th percentile is known of a step: it takes {MIN_SAMPLES['p99']} samples of a cell.")
+    return said
+
+
+def _rate(value: float) -> str:
+    """An arrival rate as it was asked for, or found."""
+    return f"{value:,.4g}"
+
+
+def load_sentences(frame: pd.DataFrame) -> list[str]:
+    """How the tail grows along each load curve, and at which rates requests pile up."""
+    said = []
+    for curve in load_curves(frame):
+        keeps = curve.cells[~curve.cells["is_saturated"]]
+        ends = [
+            f"{seconds_as_ms(row['latency_p99_s'], row['tail_low_s'], row['tail_high_s'])} ms at "
+            f"{_rate(row['offered_per_s'])} requests/s"
+            for row in (records(keeps.iloc[[0, -1]]) if len(keeps) else [])
+        ]
+        over = [_rate(v) for v in curve.cells.loc[curve.cells["is_saturated"], "offered_per_s"]]
+        parts = [f"p99 is {listed(list(dict.fromkeys(ends)))}"] if ends else []
+        parts += [f"queue grows without end at {listed(over)} requests/s"] if over else []
+        name = f"With {escape(curve.name)} the" if curve.name else "The"
+        said.append(f"{name} {'; the '.join(parts)}.")
+    return said
+
+
+def deadline_sentences(frame: pd.DataFrame) -> list[str]:
+    """The highest arrival rate that each setting of the server scenario holds at its deadline."""
+    said = []
+    held = held_rates(frame).drop(columns="rate_per_s")  # the rate is the answer, not the setting
+    for row in records(held):
+        what, deadline = escape(full_name(held, row, frame)), f"{1e3 * row['deadline_s']:g} ms"
+        failed = None if pd.isna(row["failed_per_s"]) else _rate(row["failed_per_s"])
+        if pd.isna(row["held_per_s"]):
+            lowest = "" if failed is None else f", not even {failed} /s"
+            said.append(f"At a deadline of {deadline} no rate that was tried holds with {what}{lowest}.")
+            continue
+        items = f"{significant(row['held_items_per_s'])} {escape(row['item'] or 'items')}/s"
+        tail = f"with a p99 of {seconds_as_ms(row['held_p99_s'])} ms"
+        over = "" if failed is None else f"; {failed} /s do not hold"
+        rate = f"{_rate(row['held_per_s'])} requests/s"
+        said.append(f"At a deadline of {deadline}, {what} holds **{rate}**, {items}, {tail}{over}.")
+    return said
+
+
+def transfer_sentences(frame: pd.DataFrame) -> list[str]:
+    """Where copying takes most of a step on each accelerator, and what overlapping and pinning gain."""
+    said = []
+    cells = transfers(frame)
+    cells = cells[(cells["device"] != "cpu") & cells["copy_share_ratio"].notna()]
+    for group in groups(cells, [*machine_columns(frame), "device"]):
+        row = records(group.cells.loc[[group.cells["copy_share_ratio"].idxmax()]])[0]
+        gain = "" if pd.isna(row["overlap_speedup"]) else (
+            f"; overlapped with the computation a step is {significant(row['overlap_speedup'], 2)} times as fast"
+        )  # fmt: skip
+        how = escape(setting(cells, row))
+        said.append(
+            f"On {escape(group.name)} copies take up to {share(row['copy_share_ratio'])} of a step, with {how}{gain}."
+        )
+        pinned, pageable = row["h2d_pinned_bytes_per_s"], row["h2d_pageable_bytes_per_s"]
+        if pd.notna(pinned) and pd.notna(pageable):
+            times, rates = (
+                significant(pinned / pageable, 2),
+                f"{number(pinned / 1e9)} against {number(pageable / 1e9)} GB/s",
+            )
+            said.append(
+                f"There pinned memory is copied to the device {times} times as fast as pageable memory ({rates})."
+            )
+    return said

@@ -1,0 +1,4 @@
+"""The report on peaks, what fits, and leaks.
+
+May import what ``analysis.subjects`` may.
+"""

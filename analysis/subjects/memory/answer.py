@@ -1,0 +1,88 @@
+"""."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from analysis.cells.groups import full_name
+from analysis.cells.rows import records
+from analysis.page.sections import counted, listed
+from analysis.subjects.memory.quantities import LEAK_BYTES_PER_STEP, Fit, verdict_counts
+from analysis.text import escape, gibibytes, is_missing, number, share
+
+MAX_SENTENCES = 8
+
+
+_MANY = 5
+
+
+def fit_sentences(found: Sequence[Fit]) -> list[str]:
+    """Where memory ended, for each way of doing a task; how close to the end the others came, in one sentence."""
+    ended = [fit for fit in found if fit.smallest_oom is not None]
+    said = [_ended_sentence(fit) for fit in ended[:MAX_SENTENCES]]
+    if len(ended) > MAX_SENTENCES:
+        said.append(f"So it is with {counted(len(ended) - MAX_SENTENCES, 'more setting')}: see what fits, below.")
+    others = [fit for fit in found if fit.smallest_oom is None and not is_missing(fit.row.get("peak_bytes"))]
+    if others:
+        most = max(others, key=lambda fit: float(fit.row["peak_bytes"]))
+        where = f" with {escape(most.name)}" if most.name else ""
+        rest = " of the other settings" if ended else ""
+        said.append(
+            f"None{rest} ended out of memory; the largest peak is {_took(most)}, at batch {most.largest:,}{where}."
+        )
+    return said
+
+
+def _ended_sentence(fit: Fit) -> str:
+    what = f"With {escape(fit.name)} batch" if fit.name else "Batch"
+    if fit.largest is None:
+        return f"{what} {fit.smallest_oom:,} does not fit, and no smaller one was measured."
+    end = "did not fit, though smaller: something else took memory" if fit.is_contradictory else "did not fit"
+    took = "" if is_missing(fit.row.get("peak_bytes")) else f", at {_took(fit)}"
+    return f"{what} **{fit.largest:,}** is the largest measured that fits{took}; {fit.smallest_oom:,} {end}."
+
+
+def _took(fit: Fit) -> str:
+    """``42.9 GiB, 53.7 % of all there is``."""
+    part = fit.row["capacity_share_ratio"]
+    return f"{gibibytes(fit.row['peak_bytes'])} GiB" + ("" if is_missing(part) else f", {share(part)} of all there is")
+
+
+def growth_sentence(found: Sequence[Fit]) -> list[str]:
+    """What a further item takes, where memory is known to rise with the batch."""
+    rising = [f for f in found if f.growth.low is not None and f.growth.low > 0 and f.growth.per_item_bytes]
+    # Of a process much else is part of the memory: its slope is told only where no device counts its own.
+    own = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])]
+    rising = own or rising
+    told = [
+        f"{number(f.growth.per_item_bytes * 2**-20, f.growth.low * 2**-20, f.growth.high * 2**-20)} MiB"  # type: ignore[operator]
+        f"{f' with {escape(f.name)}' if f.name else ''}"
+        for f in rising[:_MANY]
+    ]
+    return [f"Each further {_item(rising[0])} takes {listed(told)}."] if told else []
+
+
+def _item(fit: Fit) -> str:
+    item = fit.row.get("item")
+    return "item" if is_missing(item) else escape(str(item).removesuffix("s"))
+
+
+def leak_sentences(cells: pd.DataFrame) -> list[str]:
+    """How many cells leak, which, and how fast the worst does."""
+    if cells.empty:
+        return ["Leaks were not looked for; a sweep with `--leak-check` does."]
+    limit = f"{LEAK_BYTES_PER_STEP // 2**10} KiB per step"
+    counts, said = verdict_counts(cells), []
+    if "leak" in counts:
+        worst = records(cells.head(1))[0]
+        rate = number(worst["growth_bytes_per_step"] / 2**10)
+        said.append(f"**{counts['leak']} of {counted(len(cells))} leak** more than {limit}; the worst, "
+                    f"{escape(full_name(cells, worst))}, takes {rate} KiB more with every step.")  # fmt: skip
+    if "undecided" in counts:
+        said.append(f"Of {counts['undecided']} of {counted(len(cells))} it cannot be told: the interval of the growth "
+                    f"holds {limit}.")  # fmt: skip
+    if list(counts) == ["none"]:
+        said.append(f"No leak: memory grows by less than {limit} in all of {counted(len(cells))} that were looked at.")
+    return said

@@ -1,0 +1,4 @@
+"""The report on each precision against fp32.
+
+May import what ``analysis.subjects`` may.
+"""

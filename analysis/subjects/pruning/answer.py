@@ -1,0 +1,117 @@
+"""."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analysis.cells.usable import throughput
+from analysis.page.sections import counted, listed
+from analysis.subjects.pruning.quantities import (
+    Study,
+    may_be_best,
+    saving,
+    total,
+)
+from analysis.subjects.pruning.search_tables import _size, objective_text
+from analysis.subjects.pruning.searches import OBJECTIVES, BatchSearch, Search
+from analysis.subjects.pruning.tables import _range, _rounds
+from analysis.text import escape, significant
+
+
+def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
+    """What was given up and what that saved.
+
+    Args:
+        studies: All of them.
+        asked: The pruners that the sweeps had, in words; empty where there was none.
+    """
+    pruned = [cell for study in studies for cell in study.pruned]
+    n_cells = sum(len(study.cells) for study in studies)
+    if not pruned:
+        told = f"No cell was pruned, though {' and '.join(asked)} looked on" if asked else "No pruner looked on"
+        return [f"{told}: none of {counted(n_cells)} was given up."] if n_cells else []
+    rounds = [n for cell in pruned if (n := cell.n_rounds) is not None]
+    after = ""
+    if rounds:
+        after = (
+            f" after {min(rounds)} to {max(rounds)} rounds"
+            if min(rounds) < max(rounds)
+            else f" after {_rounds(rounds[0])}"
+        )
+    with_pruned = [study for study in studies if study.pruned]
+    said = [f"**{len(pruned)} of {counted(n_cells)} were given up**{after}, {_saved(with_pruned)}."]
+    return [*said, *_trust(with_pruned)]
+
+
+def _saved(studies: Sequence[Study]) -> str:
+    sums = total([saving(study) for study in studies])
+    if sums.spent_s is None:
+        return "what that saved is unknown, for their rows tell no times"
+    spent = f"with {significant(sums.spent_s)} s of measuring spent on them"
+    if sums.saved.value is None:
+        return f"{spent}; what that saved is unknown, for no cell of their studies is complete"
+    verb = "saved" if sums.saved.value > 0 else "cost"
+    told = (
+        f"{spent}; measured whole they would have taken an estimated {significant(sums.spent_s + sums.saved.value)} s: "
+    )
+    told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({_range(sums)})"
+    whole = total([saving(study, "wall_s") for study in studies])
+    share = sums.share
+    told += "" if share is None else f", {100 * share:.0f} % of the measuring in their studies"
+    if whole.saved.value is not None:
+        told += f"; {significant(whole.saved.value)} s counting whole cells, from set-up to the last check"
+    return told
+
+
+def _trust(studies: Sequence[Study]) -> list[str]:
+    verdicts = [may_be_best(study, cell) for study in studies for cell in study.pruned]
+    n_known, n_doubt = sum(v is not None for v in verdicts), sum(v is True for v in verdicts)
+    if not n_known:
+        return []
+    if not n_doubt:
+        subject = "its interval" if n_known == 1 else f"the intervals of {n_known} of them"
+        return [f"None of them could have been the best: {subject} stay{'s' if n_known == 1 else ''} clear of the best "
+                "complete cell's."]  # fmt: skip
+    reach = "reaches" if n_doubt == 1 else "reach"
+    return [f"**{n_doubt} of the {n_known}** given up whose interval is known {reach} that of the best complete cell "
+            "of the study: there the pruner may have been wrong."]  # fmt: skip
+
+
+def search_answer(found: Sequence[Search]) -> list[str]:
+    """For each search its best cell, or how large its front is."""
+    said = []
+    for s in found:
+        names = listed([name.replace("_", " ") for name in s.objectives])
+        n_of = f"{len(s.cells)} cells" if s.n_asked in (None, len(s.cells)) else f"{len(s.cells)} of {s.n_asked} cells"
+        told = f"The search of {escape(s.name)} ({escape(s.sampler)}, {n_of}) for {names}"
+        if not s.front.any():
+            said.append(f"{told} has no complete cell{' that holds the limits' if s.has_limits else ''}.")
+        elif len(s.objectives) == 1:
+            best = int(s.front.argmax())
+            said.append(f"{told} is best with **{escape(s.labels[best])}**: {_objectives(s, best)}.")
+        else:
+            of = f"{int(s.candidates.sum())} complete{' that hold the limits' if s.has_limits else ''}"
+            said.append(f"{told} leaves **{counted(int(s.front.sum()))} on the Pareto front**, of {of}.")
+    return said
+
+
+def _objectives(search: Search, at: int) -> str:
+    told = []
+    for name in search.objectives:
+        title, unit = OBJECTIVES[name].title.removesuffix(")").split(" (")
+        told.append(f"{title} {objective_text(search.cells.iloc[at].to_dict(), name)} {unit}")
+    return ", ".join(told)
+
+
+def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
+    """For each setting the fastest batch size and the largest that ran."""
+    said = []
+    for s in found:
+        if s.fastest is None or s.largest is None:
+            said.append(f"{escape(s.label)}: the search for the batch size did not end.")
+            continue
+        end = "; memory ended no size" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
+        rate = f"{throughput(s.fastest).text} items/s"
+        told = f"{escape(s.label)}: the fastest batch size is **{_size(s.fastest)}** ({rate})"
+        said.append(f"{told}, the largest that ran {_size(s.largest)}{end}.")
+    return said

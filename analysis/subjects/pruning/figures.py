@@ -1,0 +1,124 @@
+"""The figure of a study: what the pruner saw, round by round, and how long each cell was measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from analysis.figures.panels import GREY, INK, panels, value_axis
+from analysis.figures.style import COLOURS
+from analysis.subjects.pruning.quantities import UNITS, Cell, Saving, Study, progress, saving
+from analysis.subjects.pruning.tables import Rounds, rounds_of
+from analysis.text import significant
+
+MAX_CELLS = 24
+"""More bars do not fit a page; the pruned cells come first."""
+_NAMES = {"throughput": "throughput", "latency": "median step", "energy_per_item": "energy per item",
+          "accuracy": "held-out accuracy"}  # fmt: skip
+_WIDE = 20.0
+"""Times that the best may be the worst before the axis becomes logarithmic."""
+
+
+def draw_study(path: Path, study: Study, rounds: Rounds, *, title: str) -> str | None:
+    """Draw a study with pruned cells.
+
+    Args:
+        path: Of the file.
+        study: With one pruned cell at least.
+        rounds: Of all cells.
+        title: Of the figure.
+
+    Returns:
+        What the figure shows, in words; None where neither rounds nor times are known, and nothing is drawn.
+    """
+    figure = study.pruned_on or ""
+    shown = _shown(study)
+    seen = [(cell, progress(cell, rounds_of(rounds, cell), figure)) for cell in study.cells]
+    has_curves = any(values for _, values in seen)
+    n_panels = int(has_curves) + bool(shown)
+    if not n_panels:
+        return None
+    size = (9.2 if n_panels == 2 else 7.2, 1.3 + max(2.2, 0.24 * len(shown)))
+    with panels(path, 1, n_panels, size=size, share_x=False) as (drawn, grid):
+        if has_curves:
+            _draw_curves(grid[0], seen, figure)
+        if shown:
+            _draw_bars(grid[-1], shown, saving(study))
+        grid[0].set_title(title)
+        handles = {name: h for axes in grid for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+        drawn.legend(list(handles.values()), list(handles), loc="outside lower left", ncols=4)
+    curves = [f"{_NAMES.get(figure, figure)} after each round"] if has_curves else []
+    return " and ".join([*curves, *(["seconds of measuring of each cell"] if shown else [])])
+
+
+def _shown(study: Study) -> list[Cell]:
+    """The cells that were measured, in the grid's order; of too many all pruned ones first."""
+    measured = [cell for cell in study.cells if cell.spent_s is not None and (cell.is_pruned or cell.is_complete)]
+    ranked = sorted(range(len(measured)), key=lambda i: (not measured[i].is_pruned, i))[:MAX_CELLS]
+    return [measured[i] for i in sorted(ranked)]
+
+
+def _draw_curves(axes: Axes, seen: Sequence[tuple[Cell, list[float]]], figure: str) -> None:
+    scale = 100.0 if figure == "accuracy" else 1.0
+    lines = [(cell, [scale * v for v in values]) for cell, values in seen if values and all(map(math.isfinite, values))]
+    whole = [(cell, values) for cell, values in lines if cell.is_complete]
+    pick = max if figure in ("throughput", "accuracy") else min
+    best = pick(whole, key=lambda pair: pair[1][-1])[0] if whole else None
+    for cell, values in lines:
+        x = range(1, len(values) + 1)
+        if cell.is_pruned:
+            axes.plot(x, values, color=COLOURS[1], linewidth=1.3, linestyle="--", marker="x", markevery=[-1],
+                      markersize=8, markeredgewidth=2, label="pruned", zorder=3)  # fmt: skip
+        elif cell is best:
+            axes.plot(x, values, color=COLOURS[0], linewidth=2.4, label=f"best: {cell.label}", zorder=2.5)
+        elif cell.is_complete:
+            axes.plot(x, values, color=GREY, linewidth=1.0, label="complete")
+    _axis(axes, [v for _, values in lines for v in values])
+    unit = "%" if figure == "accuracy" else UNITS.get(figure, "")
+    axes.set(xlabel="rounds measured", ylabel=f"{_NAMES.get(figure, figure)} ({unit})")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.set_xlim(0.5, None)
+
+
+def _axis(axes: Axes, values: Sequence[float]) -> None:
+    positive = [v for v in values if v > 0]
+    if positive and max(positive) > _WIDE * min(positive):
+        value_axis(axes, values)
+    else:
+        axes.set_ylim(0, None)
+
+
+def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
+    """A bar a cell: measured, and of pruned cells what is estimated to be saved."""
+    typical = saved.typical.value
+    for i, cell in enumerate(cells):
+        spent = cell.spent_s or 0.0
+        if cell.is_pruned:
+            axes.barh(
+                -i,
+                spent,
+                color=COLOURS[1],
+                height=0.7,
+                hatch="////",
+                edgecolor="white",
+                linewidth=0,
+                label="pruned, measured",
+            )
+            if typical is not None and typical > spent:
+                axes.barh(-i, typical - spent, left=spent, color="none", edgecolor=COLOURS[1], linewidth=0.9,
+                          linestyle=":", height=0.7, label="saved (estimate)")  # fmt: skip
+        else:
+            axes.barh(-i, spent, color="#9ecae1", height=0.7, label="complete, measured")
+    if typical is not None:
+        axes.axvline(typical, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3)
+        axes.annotate(f"median {significant(typical, 2)} s", (typical, 0.62), xytext=(3, 0), textcoords="offset points",
+                      fontsize=8.5, color=INK, va="center")  # fmt: skip
+    axes.set_yticks([-i for i in range(len(cells))], [cell.label for cell in cells])
+    axes.set_ylim(-len(cells) + 0.4, 0.95)
+    axes.tick_params(axis="y", length=0, labelsize=8.5)
+    axes.grid(visible=False, axis="y")
+    axes.set_xlabel("measuring (s)")

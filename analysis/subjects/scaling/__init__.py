@@ -1,0 +1,4 @@
+"""The report on throughput and latency over the batch size.
+
+May import what ``analysis.subjects`` may.
+"""

@@ -1,0 +1,142 @@
+"""From which batch size on an accelerator overtakes the CPU of its machine."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from analysis.cells.identity import MACHINE, RUN, line_columns
+from analysis.cells.rows import Row
+from analysis.stats.estimate import Figure, ratio
+from analysis.subjects.scaling.quantities import Curve, Point
+from analysis.text import is_missing
+
+CPU = "cpu"
+FASTEST = "fastest of each"
+"""Name of the crossover between the fastest settings of each device."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crossover:
+    """From which batch size on an accelerator is faster than the CPU, and stays so at every larger one measured.
+
+    Attributes:
+        task: As of the curves.
+        label: The settings that both share, or ``FASTEST``.
+        device: The accelerator.
+        batch: Interpolated; 0 if it leads at every batch measured, infinite if it does not at the largest.
+        low: Lower end of the interval, likewise 0 or infinite; None where a throughput has no interval.
+        high: Upper end.
+        smallest: Smallest batch size that both measured.
+        largest: Largest.
+        at_smallest: Throughput over the CPU's at the smallest.
+        at_largest: At the largest.
+    """
+
+    task: str
+    label: str
+    device: str
+    batch: float
+    low: float | None
+    high: float | None
+    smallest: float
+    largest: float
+    at_smallest: Figure
+    at_largest: Figure
+
+    @property
+    def crosses(self) -> bool:
+        """Whether the batch lies within what was measured."""
+        return 0 < self.batch < math.inf
+
+
+def last_rise(batches: Sequence[float], leads: Sequence[float]) -> float:
+    """Where a curve rises over zero for good, by linear interpolation in the logarithm of the batch size.
+
+    Args:
+        batches: Increasing, positive.
+        leads: The curve at each; above zero is ahead.
+
+    Returns:
+        The batch size; 0 if the curve is above zero throughout, infinite if it is not at the last.
+    """
+    if leads[-1] <= 0:
+        return math.inf
+    behind = [i for i, lead in enumerate(leads) if lead <= 0]
+    if not behind:
+        return 0.0
+    i = behind[-1]
+    share = -leads[i] / (leads[i + 1] - leads[i])
+    return float(batches[i] * (batches[i + 1] / batches[i]) ** share)
+
+
+def crossovers(found: Sequence[Curve], frame: pd.DataFrame) -> list[Crossover]:
+    """Every accelerator against the CPU of the same machine and task, with the same settings and the fastest of each.
+
+    Args:
+        found: Of ``curves``.
+        frame: What the curves are of, for its columns.
+    """
+    shared = [c for c in line_columns(frame) if c != "device"]
+    origin = [c for c in shared if c in {MACHINE, RUN}]
+    met = []
+    for task, of_task in itertools.groupby(found, key=lambda c: c.task):
+        members = list(of_task)
+        cpus = {_place(curve.row, shared): curve for curve in members if curve.device == CPU}
+        for other in members:
+            cpu = cpus.get(_place(other.row, shared))
+            if other.device != CPU and cpu is not None:
+                met.append(_crossover(task, other.label.removeprefix(f"{other.device}, "), other, cpu))
+        met += _fastest_crossovers(task, members, origin)
+    return [c for c in met if c is not None]
+
+
+def _place(row: Row, columns: Sequence[str]) -> tuple[object, ...]:
+    """A row's values of the columns, null in any of pandas' ways as None."""
+    return tuple(None if is_missing(row.get(c)) else row.get(c) for c in columns)
+
+
+def _fastest_crossovers(task: str, members: Sequence[Curve], origin: Sequence[str]) -> list[Crossover | None]:
+    """Accelerators against the CPU, each with its fastest settings at every batch, where there is a choice of them."""
+    grouped: dict[tuple[object, ...], dict[str, list[Curve]]] = {}
+    for curve in members:
+        grouped.setdefault(_place(curve.row, origin), {}).setdefault(curve.device, []).append(curve)
+    met = []
+    for place, devices in grouped.items():
+        for device, own in devices.items():
+            cpu = devices.get(CPU, [])
+            if device != CPU and cpu and len(own) + len(cpu) > 2:
+                words = ", ".join([FASTEST, *(str(p) for p in place if p is not None)])
+                met.append(_crossover(task, words, envelope(own), envelope(cpu)))
+    return met
+
+
+def envelope(members: Sequence[Curve]) -> Curve:
+    """The fastest of several curves at every batch size."""
+    best: dict[float, Point] = {}
+    for point in (p for curve in members for p in curve.points):
+        rival = best.get(point.batch_size)
+        if rival is None or (point.throughput.value or 0) > (rival.throughput.value or 0):
+            best[point.batch_size] = point
+    return Curve(task=members[0].task, label=FASTEST, row=members[0].row, points=[best[b] for b in sorted(best)])
+
+
+def _crossover(task: str, label: str, other: Curve, cpu: Curve) -> Crossover | None:
+    theirs = {p.batch_size: p.throughput for p in cpu.points}
+    shared = [p for p in other.points if p.batch_size in theirs]
+    if not shared:
+        return None
+    batches = [p.batch_size for p in shared]
+    ratios = [ratio(p.throughput, theirs[p.batch_size]) for p in shared]
+    value, low, high = zip(*(r.logs for r in ratios), strict=True)
+    is_known = not any(math.isnan(v) for v in (*low, *high))
+    return Crossover(
+        task=task, label=label, device=other.device, batch=last_rise(batches, value),
+        # Where the accelerator's lead may be larger than measured, the crossover is earlier.
+        low=last_rise(batches, high) if is_known else None, high=last_rise(batches, low) if is_known else None,
+        smallest=batches[0], largest=batches[-1], at_smallest=ratios[0], at_largest=ratios[-1],
+    )  # fmt: skip

@@ -1,0 +1,99 @@
+"""The figure of a scaling report: throughput above, median step below, over the batch size."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+
+from analysis.cells.identity import MACHINE, RUN
+from analysis.figures.lines import Series, draw_series
+from analysis.figures.panels import GREY, INK, batch_axis, legend_beside, n_shown, panels, value_axis
+from analysis.stats.estimate import Figure
+from analysis.subjects.scaling.crossover import Crossover
+from analysis.subjects.scaling.quantities import Curve, knee
+from analysis.text import is_missing, significant
+
+_KNEE, _PRUNED = "knee: within 5 %\nof the best", "pruned early"
+MAX_CURVES = 12
+"""More curves cannot be told apart; the fastest are kept, in their order."""
+TITLE_CHARACTERS = 46
+
+
+def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | None, *, title: str, item: str) -> None:
+    """Draw one task's curves, rings around their knees, and where the accelerator overtakes the CPU.
+
+    Args:
+        path: Of the file.
+        curves: One or more, of one task.
+        crossover: The one to mark, if any.
+        title: Of the figure.
+        item: What is counted, such as images.
+    """
+    shown = fastest(curves)
+    batches = [p.batch_size for curve in shown for p in curve.points]
+    with panels(path, 2, size=(7.2, 6.0)) as (drawn, (above, below)):
+        rates = [[p.throughput for p in curve.points] for curve in shown]
+        steps = [[p.step.times(1e3) for p in curve.points] for curve in shown]
+        for axes, figures in ((above, rates), (below, steps)):
+            draw_series(axes, [series(curve, values) for curve, values in zip(shown, figures, strict=True)])
+            value_axis(axes, [f.value for of_curve in figures for f in of_curve if f.value is not None])
+        if crossover is not None:
+            _mark_crossover(above, crossover)
+        _mark_knees(above, shown)
+        _mark_pruned(above, shown)
+        batch_axis(below, batches)
+        legend_beside(drawn, above, [_KNEE, _PRUNED], n_shown(len(shown), len(curves)))
+        # Broken before the legend beside it, which begins at the same height.
+        above.set(title=textwrap.fill(title, TITLE_CHARACTERS), ylabel=f"throughput ({item}/s)")
+        below.set(xlabel="batch size", ylabel="median step (ms)")
+
+
+def fastest(curves: Sequence[Curve], n: int = MAX_CURVES) -> list[Curve]:
+    """The ``n`` curves of the highest throughput, in their own order."""
+    ranked = sorted(range(len(curves)), key=lambda i: -(curves[i].best.throughput.value or 0))[:n]
+    return [curves[i] for i in sorted(ranked)]
+
+
+def series(curve: Curve, figures: Sequence[Figure]) -> Series:
+    """A curve as a line: colour by device (and machine), marker by the other settings."""
+    origin = [str(curve.row[c]) for c in (MACHINE, RUN) if not is_missing(curve.row.get(c))]
+    kind = curve.label.removeprefix(f"{curve.device}, ")
+    for word in origin:
+        kind = kind.removesuffix(f", {word}")
+    return Series(
+        label=curve.label, group=", ".join([curve.device, *origin]), kind=kind,
+        x=[p.batch_size for p in curve.points], y=figures,
+    )  # fmt: skip
+
+
+def _mark_knees(axes: Axes, curves: Sequence[Curve]) -> None:
+    found = [k.point for curve in curves if (k := knee(curve)) is not None and not k.is_open]
+    if found:
+        axes.plot(
+            [p.batch_size for p in found], [p.throughput.value for p in found], linestyle="", marker="o", markersize=13,
+            markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.0, label=_KNEE,
+        )  # fmt: skip
+
+
+def _mark_pruned(axes: Axes, curves: Sequence[Curve]) -> None:
+    found = [p for curve in curves for p in curve.points if p.is_pruned]
+    if found:
+        axes.plot(
+            [p.batch_size for p in found], [p.throughput.value for p in found], linestyle="", marker="x", markersize=10,
+            markeredgecolor=INK, label=_PRUNED,
+        )  # fmt: skip
+
+
+def _mark_crossover(axes: Axes, found: Crossover) -> None:
+    if found.low is not None and found.high is not None:
+        low, high = max(found.low, found.smallest), min(found.high, found.largest)
+        axes.axvspan(low, high, color="#dddddd", zorder=0, linewidth=0)
+    axes.axvline(found.batch, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
+    axes.annotate(
+        f"{found.device} overtakes the\nCPU at batch {significant(found.batch, 2)}", (found.batch, 0.98),
+        xycoords=("data", "axes fraction"), xytext=(7, 0), textcoords="offset points", fontsize=8.5, color=INK,
+        va="top",
+    )  # fmt: skip

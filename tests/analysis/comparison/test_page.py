@@ -1,0 +1,396 @@
+"""The comparison as a script: its sides, its page and exit codes, on real Parquet of hand-made rows."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.comparison.page import main
+from analysis.comparison.sides import load_side, load_sides
+from analysis.page.command_line import run_main
+from analysis.read.sweep import AnalysisError
+from tests.analysis.conftest import Write, row
+from tests.analysis.made_up import failed
+from tests.analysis.states import check_html, check_sensible, old_sweep
+
+Cell = dict[str, Any]
+Sweep = Callable[..., Path]
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+def steps(cell: Cell, seed: int, n_rounds: int = 6, n: int = 25) -> list[dict[str, Any]]:
+    """Samples of a cell around its median step."""
+    rng = np.random.default_rng([seed, int(cell["trial_index"])])
+    medians = cell["step_median_s"] * np.exp(rng.normal(0, 0.003, n_rounds))
+    return [
+        {"trial_key": cell["trial_key"], "phase": "measure", "round": r, "index": i, "seconds": median * noise}
+        for r, median in enumerate(medians) for i, noise in enumerate(np.exp(rng.normal(0, 0.01, n)))
+    ]  # fmt: skip
+
+
+@pytest.fixture
+def sweep(write_sweep: Write) -> Sweep:
+    """``sweep(name, cells)`` writes a sweep with samples for all cells that completed; equal names, equal noise."""
+
+    def write(name: str, cells: Sequence[Cell], *, seed: int | None = None, **more: Any) -> Path:
+        seed = sum(map(ord, name)) if seed is None else seed
+        samples = [s for cell in cells if cell["status"] == "complete" for s in steps(cell, seed)]
+        return write_sweep([c | {"sweep_id": name} for c in cells], name, samples=samples, **more)
+
+    return write
+
+
+def cells(speed: float = 1.0, n: int = 3, **values: Any) -> list[Cell]:
+    """Batches of 1, 2, 4, ... whose steps take 0.1 s over ``speed``."""
+    return [row(i, batch_size=2**i, step_median_s=0.1 / speed, **values) for i in range(n)]
+
+
+def machine(devices: dict[str, float], **values: Any) -> list[Cell]:
+    """Three batch sizes on each device, larger ones more efficient, at so many images per second at best."""
+    made = [(device, best, batch) for device, best in devices.items() for batch in (1, 8, 64)]
+    return [
+        row(i, device=device, batch_size=batch, step_median_s=(batch + 8) / best, **values)
+        for i, (device, best, batch) in enumerate(made)
+    ]  # fmt: skip
+
+
+def compared(tmp_path: Path, *arguments: object, code: int = 0) -> str:
+    """The page that the script writes; its figures exist and have alternative texts."""
+    output = tmp_path / "out" / "compare.md"
+    assert run_main(main, [*map(str, arguments), "--output", str(output)]) == code
+    text = output.read_text()
+    check_sensible(text)
+    for told, path in re.findall(r"!\[([^\n]*)\]\(([^)]+)\)", text):
+        assert len(told) > 40
+        assert (output.parent / path).stat().st_size > 5000, path
+    return text
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
+    """What the script says of arguments that it refuses, in one line."""
+    capsys.readouterr()
+    assert run_main(main, [*map(str, arguments)]) == 2
+    said = capsys.readouterr()
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+    return said.err
+
+
+def rows_of(text: str, heading: str) -> list[list[str]]:
+    """The cells of the first table under a heading."""
+    block = re.search(rf"## {heading}\n(?s:.*?)((?:^\|.*\n)+)", text, re.MULTILINE)
+    assert block, text
+    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block[1].splitlines()]
+
+
+def test_what_became_slower_is_a_regression_and_what_became_faster_is_none(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, new = sweep("old", cells()), sweep("new", [*cells(1.5)[:2], *cells(0.7)[2:]])
+    text = compared(tmp_path, old, new, code=3)
+    assert text.startswith(
+        "# new against old\n\n- **new is faster than old in 2 of 3 matched cells and slower in 1**: "
+    )
+    assert "(2 faster, 1 slower, 0 the same, 0 unclear)" in text
+    assert "- **Regression**: against old, 1 cell slower (batch 4: 0.7" in text
+    said = capsys.readouterr()
+    assert said.err.startswith("compare.py: regression: against old, 1 cell slower (batch 4: 0.7")
+    assert said.out == f"{tmp_path / 'out' / 'compare.md'}\n"
+    table = rows_of(text, "Cell by cell")
+    assert table[0][:6] == ["cell", "verdict", "old (ms/item)", "new (ms/item)", "speed ratio (95 % interval)", "p"]
+    assert [line[:2] for line in table[2:]] == [["batch 1", "faster"], ["batch 2", "faster"], ["batch 4", "slower"]]
+    ratio = float(table[2][4].split()[0])
+    low, high = map(float, re.search(r"\((\S+) to (\S+)\)", table[2][4]).groups())
+    assert low < 1.5 < high
+    assert ratio == pytest.approx(1.5, rel=0.01)
+
+    text = compared(tmp_path, new, old.parent / "old", "--baseline", "new", code=3)
+    assert "slower in 2**" in text
+    assert compared(tmp_path, f"a={old}", f"b={sweep('new', cells(1.5))}").count("Regression") == 0
+
+
+def test_a_cell_that_completed_before_and_fails_now_is_a_regression(sweep: Sweep, tmp_path: Path) -> None:
+    lost = [*cells()[:2], failed(2, 4, "fp32", device="cpu")]
+    text = compared(tmp_path, sweep("old", cells()), sweep("new", lost), code=3)
+    assert "- **Regression**: against old, 1 cell lost (cpu, batch 4: oom)." in text
+    assert rows_of(text, "Complete on one side only")[2][:4] == ["cpu, batch 4", "new", "complete", "oom"]
+    gained = compared(tmp_path, "new=" + str(tmp_path / "new"), "old=" + str(tmp_path / "old"))
+    assert rows_of(gained, "Complete on one side only")[2][:4] == ["cpu, batch 4", "old", "oom", "complete"]
+
+
+def test_a_run_of_the_same_thing_is_the_same(sweep: Sweep, tmp_path: Path) -> None:
+    text = compared(tmp_path, sweep("a", cells()), sweep("b", cells()))
+    assert "**b is as fast as a**, within 5 % in all 3 matched cells: 0.99" in text
+    assert "All: inference, single-stream, m, cpu, fp32." in text
+    assert "one sweep, so intervals and p hold what varies within a sweep" in text
+
+
+def test_three_sides_are_each_compared_with_the_baseline(sweep: Sweep, tmp_path: Path) -> None:
+    one, two, three = (sweep(name, cells(speed)) for name, speed in (("v1", 1.0), ("v2", 1.3), ("v3", 0.8)))
+    text = compared(tmp_path, one, two, three, code=3)
+    assert text.startswith("# v2, v3 against v1\n")
+    assert "**v2 is faster than v1 in all 3 matched cells**: 1.3" in text
+    assert "**v3 is slower than v1 in all 3 matched cells**: 0.79" in text
+    assert "(batch 1 in v3: 0.79" in text
+    assert {line[1] for line in rows_of(text, "Cell by cell")[2:]} == {"v2", "v3"}
+    assert [line[0] for line in rows_of(text, "The best that each can do")[2:]] == ["v1", "v2", "v3"]
+    assert len(re.findall(r"!\[Speed of v[23] relative to v1", text)) == 2
+    other = compared(tmp_path, one, two, three, "--baseline", "v3")
+    assert other.startswith("# v1, v2 against v3\n")
+
+
+@pytest.mark.parametrize(
+    ("column", "ours", "theirs"),
+    [("input_shape", "3x224x224", "3x32x32"), ("weights", "imagenet", "random"),
+     ("options", '{"size": 32}', '{"size": 64}')],
+)  # fmt: skip
+def test_other_work_is_refused_until_it_is_allowed(
+    sweep: Sweep, tmp_path: Path, column: str, ours: Any, theirs: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = sweep("a", cells(**{column: ours})), sweep("b", cells(**{column: theirs}))
+    name = "size" if column == "options" else column
+    said = refused(capsys, a, b)
+    assert "the sides did different work: " in said
+    assert f"--allow-different {name}\n" in said
+    text = compared(tmp_path, a, b, "--allow-different", name)
+    assert f"Allowed to differ: {name}: ".replace("_", r"\_") in text
+
+
+def test_another_model_is_another_cell_and_may_be_compared_where_told(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = sweep("a", cells(model="small")), sweep("b", cells(0.5, model="large", weights="random"))
+    said = refused(capsys, a, b)
+    assert "no cell is the same on all sides: they differ in model (small against large)" in said
+    text = compared(tmp_path, a, b, "--allow-different", "model", code=3)
+    assert "in all 3 matched cells" in text
+    assert "Allowed to differ: model: small in a; large in b." in text
+
+
+def test_what_one_side_did_not_record_is_doubted_and_not_refused(sweep: Sweep, tmp_path: Path) -> None:
+    text = compared(tmp_path, sweep("a", cells()), sweep("b", cells(input_shape="3x224x224")))
+    assert r"Recorded by one side only: input\_shape: not recorded in a, 3x224x224 in b (3 cells)." in text
+
+
+def test_machines_with_other_devices_are_compared_at_their_best(sweep: Sweep, tmp_path: Path) -> None:
+    mac = machine({"cpu": 100, "mps": 1000}, host="m", device_name="Apple M9", energy_domain="soc")
+    mac = [
+        c | {"items_per_j": c["throughput_items_per_s"] / 20, "energy_per_item_j": 20 / c["throughput_items_per_s"]}
+        for c in mac
+    ]
+    big = machine({"cpu": 200, "cuda": 9000}, host="w", device_name="H900", energy_domain="gpu board")
+    big = [
+        c | {"items_per_j": c["throughput_items_per_s"] / 500, "energy_per_item_j": 500 / c["throughput_items_per_s"]}
+        for c in big
+    ]
+    one, two = sweep("workstation", big), sweep("mac", mac)
+    text = compared(tmp_path, one, two, code=3)
+    first, second = text.splitlines()[2:4]
+    assert first.startswith("- **mac is slower than workstation in all 3 matched cells**: 0.499 ("), (
+        "the CPU is on both"
+    )
+    assert second.startswith("- At its best, mac does 0.11"), "a ninth of the work"
+    assert "889 images/s (mps, fp32, batch 64) against 8,000 images/s (cuda, fp32, batch 64)." in second
+    table = rows_of(text, "The best that each can do")
+    assert table[0] == ["side", "fastest with", "most frugal with (counter)", "throughput (items/s)",
+                        "speed ratio (95 % interval)", "energy (items/J)"]  # fmt: skip
+    assert table[3][2] == "mps, fp32, batch 64 (soc)"
+    assert [line[-1] for line in table[2:]] == ["16.0", "44.4"]
+    assert "What the energy counter covers differs: gpu board in workstation; soc in mac." in text
+    assert "per joule" not in first + second
+    text = compared(tmp_path, one, two, "--allow-different", "energy_domain", code=3)
+    assert "; 2.78 times the images per joule." in text
+    text = compared(tmp_path, one, two, "--across", "device", "--baseline", "mac mps", code=3)
+    assert "**workstation cuda is faster than mac mps in all 3 matched cells**: 9.0" in text
+    assert text.startswith("# workstation cpu, workstation cuda, mac cpu against mac mps\n")
+
+
+def test_machines_that_share_no_cell_are_still_compared_at_their_best(sweep: Sweep, tmp_path: Path) -> None:
+    text = compared(tmp_path, sweep("w", machine({"cuda": 9000})), sweep("m", machine({"mps": 1000})))
+    assert text.splitlines()[2].startswith("- At its best, **m does 0.11")
+    assert "- m and w share no completed cell." in text
+    assert "No cell is the same on all sides: they differ in device (cuda against mps)." in text
+    assert "Cell by cell" not in text
+
+
+def test_the_best_of_several_sweeps_is_no_lucky_one(sweep: Sweep, tmp_path: Path) -> None:
+    """Batch 1 was fast once and slow twice; over its three runs batch 2 is the fastest."""
+    runs = [sweep(f"a{i}", [row(0, batch_size=1, step_median_s=0.1 / lucky), row(1, batch_size=2, step_median_s=0.1)])
+            for i, lucky in enumerate((9.0, 1.0, 1.0))]  # fmt: skip
+    others = [sweep(f"b{i}", cells(2.0, n=2)) for i in range(3)]
+    text = compared(tmp_path, "a=" + ",".join(map(str, runs)), "b=" + ",".join(map(str, others)))
+    table = rows_of(text, "The best that each can do")
+    assert [line[1] for line in table[2:]] == ["cpu, fp32, batch 2"] * 2
+    assert [line[2] for line in table[2:]] == ["20.0", "40.0"]
+    assert "Three sweeps or more a side" not in text
+    assert {line[-1] for line in rows_of(text, "Cell by cell")[2:]} == {"3"}, "blocks are sweeps"
+
+
+def test_a_sides_sweeps_are_joined_by_commas_or_by_a_pattern(
+    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("mac/one", "mac/two", "other"):
+        sweep(name, cells())
+    (tmp_path / "mac" / "notes.txt").write_text("no sweep")
+    monkeypatch.chdir(tmp_path)
+    assert load_side("m=mac/one,mac/two").trials["sweep"].unique().tolist() == ["one", "two"]
+    assert load_side("m=mac/*").trials["sweep"].unique().tolist() == ["one", "two"]
+    assert load_side("mac/*").label == "one+two"
+    assert load_side("x=other").label == "x"
+    assert load_side(str(tmp_path / "other")).label == "other"
+    with pytest.raises(AnalysisError, match=r"'mac/none\*' holds no sweep"):
+        load_side("m=mac/none*")
+    assert len(load_side("m=mac/*").samples) == 2 * 3 * 150
+
+
+def test_an_equals_sign_in_a_path_is_no_name(sweep: Sweep, tmp_path: Path) -> None:
+    folder = sweep("lr=0.1/s", cells())
+    assert load_side(str(folder)).label == "s"
+    assert load_side(f"x={folder}").label == "x"
+
+
+def test_sides_are_split_by_the_values_of_columns(sweep: Sweep) -> None:
+    folder = sweep("m", machine({"cpu": 100, "mps": 1000}))
+    assert [side.label for side in load_sides([str(folder)], ["device"])] == ["cpu", "mps"]
+    assert [side.label for side in load_sides([f"m={folder}", f"n={folder}"], ["device"], "n mps")] == [
+        "n mps", "m cpu", "m mps", "n cpu",
+    ]  # fmt: skip
+
+
+def test_what_cannot_be_compared_is_told_in_one_line(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = sweep("a", cells()), sweep("b", machine({"cpu": 10, "gpu": 20}))
+    (tmp_path / "file").write_text("")
+    twice = sweep("twice", [*cells(n=1), row(1, batch_size=1, step_median_s=0.1, precision="bf16")])
+    for arguments, told in (
+        ([a], "a comparison needs two sides, got a"),
+        ([a, tmp_path / "none"], "holds no sweep (there is no such folder)"),
+        ([a, a], "2 sides are called 'a'; name them: first="),
+        ([a, b, "--across", "devise"], "--across: results have no column 'devise'"),
+        ([a, b, "--allow-different", "modell"], "--allow-different: results have no column or option 'modell'"),
+        ([a, b, "--baseline", "c"], "no side is called 'c'; the sides are a, b"),
+        ([a, twice, "--allow-different", "precision"],
+         "twice has the same cell with precision fp32, bf16; use --across precision"),
+        ([a, sweep("failed", [failed(0, 1, "fp32", device="cpu", model="x")])],
+         "no cell was completed on every side: failed has none"),
+        ([sweep("empty", []), a], "no cell was completed on every side: empty has none"),
+        ([a, f"b={a}", "--output", tmp_path / "file" / "x.md"], "cannot write"),
+    ):  # fmt: skip
+        assert told in refused(capsys, *arguments)
+
+
+def test_text_from_results_is_escaped(sweep: Sweep, tmp_path: Path) -> None:
+    hostile = "a|b <i>$x$ *y*"
+    old = cells(model=hostile, device_name=hostile)
+    new = [*cells(model=hostile, device_name=hostile)[:2],
+           failed(2, 4, "fp32", device="cpu", model=hostile, status_reason=hostile)]  # fmt: skip
+    text = compared(tmp_path, f"<b>old|={sweep('old', old)}", f"<u>new|={sweep('new', new)}", code=3)
+    assert not re.search(r"<[biu]>", text)
+    assert r"a\|b &lt;i&gt;\$x\$ \*y\*" in text
+    assert text.startswith("# &lt;u&gt;new\\| against &lt;b&gt;old\\|\n")
+
+
+def test_the_same_results_give_the_same_bytes(sweep: Sweep, tmp_path: Path) -> None:
+    folders = sweep("a", cells()), sweep("b", cells(1.2))
+    made = []
+    for name in ("one", "two"):
+        compared(tmp_path / name, *folders)
+        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
+    assert made[0] == made[1]
+    assert set(made[0]) == {"compare.md", "compare.png"}
+
+
+def test_one_html_file_holds_it_all(sweep: Sweep, tmp_path: Path) -> None:
+    other = sweep("b", cells(1.2))
+
+    def against(arguments: Sequence[str]) -> int:
+        return main([arguments[0], str(other), *arguments[1:]])
+
+    check_html(against, sweep("a", cells()), tmp_path)
+
+
+def test_the_script_runs_from_anywhere_and_its_exit_code_is_for_ci(sweep: Sweep, tmp_path: Path) -> None:
+    old, new = sweep("old", cells(n=1)), sweep("new", cells(0.5, n=1))
+    run = partial(subprocess.run, cwd=tmp_path, capture_output=True, text=True, check=False)
+    ended = run([sys.executable, str(ROOT / "analysis" / "compare.py"), "old", "new"])
+    assert (ended.returncode, ended.stdout) == (3, "compare.md\n")
+    assert ended.stderr.startswith("compare.py: regression: against old, 1 cell slower (the one cell: 0.49")
+    assert (old, new) == (tmp_path / "old", tmp_path / "new")
+
+
+def test_a_truncated_file_is_named_and_left_out(sweep: Sweep, tmp_path: Path) -> None:
+    a, b = sweep("a", cells()), sweep("b", cells(), n_cells=5)
+    for table in ("trials", "samples"):
+        whole = (b / table / "part-0.parquet").read_bytes()
+        (b / table / f"part-{table}.parquet").write_bytes(whole[: len(whole) // 2])
+    text = compared(tmp_path, a, b)
+    assert "b: 2 files could not be read and were left out: part-trials.parquet, part-samples.parquet." in text
+    assert "b: 2 cells asked for are missing: a sweep did not end." in text
+
+
+def test_columns_that_an_older_schema_lacks_are_no_reason_to_fail(sweep: Sweep, tmp_path: Path) -> None:
+    old = old_sweep(tmp_path / "old")
+    text = compared(tmp_path, old, f"again={old}")
+    assert "10 cells had fewer than three rounds or no samples: no interval and no verdict." in text.replace(
+        "13 ", "10 "
+    )
+    parquet = sweep("b", cells()) / "trials" / "part-0.parquet"
+    assert "No cell of b is certainly faster" in compared(tmp_path, sweep("a", cells()), f"b={parquet}")
+
+
+def test_servers_are_compared_by_the_latency_of_a_request(sweep: Sweep, tmp_path: Path) -> None:
+    def server(latency: float, found: float) -> list[Cell]:
+        return [row(0, scenario="server", rate_per_s=100, batch_size=1, step_median_s=latency, max_rate_per_s=found,
+                    completed_rate_per_s=100, n_dropped=0)]  # fmt: skip
+
+    text = compared(tmp_path, sweep("a", server(0.02, 100)), sweep("b", server(0.01, 150)))
+    assert "Of the server scenario the speed compared is that of a request" in text
+    table = rows_of(text, "Cell by cell")
+    assert table[0][2] == "a (ms/request)"
+    assert table[2][2] == "20.0"
+    assert rows_of(text, "The best that each can do")[3][3] == "1.50", "the highest rates that were found"
+
+
+def test_of_many_cells_the_table_and_the_figure_show_those_that_differ_most(sweep: Sweep, tmp_path: Path) -> None:
+    sizes = [row(i, batch_size=i + 1, step_median_s=0.1) for i in range(40)]
+    other = [c | {"step_median_s": 0.1 / (1 + 0.01 * i)} for i, c in enumerate(sizes)]
+    text = compared(tmp_path, sweep("a", sizes), sweep("b", other))
+    assert len(rows_of(text, "Cell by cell")) == 42
+    assert "; 35 more in the table" in text
+
+
+def test_a_wide_comparison_shares_what_all_cells_have_in_common(sweep: Sweep, tmp_path: Path) -> None:
+    """Finetuning: held-out accuracy stands beside the speed, since the fastest may have learnt least."""
+
+    def tuned(speed: float, accuracy: float) -> list[Cell]:
+        return cells(
+            speed, workload="finetune", scenario=None, tune="full", learning_rate=0.002, accuracy_best=accuracy
+        )
+
+    text = compared(tmp_path, sweep("a", tuned(1, 0.98)), sweep("b", tuned(2, 0.61)))
+    table = rows_of(text, "The best that each can do")
+    assert table[0][-1] == "held-out accuracy"
+    assert [line[-1] for line in table[2:]] == ["98.0 %", "61.0 %"]
+    assert "All: finetune, m, full, cpu, fp32, lr 0.002." in text
+
+
+def test_descriptions_that_cannot_be_read_are_told_in_one_line(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a, b = sweep("a", cells()), sweep("b", cells())
+    (b / "sweep.json").write_text(json.dumps({"schema_version": 99}))
+    assert "b: schema version 99" in refused(capsys, a, b)
+    (b / "sweep.json").write_text("{torn")
+    assert "is no JSON" in refused(capsys, a, b)
+    assert pd.read_parquet(a / "trials").shape[0] == 3

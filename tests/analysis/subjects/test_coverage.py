@@ -1,0 +1,184 @@
+"""The coverage report on hand-made rows, written as real Parquet in the schema that sweeps write."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from analysis.read.sweep import AnalysisError
+from analysis.subjects.coverage.load import load_coverage
+from analysis.subjects.coverage.page import build, write_coverage_report
+from sweeps.coverage.store import DESCRIPTION
+from sweeps.store.operation_columns import OPERATIONS, VERDICTS
+
+SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_coverage.py"
+
+
+def row(operation: str = "relu", **values: Any) -> dict[str, Any]:
+    plain = {
+        "schema_version": 1, "sweep_id": "s", "operation": operation, "source": "database", "family": "elementwise",
+        "device": "gpu", "dtype": "fp32", "direction": "forward", "verdict": "supported", "n_samples": 4,
+        "n_wrong": 0, "n_compared": 4, "torch_version": "2.15", "device_name": "A GPU",
+        **values,
+    }  # fmt: skip
+    return {"operation_key": f"{operation}-{plain['device']}-{plain['dtype']}", **plain}
+
+
+def write(folder: Path, rows: Sequence[dict[str, Any]], **description: Any) -> Path:
+    (folder / "operations").mkdir(parents=True)
+    pq.write_table(pa.Table.from_pylist(list(rows), schema=OPERATIONS), folder / "operations" / "all-000001.parquet")
+    told = {"schema_version": 1, "created_at": folder.name, "n_cells": len({r["operation_key"] for r in rows}),
+            "command": ["accelsweep", "op-coverage"], **description}  # fmt: skip
+    (folder / DESCRIPTION).write_text(json.dumps(told))
+    return folder
+
+
+WRONG = {"verdict": "wrong", "max_abs_diff": 3.0, "tolerance_ratio": 300.0, "n_wrong": 2}
+ROWS = [
+    row("relu"),
+    row("relu", direction="backward"),
+    row("relu", dtype="fp16"),
+    row("svd", family="linear algebra", verdict="unsupported", reason="no kernel | for svd"),
+    row("svd", family="linear algebra", dtype="fp16", verdict="unsupported", reason="no kernel | for svd"),
+    row("cumsum", verdict="fallback", reason="aten::cumsum ran on the CPU"),
+    row("histc", **WRONG, wrong_by="values", rounding_units=900.0),
+    row("softmax", dtype="fp16", **WRONG, wrong_by="rounding", rounding_units=2.0),
+    row("eig", verdict="crashed", reason="SIGSEGV"),
+    row("solve", verdict="timeout", reason="over 60 s"),
+]
+
+
+def section(report: str, heading: str) -> str:
+    return report.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> str:
+    return build(load_coverage(write(tmp_path / "one", ROWS)))
+
+
+def test_every_verdict_is_counted_and_wrong_is_split_by_what_explains_it(report: str) -> None:
+    counts = section(report, "How many work")
+    heads = [c.strip() for c in counts.splitlines()[1].split("|")[1:-1]]
+    forward = [c.strip() for c in counts.splitlines()[3].split("|")[1:-1]]
+    found = dict(zip(heads, forward, strict=True))
+    assert (found["dtype"], found["direction"], found["all"]) == ("fp32", "forward", "6")
+    assert {found[n] for n in ("supported", "fallback", "unsupported", "wrong values", "crashed", "timeout")} == {"1"}
+    assert found["wrong by rounding"] == "0"
+
+
+def test_the_matrix_counts_what_works_per_family_and_type(report: str) -> None:
+    matrix = section(report, "gpu, forward: operations that work, of those run")
+    assert "| elementwise | database | 1/5 | 2/2 |" in matrix
+    assert "| linear algebra | database | 0/1 | 0/1 |" in matrix
+    assert "**1/6** | **2/3**" in matrix
+
+
+def test_what_does_not_work_is_listed_once_with_its_types_and_its_reason(report: str) -> None:
+    unsupported = section(report, "What is unsupported")
+    assert unsupported.count("svd | linear algebra") == 1
+    assert "forward: fp32 fp16 | no kernel \\| for svd |" in unsupported
+    assert "eig | elementwise | crashed | forward: fp32 | SIGSEGV" in section(report, "What crashes or hangs")
+    assert "aten::cumsum ran on the CPU" in section(report, "What falls back to the CPU")
+
+
+def test_wrong_values_and_rounding_have_lists_of_their_own(report: str) -> None:
+    wrong, rounding = section(report, "What is wrong"), section(report, "What is off by rounding")
+    assert "| histc | fp32 | forward | 3.00 | 300 | 900 | 2/4 |" in wrong
+    assert "softmax" not in wrong
+    assert "softmax" in rounding
+
+
+def test_where_the_device_overtakes_the_cpu_is_told_by_family(tmp_path: Path) -> None:
+    timed = {"timing_elements": [10, 1000], "timing_device_s": [2.0, 1.0], "timing_cpu_s": [1.0, 4.0]}
+    slow = {"timing_elements": [10, 1000], "timing_device_s": [2.0, 8.0], "timing_cpu_s": [1.0, 4.0]}
+    rows = [row("relu", **timed, overtakes_at_elements=1000), row("sort", **slow)]
+    report = build(load_coverage(write(tmp_path / "one", rows)))
+    told = section(report, "Where the device overtakes the CPU")
+    assert "| gpu | fp32 | elementwise | 1/2 | 1,000 | 2.25 |" in told
+    assert "| gpu | sort | fp32 | 1,000 | 2.00 |" in told
+    none_slower = section(build(load_coverage(write(tmp_path / "two", rows[:1]))), "Where the device overtakes the CPU")
+    assert none_slower.rstrip().endswith("### Slower than the CPU at the largest size timed\n\nNone.")
+
+
+def test_against_another_result_tells_what_is_new_broken_faster_and_slower(tmp_path: Path) -> None:
+    def at(seconds: float) -> dict[str, Any]:
+        return {"timing_elements": [10, 1000], "timing_device_s": [1.0, seconds]}
+
+    before = [row("a", verdict="unsupported", reason="no kernel"), row("b"), row("c", **at(4.0)), row("d", **at(1.0)),
+              row("e", **at(1.0)), row("gone")]  # fmt: skip
+    now = [row("a"), row("b", verdict="crashed", reason="SIGABRT"), row("c", **at(1.0)), row("d", **at(4.0)),
+           row("e", **at(1.1)), row("new")]  # fmt: skip
+    old = write(tmp_path / "old", [{**r, "torch_version": "2.14"} for r in before])
+    report = build(load_coverage(write(tmp_path / "now", now)), load_coverage(old))
+    assert "torch 2.14 before, 2.15 now. 5 rows are in both, 1 only in this result and 1 only in the other." in report
+    parts = {p.split(":", 1)[0]: p.split("\n## ", 1)[0] for p in report.split("### ")[1:]}
+    assert "| gpu | a | fp32 | forward | unsupported | supported | no kernel |" in parts["Newly supported"]
+    assert "| gpu | b | fp32 | forward | supported | crashed | SIGABRT |" in parts["Newly broken"]
+    assert "| gpu | c | fp32 | 1,000 | 4.00 |" in parts["Faster"]
+    assert "| gpu | d | fp32 | 1,000 | 4.00 |" in parts["Slower"]
+    assert not any("| e |" in part for part in parts.values())
+
+
+def test_rounding_that_becomes_wrong_values_is_newly_broken(tmp_path: Path) -> None:
+    old = write(tmp_path / "old", [row("a", **WRONG, wrong_by="rounding", rounding_units=2.0)])
+    now = write(tmp_path / "now", [row("a", **WRONG, wrong_by="values", rounding_units=99.0)])
+    assert "### Newly broken: 1" in build(load_coverage(now), load_coverage(old))
+
+
+def test_a_part_written_later_holds_over_the_joined_rows(tmp_path: Path) -> None:
+    rows = [row("a", verdict="crashed"), row("a", direction="backward"), row("b")]
+    sweep = write(tmp_path / "one", rows, cells=[{"operation": "a"}, {"operation": "b"}])
+    part = pa.Table.from_pylist([row("a")], schema=OPERATIONS)
+    pq.write_table(part, sweep / "operations" / "part-a.parquet")
+    (sweep / "operations" / "part-broken.parquet").write_bytes(b"not Parquet")
+    frame = load_coverage(sweep)
+    assert sorted(zip(frame["operation"], frame["verdict"], strict=True)) == [("a", "supported"), ("b", "supported")]
+    assert frame.attrs["unreadable"] == ["part-broken.parquet"]
+    assert "cells" not in frame.attrs["description"], "pandas would copy the whole list with every operation"
+
+
+def test_an_unfinished_sweep_and_a_missing_source_are_said(tmp_path: Path) -> None:
+    sweep = write(tmp_path / "one", [row("a")], n_cells=3, missing_sources={"database": "torch 9 lacks it"})
+    report = build(load_coverage(sweep))
+    assert "The sweep is not finished: 2 cells of 3 missing." in report
+    assert "Left out: database: torch 9 lacks it." in report
+
+
+def test_the_latest_sweep_of_a_results_folder_is_taken(tmp_path: Path) -> None:
+    write(tmp_path / "2026-01", [row("old")])
+    write(tmp_path / "2026-02", [row("new")])
+    assert list(load_coverage(tmp_path)["operation"]) == ["new"]
+
+
+def test_a_folder_without_coverage_is_told_in_one_line(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match="holds no coverage sweep"):
+        load_coverage(tmp_path)
+    done = subprocess.run([sys.executable, str(SCRIPT), str(tmp_path)], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AnalysisError, match="schema version 99"):
+        load_coverage(write(tmp_path / "one", [row()], schema_version=99))
+
+
+def test_the_script_writes_beside_the_results_or_where_it_is_told(tmp_path: Path) -> None:
+    sweep = write(tmp_path / "one", ROWS)
+    done = subprocess.run([sys.executable, str(SCRIPT), str(sweep)], capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()) == sweep / "report_coverage.md"
+    page = write_coverage_report(sweep, tmp_path / "deep" / "page.md", html=True)
+    assert page.read_text().startswith("<!doctype html>")
+
+
+def test_every_verdict_of_the_schema_is_known_to_the_report() -> None:
+    assert {row["verdict"] for row in ROWS} == set(VERDICTS)

@@ -1,0 +1,149 @@
+"""Energy on hand-made cells with known costs, and the page in every state of a sweep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from analysis.cells.groups import groups
+from analysis.cells.identity import with_identity
+from analysis.read.sweeps import load_sweeps
+from analysis.subjects.energy import figures as energy_figures
+from analysis.subjects.energy import page as report_energy
+from analysis.subjects.energy.quantities import best, costs, domain_columns, sources, unknown
+from tests.analysis import states
+from tests.analysis.conftest import Write, row
+
+
+def cell(index: int, throughput: float, joules: float | None, **values: object) -> dict[str, object]:
+    plain = {"device": "gpu", "throughput_items_per_s": throughput, "throughput_low_items_per_s": None,
+             "throughput_high_items_per_s": None, "energy_per_item_j": joules, "mean_power_w": 200.0, "idle_power_w": 50.0,
+             "energy_source": "nvml", "energy_domain": "gpu board",
+             "items_per_j": None if joules is None else 1 / joules}  # fmt: skip
+    return row(index, **{"batch_size": 2**index, **plain, **values})
+
+
+def frame_of(write_sweep: Write, rows: list[dict[str, object]]) -> pd.DataFrame:
+    return with_identity(load_sweeps([write_sweep(rows)], report_energy.COLUMNS))
+
+
+def test_the_front_has_the_cells_that_no_other_beats_in_speed_and_energy(write_sweep: Write) -> None:
+    rows = [cell(0, 100.0, 1.0), cell(1, 200.0, 2.0), cell(2, 150.0, 2.5), cell(3, 90.0, 1.0), cell(4, 300.0, None)]
+    cells = costs(frame_of(write_sweep, rows))
+    assert cells["trial_key"].tolist() == ["k000", "k001", "k002", "k003"], "unknown energy is no cell here"
+    assert cells["is_on_front"].tolist() == [True, True, False, False]
+
+
+def test_what_an_item_costs_above_idling(write_sweep: Write) -> None:
+    rows = [cell(0, 100.0, 2.0), cell(1, 100.0, 2.0, idle_power_w=None), cell(2, 100.0, 2.0, idle_power_w=250.0)]
+    cells = costs(frame_of(write_sweep, rows))
+    assert cells["idle_share_ratio"].tolist()[0] == 0.25
+    assert cells["above_idle_per_item_j"].tolist()[0] == 1.5
+    assert cells["above_idle_per_item_j"].isna().tolist() == [False, True, False]
+    assert cells["above_idle_per_item_j"].tolist()[2] == 0.0, "never under zero"
+
+
+def test_counters_that_cover_different_things_have_fronts_of_their_own(write_sweep: Write) -> None:
+    package = {"device": "cpu", "energy_source": "powercap", "energy_domain": "cpu package"}
+    rows = [cell(0, 100.0, 1.0), cell(1, 10.0, 5.0, **package)]
+    frame = frame_of(write_sweep, rows)
+    cells = costs(frame)
+    assert cells["is_on_front"].tolist() == [True, True]
+    assert [name for name, _, _ in best(cells, domain_columns(frame, cells))] == ["gpu board", "cpu package"]
+    assert sources(cells) == [("gpu", "nvml", "gpu board"), ("cpu", "powercap", "cpu package")]
+
+
+def test_the_most_frugal_and_the_fastest_cell_of_each_task(write_sweep: Write) -> None:
+    rows = [cell(0, 100.0, 1.0), cell(1, 200.0, 2.0), cell(2, 50.0, 3.0, model="n"), cell(3, 60.0, 2.0, model="n")]
+    frame = frame_of(write_sweep, rows)
+    cells = costs(frame)
+    found = best(cells, domain_columns(frame, cells))
+    assert [(name, frugal["trial_key"], fastest["trial_key"]) for name, frugal, fastest in found] == [
+        ("m", "k000", "k001"), ("n", "k003", "k003"),
+    ]  # fmt: skip
+
+
+def test_unknown_energy_is_told_by_its_reason(write_sweep: Write) -> None:
+    rows = [row(0), row(1, batch_size=2), cell(2, 100.0, None), cell(3, 100.0, 1.0), row(4, status="oom")]
+    frame = frame_of(write_sweep, rows)
+    assert unknown(frame) == [("cpu", 2, "no counter"), ("gpu", 1, "too short")]
+    assert report_energy.unknown_sentences(frame) == [
+        "Energy is unknown on cpu (2 cells): no counter could be read there.",
+        "Energy is unknown on gpu (1 cell): their windows were shorter than ten periods of the counter.",
+    ]
+
+
+def test_the_page_says_who_is_frugal_who_is_fast_and_at_what_price(write_sweep: Write, tmp_path: Path) -> None:
+    rows = [cell(0, 100.0, 0.5), cell(1, 250.0, 1.0, mean_power_w=350.0), row(2)]
+    text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert "Most images per joule with **gpu, fp32, batch 1**: 2.00 (0.500 J each)" in text
+    assert "the fastest, gpu, fp32, batch 2, is 2.50 times as fast for 2.00 times the energy" in text
+    assert "gpu draws 200 to 350 W while measured, idle 50.0 W." in text
+    assert "Energy is unknown on cpu (1 cell): no counter could be read there." in text
+    assert "gpu: nvml, which covers the gpu board." in text
+    assert "2 cells on the Pareto front" in text
+    assert "| gpu | fp32 | yes | 1 | 100 | 0.500 | 0.375 | 2.00 | 200 |" in text
+
+
+def test_where_all_energy_is_unknown_one_sentence_is_all_there_is(write_sweep: Write, tmp_path: Path) -> None:
+    text = states.page_of(report_energy.main, [write_sweep([row(0), row(1, batch_size=16)])], tmp_path / "page.md")
+    told = text.split("## ")[0].strip().splitlines()
+    assert told[2:] == ["- Energy is unknown on cpu (2 cells): no counter could be read there."]
+    assert "![" not in text
+
+
+def test_a_machine_is_named_although_no_other_has_a_counter(write_sweep: Write, tmp_path: Path) -> None:
+    board = write_sweep([cell(0, 100.0, 0.5), cell(1, 90.0, 0.6)], name="workstation")
+    none = write_sweep([row(0, host="h2")], name="laptop")
+    text = states.page_of(report_energy.main, [board, none], tmp_path / "page.md")
+    assert "- workstation: most images per joule with **gpu, fp32, batch 1**" in text
+    assert "Energy is unknown on laptop, cpu (1 cell)" in text
+
+
+@pytest.mark.parametrize("state", states.STATES)
+def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, state: str) -> None:
+    folder = write_sweep(states.STATES[state](), n_cells=50)
+    text = states.page_of(report_energy.main, [folder], tmp_path / "page.md")
+    states.check_sensible(text)
+    assert ("figures/front" in text) == (state == "mixed machines")
+    assert ("there is nothing to tell" in text) == (state in {"empty", "all failed"})
+
+
+def test_an_older_schema_has_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
+    text = states.page_of(report_energy.main, [states.old_sweep(tmp_path / "old")], tmp_path / "page.md")
+    states.check_sensible(text)
+    assert "Energy is unknown on gpu (10 cells) and cpu (3 cells): no counter could be read there." in text
+
+
+def test_a_truncated_part_is_named_and_skipped(write_sweep: Write, tmp_path: Path) -> None:
+    states.check_truncated(report_energy.main, write_sweep, tmp_path)
+
+
+def test_text_from_results_is_escaped_and_the_html_page_is_self_contained(write_sweep: Write, tmp_path: Path) -> None:
+    rows = [r | {"energy_source": "a|b <i>$x$ *y*"} if r.get("energy_source") else r for r in states.full()]
+    states.check_html(report_energy.main, write_sweep(rows), tmp_path)
+    states.check_escaped((tmp_path / "page.md").read_text())
+
+
+def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
+    states.check_same_bytes(report_energy.main, write_sweep(states.full()), tmp_path)
+
+
+def test_the_script_tells_errors_in_one_line(
+    write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states.check_errors(report_energy.main, write_sweep([row()]), tmp_path, capsys)
+
+
+def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
+    write_sweep: Write, tmp_path: Path
+) -> None:
+    rows = [cell(100 * i + j, size * 1000.0 + i, (20 - i) / size, memory_format=f"f{i}", batch_size=size)
+            for i in range(12) for j, size in enumerate((1, 30, 900))]  # fmt: skip
+    frame = costs(frame_of(write_sweep, rows))
+    shown = energy_figures._frugal(groups(frame, ["memory_format"]))
+    assert [group.name for group in shown] == [f"f{i}" for i in range(4, 12)]
+    text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
+    assert "the most frugal 8 of 12 settings" in text
