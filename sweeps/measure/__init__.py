@@ -45,8 +45,8 @@ Latency under load: requests at the random times of a Poisson process, counted f
 
 ``measure_transfers`` times copies, ``count_step`` with ``measure_flop_ceiling`` and ``measure_copy_ceiling`` tells how
 near to the device's limits a step is, ``ConditionMonitor`` sees throttling and other processes, and ``run_selftest``
-runs every proof. ``environment`` is not among the names, as a module has it: ``from sweeps.measure.environment import
-environment``.
+runs every proof. ``environment`` is not among the names: ``from
+sweeps.measure.device.environment import environment``.
 """
 
 from __future__ import annotations

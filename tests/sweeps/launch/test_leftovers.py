@@ -17,7 +17,7 @@ from tests.sweeps.conftest import ROOT
 RUNAWAY = "import os, time\nif os.fork() == 0:\n os.setsid()\n time.sleep(600)\n"
 DRIVER = f"""
 import subprocess, sys, time
-from sweeps.leftovers import guarded
+from sweeps.launch.leftovers import guarded
 with guarded() as marked:
     subprocess.run([sys.executable, "-c", {RUNAWAY!r}])
     subprocess.Popen(["sleep", "600"])
@@ -68,7 +68,7 @@ def test_an_orphan_is_told_from_a_child(tmp_path: Path) -> None:
 
 WORKER = """
 import subprocess, sys
-from sweeps.leftovers import end_children
+from sweeps.launch.leftovers import end_children
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 helper = subprocess.Popen([*sleep, "torch/_inductor/compile_worker/__main__.py"])
 child = subprocess.Popen(sleep, start_new_session=True)

@@ -16,9 +16,9 @@ from tests.sweeps.whole.faults import Faulted
 
 SCRIPT = """
 import contextlib, os, signal, sys
-from sweeps.launch_watch import RayWatch
-from sweeps.leftovers import Marked
-from sweeps.signals import collected_signals, terminable
+from sweeps.launch.lost_servers import RayWatch
+from sweeps.launch.leftovers import Marked
+from sweeps.scheduling.endings import collected_signals, terminable
 
 number = int(sys.argv[2])
 before = signal.getsignal(number)

@@ -19,7 +19,7 @@ from workloads.base import BadInputError
 HOLD = """
 import sys, time
 from pathlib import Path
-from sweeps.lock import sweep_lock
+from sweeps.store.lock import sweep_lock
 with sweep_lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

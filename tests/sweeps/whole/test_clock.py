@@ -36,13 +36,13 @@ time_t time(time_t *out) {
 CELL = """
 import json, sys, time
 from pathlib import Path
-from sweeps.cell import CellRun
-from sweeps.config import SweepConfig
-from sweeps.measure_config import MeasureConfig
-from sweeps.chooser import WholeGrid
-from sweeps.ledger import Ledger
-from sweeps.progress import Terminal
-from sweeps.results import ResultStore, claim_folder
+from sweeps.cell.cell_run import CellRun
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.choosing.chooser import WholeGrid
+from sweeps.scheduling.ledger import Ledger
+from sweeps.session.terminal import Terminal
+from sweeps.store.store import ResultStore, claim_folder
 
 assert time.time() > time.time() > time.time(), "the clock is not set back"
 config = SweepConfig(

@@ -16,9 +16,9 @@ from tests.sweeps.whole.faults import Faulted, install
 
 CELLS = """
 import json, sys
-from sweeps.cell import CellRun
-from sweeps.config import TrialConfig
-from sweeps.measure_config import MeasureConfig
+from sweeps.cell.cell_run import CellRun
+from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 
 measure, rows, facts = MeasureConfig(min_rounds=5, min_s=0.5, max_s=2.0), {}, {}
 for fault in sys.argv[2:]:

@@ -40,7 +40,7 @@ from dataclasses import dataclass
 from pathlib import Path
 import torch
 from workloads.base import Defaults, SetupFacts
-from workloads.data import load_photographs
+from workloads.images import load_photographs
 
 @dataclass(frozen=True, kw_only=True)
 class RudeOptions:

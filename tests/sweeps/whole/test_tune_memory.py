@@ -16,13 +16,14 @@ from tests.sweeps.conftest import ROOT
 DRIVER = """
 import gc, sys
 from pathlib import Path
-from sweeps.chooser import WholeGrid
-from sweeps.config import SweepConfig
-from sweeps.measure_config import MeasureConfig
-from sweeps.launch import RayOptions, launch
-from sweeps.ledger import Ledger
-from sweeps.progress import Terminal
-from sweeps.results import ResultStore
+from sweeps.choosing.chooser import WholeGrid
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.launch.ray_session import RayOptions
+from sweeps.launch.tune_loop import launch
+from sweeps.scheduling.ledger import Ledger
+from sweeps.session.terminal import Terminal
+from sweeps.store.store import ResultStore
 from ray.tune.experiment import Trial
 
 kept = []
