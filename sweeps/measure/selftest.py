@@ -91,12 +91,3 @@ def run_selftest(devices: Sequence[str] | None = None, say: Callable[[str], None
     counts = [sum(proof.passed is verdict for proof in proofs) for verdict in (True, False, None)]
     say(f"{counts[0]} ok, {counts[1]} failed, {counts[2]} to note, {sum(p.seconds for p in proofs):.0f} s")
     return proofs
-
-
-def main() -> int:
-    """Run it on every device here; 0 if nothing failed, else 1."""
-    return int(any(proof.passed is False for proof in run_selftest()))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

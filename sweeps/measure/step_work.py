@@ -15,10 +15,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
-
-__all__ = ["ByteCounter", "count_step", "limits_columns", "measure_copy_ceiling", "measure_flop_ceiling"]
-
 _READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
 """Operations in place that overwrite their tensor without reading it."""
 _TOUCH_NOTHING = {

@@ -105,18 +105,6 @@ def outputs_in_single(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Te
     return computed.float()
 
 
-def reference_outputs(module: torch.nn.Module, inputs: torch.Tensor, *, max_s: float = MAX_DOUBLE_S) -> torch.Tensor:
-    """Outputs of a network on the CPU, items first; their type says what they were computed in.
-
-    Args:
-        module: In evaluation mode, with float32 weights, on the CPU; its weights keep their values.
-        inputs: Items x channels x height x width in float32.
-        max_s: Seconds that float64 may take.
-    """
-    outputs = outputs_in_double(module, inputs, max_s)
-    return outputs_in_single(module, inputs) if outputs is None else outputs
-
-
 def identity_of(path: Path | None) -> Hashable:
     """What tells a file of weights from another, and from itself once it was written anew."""
     if path is None:
@@ -132,7 +120,9 @@ def _digest(item: torch.Tensor) -> bytes:
 def known_reference_outputs(
     network: Hashable, module: torch.nn.Module, inputs: torch.Tensor, *, max_s: float = MAX_DOUBLE_S
 ) -> torch.Tensor:
-    """What ``reference_outputs`` gives, computed only for items that are new.
+    """Outputs of a network on the CPU, items first; their type says what they were computed in.
+
+    Computed only for items that are new; the module's weights keep their values.
 
     Args:
         network: Everything that decides the module's weights; equal values mean equal weights.

@@ -10,8 +10,6 @@ from typing import Any, Protocol
 import torch
 from torch.utils._pytree import tree_flatten
 
-from workloads.base import BadInputError
-
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8, "uint8": torch.uint8,
 }  # fmt: skip
@@ -125,19 +123,6 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
         return True
     names = {name.lower(), name.lower().rsplit(".", 1)[-1]}
     return any(fnmatch.fnmatchcase(n, pattern.lower()) for n in names for pattern in patterns)
-
-
-def select(operations: Iterable[Operation], patterns: Sequence[str]) -> list[Operation]:
-    """The operations that a pattern fits, in their order.
-
-    Raises:
-        BadInputError: If a pattern fits none.
-    """
-    everything = list(operations)
-    for pattern in patterns:
-        if not any(matches(o.name, [pattern]) for o in everything):
-            raise BadInputError(f"--ops: {pattern!r} fits none of the {len(everything)} operations")
-    return [o for o in everything if matches(o.name, patterns)]
 
 
 def evenly(items: Sequence[Any], n: int) -> list[Any]:

@@ -181,17 +181,6 @@ def transform_operations() -> tuple[TransformOperation, ...]:
             continue
         operation = TransformOperation(name=name, kernel=getattr(functional, name), kind=kind)
         if operation.stem not in ARGUMENTS and name not in FREE_FUNCTIONS:
-            continue  # named by ``kernels_without_arguments``
+            continue  # newer than the arguments; a test names those
         found.append(operation)
     return tuple(found)
-
-
-def kernels_without_arguments() -> list[str]:
-    """Kernels of this torchvision that nothing is known to call with, and so are not run."""
-    from torchvision.transforms.v2 import functional
-
-    known = {operation.name for operation in transform_operations()}
-    return [
-        name for name in sorted(vars(functional))
-        if _kind_of(name) is not None and not name.startswith(_NO_TENSOR_WORK) and name not in known
-    ]  # fmt: skip

@@ -18,18 +18,9 @@ import numpy as np
 import psutil
 import torch
 
-from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.measure.device.host import cpu_name
-from sweeps.measure.device.memory_counters import DeviceMemory, allocation_retries, empty_cache, memory_now, reset_peaks
-from sweeps.measure.device.precisions import PRECISION_NAMES, float32_products, probe_autocast, probe_tf32
-
-__all__ = [
-    "KNOWN_DEVICES", "PRECISION_NAMES", "DeviceMemory", "allocation_retries", "available_devices",
-    "compile_note", "cpu_name", "device_name", "driver_version", "empty_cache", "fallback_environment",
-    "float32_products", "has_unified_memory", "is_apple_gpu", "is_out_of_memory", "is_unsupported", "memory_now",
-    "n_devices", "new_event", "nvml_handle", "open_device", "reset_device_state", "reset_peaks", "set_threads",
-    "synchronize", "total_bytes", "unsupported_reason",
-]  # fmt: skip
+from sweeps.measure.device.memory_counters import empty_cache, reset_peaks
+from sweeps.measure.device.precisions import PRECISION_NAMES, probe_autocast, probe_tf32
 
 KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")
 

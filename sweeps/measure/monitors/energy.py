@@ -11,12 +11,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any
 
-from sweeps.measure.monitors.energy_sources import EnergySource, NoSource, open_energy_source
-
-__all__ = [
-    "MIN_PERIODS", "EnergyMonitor", "EnergySource", "NoSource", "energy_figures", "energy_of_rounds", "least_window_s",
-    "measure_idle_power", "open_energy_source", "sustained_energy",
-]  # fmt: skip
+from sweeps.measure.monitors.energy_sources import EnergySource
 
 MIN_PERIODS = 10
 MAX_IDLE_GROWTH = 10

@@ -20,12 +20,6 @@ import numpy as np
 import torch
 
 from sweeps.measure.device.device import new_event, synchronize
-from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, TimingSummary, summarise_timing
-
-__all__ = [
-    "RoundLog", "RoundPolicy", "Step", "Timer", "TimingSummary", "WarmUp", "choose_steps_per_sample", "run_round",
-    "summarise_timing", "warm_up",
-]  # fmt: skip
 
 Step = Callable[[], object]
 

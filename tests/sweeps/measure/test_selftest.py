@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from sweeps.commands import SelfTest, _selftest
 from sweeps.measure import proofs, selftest
 from sweeps.measure.monitors import leak
 from sweeps.measure.proofs import GENERAL, PER_DEVICE
@@ -206,9 +207,9 @@ def test_the_exit_code_is_1_if_anything_failed_and_0_for_mere_notes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     quick(monkeypatch)
-    assert selftest.main() == 1
+    assert _selftest(SelfTest(device=("cpu",))) == 1
     monkeypatch.setattr(selftest, "PER_DEVICE", selftest.PER_DEVICE[1:])
-    assert selftest.main() == 0
+    assert _selftest(SelfTest(device=("cpu",))) == 0
     assert "to note" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from workloads.models import reference as known_reference
-from workloads.models.reference import identity_of, known_reference_outputs, reference_outputs
+from workloads.models.reference import identity_of, known_reference_outputs
 
 
 class Counted(nn.Module):
@@ -32,7 +32,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_answers_are_those_of_the_reference_and_each_item_is_computed_once() -> None:
     images, module = torch.rand(6, 3, 8, 8), Counted().eval()
-    expected = reference_outputs(module, images, max_s=60)
+    expected = known_reference_outputs("alone", module, images, max_s=60)
     module.n_items = 0
     for n in (2, 6, 3, 6):
         outputs = known_reference_outputs("a", module, images[:n], max_s=60)

@@ -12,7 +12,12 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from tests.workloads.conftest import prepared
-from workloads.models.reference import grouped_conv2d, reference_outputs
+from workloads.models.reference import grouped_conv2d, known_reference_outputs
+
+
+def reference_outputs(module: nn.Module, images: torch.Tensor, *, max_s: float) -> torch.Tensor:
+    """The answers of a network that nothing is known of yet."""
+    return known_reference_outputs(object(), module, images, max_s=max_s)
 
 
 def small() -> nn.Sequential:
