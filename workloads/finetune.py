@@ -18,7 +18,7 @@ from workloads.images.feeds import Ahead, resident, streamed
 from workloads.images.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
-from workloads.precision import autocast
+from workloads.precision import PRECISIONS, autocast
 
 BATCH_NORM_MOMENTUM = 0.1
 """EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
@@ -129,8 +129,10 @@ class Finetune:
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=rate, total_steps=self._total_steps + 1, pct_start=0.3
         )
-        # fp16's gradients underflow without scaling; disabled it passes everything through.
-        self._scaler = torch.amp.GradScaler(self._context.device.type, enabled=self._context.precision == "fp16")
+        # Disabled it passes everything through.
+        self._scaler = torch.amp.GradScaler(
+            self._context.device.type, enabled=PRECISIONS[self._context.precision].scales_gradients
+        )
         self._order = torch.Generator().manual_seed(self._context.seed)
         self._crops = torch.Generator().manual_seed(self._context.seed)
         self._queue = torch.empty(0, dtype=torch.int64)

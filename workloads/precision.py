@@ -1,47 +1,68 @@
-"""The four precisions: how matrix products of float32 are computed, and what autocast lowers to."""
+"""THE table of precisions: how float32 products are computed, what autocast lowers to, how far an answer may be off.
+
+Imports torch late: a command line that measures nothing reads the names without it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """One precision.
+    """One precision; what a device must show to support it follows from the first two.
 
     Attributes:
-        autocast_dtype: What autocast computes in; None for no autocast.
+        tolerance: Largest difference over the reference's largest magnitude that a whole network in it explains.
+        autocast: The type of torch that autocast computes in, by name; None for no autocast.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
+        scales_gradients: Small gradients underflow in a training unless its loss is scaled up.
     """
 
-    autocast_dtype: torch.dtype | None = None
+    tolerance: float
+    autocast: str | None = None
     float32_matmul: str = "highest"
+    scales_gradients: bool = False
 
 
-POLICIES: dict[str, Precision] = {
-    "fp32": Precision(),
-    "tf32": Precision(float32_matmul="high"),
-    "bf16": Precision(autocast_dtype=torch.bfloat16),
-    "fp16": Precision(autocast_dtype=torch.float16),
+# Unit roundoff is 6e-8 (fp32), 5e-4 (tf32 and fp16, 10 stored bits) and 4e-3 (bf16, 7 stored bits). Errors of the
+# some 50 layers of a deep network grow by about the square root of their number to their number (Higham, Accuracy and
+# Stability of Numerical Algorithms, 4.2 and 3.1); each tolerance is some 60 to 120 units, and for fp32, where the order
+# of summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
+# themselves are columns.
+PRECISIONS: dict[str, Precision] = {
+    "fp32": Precision(tolerance=2e-3),
+    "tf32": Precision(tolerance=3e-2, float32_matmul="high"),
+    "bf16": Precision(tolerance=0.25, autocast="bfloat16"),
+    "fp16": Precision(tolerance=6e-2, autocast="float16", scales_gradients=True),
 }
 
 
 def apply_precision(name: str) -> None:
     """Set torch's process-wide switches for a precision; fp32 is strict, also in convolutions."""
-    policy = POLICIES[name]
-    torch.set_float32_matmul_precision(policy.float32_matmul)
-    torch.backends.cudnn.allow_tf32 = policy.float32_matmul == "high"
+    import torch
+
+    setting = PRECISIONS[name].float32_matmul
+    torch.set_float32_matmul_precision(setting)
+    torch.backends.cudnn.allow_tf32 = setting == "high"
 
 
 def autocast(device: torch.device, name: str) -> contextlib.AbstractContextManager[object]:
     """Autocast for a precision's forward pass; does nothing for fp32 and tf32."""
-    dtype = POLICIES[name].autocast_dtype
-    return contextlib.nullcontext() if dtype is None else torch.autocast(device.type, dtype=dtype)
+    import torch
+
+    is_lowered = PRECISIONS[name].autocast is not None
+    return torch.autocast(device.type, dtype=compute_dtype(name)) if is_lowered else contextlib.nullcontext()
 
 
 def compute_dtype(name: str) -> torch.dtype:
-    """The type that a workload without autocast, such as image processing, computes in."""
-    return POLICIES[name].autocast_dtype or torch.float32
+    """The type that a precision computes in where there is no autocast, as in image processing."""
+    import torch
+
+    dtype: torch.dtype = getattr(torch, PRECISIONS[name].autocast or "float32")
+    return dtype

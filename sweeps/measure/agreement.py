@@ -6,15 +6,8 @@ from dataclasses import dataclass
 
 import torch
 
-RELATIVE_TOLERANCE = {"fp32": 2e-3, "tf32": 3e-2, "bf16": 0.25, "fp16": 6e-2}
-"""Largest difference over the reference's largest magnitude that a whole network in a precision explains.
+from workloads.precision import PRECISIONS
 
-Unit roundoff is 6e-8 (fp32), 5e-4 (tf32 and fp16, 10 stored bits) and 4e-3 (bf16, 7 stored bits). Errors of the
-some 50 layers of a deep network grow by about the square root of their number to their number (Higham, Accuracy and
-Stability of Numerical Algorithms, 4.2 and 3.1); each bound is some 60 to 120 units, and for fp32, where the order of
-summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
-themselves are columns.
-"""
 _REFERENCE_NAMES = {torch.float64: "cpu fp64", torch.float32: "cpu fp32"}
 
 
@@ -94,7 +87,7 @@ def wrong_reason(agreement: Agreement, precision: str, tolerance: float | None =
         return f"{agreement.n_nonfinite} values are NaN or infinite where the {agreement.reference} is finite"
     if agreement.max_abs_diff is None:
         return f"no value is finite, neither here nor of the {agreement.reference}"
-    allowed = max(RELATIVE_TOLERANCE[precision], tolerance or 0.0)
+    allowed = max(PRECISIONS[precision].tolerance, tolerance or 0.0)
     if agreement.max_rel_diff is not None and agreement.max_rel_diff > allowed:
         difference = f"{agreement.max_rel_diff:.3g} of its largest value"
         return f"differs from the {agreement.reference} by {difference}; {precision} explains {allowed:g}"

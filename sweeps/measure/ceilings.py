@@ -11,6 +11,7 @@ from sweeps.measure.device.device import total_bytes, unsupported_reason
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.measure.device.precisions import float32_products
 from sweeps.measure.timing.clock import Timer
+from workloads.precision import compute_dtype
 
 MAX_PRODUCTS_S = 0.15
 """The next larger product is tried only if three of them are expected within this time."""
@@ -19,7 +20,6 @@ LEAST_SIZE = 512
 """Tried however long the smaller ones took, which says little on a busy machine."""
 _SIZES = (256, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192, 12288, 16384)
 _CPU_COPY_BYTES, _MAX_COPY_BYTES, _MIN_COPY_BYTES = 2**27, 2**30, 2**20
-_DTYPES = {"fp32": torch.float32, "tf32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 def _best_s(timer: Timer, step: Callable[[], object]) -> float:
@@ -46,7 +46,7 @@ def measure_flop_ceiling(device: torch.device, precision: str) -> float | None:
 
     Args:
         device: An open device.
-        precision: One of fp32, tf32, bf16, fp16.
+        precision: One of ``workloads.precision.PRECISIONS``.
     """
     if unsupported_reason(device, precision) is not None:
         return None
@@ -54,7 +54,7 @@ def measure_flop_ceiling(device: torch.device, precision: str) -> float | None:
     with float32_products(precision):
         for n, following in zip(_SIZES, (*_SIZES[1:], None), strict=True):
             try:
-                seconds = _product_s(timer, n, _DTYPES[precision])
+                seconds = _product_s(timer, n, compute_dtype(precision))
             except Exception as error:
                 if is_unsupported(error) or is_out_of_memory(error):
                     break

@@ -12,7 +12,6 @@ from sweeps.measure.agreement import compare_outputs, wrong_reason
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.device.device import synchronize, unsupported_reason
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
-from sweeps.measure.device.precisions import PRECISION_NAMES
 from sweeps.measure.monitors.conditions import ConditionMonitor
 from sweeps.measure.monitors.energy import EnergyMonitor, least_window_s
 from sweeps.measure.monitors.energy_sources import open_energy_source
@@ -22,6 +21,7 @@ from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.statistics import MIN_SAMPLES, median_interval, percentiles
 from sweeps.measure.timing.timer_proof import verify_timing
 from sweeps.measure.timing.transfer import measure_transfers
+from workloads.precision import PRECISIONS, autocast
 
 MAX_OVERHEAD_S = 5e-4
 LEAK_CHECK_S = 2.0
@@ -66,7 +66,7 @@ def _timer_is_cheap(device: torch.device) -> Verdict:
 
 
 def _precisions(device: torch.device) -> Verdict:
-    reasons = {name: unsupported_reason(device, name) for name in PRECISION_NAMES}
+    reasons = {name: unsupported_reason(device, name) for name in PRECISIONS}
     told = [f"{name} {'yes' if reason is None else 'no: ' + reason}" for name, reason in reasons.items()]
     return reasons["fp32"] is None, "; ".join(told)
 
@@ -88,9 +88,10 @@ def _agrees(device: torch.device) -> Verdict:
         reference = network(images)
         network, images = network.to(device), images.to(device)
         told, right = [], True
-        for precision in (name for name in ("fp32", "bf16", "fp16") if unsupported_reason(device, name) is None):
-            dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
-            with torch.autocast(device.type, dtype=dtype, enabled=precision != "fp32"):
+        for precision, row in PRECISIONS.items():
+            if row.float32_matmul != "highest" or unsupported_reason(device, precision) is not None:
+                continue
+            with autocast(device, precision):
                 outputs = network(images).float().cpu()
             agreement = compare_outputs(outputs, reference)
             right &= wrong_reason(agreement, precision) is None
@@ -175,7 +176,7 @@ def _classifies(device: torch.device) -> Verdict:
 
 
 def _limits(device: torch.device) -> Verdict:
-    flops = {name: measure_flop_ceiling(device, name) for name in PRECISION_NAMES}
+    flops = {name: measure_flop_ceiling(device, name) for name in PRECISIONS}
     copy = measure_copy_ceiling(device)
     told = ", ".join(f"{name} {rate / 1e9:.4g}" for name, rate in flops.items() if rate)
     return bool(flops["fp32"] and copy), f"GFLOP/s: {told}; copy {(copy or 0) / 1e9:.3g} GB/s"

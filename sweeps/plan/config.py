@@ -19,10 +19,10 @@ from sweeps.text import figure, usable_path
 from workloads.base import (
     COMPILE_MODES,
     MEMORY_FORMATS,
-    PRECISIONS,
     BadInputError,
     Workload,
 )
+from workloads.precision import PRECISIONS
 
 LARGEST_WHOLE = 2**63 - 1
 """What a column of whole numbers can hold."""
@@ -57,7 +57,7 @@ class TrialConfig:
             raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
-        check_choice("precision", self.precision, PRECISIONS)
+        check_choice("precision", self.precision, tuple(PRECISIONS))
         check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
         check_choice("compile", self.compile, COMPILE_MODES)
 

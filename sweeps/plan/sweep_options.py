@@ -19,12 +19,12 @@ from sweeps.text import portable_path
 from workloads.base import (
     COMPILE_MODES,
     MEMORY_FORMATS,
-    PRECISIONS,
     BadInputError,
     Workload,
     axes_of,
     constants_of,
 )
+from workloads.precision import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +96,7 @@ class SweepOptions:
     """Show what Ray says."""
 
     def __post_init__(self) -> None:
-        allowed = {"precision": PRECISIONS, "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}
+        allowed = {"precision": tuple(PRECISIONS), "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}
         for name, choices in allowed.items():
             for value in getattr(self, name):
                 if value not in choices:

@@ -26,8 +26,7 @@ sys.path.insert(0, str(ROOT))
 from sweeps.measure.ceilings import measure_copy_ceiling
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
-from workloads.base import PRECISIONS
-from workloads.precision import apply_precision
+from workloads.precision import PRECISIONS, apply_precision
 
 
 def tell(pipeline: str, device: torch.device, batch_size: int, precision: str, ceiling: float | None) -> None:

@@ -24,10 +24,9 @@ sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
-from workloads.base import PRECISIONS
 from workloads.images.batches import MEMORY_FORMATS
 from workloads.models.loading import DEFAULT_MODEL
-from workloads.precision import apply_precision
+from workloads.precision import PRECISIONS, apply_precision
 
 N_WARMUP, N_STEPS = 5, 20
 

@@ -72,7 +72,7 @@ def freeze(module: nn.Module, example: torch.Tensor, precision: str) -> int:
     Args:
         module: On any device, in float32; evaluation mode is set.
         example: An input of it on that device.
-        precision: fp32, tf32, bf16 or fp16; the last two need inputs of that type afterwards.
+        precision: Its ``compute_dtype`` is what inputs must have afterwards.
 
     Returns:
         How many normalisations were folded.

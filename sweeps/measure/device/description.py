@@ -14,7 +14,7 @@ from sweeps.measure.device.device import (
     total_bytes,
     unsupported_reason,
 )
-from sweeps.measure.device.precisions import PRECISION_NAMES
+from workloads.precision import PRECISIONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class DeviceDescription:
         total_bytes: Its memory; None if unknown.
         n_devices: How many there are here.
         driver_version: Driver and runtime; None on the CPU.
-        unified_memory: Host and device share one memory.
+        unified_memory: Host and device share one memory; None if unknown.
         precisions: For each precision None if supported, else why not.
         compile_note: Why torch.compile cannot work here, or how mature it is; None if nothing is to be said.
     """
@@ -37,7 +37,7 @@ class DeviceDescription:
     total_bytes: int | None
     n_devices: int
     driver_version: str | None
-    unified_memory: bool
+    unified_memory: bool | None
     precisions: dict[str, str | None]
     compile_note: str | None = None
 
@@ -56,6 +56,6 @@ def describe(name: str) -> DeviceDescription:
         n_devices=n_devices(name),
         driver_version=driver_version(device),
         unified_memory=has_unified_memory(device),
-        precisions={precision: unsupported_reason(device, precision) for precision in PRECISION_NAMES},
+        precisions={precision: unsupported_reason(device, precision) for precision in PRECISIONS},
         compile_note=compile_note(device),
     )

@@ -12,17 +12,113 @@ import random
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psutil
 import torch
 
+from sweeps.measure.device import nvml
 from sweeps.measure.device.host import cpu_name
-from sweeps.measure.device.memory_counters import empty_cache, reset_peaks
-from sweeps.measure.device.precisions import PRECISION_NAMES, probe_autocast, probe_tf32
+from sweeps.measure.device.memory_counters import backend_of, empty_cache, reset_peaks
+from sweeps.measure.device.precisions import probe
+from workloads.precision import PRECISIONS
 
-KNOWN_DEVICES = ("cpu", "cuda", "mps", "xpu")
+
+def _property(device: torch.device, name: str, otherwise: Any = None) -> Any:
+    """One of the properties that a device's backend tells of it, where it tells any."""
+    ask = getattr(backend_of(device), "get_device_properties", None)
+    return otherwise if ask is None else getattr(ask(device), name, otherwise)
+
+
+def _backend_name(device: torch.device) -> str:
+    ask = getattr(backend_of(device), "get_device_name", None)
+    return device.type if ask is None else str(ask(device))
+
+
+def _is_integrated(device: torch.device) -> bool | None:
+    told = _property(device, "is_integrated")
+    return None if told is None else bool(told)
+
+
+def _triton_note(_: torch.device) -> str | None:
+    from torch.utils._triton import has_triton
+
+    return None if has_triton() else "torch.compile needs Triton, which is not installed or does not know this device"
+
+
+def _compiler_note(_: torch.device) -> str | None:
+    found = any(shutil.which(name) for name in ("g++", "c++", "clang++", "cl"))
+    return None if found else "torch.compile needs a C++ compiler, and none was found"
+
+
+def _nvidia_driver(device: torch.device) -> str:
+    driver = "unknown" if torch.version.hip else nvml.driver()
+    return f"{driver}, runtime {torch.version.cuda or torch.version.hip}"
+
+
+def _nvidia_handle(device: torch.device) -> Any:
+    return None if torch.version.hip else nvml.handle_of(str(_property(device, "uuid")))
+
+
+def _nvidia_lacks(device: torch.device, precision: str) -> str | None:
+    if PRECISIONS[precision].float32_matmul == "highest" or torch.version.hip:
+        return probe(device, precision)
+    major, minor = torch.cuda.get_device_capability(device)
+    return None if major >= 8 else f"tf32 needs compute capability 8.0; this GPU has {major}.{minor}"
+
+
+def _host_bytes(_: torch.device) -> int:
+    return int(psutil.virtual_memory().total)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What one kind of device answers to an open device of it; the defaults are what any backend of PyTorch may tell.
+
+    Most stand behind the functions below of like names.
+
+    Attributes:
+        lacks: Why it does not compute in a precision; None if it does.
+        has_events: It has events whose times can be trusted.
+        fallback: The environment variable that lets operations it lacks run on the CPU; None if there is none.
+    """
+
+    name: Callable[[torch.device], str] = _backend_name
+    total_bytes: Callable[[torch.device], int | None] = lambda device: _property(device, "total_memory")
+    driver: Callable[[torch.device], str | None] = lambda device: _property(device, "driver_version")
+    is_unified: Callable[[torch.device], bool | None] = _is_integrated
+    synchronize: Callable[[torch.device], None] = torch.accelerator.synchronize
+    compile_note: Callable[[torch.device], str | None] = _triton_note
+    nvml_handle: Callable[[torch.device], Any] = lambda _: None
+    lacks: Callable[[torch.device, str], str | None] = probe
+    has_events: bool = True
+    fallback: str | None = None
+
+
+KINDS: dict[str, Kind] = {
+    "cpu": Kind(
+        name=lambda _: cpu_name(), total_bytes=_host_bytes, driver=lambda _: None, is_unified=lambda _: True,
+        synchronize=lambda _: None, compile_note=_compiler_note, has_events=False,
+    ),
+    "cuda": Kind(driver=_nvidia_driver, nvml_handle=_nvidia_handle, lacks=_nvidia_lacks),
+    # Apple's events have carried the time of a callback on the host, and ``elapsed_time`` could wait for ever after
+    # ``synchronize`` (pytorch issue 162872, pull request 196395).
+    "mps": Kind(
+        name=lambda _: f"Apple GPU ({cpu_name()})", total_bytes=_host_bytes, is_unified=lambda _: True,
+        driver=lambda _: f"macOS {platform.mac_ver()[0]}", has_events=False, fallback="PYTORCH_ENABLE_MPS_FALLBACK",
+        synchronize=lambda _: torch.mps.synchronize(),  # of every stream; the generic call waits for the current one
+        compile_note=lambda _: "torch.compile for Apple GPUs is a prototype (pytorch issue 150121)",
+    ),
+    "xpu": Kind(driver=lambda device: str(_property(device, "driver_version", "unknown"))),
+}  # fmt: skip
+"""Every kind of device that answers otherwise than PyTorch's backends in general do."""
+_ANY = Kind()
+
+
+def _kind(device: torch.device) -> Kind:
+    return KINDS.get(device.type, _ANY)
 
 
 def available_devices() -> tuple[str, ...]:
@@ -52,19 +148,12 @@ def open_device(name: str) -> torch.device:
 
 def synchronize(device: torch.device) -> None:
     """Wait until the device has done all that it was given; nothing to wait for on the CPU."""
-    if device.type == "cpu":
-        return
-    if device.type == "mps":
-        torch.mps.synchronize()  # waits for every stream; the generic call waits for the current one
-    else:
-        torch.accelerator.synchronize(device)
+    _kind(device).synchronize(device)
 
 
-def has_unified_memory(device: torch.device) -> bool:
-    """Host and device share one memory: the CPU itself, Apple GPUs, and CUDA devices built into the host's chip."""
-    if device.type == "cuda":
-        return bool(getattr(torch.cuda.get_device_properties(device), "is_integrated", False))
-    return device.type in {"cpu", "mps"}
+def has_unified_memory(device: torch.device) -> bool | None:
+    """Whether host and device share one memory, as devices built into the host's chip do; None if unknown."""
+    return _kind(device).is_unified(device)
 
 
 def set_threads(n_threads: int) -> None:
@@ -75,54 +164,22 @@ def set_threads(n_threads: int) -> None:
 
 def device_name(device: torch.device) -> str:
     """The device as its driver names it."""
-    names: dict[str, Callable[[], str]] = {
-        "cpu": cpu_name,
-        "cuda": lambda: torch.cuda.get_device_name(device),
-        "xpu": lambda: torch.xpu.get_device_name(device),
-        "mps": lambda: f"Apple GPU ({cpu_name()})",
-    }
-    return names.get(device.type, lambda: device.type)()
+    return _kind(device).name(device)
 
 
 def total_bytes(device: torch.device) -> int | None:
     """Memory of the device; a unified memory counts whole. None if unknown."""
-    if device.type in {"cpu", "mps"}:
-        return int(psutil.virtual_memory().total)
-    if device.type in {"cuda", "xpu"}:
-        return int(getattr(torch, device.type).get_device_properties(device).total_memory)
-    return None
-
-
-def _nvml() -> Any:
-    """NVML, started; None on a machine without it."""
-    try:
-        import pynvml
-
-        pynvml.nvmlInit()
-    except Exception:  # NVML has a family of errors of its own, and no library at all on most machines
-        return None
-    return pynvml
+    return _kind(device).total_bytes(device)
 
 
 def driver_version(device: torch.device) -> str | None:
     """Driver and runtime of an accelerator; None on the CPU."""
-    if device.type == "cuda":
-        nvml = None if torch.version.hip else _nvml()
-        driver = "unknown" if nvml is None else str(nvml.nvmlSystemGetDriverVersion())
-        return f"{driver}, runtime {torch.version.cuda or torch.version.hip}"
-    if device.type == "xpu":
-        return str(getattr(torch.xpu.get_device_properties(device), "driver_version", "unknown"))
-    return f"macOS {platform.mac_ver()[0]}" if device.type == "mps" else None
+    return _kind(device).driver(device)
 
 
 @functools.cache
 def _unsupported_reason(device: torch.device, precision: str) -> str | None:
-    if precision != "tf32":
-        return probe_autocast(device, precision)
-    if device.type != "cuda" or torch.version.hip:
-        return probe_tf32(device)
-    major, minor = torch.cuda.get_device_capability(device)
-    return None if major >= 8 else f"tf32 needs compute capability 8.0; this GPU has {major}.{minor}"
+    return _kind(device).lacks(device, precision)
 
 
 def unsupported_reason(device: torch.device | str, precision: str) -> str | None:
@@ -130,27 +187,19 @@ def unsupported_reason(device: torch.device | str, precision: str) -> str | None
 
     Args:
         device: An open device, or the name of one.
-        precision: One of fp32, tf32, bf16, fp16.
+        precision: One of ``workloads.precision.PRECISIONS``.
 
     Raises:
         ValueError: For a device that is not here or an unknown precision.
     """
-    if precision not in PRECISION_NAMES:
-        raise ValueError(f"a precision is one of {', '.join(PRECISION_NAMES)}, got {precision=}")
-    device = open_device(device) if isinstance(device, str) else device
-    return None if precision == "fp32" else _unsupported_reason(device, precision)
+    if precision not in PRECISIONS:
+        raise ValueError(f"a precision is one of {', '.join(PRECISIONS)}, got {precision=}")
+    return _unsupported_reason(open_device(device) if isinstance(device, str) else device, precision)
 
 
 def compile_note(device: torch.device) -> str | None:
     """What to know of torch.compile here before asking for it; None if nothing. Found without compiling anything."""
-    if device.type == "mps":
-        return "torch.compile for Apple GPUs is a prototype (pytorch issue 150121)"
-    if device.type == "cpu":
-        found = any(shutil.which(name) for name in ("g++", "c++", "clang++", "cl"))
-        return None if found else "torch.compile needs a C++ compiler, and none was found"
-    from torch.utils._triton import has_triton
-
-    return None if has_triton() else "torch.compile needs Triton, which is not installed or does not know this device"
+    return _kind(device).compile_note(device)
 
 
 def _has_compiled() -> bool:
@@ -191,36 +240,24 @@ def _times_events(device_type: str) -> bool:
 
 
 def new_event(device: torch.device) -> torch.Event | None:
-    """An event that takes the device's own time, or None where the device has none that can be trusted.
-
-    Apple GPUs count as having none: their events have carried the time of a callback on the host, and
-    ``elapsed_time`` could wait for ever after ``synchronize`` (pytorch issue 162872, pull request 196395).
-    """
-    return torch.Event(device, enable_timing=True) if device.type != "mps" and _times_events(device.type) else None
+    """An event that takes the device's own time, or None where the device has none that can be trusted."""
+    return torch.Event(device, enable_timing=True) if _kind(device).has_events and _times_events(device.type) else None
 
 
 def nvml_handle(device: torch.device) -> Any:
-    """NVML's handle of an NVIDIA device, by its UUID, as NVML and torch may number devices differently; else None."""
-    if device.type != "cuda" or torch.version.hip:
-        return None
-    nvml = _nvml()
-    if nvml is None:
-        return None
-    uuid = str(torch.cuda.get_device_properties(device).uuid)
-    try:
-        return nvml.nvmlDeviceGetHandleByUUID((uuid if uuid.startswith("GPU-") else f"GPU-{uuid}").encode())
-    except nvml.NVMLError:  # its figures are then unknown, which is null in the row
-        return None
+    """NVML's handle of an NVIDIA device; None for any other."""
+    return _kind(device).nvml_handle(device)
 
 
 def fallback_environment(name: str, *, allow: bool) -> dict[str, str]:
     """Environment variables, read when torch is imported, that let operations which a device lacks run on the CPU.
 
     Args:
-        name: A device's name. Only Apple GPUs have such a fallback; for others there is nothing to set.
+        name: A device's name; for most there is nothing to set.
         allow: Let them fall back with a warning; else they raise (strict mode).
     """
-    return {"PYTORCH_ENABLE_MPS_FALLBACK": "1" if allow else "0"} if name == "mps" else {}
+    variable = KINDS.get(name, _ANY).fallback
+    return {} if variable is None else {variable: "1" if allow else "0"}
 
 
 def is_apple_gpu(device: torch.device) -> bool:

@@ -23,20 +23,21 @@ class DeviceMemory:
     recommended_max_bytes: int | None = None
 
 
-def _backend(device: torch.device) -> Any:
+def backend_of(device: torch.device) -> Any:
+    """The module of torch that a device's backend has, such as ``torch.cuda``; None without one."""
     return getattr(torch, device.type, None)
 
 
 def empty_cache(device: torch.device) -> None:
     """Give memory that the allocator keeps for later back to the device."""
-    if hasattr(_backend(device), "empty_cache"):
-        _backend(device).empty_cache()
+    if hasattr(backend_of(device), "empty_cache"):
+        backend_of(device).empty_cache()
 
 
 def reset_peaks(device: torch.device) -> None:
     """Start the device's peak counters anew, where it has them."""
-    if hasattr(_backend(device), "reset_peak_memory_stats"):
-        _backend(device).reset_peak_memory_stats(device)
+    if hasattr(backend_of(device), "reset_peak_memory_stats"):
+        backend_of(device).reset_peak_memory_stats(device)
 
 
 def allocation_retries(device: torch.device) -> int | None:
@@ -44,13 +45,13 @@ def allocation_retries(device: torch.device) -> int | None:
 
     It is ``num_alloc_retries`` of PyTorch's ``memory_stats``. None where nobody counts.
     """
-    backend = _backend(device)
+    backend = backend_of(device)
     return backend.memory_stats(device).get("num_alloc_retries") if hasattr(backend, "memory_stats") else None
 
 
 def memory_now(device: torch.device) -> DeviceMemory:
     """The device's memory counters; all None on the CPU, whose memory is the process's."""
-    backend = _backend(device)
+    backend = backend_of(device)
 
     def counted(name: str, *arguments: Any) -> int | None:
         return getattr(backend, name)(*arguments) if hasattr(backend, name) else None

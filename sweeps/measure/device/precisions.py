@@ -8,22 +8,29 @@ from collections.abc import Iterator
 import torch
 
 from sweeps.measure.device.errors import is_out_of_memory
+from workloads.precision import PRECISIONS, compute_dtype
 
-PRECISION_NAMES = ("fp32", "tf32", "bf16", "fp16")
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 _TF32_ERROR = 1e-5
 """A product of 256 random terms is within 1e-6 of the exact one in float32, and 1e-4 off in tf32 (10 stored bits)."""
 
 
 @contextlib.contextmanager
 def float32_products(precision: str) -> Iterator[None]:
-    """Compute float32 matrix products in tf32 where ``precision`` is ``tf32``, else in full; restored at the end."""
+    """Compute float32 matrix products as a precision does, in tf32 or in full; restored at the end."""
     before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
+    torch.set_float32_matmul_precision(PRECISIONS[precision].float32_matmul)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+
+
+def probe(device: torch.device, precision: str) -> str | None:
+    """Why a device does not compute in a precision, or None if it does, by what the table says of the precision."""
+    row = PRECISIONS[precision]
+    if row.autocast is not None:
+        return probe_autocast(device, precision)
+    return None if row.float32_matmul == "highest" else probe_tf32(device)
 
 
 def probe_tf32(device: torch.device) -> str | None:
@@ -38,12 +45,12 @@ def probe_tf32(device: torch.device) -> str | None:
 
 
 def probe_autocast(device: torch.device, precision: str) -> str | None:
-    """Why a device does not compute in bf16 or fp16, or None if a small convolution and product come out right.
+    """Why a device does not compute in a precision of autocast; None if a small convolution and product are right.
 
     Raises:
         RuntimeError: The device is out of memory, which says nothing about the precision.
     """
-    dtype = _DTYPES[precision]
+    dtype = compute_dtype(precision)
     try:
         with torch.inference_mode(), torch.autocast(device.type, dtype=dtype):
             image = torch.ones(1, 3, 8, 8, device=device)

@@ -47,7 +47,7 @@ class Transfers:
     h2d_nonblocking_bytes_per_s: float | None
     d2h_pageable_bytes_per_s: float
     d2h_pinned_bytes_per_s: float | None
-    unified_memory: bool
+    unified_memory: bool | None
 
 
 def _median_s(sample: Callable[[], float]) -> float:

@@ -39,7 +39,7 @@ from report import write_report
 
 from analysis import load_sweep
 from sweeps.measure.device.device import (
-    KNOWN_DEVICES,
+    KINDS,
     available_devices,
     device_name,
     driver_version,
@@ -290,7 +290,7 @@ def parsed() -> argparse.Namespace:
     here = available_devices()
     if options.device not in here:
         parser.error(f"--device: {options.device!r} is not on this machine; here: {', '.join(here)}")
-    options.missing_device = options.missing_device or next(name for name in KNOWN_DEVICES if name not in here)
+    options.missing_device = options.missing_device or next(name for name in KINDS if name not in here)
     options.parts = [name for name in PARTS if name in options.parts]
     for name in ("wheels", "work"):
         path = getattr(options, name)

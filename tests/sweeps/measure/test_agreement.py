@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from sweeps.measure.agreement import RELATIVE_TOLERANCE, Agreement, compare_outputs, reference_name, wrong_reason
+from sweeps.measure.agreement import Agreement, compare_outputs, reference_name, wrong_reason
 from sweeps.store.schema import TRIALS
+from workloads.precision import PRECISIONS
 
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -168,10 +169,10 @@ def test_a_mistake_that_rounding_cannot_explain_is_wrong_in_fp32(mistake) -> Non
     assert reason.endswith("fp32 explains 0.002")
 
 
-@pytest.mark.parametrize("precision", list(RELATIVE_TOLERANCE))
+@pytest.mark.parametrize("precision", list(PRECISIONS))
 def test_the_tolerance_of_a_precision_is_where_the_verdict_turns(precision: str) -> None:
     reference = torch.tensor([[10.0, 1.0]])
-    allowed = RELATIVE_TOLERANCE[precision]
+    allowed = PRECISIONS[precision].tolerance
     for factor, is_wrong in ((0.99, False), (1.01, True)):
         found = compare_outputs(reference + torch.tensor([[0.0, 10 * allowed * factor]]), reference)
         assert (wrong_reason(found, precision) is not None) == is_wrong

@@ -25,7 +25,8 @@ from sweeps.scheduling.ledger import Ledger
 from sweeps.store.rows import cell_columns, fit, row_table
 from sweeps.store.schema import TRIALS
 from sweeps.store.store import ResultStore
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, PRECISIONS
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS
+from workloads.precision import PRECISIONS
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=20)
@@ -47,7 +48,7 @@ RANGES = st.tuples(st.integers(1, 100), st.integers(101, 10**6), st.sampled_from
 )
 SWEEPS = st.builds(
     SweepConfig, workload=ANY_TEXT, device=some(ANY_TEXT), batch_size=some(st.integers(1, LARGEST_BATCH)),
-    precision=some(st.sampled_from(PRECISIONS)), model=some(ANY_TEXT), memory_format=some(st.sampled_from(MEMORY_FORMATS)),
+    precision=some(st.sampled_from(list(PRECISIONS))), model=some(ANY_TEXT), memory_format=some(st.sampled_from(MEMORY_FORMATS)),
     compile=some(st.sampled_from(COMPILE_MODES)), node_kinds=st.dictionaries(ANY_TEXT, some(ANY_TEXT), max_size=2),
     on_node=st.lists(ANY_TEXT, max_size=2).map(tuple), accelerator_type=st.lists(ANY_TEXT, max_size=2).map(tuple),
     option_axes=st.dictionaries(ANY_TEXT, some(OPTION.filter(lambda v: not isinstance(v, bool)), 2), max_size=2),

@@ -16,7 +16,7 @@ import torch
 from sweeps.measure.device import device as devices
 from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import (
-    KNOWN_DEVICES,
+    KINDS,
     available_devices,
     n_devices,
     new_event,
@@ -28,8 +28,9 @@ from sweeps.measure.device.device import (
     unsupported_reason,
 )
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
-from sweeps.measure.device.memory_counters import memory_now
-from sweeps.measure.device.precisions import PRECISION_NAMES, float32_products
+from sweeps.measure.device.memory_counters import DeviceMemory, memory_now
+from sweeps.measure.device.precisions import float32_products
+from workloads.precision import PRECISIONS
 
 CPU = torch.device("cpu")
 APPLE = SimpleNamespace(type="mps")
@@ -38,13 +39,12 @@ APPLE = SimpleNamespace(type="mps")
 
 def test_the_cpu_comes_first_and_is_known() -> None:
     assert available_devices()[0] == "cpu"
-    assert set(available_devices()) <= {*KNOWN_DEVICES}
     assert n_devices("cpu") == 1
     assert open_device("cpu") == CPU
 
 
 def test_a_device_that_is_not_here_is_named_with_those_that_are() -> None:
-    absent = next(name for name in KNOWN_DEVICES if name not in available_devices())
+    absent = next(name for name in KINDS if name not in available_devices())
     with pytest.raises(ValueError, match=f"'{absent}' is not on this machine; here: cpu"):
         open_device(absent)
     assert n_devices(absent) == 0
@@ -57,7 +57,7 @@ def test_describe_says_what_the_cpu_is() -> None:
     assert cpu.driver_version is None
     assert cpu.total_bytes is not None
     assert cpu.total_bytes > 2**28
-    assert tuple(cpu.precisions) == PRECISION_NAMES
+    assert tuple(cpu.precisions) == tuple(PRECISIONS)
     assert cpu.precisions["fp32"] is None
 
 
@@ -203,7 +203,7 @@ def test_threads_are_set_and_kept() -> None:
 
 
 def test_the_cpu_has_neither_counters_nor_events_nor_nvml() -> None:
-    assert memory_now(CPU) == devices.DeviceMemory()
+    assert memory_now(CPU) == DeviceMemory()
     assert new_event(CPU) is None
     assert new_event(torch.device("meta")) is None, "an event of a backend without them can be made, but not recorded"
     assert nvml_handle(CPU) is None
@@ -255,6 +255,36 @@ def test_an_apple_gpu_counts_what_is_held_and_has_no_peaks_or_events() -> None:
     assert now.peak_allocated_bytes is None
     assert new_event(APPLE) is None  # type: ignore[arg-type]
     assert devices.has_unified_memory(APPLE)  # type: ignore[arg-type]
+
+
+def test_a_kind_that_nobody_described_gives_what_its_backend_tells_and_null_for_the_rest(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    abacus = SimpleNamespace(type="abacus")
+    bare = [ask(abacus) for ask in (devices.device_name, devices.total_bytes, devices.driver_version)]
+    assert bare == ["abacus", None, None]
+    assert devices.has_unified_memory(abacus) is None
+    assert nvml_handle(abacus) is None
+    assert devices.fallback_environment("abacus", allow=True) == {}
+    about = SimpleNamespace(total_memory=2**20, is_integrated=1, driver_version="7")
+    backend = SimpleNamespace(get_device_name=lambda _: "Abacus 1", get_device_properties=lambda _: about)
+    monkeypatch.setattr(torch, "abacus", backend, raising=False)
+    told = [ask(abacus) for ask in (devices.device_name, devices.total_bytes, devices.driver_version)]
+    assert told == ["Abacus 1", 2**20, "7"]
+    assert devices.has_unified_memory(abacus) is True
+
+
+def test_an_accelerator_that_only_torch_names_is_a_device_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = SimpleNamespace(type="privateuseone")
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda **_: here)
+    monkeypatch.setattr(torch.accelerator, "current_device_index", lambda: 0)
+    assert available_devices() == ("cpu", "privateuseone")
+    assert open_device("privateuseone") == torch.device("privateuseone", 0)
+
+
+def test_only_apple_gpus_can_fall_back_on_the_cpu() -> None:
+    told = {name: devices.fallback_environment(name, allow=False) for name in KINDS}
+    assert told == {"cpu": {}, "cuda": {}, "mps": {"PYTORCH_ENABLE_MPS_FALLBACK": "0"}, "xpu": {}}
 
 
 @pytest.mark.gpu

@@ -53,7 +53,7 @@ def test_one_wrong_value_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_device_that_stays_in_another_type_does_not_compute_in_the_one_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(support._DTYPES, "bf16", torch.float16)
+    monkeypatch.setattr(support, "compute_dtype", lambda _: torch.float16)
     replace_conv2d(monkeypatch, lambda out: out.float())
     original = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: original(a, b).float())
