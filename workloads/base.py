@@ -7,9 +7,11 @@ and the outcome; a workload only does the work, on the device it was given, with
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+
+from workloads.scenarios import Sending
 
 if TYPE_CHECKING:
     import torch
@@ -164,11 +166,7 @@ class NoOptions:
 
 @runtime_checkable
 class Comparable(Protocol):
-    """A workload whose answer can be compared with a slower, trusted one; the harness then judges it.
-
-    A workload whose work rounds more coarsely than its precision, as on 8-bit images, may have an attribute
-    ``relative_tolerance``: the largest difference over the reference's largest value that it allows.
-    """
+    """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Outputs of one fixed batch from the cell's device and precision, and the CPU's in fp32; both on the CPU.
@@ -179,11 +177,7 @@ class Comparable(Protocol):
 
 @runtime_checkable
 class Transferable(Protocol):
-    """A workload whose step has a copy in, a computation and a copy out that can be timed apart.
-
-    An attribute ``step_is_compute`` that is true says that ``step`` is ``compute`` and nothing else, so that the
-    computation need not be timed twice.
-    """
+    """A workload whose step has a copy in, a computation and a copy out that can be timed apart."""
 
     def host_batch(self) -> torch.Tensor | None:
         """One batch on the host, in pageable memory; None in a cell whose step takes no batch."""
@@ -197,7 +191,7 @@ class Countable(Protocol):
     """A workload that torch.compile may run, inside of whose graphs no operation can be counted.
 
     Attributes:
-        is_compiled: The step goes through torch.compile in this cell.
+        is_compiled: See ``Extras``.
     """
 
     is_compiled: bool
@@ -207,3 +201,42 @@ class Countable(Protocol):
 
     def least_bytes(self) -> int | None:
         """Bytes that the compiled step reads and writes however well it is fused; None if unknown."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """Members that a workload may have beside those of the protocols; one that lacks a member has its default."""
+
+    relative_tolerance: float | None = None
+    """The largest difference over the reference's largest value that is no error, where the work rounds more coarsely
+    than its precision, as on 8-bit images."""
+    step_is_compute: bool = False
+    """``step`` is ``compute`` and nothing else, so that the computation need not be timed twice."""
+    is_compiled: bool = False
+    """The step goes through torch.compile in this cell."""
+    step_varying: Callable[[], object] | None = None
+    """A step whose shapes are others than those of the step before, as caches of compiled graphs leak there."""
+    restart: Callable[[], object] | None = None
+    """Goes back to where the work begins, so that warm-up counts for nothing; of work whose rounds build on one
+    another, such as a training."""
+    target_accuracy: float | None = None
+    """What a training is to reach, from 0 to 1."""
+    sending: Sending = field(default_factory=Sending)
+    """The scenario of this cell, with what it needs."""
+
+    @classmethod
+    def of(cls, workload: Workload | type[Workload]) -> Extras:
+        """What a workload has of them, set up or not."""
+        names = [f.name for f in dataclasses.fields(cls) if hasattr(workload, f.name)]
+        return cls(**{name: getattr(workload, name) for name in names})
+
+
+@runtime_checkable
+class LatencyLimited(Protocol):
+    """Options of a workload that have a limit of their own for the latency of a step.
+
+    Attributes:
+        max_latency_ms: Milliseconds; None for no limit.
+    """
+
+    max_latency_ms: float | None

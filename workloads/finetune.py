@@ -58,6 +58,7 @@ class Finetune:
         self.items_per_step = context.batch_size
         self.steps_per_round: int | None = None
         self.is_compiled = context.compile != "none"
+        self.target_accuracy = self._options.target_accuracy
         self._feed: Ahead | None = None
         self._n_steps = 0
         self._train_s = 0.0
@@ -226,16 +227,4 @@ class Finetune:
     def teardown(self) -> None:
         if self._feed is not None:
             self._feed.close()
-        for name in (
-            "_feed",
-            "_data",
-            "_module",
-            "_forward",
-            "_optimizer",
-            "_schedule",
-            "_train",
-            "_heldout",
-            "_initial",
-            "_trained",
-        ):
-            self.__dict__.pop(name, None)
+        vars(self).clear()

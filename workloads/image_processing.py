@@ -10,7 +10,6 @@ which neither ``--help`` nor an error in an option needs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.batches import laid_out
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
+from workloads.steady import SteadyWork
 
 if TYPE_CHECKING:
     from workloads.pipelines.taps import Stage
@@ -53,7 +53,7 @@ class ImageProcessingOptions:
     """Folder with your photographs. Default: the two that scikit-learn ships."""
 
 
-class ImageProcessing:
+class ImageProcessing(SteadyWork):
     """Decode, augment, resize and filter real photographs on the device."""
 
     name: ClassVar[str] = "image-processing"
@@ -62,7 +62,6 @@ class ImageProcessing:
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=(1, 8, 32), precision=("fp32",), smoke_batch_size=(4,),
     )  # fmt: skip
-    steps_per_round: int | None = None
     step_is_compute: ClassVar[bool] = True
     """A step copies nothing: its time is that of ``compute``."""
 
@@ -74,6 +73,7 @@ class ImageProcessing:
         self._function: Stage = self._composed
         self._dtype = compute_dtype(context.precision)
         self.is_compiled = context.compile != "none" or self._options.implementation != ("eager",)
+        self._threads: ThreadPoolExecutor | None = None
         self.relative_tolerance = RELATIVE_TOLERANCES.get(self._pipeline)
 
     @classmethod
@@ -151,20 +151,21 @@ class ImageProcessing:
             raise UnsupportedError(f"decode: gives image by image, which cannot be {context.memory_format}")
         files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
         self._files = [files[i % len(files)] for i in range(n)]
-        self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
+        if context.device.type == "cpu":
+            self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
         try:
             self._decode()
         except (RuntimeError, ValueError, TypeError) as error:
-            if self._context.device.type == "cpu":
+            if self._threads is not None:
                 raise
             reason = str(error).splitlines()[0][:150]
-            raise UnsupportedError(f"decode: no JPEG decoder on {self._context.device.type}: {reason}") from error
+            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {reason}") from error
 
     def _decode(self) -> list[torch.Tensor]:
         from torchvision.io import ImageReadMode, decode_jpeg
 
         device = self._context.device
-        if device.type == "cpu":
+        if self._threads is not None:
             # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
             return list(self._threads.map(lambda file: decode_jpeg(file, mode=ImageReadMode.RGB), self._files))
         decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
@@ -217,17 +218,7 @@ class ImageProcessing:
             reference = self._composition(photographs, self._parameters, torch.float32)
         return outputs.float().cpu(), reference
 
-    def end_round(self, round_index: int) -> Mapping[str, float]:
-        return {}
-
-    def is_done(self) -> bool:
-        return False
-
-    def quality(self) -> Mapping[str, object]:
-        return {}
-
     def teardown(self) -> None:
-        if hasattr(self, "_threads"):
+        if self._threads is not None:
             self._threads.shutdown()
-        for name in ("_threads", "_batch", "_function", "_files", "_host"):
-            self.__dict__.pop(name, None)
+        super().teardown()

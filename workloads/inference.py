@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import torch
+from typing_extensions import Doc
 
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
 from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
@@ -17,6 +18,13 @@ from workloads.models import loading as models
 from workloads.models.freezing import freeze
 from workloads.models.reference import identity_of, known_reference_outputs
 from workloads.precision import apply_precision, autocast, compute_dtype
+from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, is_served
+from workloads.steady import SteadyWork
+
+if TYPE_CHECKING:
+    ScenarioName = str
+else:
+    ScenarioName = Literal[tuple(SCENARIOS)]
 
 MAX_COMPARED_ITEMS = 16
 """Items compared with the CPU's answer, which would take minutes for a large batch."""
@@ -25,10 +33,7 @@ VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 
 @dataclass(frozen=True, kw_only=True)
 class InferenceOptions:
-    scenario: tuple[Literal["offline", "single-stream", "multi-stream", "server"], ...] = ("single-stream",)
-    """Axis (MLPerf's terms): single-stream sends the next batch when the last is done and gives latencies; offline
-    queues batches without waiting and gives throughput; multi-stream sends queries of eight batches; server sends at
-    random times at --rate and counts latency from the scheduled arrival."""
+    scenario: Annotated[tuple[ScenarioName, ...], Doc(HELP)] = ("single-stream",)
     implementation: tuple[Literal["eager", "frozen"], ...] = ("eager",)
     """Axis. eager: the network as trained, under autocast; frozen: batch normalisation folded into the convolutions and
     weights held in the precision. Either goes through torch.compile where --compile says so."""
@@ -45,15 +50,18 @@ class InferenceOptions:
     """Your weights: a state dictionary saved by torch.save."""
 
     def __post_init__(self) -> None:
-        if "server" in self.scenario and not self.rate and self.max_latency_ms is None:
-            raise BadInputError("--scenario server: needs --rate, or --max-latency-ms to search the highest rate for")
+        for name in filter(is_served, self.scenario):
+            if not self.rate and self.max_latency_ms is None:
+                raise BadInputError(
+                    f"--scenario {name}: needs --rate, or --max-latency-ms to search the highest rate for"
+                )
         if any(rate <= 0 for rate in self.rate):
             raise BadInputError(f"--rate: {list(self.rate)} must be over 0")
         if self.max_latency_ms is not None and self.max_latency_ms <= 0:
             raise BadInputError(f"--max-latency-ms: {self.max_latency_ms} must be over 0")
 
 
-class Inference:
+class Inference(SteadyWork):
     """Run a trained network on photographs: latency, throughput, memory and agreement with fp32 on the CPU."""
 
     name: ClassVar[str] = "inference"
@@ -62,7 +70,6 @@ class Inference:
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=(1, 8, 32), precision=("fp32", "bf16"), model=(models.DEFAULT_MODEL,), smoke_batch_size=(1, 4)
     )
-    steps_per_round: int | None = None
 
     def __init__(self, context: CellContext) -> None:
         self._context = context
@@ -71,6 +78,12 @@ class Inference:
         self.is_compiled = context.compile != "none"
         self._is_frozen = self._options.implementation == ("frozen",)
         self._n_varied = 0
+        self.step_is_compute = not self._options.include_copy
+        self.sending = Sending(
+            scenario=SCENARIOS[self._options.scenario[0]] if self._options.scenario else Scenario(),
+            rate_per_s=self._options.rate[0] if self._options.rate else None,
+            max_latency_ms=self._options.max_latency_ms,
+        )
 
     @classmethod
     def check(cls, options: InferenceOptions, model_names: tuple[str, ...]) -> None:
@@ -141,11 +154,6 @@ class Inference:
         self._n_varied += 1
         self.compute(self._batch[: max(1, round(share * len(self._batch)))])
 
-    @property
-    def step_is_compute(self) -> bool:
-        """A step copies nothing: its time is that of ``compute``."""
-        return not self._options.include_copy
-
     def host_batch(self) -> torch.Tensor:
         """In the cell's memory format, as a copy keeps it: another one would compile the network a second time."""
         return laid_out(self._host, self._context.memory_format)
@@ -161,16 +169,3 @@ class Inference:
         finally:
             apply_precision(precision)
         return outputs, reference
-
-    def end_round(self, round_index: int) -> Mapping[str, float]:
-        return {}
-
-    def is_done(self) -> bool:
-        return False
-
-    def quality(self) -> Mapping[str, object]:
-        return {}
-
-    def teardown(self) -> None:
-        for name in ("_module", "_forward", "_batch", "_reference_module", "_loaded"):
-            self.__dict__.pop(name, None)

@@ -32,7 +32,7 @@ from sweeps.measure.timing.rounds import RoundLog, RoundPolicy
 from sweeps.plan.config import TrialConfig, options_instance
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.store.rows import cell_columns, is_diverged, round_columns
-from workloads.base import CellContext, UnsupportedError, Workload
+from workloads.base import CellContext, Extras, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
 
@@ -154,26 +154,24 @@ class CellRun:
             timer_overhead_s=self._timer.overhead_s,
         )  # fmt: skip
         self._new_samples.append(("warmup", 0, np.asarray(warm.seconds), None))
-        restart = getattr(self._workload, "restart", None)
-        if restart is not None:
-            restart()  # training must not count the warm-up's steps towards its accuracy
+        extras = Extras.of(self._workload)
+        if extras.restart is not None:
+            extras.restart()  # training must not count the warm-up's steps towards its accuracy
         self._memory.begin_rounds()
         self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
         self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))
         self._step_s = float(np.median(warm.seconds[-5:]))
-        scenario = self._cell.options.get("scenario")
-        self._plan = plan_for(scenario, self._workload.step, self._step_s, self._timer)
+        self._sending = extras.sending
+        self._plan = plan_for(self._sending.scenario, self._workload.step, self._step_s, self._timer)
         self._log = RoundLog(self._plan.steps_per_sample)
-        self._next = self._serve if scenario == "server" else self._round
+        self._next = self._serve if self._sending.scenario.is_served else self._round
 
     def _serve(self) -> None:
-        """The server scenario: one long round of requests at scheduled times."""
+        """One long round of requests at scheduled times."""
         assert self._workload is not None
-        options = self._cell.options
         columns, latency, scheduled = serve(
-            self._plan.step, self._timer, rate_per_s=options.get("rate"), max_latency_ms=options.get("max_latency_ms"),
-            step_s=self._step_s, items_per_step=self._workload.items_per_step, min_s=self._measure.min_s,
-            seed=self._cell.seed,
+            self._plan.step, self._timer, sending=self._sending, step_s=self._step_s,
+            items_per_step=self._workload.items_per_step, min_s=self._measure.min_s, seed=self._cell.seed,
         )  # fmt: skip
         self._row.update(columns)
         self._items = len(latency) * self._workload.items_per_step

@@ -1,4 +1,4 @@
-"""What a cell is asked once, after its rounds: transfers, FLOPs, leaks, time to target, agreement."""
+"""What a cell is asked once, after its rounds, as columns of the trials table: from training to agreement."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import measure_transfers
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from workloads.base import Comparable, Countable, Transferable, Workload
+from workloads.base import Comparable, Countable, Extras, Transferable, Workload
 
 if TYPE_CHECKING:
     import torch
 
 
 def compile_seconds(
-    compile_mode: str, workload: object, first_step_s: float | None, step_median_s: float | None
+    compile_mode: str, workload: Workload, first_step_s: float | None, step_median_s: float | None
 ) -> float | None:
     """Compilation's share of the first step: what it took over a step of the steady state; None if none is compiled.
 
     Some implementations are compiled whatever the mode.
     """
-    is_compiled = compile_mode != "none" or getattr(workload, "is_compiled", False)
+    is_compiled = compile_mode != "none" or Extras.of(workload).is_compiled
     if not is_compiled or first_step_s is None or step_median_s is None:
         return None
     return max(0.0, first_step_s - step_median_s)
@@ -53,13 +53,13 @@ def final_columns(
     n_train = row.get("n_train_items")
     if n_train:
         yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
-    target = cell.options.get("target_accuracy")
-    trained = training_columns(curve, target)
+    extras = Extras.of(workload)
+    trained = training_columns(curve, extras.target_accuracy)
     yield trained
     if trained:
         source = open_energy_source(device)
         yield training_energy(
-            curve, target, source.period_s,
+            curve, extras.target_accuracy, source.period_s,
             lambda longest_s: sustained_energy(
                 functools.partial(Timer(device).time, workload.step), source, step_s=row["step_median_s"],
                 items_per_step=workload.items_per_step, longest_s=longest_s,
@@ -74,15 +74,15 @@ def final_columns(
         yield limits_columns(workload.step, row)
     if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
-        is_timed = getattr(workload, "step_is_compute", False) and row.get("steps_per_sample") == 1
+        is_timed = extras.step_is_compute and row.get("steps_per_sample") == 1
         known_s = row.get("step_median_s") if is_timed else None
         yield asdict(measure_transfers(device, host, workload.compute, known_s))
     if measure.leak_check:
-        yield asdict(check_leak(workload.step, getattr(workload, "step_varying", None), device))
+        yield asdict(check_leak(workload.step, extras.step_varying, device))
     if isinstance(workload, Comparable):
         outputs, reference = workload.outputs_and_reference()
         agreement = compare_outputs(outputs, reference)
         yield asdict(agreement)
-        wrong = wrong_reason(agreement, cell.precision, getattr(workload, "relative_tolerance", None))
+        wrong = wrong_reason(agreement, cell.precision, extras.relative_tolerance)
         if wrong is not None:
             raise WrongResultError(wrong)

@@ -1,4 +1,4 @@
-"""What a worker reports, and where it is."""
+"""What a worker tells the driver of a cell, and on which node and device it runs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How steps are sent: MLPerf's scenarios, as a plan of what a sample is, and the server's open loop."""
+"""How the steps of a scenario are timed: a plan of what a sample is, and the open loop of requests that arrive."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ from sweeps.measure.timing.clock import Timer, choose_steps_per_sample
 from sweeps.measure.timing.server_load import ServerResult, find_max_rate, poisson_arrivals, run_server
 from sweeps.measure.timing.statistics import MIN_SAMPLES
 from workloads.base import UnsupportedError
+from workloads.scenarios import Scenario, Sending
 
-MULTI_STREAM_STEPS = 8
-"""Samples in a multi-stream query (MLPerf Inference rules)."""
-OFFLINE_SAMPLE_S = 0.05
 MAX_OFFLINE_STEPS = 256
 MAX_RUN_S = 120.0
 """Longest run at one rate; slower devices cannot collect the requests that a p99 takes in a sensible time."""
@@ -27,7 +25,7 @@ class Plan:
     """What one timed sample is.
 
     Attributes:
-        step: The work of one sample's step; in multi-stream a query of eight.
+        step: The work of one sample's step: a query.
         n_batches: Batches in such a step.
         steps_per_sample: Steps between two synchronisations.
     """
@@ -37,28 +35,26 @@ class Plan:
     steps_per_sample: int = 1
 
 
-def plan_for(scenario: str | None, step: Callable[[], object], step_s: float, timer: Timer) -> Plan:
+def plan_for(scenario: Scenario, step: Callable[[], object], step_s: float, timer: Timer) -> Plan:
     """The plan of a scenario.
 
     Args:
-        scenario: single-stream, offline, multi-stream, server, or None for a workload without scenarios.
+        scenario: How steps are sent.
         step: The workload's step.
         step_s: About how long it takes, from the warm-up.
         timer: The device's timer.
     """
-    if scenario in {"single-stream", "server"}:
-        return Plan(step=step)  # a latency is that of one batch, whatever the timer takes
-    if scenario == "multi-stream":
 
-        def query() -> None:
-            for _ in range(MULTI_STREAM_STEPS):
-                step()
+    def query() -> None:
+        for _ in range(scenario.n_batches):
+            step()
 
-        return Plan(step=query, n_batches=MULTI_STREAM_STEPS)
+    sent = step if scenario.n_batches == 1 else query
+    if scenario.is_latency:
+        return Plan(step=sent, n_batches=scenario.n_batches)  # whatever the timer takes
     fewest = choose_steps_per_sample(step_s, timer.overhead_s)
-    if scenario == "offline":
-        fewest = max(fewest, min(MAX_OFFLINE_STEPS, math.ceil(OFFLINE_SAMPLE_S / step_s)))
-    return Plan(step=step, steps_per_sample=fewest)
+    fewest = max(fewest, min(MAX_OFFLINE_STEPS, math.ceil(scenario.sample_s / step_s)))
+    return Plan(step=sent, n_batches=scenario.n_batches, steps_per_sample=fewest)
 
 
 def _run_at(
@@ -77,14 +73,13 @@ def serve(
     step: Callable[[], object],
     timer: Timer,
     *,
-    rate_per_s: float | None,
-    max_latency_ms: float | None,
+    sending: Sending,
     step_s: float,
     items_per_step: int,
     min_s: float,
     seed: int,
 ) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
-    """The server scenario at a rate, or at the highest that holds the latency limit.
+    """Requests that arrive at a rate, or at the highest that holds the latency limit.
 
     Returns:
         Columns of the trials table, latencies in seconds, and their scheduled arrivals in seconds.
@@ -92,13 +87,13 @@ def serve(
     Raises:
         UnsupportedError: If the device is too slow for a p99 in sensible time.
     """
-    limit_s = None if max_latency_ms is None else max_latency_ms * 1e-3
+    limit_s = None if sending.max_latency_ms is None else sending.max_latency_ms * 1e-3
     columns: dict[str, Any] = {}
-    if rate_per_s is not None:
-        result = _run_at(rate_per_s, timer, step, seed=seed, min_s=min_s, limit_s=limit_s)
+    if sending.rate_per_s is not None:
+        result = _run_at(sending.rate_per_s, timer, step, seed=seed, min_s=min_s, limit_s=limit_s)
     else:
         if limit_s is None:
-            raise ValueError(f"a rate or a latency limit is needed, got {rate_per_s=} and {max_latency_ms=}")
+            raise ValueError(f"a rate or a latency limit is needed, got {sending=}")
         search = find_max_rate(
             lambda rate: _run_at(rate, timer, step, seed=seed, min_s=min_s, limit_s=limit_s), step_s, limit_s
         )

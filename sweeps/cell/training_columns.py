@@ -1,14 +1,11 @@
-"""Accuracy, energy and time of a training."""
+"""What a training's rounds come to: accuracy, seconds and joules to a target, energy without evaluations."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sweeps.measure.monitors.energy import energy_of_rounds
-
-if TYPE_CHECKING:
-    pass
 
 SUSTAINED_S = 3.0
 """What an energy window may add to a training that was itself shorter: three times what NVML's counter needs."""

@@ -23,6 +23,7 @@ from workloads.base import (
     Workload,
 )
 from workloads.precision import PRECISIONS
+from workloads.scenarios import is_served
 
 LARGEST_WHOLE = 2**63 - 1
 """What a column of whole numbers can hold."""
@@ -139,9 +140,9 @@ class SweepConfig:
         if self.is_batch_auto and self.search is not None:
             raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
         if self.measure.rounds == "interleaved":
-            is_served = "server" in self.option_axes.get("scenario", ())
+            scenarios = self.option_axes.get("scenario", ())
             for told, is_so in (("a pruner", self.pruning.pruner != "none"), ("a search", not self.is_grid),
-                                ("the server scenario", is_served)):  # fmt: skip
+                                ("the server scenario", any(map(is_served, scenarios)))):  # fmt: skip
                 if is_so:
                     raise BadInputError(f"--rounds interleaved: comes back to every cell of a grid; not with {told}")
 

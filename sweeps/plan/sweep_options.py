@@ -20,6 +20,8 @@ from workloads.base import (
     COMPILE_MODES,
     MEMORY_FORMATS,
     BadInputError,
+    Extras,
+    LatencyLimited,
     Workload,
     axes_of,
     constants_of,
@@ -127,7 +129,7 @@ def sweep_command(workload: type[Workload]) -> Any:
             dataclasses.field(default=SearchOptions()),
         ),
     ]
-    if not hasattr(own, "max_latency_ms"):
+    if not isinstance(own, LatencyLimited):
         limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="limit")]
         fields.append(("limit", limit, dataclasses.field(default=LatencyLimit())))
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
@@ -164,7 +166,7 @@ def build_config(
     is_auto = common.batch_size == (AUTO,)
     if is_auto and not choice.pruner:
         pruning = PruningConfig()  # a default that the user did not ask for must not cut the search for the largest
-    if common.rounds == "interleaved" and hasattr(workload, "restart"):
+    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
         raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
     if is_auto and pruning.pruner != "none":
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
@@ -186,7 +188,7 @@ def build_config(
             option_axes[name] = (search.ranges[name].low,)  # type: ignore[union-attr]
     constants = constants_of(own)
     if smoke:
-        changed = getattr(workload.defaults, "smoke_options", {})
+        changed = workload.defaults.smoke_options
         plain = workload.Options()
         for name, value in changed.items():
             if getattr(own, name) == getattr(plain, name):
@@ -225,5 +227,5 @@ def build_config(
         node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
         on_node=common.on_node,
         accelerator_type=common.accelerator_type,
-        limits=limits(choice, getattr(getattr(command, "limit", own), "max_latency_ms", None)),
+        limits=limits(choice, own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms),
     )

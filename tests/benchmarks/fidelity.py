@@ -54,7 +54,7 @@ from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.timing.statistics import Interval
 from sweeps.plan.config import TrialConfig, options_instance
 from sweeps.plan.measuring import MeasureConfig
-from workloads.base import CellContext, Workload
+from workloads.base import CellContext, Extras, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
 
@@ -143,7 +143,7 @@ def against_torch(cell: TrialConfig, seconds: float) -> str:
     device = open_device(cell.device)
     workload, timer = prepared(cell, device), Timer(device)
     warm = warm_up(workload.step, timer, max_s=3.0)
-    plan = plan_for(cell.options.get("scenario"), workload.step, float(np.median(warm.seconds[-5:])), timer)
+    plan = plan_for(Extras.of(workload).sending.scenario, workload.step, float(np.median(warm.seconds[-5:])), timer)
     n = plan.steps_per_sample
     peer = benchmark.Timer("step()", globals={"step": plan.step}, num_threads=torch.get_num_threads())
     log, ours, theirs = RoundLog(n), [], []

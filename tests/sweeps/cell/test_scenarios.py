@@ -1,0 +1,84 @@
+"""Each scenario of the table is sent and timed as its row says."""
+
+from __future__ import annotations
+
+import io
+from contextlib import redirect_stdout
+
+import numpy as np
+import pytest
+import torch
+
+from analysis.cells.columns import SERVER
+from sweeps.cell.scenarios import MAX_OFFLINE_STEPS, plan_for, serve
+from sweeps.measure.timing.clock import Timer
+from sweeps.plan.parsing import parse
+from sweeps.plan.sweep_options import sweep_command
+from workloads.base import BadInputError, UnsupportedError
+from workloads.inference import Inference, InferenceOptions
+from workloads.scenarios import SCENARIOS, Scenario, Sending, is_served
+
+CPU = torch.device("cpu")
+
+
+def plan(scenario: Scenario, step_s: float) -> tuple[int, int, int]:
+    """Batches and steps of a sample, and how often the step really ran for one step of the plan."""
+    n_run = 0
+
+    def step() -> None:
+        nonlocal n_run
+        n_run += 1
+
+    made = plan_for(scenario, step, step_s, Timer(CPU))
+    made.step()
+    return made.n_batches, made.steps_per_sample, n_run
+
+
+def test_a_latency_is_that_of_one_query_and_a_throughput_that_of_many() -> None:
+    assert plan(SCENARIOS["single-stream"], 1e-6) == (1, 1, 1)
+    assert plan(SCENARIOS["server"], 1e-6) == (1, 1, 1)
+    assert plan(SCENARIOS["multi-stream"], 1e-6) == (8, 1, 8)
+    assert plan(SCENARIOS["offline"], 0.01) == (1, 5, 1)
+    assert plan(SCENARIOS["offline"], 1e-4)[1] == MAX_OFFLINE_STEPS
+    assert plan(Scenario(), 0.1) == (1, 1, 1), "a workload without scenarios"
+    assert plan(Scenario(), 1e-6)[1] > 1, "the timer takes a hundredth of a sample at most"
+
+
+def test_what_writes_and_what_reads_call_the_served_scenario_alike() -> None:
+    assert [name for name in SCENARIOS if is_served(name)] == [SERVER]
+    assert not is_served(None)
+
+
+def test_a_served_scenario_needs_a_rate_or_a_limit() -> None:
+    with pytest.raises(BadInputError, match="--scenario server: needs --rate"):
+        InferenceOptions(scenario=("single-stream", "server"))
+    timer = Timer(CPU)
+    with pytest.raises(ValueError, match="a rate or a latency limit is needed"):
+        serve(lambda: None, timer, sending=Sending(), step_s=0.1, items_per_step=1, min_s=0.1, seed=0)
+
+
+def test_requests_are_served_at_the_rate_asked_for_and_counted_from_their_arrival() -> None:
+    sending = Sending(scenario=SCENARIOS["server"], rate_per_s=20_000.0, max_latency_ms=1000.0)
+    columns, latency, scheduled = serve(
+        lambda: None, Timer(CPU), sending=sending, step_s=1e-5, items_per_step=4, min_s=0.01, seed=0
+    )
+    assert columns["n_samples"] == len(latency) == len(scheduled) == columns["n_requests"] == 662
+    assert columns["deadline_s"] == 1.0
+    assert columns["n_missed"] == 0
+    assert (np.diff(scheduled) > 0).all()
+    assert "max_rate_per_s" not in columns
+
+
+def test_a_rate_too_low_for_a_p99_in_sensible_time_is_unsupported() -> None:
+    sending = Sending(scenario=SCENARIOS["server"], rate_per_s=1.0)
+    with pytest.raises(UnsupportedError, match="662 requests, which a p99 takes, last 662 s"):
+        serve(lambda: None, Timer(CPU), sending=sending, step_s=0.1, items_per_step=1, min_s=0.1, seed=0)
+
+
+def test_help_names_every_scenario_with_what_it_does() -> None:
+    with redirect_stdout(io.StringIO()) as out, pytest.raises(SystemExit):
+        parse(sweep_command(Inference), "inference", ["--help"])
+    told = " ".join(out.getvalue().replace("│", " ").split())
+    assert f"{{{','.join(SCENARIOS)}}}" in told
+    for name, scenario in SCENARIOS.items():
+        assert f"{name} {scenario.told}" in told

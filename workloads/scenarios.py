@@ -1,0 +1,59 @@
+"""THE table of scenarios: how a workload's steps are sent, in MLPerf's terms. The harness times them as a row says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """One scenario.
+
+    Attributes:
+        told: What it does, as the option's help says it after the name.
+        n_batches: Batches of one query.
+        is_latency: A sample is the latency of one query, whatever the timer takes of it; else several are timed as one.
+        sample_s: Seconds that a sample of several queries lasts at least.
+        is_served: Requests arrive at random times, at a rate that is asked for or searched for.
+    """
+
+    told: str = ""
+    n_batches: int = 1
+    is_latency: bool = False
+    sample_s: float = 0.0
+    is_served: bool = False
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "offline": Scenario(told="queues batches without waiting and gives throughput", sample_s=0.05),
+    "single-stream": Scenario(
+        told="sends the next batch when the last is done and gives latencies", is_latency=True
+    ),
+    # Eight samples in a query: MLPerf Inference rules.
+    "multi-stream": Scenario(told="sends queries of eight batches", n_batches=8, is_latency=True),
+    "server": Scenario(
+        told="sends at random times at --rate and counts latency from the scheduled arrival",
+        is_latency=True, is_served=True,
+    ),
+}  # fmt: skip
+HELP = f"Axis (MLPerf's terms): {'; '.join(f'{name} {scenario.told}' for name, scenario in SCENARIOS.items())}."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sending:
+    """How a cell's steps are sent.
+
+    Attributes:
+        scenario: One of the table; by default one step after the other.
+        rate_per_s: Mean arrivals per second, where the scenario is served; None to search the highest.
+        max_latency_ms: Milliseconds that a request may take, which the search holds.
+    """
+
+    scenario: Scenario = Scenario()
+    rate_per_s: float | None = None
+    max_latency_ms: float | None = None
+
+
+def is_served(name: object) -> bool:
+    """Whether a scenario of this name has requests arrive; false for what names none."""
+    return name in SCENARIOS and SCENARIOS[str(name)].is_served
