@@ -18,6 +18,7 @@ from workloads.images.feeds import Ahead, resident, streamed
 from workloads.images.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
+from workloads.models.sources import DEFAULT_MODEL, check_model, last_linear
 from workloads.precision import PRECISIONS, autocast
 
 BATCH_NORM_MOMENTUM = 0.1
@@ -45,7 +46,7 @@ class Finetune:
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=(32, 64),
         precision=("fp32", "bf16"),
-        model=(models.DEFAULT_MODEL,),
+        model=(DEFAULT_MODEL,),
         smoke_batch_size=(32,),
         smoke_options={"epochs": 1.0, "max_train_s": 12.0},
         pruner="median",
@@ -67,7 +68,7 @@ class Finetune:
     @classmethod
     def check(cls, options: FinetuneOptions, model_names: tuple[str, ...]) -> None:
         for name in model_names:
-            models.check_model(name)
+            check_model(name)
         n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
         if options.weights is not None:
             models.check_weights(options.weights, model_names, num_classes=n_classes)
@@ -91,7 +92,7 @@ class Finetune:
             if isinstance(layer, nn.BatchNorm2d):
                 layer.momentum = BATCH_NORM_MOMENTUM
         self._module = loaded.module.to(device).to(memory_format=MEMORY_FORMATS[context.memory_format])
-        head = models.last_linear(self._module)[1]
+        head = last_linear(self._module)[1]
         self._is_head_only = options.tune == ("head",)
         self._trained = list((head if self._is_head_only else self._module).parameters())
         for parameter in self._module.parameters():

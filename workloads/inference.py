@@ -17,6 +17,7 @@ from workloads.images.photographs import check_photographs, load_photographs, ph
 from workloads.models import loading as models
 from workloads.models.freezing import freeze
 from workloads.models.reference import identity_of, known_reference_outputs
+from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import apply_precision, autocast, compute_dtype
 from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, is_served
 from workloads.steady import SteadyWork
@@ -68,7 +69,7 @@ class Inference(SteadyWork):
     item: ClassVar[str] = "images"
     Options: ClassVar[type[Any]] = InferenceOptions
     defaults: ClassVar[Defaults] = Defaults(
-        batch_size=(1, 8, 32), precision=("fp32", "bf16"), model=(models.DEFAULT_MODEL,), smoke_batch_size=(1, 4)
+        batch_size=(1, 8, 32), precision=("fp32", "bf16"), model=(DEFAULT_MODEL,), smoke_batch_size=(1, 4)
     )
 
     def __init__(self, context: CellContext) -> None:
@@ -88,7 +89,7 @@ class Inference(SteadyWork):
     @classmethod
     def check(cls, options: InferenceOptions, model_names: tuple[str, ...]) -> None:
         for name in model_names:
-            models.check_model(name)
+            check_model(name)
         if options.images is not None:
             check_photographs(options.images)
         if options.weights is not None:

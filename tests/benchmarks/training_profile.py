@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
 from workloads.images.batches import MEMORY_FORMATS
-from workloads.models.loading import DEFAULT_MODEL
+from workloads.models.sources import DEFAULT_MODEL
 from workloads.precision import PRECISIONS, apply_precision
 
 N_WARMUP, N_STEPS = 5, 20

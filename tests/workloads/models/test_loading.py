@@ -9,7 +9,9 @@ from workloads.base import BadInputError
 from workloads.images.batches import to_model_input
 from workloads.images.photographs import load_photographs, photograph_batch
 from workloads.models import loading as models
-from workloads.models.loading import build_model, check_model, last_linear, model_names, static_bytes
+from workloads.models import sources
+from workloads.models.loading import build_model, static_bytes
+from workloads.models.sources import LoadedModel, Source, check_model, last_linear, model_names
 
 PALACE, DAISY = 698, 985
 """ImageNet classes: china.jpg shows a hall of the Summer Palace, flower.jpg a daisy."""
@@ -82,3 +84,35 @@ def test_neither_large_models_nor_the_users_weights_are_kept(tmp_path: Path, mon
     monkeypatch.setattr(models, "MAX_KEPT_BYTES", 1000)
     build_model("resnet18", pretrained=False)
     assert not models._kept
+
+
+def test_a_source_is_one_entry_and_the_first_that_has_a_name_builds_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+        return LoadedModel(module=torch.nn.Linear(2, num_classes or 3), weights=f"{name}'s {pretrained}")
+
+    mine = Source(prefix="mine/", names=lambda: ("resnet18",), build=build)
+    monkeypatch.setattr(sources, "SOURCES", (mine, *sources.SOURCES))
+    assert build_model("mine/any", num_classes=5).weights == "mine/any's True"
+    assert build_model("resnet18", pretrained=False).weights == "resnet18's False"
+    assert model_names()[0] == "resnet18"
+    with pytest.raises(BadInputError, match=r"\(or mine/NAME\) \(or timm/NAME\)"):
+        check_model("nothing")
+
+
+def test_a_source_whose_package_is_not_installed_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = Source(prefix="away/", package="no_such_package", build=sources.SOURCES[0].build)
+    monkeypatch.setattr(sources, "SOURCES", (lacking,))
+    with pytest.raises(BadInputError, match="'away/m' needs the package no_such_package, which is not installed"):
+        check_model("away/m")
+
+
+def test_where_weights_cannot_be_had_they_are_random_and_the_row_says_so(caplog: pytest.LogCaptureFixture) -> None:
+    def make(is_trained: bool) -> torch.nn.Module:
+        if is_trained:
+            raise OSError("no route to host")
+        return torch.nn.Linear(1, 1)
+
+    _, weights = sources._with_weights_or_without("a model", True, make)
+    assert weights == "random"
+    assert "no weights for a model could be had (no route to host)" in caplog.text
+    assert sources._with_weights_or_without("a model", False, make)[1] == "random"

