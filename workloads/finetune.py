@@ -88,20 +88,7 @@ class Finetune:
         steps_per_epoch = len(data.train_labels) // self.items_per_step
         self.steps_per_round = max(1, round(steps_per_epoch / ROUNDS_PER_EPOCH))
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
-        for layer in loaded.module.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.momentum = BATCH_NORM_MOMENTUM
-        self._module = loaded.module.to(device).to(memory_format=MEMORY_FORMATS[context.memory_format])
-        head = last_linear(self._module)[1]
-        self._is_head_only = options.tune == ("head",)
-        self._trained = list((head if self._is_head_only else self._module).parameters())
-        for parameter in self._module.parameters():
-            parameter.requires_grad = False
-        for parameter in self._trained:
-            parameter.requires_grad = True
-        self._forward: Callable[..., Any] = self._module
-        if self.is_compiled:
-            self._forward = torch.compile(self._module, mode=context.compile)
+        self._prepare(loaded.module)
         if self.items_per_step == 1 and not self._is_head_only:
             image = to_model_input(self._heldout[:1], self._mean, self._std)
             check_batch_norm(self._module, laid_out(image, context.memory_format))
@@ -116,6 +103,19 @@ class Finetune:
             n_train_items=len(data.train_labels),
             n_heldout_items=len(data.heldout_labels),
         )
+
+    def _prepare(self, module: nn.Module) -> None:
+        """Bring the network to the device, ready to train the whole of it or its head."""
+        context = self._context
+        for layer in module.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = BATCH_NORM_MOMENTUM
+        self._module = module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
+        self._is_head_only = self._options.tune == ("head",)
+        self._module.requires_grad_(not self._is_head_only)
+        head = last_linear(self._module)[1].requires_grad_()
+        self._trained = list((head if self._is_head_only else self._module).parameters())
+        self._forward = models.compiled(self._module, context.compile)
 
     def _load_data(self) -> LabelledImages:
         size, seed = self._options.image_size, self._context.seed

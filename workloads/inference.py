@@ -109,9 +109,7 @@ class Inference(SteadyWork):
         if self._is_frozen:
             freeze(self._module, self._host[:1].to(context.device), context.precision)
         self._module.to(memory_format=MEMORY_FORMATS[context.memory_format])
-        self._forward: Callable[..., Any] = self._module
-        if self.is_compiled:
-            self._forward = torch.compile(self._module, mode=context.compile)
+        self._forward = models.compiled(self._module, context.compile)
         self._batch = self._to_device(self._host)
         return SetupFacts(
             input_shape=f"3x{loaded.input_size}x{loaded.input_size}",

@@ -100,7 +100,7 @@ class CellRun:
         """Everything new since the last message, with the row as it stands."""
         rounds, self._new_rounds = self._new_rounds, []
         samples, self._new_samples = self._new_samples, []
-        facts = self._facts.as_dict() if self._facts else {}
+        facts = asdict(self._facts) if self._facts else {}
         return Message(
             trial_key=self._cell.key, row=dict(self._row), rounds=rounds, samples=samples, device_facts=facts,
             is_final=self.is_finished, place=self._place,
@@ -138,10 +138,7 @@ class CellRun:
         facts = self._workload.setup()
         self._row.update(
             setup_s=time.perf_counter() - began, item=kind.item, items_per_step=self._workload.items_per_step,
-            input_shape=facts.input_shape, input_source=facts.input_source, weights=facts.weights,
-            input_is_synthetic=facts.input_is_synthetic, n_images_skipped=facts.n_images_skipped,
-            static_bytes=facts.static_bytes, n_train_items=facts.n_train_items,
-            n_heldout_items=facts.n_heldout_items,
+            **asdict(facts),
         )  # fmt: skip
         self._next = self._warm_up
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
@@ -50,9 +50,6 @@ class DeviceFacts:
         if precision not in facts.ceiling_flop_per_s:
             facts.ceiling_flop_per_s[precision] = measure_flop_ceiling(device, precision)
         return facts
-
-    def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
 
     def columns(self, precision: str) -> dict[str, Any]:
         """The columns of the trials table for a cell of the given precision."""

@@ -50,21 +50,8 @@ def final_columns(
     Raises:
         WrongResultError: The answer disagrees with the reference beyond what the precision explains.
     """
-    n_train = row.get("n_train_items")
-    if n_train:
-        yield {"epochs_run": sum(entry["items"] for entry in curve) / n_train}
     extras = Extras.of(workload)
-    trained = training_columns(curve, extras.target_accuracy)
-    yield trained
-    if trained:
-        source = open_energy_source(device)
-        yield training_energy(
-            curve, extras.target_accuracy, source.period_s,
-            lambda longest_s: sustained_energy(
-                functools.partial(Timer(device).time, workload.step), source, step_s=row["step_median_s"],
-                items_per_step=workload.items_per_step, longest_s=longest_s,
-            ),
-        )  # fmt: skip
+    yield from _of_training(workload, extras, device, row, curve)
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}
@@ -80,9 +67,26 @@ def final_columns(
     if measure.leak_check:
         yield asdict(check_leak(workload.step, extras.step_varying, device))
     if isinstance(workload, Comparable):
-        outputs, reference = workload.outputs_and_reference()
-        agreement = compare_outputs(outputs, reference)
+        agreement = compare_outputs(*workload.outputs_and_reference())
         yield asdict(agreement)
         wrong = wrong_reason(agreement, cell.precision, extras.relative_tolerance)
         if wrong is not None:
             raise WrongResultError(wrong)
+
+
+def _of_training(
+    workload: Workload, extras: Extras, device: torch.device, row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
+) -> Iterator[dict[str, Any]]:
+    if row.get("n_train_items"):
+        yield {"epochs_run": sum(entry["items"] for entry in curve) / row["n_train_items"]}
+    trained = training_columns(curve, extras.target_accuracy)
+    yield trained
+    if trained:
+        source = open_energy_source(device)
+        run = functools.partial(Timer(device).time, workload.step)
+        yield training_energy(
+            curve, extras.target_accuracy, source.period_s,
+            lambda longest_s: sustained_energy(
+                run, source, step_s=row["step_median_s"], items_per_step=workload.items_per_step, longest_s=longest_s
+            ),
+        )  # fmt: skip

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +253,7 @@ def main() -> None:
     if options.part in ("b", "both"):
         cell_module.MemoryMonitor = PausableMonitor  # type: ignore[misc]
         print(f"(b) a cell's row over a plain loop, target under {1 + TARGET_LOOP}")
-        facts = DeviceFacts.of(device, "fp32", {}).as_dict()
+        facts = asdict(DeviceFacts.of(device, "fp32", {}))
         for cell in cells:
             print(against_a_loop(cell, options.seconds, facts), flush=True)
 

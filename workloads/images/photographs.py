@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,21 +44,25 @@ def _sample_paths() -> list[Path]:
     return sorted(folder.glob("*.jpg"))
 
 
+def _decoded(paths: Sequence[Path]) -> Iterator[tuple[torch.Tensor, bytes] | None]:
+    """Each file as ``decoded`` gives it, until there are as many pixels as are kept."""
+    n_pixel_bytes = 0
+    for path in paths:
+        if n_pixel_bytes >= MAX_PIXEL_BYTES:
+            return
+        found = decoded(path)
+        n_pixel_bytes += 0 if found is None else found[0].numel()
+        yield found
+
+
 def check_photographs(folder: Path) -> None:
     """Check that a folder holds a photograph that decodes; of those to be used, the ones that do not are named.
 
     Raises:
         BadInputError: If the folder cannot be used or none of its images decodes.
     """
-    n_pixel_bytes = n_good = 0
     paths = list_images(folder, "images").paths[:MAX_PHOTOGRAPHS]
-    for path in paths:
-        found = decoded(path)  # not kept: the driver has no use for them
-        n_good += found is not None
-        n_pixel_bytes += 0 if found is None else found[0].numel()
-        if n_pixel_bytes >= MAX_PIXEL_BYTES:
-            break
-    if not n_good:
+    if not sum(found is not None for found in _decoded(paths)):  # not kept: the driver has no use for them
         raise BadInputError(f"--images: none of the {len(paths)} images in {str(folder)!r} decodes")
 
 
@@ -73,17 +78,13 @@ def load_photographs(folder: Path | None = None) -> Photographs:
     listing = Listing(paths=tuple(_sample_paths())) if folder is None else list_images(folder, "images")
     images: list[torch.Tensor] = []
     jpegs: list[bytes] = []
-    n_skipped = n_pixel_bytes = 0
-    for path in listing.paths[:MAX_PHOTOGRAPHS]:
-        found = decoded(path)
+    n_skipped = 0
+    for found in _decoded(listing.paths[:MAX_PHOTOGRAPHS]):
         if found is None:
             n_skipped += 1
             continue
         images.append(found[0])
         jpegs.append(found[1])
-        n_pixel_bytes += found[0].numel()
-        if n_pixel_bytes >= MAX_PIXEL_BYTES:
-            break
     if not images:
         raise BadInputError(f"--images: none of the {n_skipped} images in {str(folder)!r} decodes")
     source = PHOTOGRAPHS_SOURCE

@@ -7,6 +7,8 @@ time would come out wrong; the harness compares every answer with the reference 
 
 from __future__ import annotations
 
+import functools
+from collections import Counter
 from typing import Any
 
 import torch
@@ -28,29 +30,23 @@ def foldable_pairs(module: nn.Module, example: torch.Tensor) -> list[tuple[str, 
     """
     made: dict[int, tuple[str, torch.Tensor]] = {}  # the outputs are kept, so that no number is given twice
     pairs: list[tuple[str, str]] = []
-    calls: dict[str, int] = {}
+    calls = Counter[str]()
 
-    def after_convolution(name: str) -> Any:
-        def note(_module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
-            made[id(output)] = (name, output)
-            calls[name] = calls.get(name, 0) + 1
+    def after_convolution(name: str, _module: nn.Module, _inputs: Any, output: torch.Tensor) -> None:
+        made[id(output)] = (name, output)
+        calls[name] += 1
 
-        return note
-
-    def before_norm(name: str) -> Any:
-        def note(_module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            calls[name] = calls.get(name, 0) + 1
-            if id(inputs[0]) in made:
-                pairs.append((made[id(inputs[0])][0], name))
-
-        return note
+    def before_norm(name: str, _module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
+        calls[name] += 1
+        if id(inputs[0]) in made:
+            pairs.append((made[id(inputs[0])][0], name))
 
     hooks = []
     for name, layer in module.named_modules():
         if isinstance(layer, _CONVOLUTIONS):
-            hooks.append(layer.register_forward_hook(after_convolution(name)))
+            hooks.append(layer.register_forward_hook(functools.partial(after_convolution, name)))
         elif isinstance(layer, _NORMS):
-            hooks.append(layer.register_forward_pre_hook(before_norm(name)))
+            hooks.append(layer.register_forward_pre_hook(functools.partial(before_norm, name)))
     try:
         with torch.no_grad():
             module(example)

@@ -6,8 +6,9 @@ import copy
 import dataclasses
 import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -97,3 +98,8 @@ def check_weights(file: Path, names: Sequence[str], num_classes: int | None = No
 def static_bytes(module: nn.Module) -> int:
     """Bytes of a module's parameters and buffers."""
     return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
+
+
+def compiled(module: nn.Module, mode: str) -> Callable[..., Any]:
+    """What a cell's steps call: a module itself, or through torch.compile in a mode; ``none`` for neither."""
+    return module if mode == "none" else torch.compile(module, mode=mode)

@@ -54,6 +54,16 @@ DEFAULT_TOLERANCES: dict[str, Tolerance] = {
 }
 
 
+COMPARE_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
+"""What PyTorch's test_ops.py allows a device to differ from the CPU (``TestCommon.test_compare_cpu``)."""
+
+
+def device_tolerance(dtype: str) -> Tolerance:
+    """What devices may differ by in a type where its source says nothing else: rounding alone for whole numbers."""
+    least = DEFAULT_TOLERANCES[dtype]
+    return least.loosest(COMPARE_TOLERANCE) if dtype in FLOAT_DTYPES else least
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sample:
     """One call: ``function(*args, **kwargs)`` on tensors of the CPU, in the type asked for.

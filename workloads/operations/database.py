@@ -23,23 +23,13 @@ import numpy as np
 import torch
 from torch.utils._pytree import tree_map_only
 
-from workloads.operations.base import (
-    DEFAULT_TOLERANCES,
-    DTYPES,
-    FLOAT_DTYPES,
-    OperationsMissingError,
-    Sample,
-    Tolerance,
-)
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
 
 _NO_VALUES: tuple[tuple[str, str], ...] = (
     (r"^(new_)?empty", "its memory is uninitialised"),
     (r"^(byte|char|short|int|long)$", "values outside of the integer type are undefined"),
     (r"^as_strided\[partial_views\]", "its samples read memory beside the tensors they are given"),
 )  # fmt: skip
-COMPARE_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
-"""What PyTorch's test_ops.py allows a device to differ from the CPU (``TestCommon.test_compare_cpu``)."""
-
 # First match decides; what matches none is of the database's own class of operators.
 _FAMILIES: tuple[tuple[str, str], ...] = (
     (r"(^|\.)conv", "convolution"), (r"pool", "pooling"), (r"attention", "attention"),
@@ -146,9 +136,7 @@ class DatabaseOperation:
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
         """The loosest that the database grants the operator in this type, for any of its tests on this device."""
-        found = DEFAULT_TOLERANCES[dtype]
-        if dtype in FLOAT_DTYPES:
-            found = found.loosest(COMPARE_TOLERANCE)
+        found = device_tolerance(dtype)
         for entry in self.info.decorators:
             devices = getattr(entry, "device_type", None)
             if devices is not None and device_type not in ([devices] if isinstance(devices, str) else devices):

@@ -13,18 +13,8 @@ import torch
 import torchvision
 from torch import nn
 
-from workloads.operations.base import (
-    DEFAULT_TOLERANCES,
-    DTYPES,
-    FLOAT_DTYPES,
-    OperationsMissingError,
-    Sample,
-    Tolerance,
-)
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
 from workloads.operations.encoding import decode
-
-_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
-"""As the operator database compares devices; torch has none for modules at their models' shapes."""
 
 
 def _resolve(name: str) -> Any:
@@ -83,7 +73,7 @@ class RecordedOperation:
         return FLOAT_DTYPES
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
-        return DEFAULT_TOLERANCES[dtype].loosest(_TOLERANCE)
+        return device_tolerance(dtype)
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         wanted = DTYPES[dtype]

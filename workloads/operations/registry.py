@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import importlib
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workloads.operations.base import SOURCES, Operation, OperationsMissingError
@@ -10,27 +11,18 @@ from workloads.operations.base import SOURCES, Operation, OperationsMissingError
 Recording = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
-def _database(_: Recording) -> Sequence[Operation]:
-    from workloads.operations.database import database_operations
-
-    return database_operations()
+_LOADERS = {"database": "database_operations", "transforms": "transform_operations", "modules": "recorded_operations"}
 
 
-def _transforms(_: Recording) -> Sequence[Operation]:
-    from workloads.operations.transforms import transform_operations
+def operations_of(source: str, recording: Recording) -> Sequence[Operation]:
+    """Every operation of a source.
 
-    return transform_operations()
-
-
-def _modules(recording: Recording) -> Sequence[Operation]:
-    from workloads.operations.modules import recorded_operations
-
-    return recorded_operations(recording)
-
-
-_LOADERS: dict[str, Callable[[Recording], Sequence[Operation]]] = {
-    "database": _database, "transforms": _transforms, "modules": _modules,
-}  # fmt: skip
+    Raises:
+        OperationsMissingError: If this torch or torchvision lacks the source.
+    """
+    load = getattr(importlib.import_module(f"workloads.operations.{source}"), _LOADERS[source])
+    found: Sequence[Operation] = load(recording) if source == "modules" else load()
+    return found
 
 
 def load_operations(recording: Recording | None = None) -> tuple[list[Operation], dict[str, str]]:
@@ -46,7 +38,7 @@ def load_operations(recording: Recording | None = None) -> tuple[list[Operation]
     missing: dict[str, str] = {}
     for source in SOURCES:
         try:
-            found += _LOADERS[source](recording or {})
+            found += operations_of(source, recording or {})
         except OperationsMissingError as error:
             missing[source] = str(error)
     return found, missing
@@ -59,7 +51,7 @@ def load_operation(source: str, name: str, recording: Recording | None = None) -
         KeyError: If there is none of this name.
         OperationsMissingError: If this torch or torchvision lacks the source.
     """
-    for operation in _LOADERS[source](recording or {}):
+    for operation in operations_of(source, recording or {}):
         if operation.name == name:
             return operation
     raise KeyError(f"no operation {name!r} in {source!r}")

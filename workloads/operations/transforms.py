@@ -10,14 +10,7 @@ from typing import Any
 
 import torch
 
-from workloads.operations.base import (
-    DEFAULT_TOLERANCES,
-    DTYPES,
-    FLOAT_DTYPES,
-    OperationsMissingError,
-    Sample,
-    Tolerance,
-)
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
 from workloads.operations.transform_arguments import ARGUMENTS, CANVAS, FREE_FUNCTIONS, LEVELS
 
 _KINDS = ("image", "video", "mask", "bounding_boxes", "keypoints")
@@ -33,7 +26,6 @@ _ONLY: dict[str, tuple[str, ...]] = {
     "jpeg": ("uint8",), "normalize": FLOAT_DTYPES, "gaussian_noise": (*FLOAT_DTYPES, "uint8"),
 }  # fmt: skip
 """Types that torchvision defines the kernel for, where not for all."""
-_PIXELS_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
 _ONE_LEVEL = Tolerance(absolute=1.0, relative=0.0)
 
 
@@ -121,9 +113,8 @@ class TransformOperation:
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
         """One level of whole pixels, as torchvision's own tests allow; none for labels of masks."""
-        if dtype in FLOAT_DTYPES:
-            return DEFAULT_TOLERANCES[dtype].loosest(_PIXELS_TOLERANCE)
-        return _ONE_LEVEL if self.kind in {"image", "video"} else DEFAULT_TOLERANCES[dtype]
+        is_pixels = self.kind in {"image", "video"} and dtype not in FLOAT_DTYPES
+        return _ONE_LEVEL if is_pixels else device_tolerance(dtype)
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         wanted = DTYPES[dtype]

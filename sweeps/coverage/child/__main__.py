@@ -55,9 +55,9 @@ def _environment(device_name: str) -> dict[str, Any]:
 
 @functools.cache
 def _operations(source: str) -> dict[str, Any]:
-    from workloads.operations.registry import _LOADERS
+    from workloads.operations.registry import operations_of
 
-    return {o.name: o for o in _LOADERS[source]({})}
+    return {o.name: o for o in operations_of(source, {})}
 
 
 def _operation(request: Mapping[str, Any]) -> Any:

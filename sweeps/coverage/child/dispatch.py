@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_map
 from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.coverage.child.verdicts import run_direction
-from workloads.operations.base import DEFAULT_TOLERANCES, DTYPES, FLOAT_DTYPES, Sample, Tolerance
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, Sample, Tolerance, device_tolerance
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
 
@@ -85,7 +85,7 @@ class DispatchedOperation:
     not_compared: str | None = None
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
-        return DEFAULT_TOLERANCES[dtype].loosest(_TOLERANCE)
+        return device_tolerance(dtype)
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         """The calls, their floating tensors in the type; they were recorded in float32."""

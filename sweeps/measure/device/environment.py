@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.metadata
 import os
 import platform
 import re
@@ -21,17 +20,10 @@ import psutil
 import torch
 
 from sweeps.measure.device.device import device_name, driver_version, total_bytes
-from sweeps.measure.device.host import cpu_name
+from sweeps.measure.device.host import cpu_name, version_of
 
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def usable_cpus() -> int:
@@ -82,9 +74,9 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "device_total_bytes": total_bytes(device),
         "driver_version": driver_version(device),
         "torch_version": torch.__version__,
-        "torchvision_version": _version("torchvision"),
-        "ray_version": _version("ray"),
-        "accelsweep_version": _version("accelsweep"),
+        "torchvision_version": version_of("torchvision"),
+        "ray_version": version_of("ray"),
+        "accelsweep_version": version_of("accelsweep"),
         "python_version": platform.python_version(),
         "os": f"{platform.system()} {platform.release()} {platform.machine()}",
         "cpu_name": cpu_name(),

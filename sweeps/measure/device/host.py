@@ -19,7 +19,8 @@ def cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def _version(package: str) -> str | None:
+def version_of(package: str) -> str | None:
+    """The version of an installed package; None where it is not installed."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError:
@@ -28,4 +29,4 @@ def _version(package: str) -> str | None:
 
 def versions() -> dict[str, str | None]:
     """What is installed here, by name; None where it is not."""
-    return {"python": platform.python_version(), **{n: _version(n) for n in ("torch", "torchvision", "accelsweep")}}
+    return {"python": platform.python_version(), **{n: version_of(n) for n in ("torch", "torchvision", "accelsweep")}}

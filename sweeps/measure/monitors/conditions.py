@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from types import TracebackType
 from typing import Any
 
 import psutil
@@ -153,9 +152,7 @@ class ConditionMonitor:
         self._began, self._busy, self._own = time.monotonic(), _busy_s(), _own_s()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def note(self) -> None:

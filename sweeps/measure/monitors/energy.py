@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from types import TracebackType
 from typing import Any
 
 from sweeps.measure.monitors.energy_sources import EnergySource
@@ -127,9 +126,7 @@ class EnergyMonitor:
         self._before, self._began = self._source.read_j(), time.monotonic()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         return None
 
     def read_j(self) -> float | None:

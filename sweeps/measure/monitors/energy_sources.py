@@ -12,7 +12,7 @@ import itertools
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -24,8 +24,8 @@ APPLE_SLOWEST_S = 2.5
 POLLED_S, POLL_S, MIN_CHANGES = 1.0, 0.002, 4
 
 
-class EnergySource(Protocol):
-    """A counter of energy.
+class EnergySource:
+    """A counter of energy; this one cannot be read, so every figure is None.
 
     Attributes:
         name: Where the figures come from.
@@ -33,18 +33,20 @@ class EnergySource(Protocol):
         period_s: Seconds between two updates of the counter.
     """
 
-    name: str
-    domain: str
-    period_s: float
+    name: str = ""
+    domain: str = ""
+    period_s: float = float("inf")
 
     def read_j(self) -> float | None:
         """Joules since some fixed moment; None if the counter cannot be read now."""
+        return None
 
     def read_w(self) -> float | None:
         """Power now in watts; None if the source has no such figure."""
+        return None
 
 
-class NvmlSource:
+class NvmlSource(EnergySource):
     """NVIDIA's total energy counter: the whole board, since the driver was loaded (Volta and later)."""
 
     name, domain = "nvml", "gpu board"
@@ -71,7 +73,7 @@ class NvmlSource:
             return None
 
 
-class PowercapSource:
+class PowercapSource(EnergySource):
     """Linux powercap (RAPL): the packages of the processor. Reading needs root on most systems since 2020."""
 
     name, domain = "powercap", "cpu package"
@@ -105,9 +107,6 @@ class PowercapSource:
         self._last = now
         return self._total_uj * 1e-6
 
-    def read_w(self) -> float | None:
-        return None
-
 
 def observed_period_s(read_j: Callable[[], float | None]) -> float | None:
     """The longest time between two changes of a counter that is polled for a second; None from under four changes."""
@@ -124,7 +123,7 @@ def observed_period_s(read_j: Callable[[], float | None]) -> float | None:
     return max(later - earlier for earlier, later in itertools.pairwise(changes))
 
 
-class AppleSource:
+class AppleSource(EnergySource):
     """Apple's IOReport through zeus-apple-silicon: a model of the chip's parts, without root.
 
     Chips publish at their own pace, some within milliseconds, some about every 2 s, so it is observed at the start;
@@ -147,9 +146,6 @@ class AppleSource:
         known = [value for value in (getattr(energy, part, None) for part in self.PARTS) if value is not None]
         return float(sum(known)) * 1e-3 if known else None
 
-    def read_w(self) -> float | None:
-        return None
-
 
 @functools.cache
 def apple_source() -> AppleSource | None:
@@ -163,25 +159,12 @@ def apple_source() -> AppleSource | None:
     return source if source.read_j() is not None else None
 
 
-class NoSource:
-    """Where no counter can be read: every figure is None."""
-
-    name, domain = "", ""
-    period_s = float("inf")
-
-    def read_j(self) -> float | None:
-        return None
-
-    def read_w(self) -> float | None:
-        return None
-
-
 def open_energy_source(device: torch.device) -> EnergySource:
-    """The counter that covers a device; ``NoSource`` if there is none that this process may read."""
+    """The counter that covers a device; one that knows nothing if there is none that this process may read."""
     handle = nvml_handle(device)
     if handle is not None:
         source = NvmlSource(handle)
-        return source if source.read_j() is not None else NoSource()
+        return source if source.read_j() is not None else EnergySource()
     if is_apple_gpu(device):
-        return apple_source() or NoSource()
-    return (apple_source() or PowercapSource.find() or NoSource()) if device.type == "cpu" else NoSource()
+        return apple_source() or EnergySource()
+    return (apple_source() or PowercapSource.find() or EnergySource()) if device.type == "cpu" else EnergySource()

@@ -6,7 +6,6 @@ import contextlib
 import re
 import threading
 from pathlib import Path
-from types import TracebackType
 from typing import Any, ClassVar
 
 import psutil
@@ -81,9 +80,7 @@ class MemoryMonitor:
             self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stop.set()
         if self._thread is not None:
             self._thread.join()

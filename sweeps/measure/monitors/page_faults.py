@@ -9,7 +9,6 @@ process.
 from __future__ import annotations
 
 import os
-from types import TracebackType
 
 try:
     import resource
@@ -36,9 +35,7 @@ class PageFaultCounter:
         self._before = _usage()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         after = _usage()
         if self._before is not None and after is not None:
             self._faults += after[0] - self._before[0]

@@ -40,7 +40,7 @@ class Timer:
     Args:
         device: An open device.
         wait: What waits for the device; torch's own synchronisation by default. A hand-made device or a test of
-            the proof in ``verify.py`` gives another.
+            the proof in ``timer_proof.py`` gives another.
 
     Attributes:
         device: The device.

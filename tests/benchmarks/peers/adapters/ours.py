@@ -37,7 +37,7 @@ class OurCell(Peer):
     @functools.cached_property
     def facts(self) -> dict[str, Any]:
         """What a sweep proves of a device once, before its cells."""
-        return DeviceFacts.of(open_device(self.request["device"]), "fp32", {}).as_dict()
+        return dataclasses.asdict(DeviceFacts.of(open_device(self.request["device"]), "fp32", {}))
 
     def trial(self, cell: Cell, device_name: str) -> TrialConfig:
         return TrialConfig(
