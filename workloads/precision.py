@@ -6,6 +6,7 @@ Imports torch late: a command line that measures nothing reads the names without
 from __future__ import annotations
 
 import contextlib
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -19,12 +20,14 @@ class Precision:
 
     Attributes:
         tolerance: Largest difference over the reference's largest magnitude that a whole network in it explains.
+        note: What to say after the name in a command line's help.
         autocast: The type of torch that autocast computes in, by name; None for no autocast.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
         scales_gradients: Small gradients underflow in a training unless its loss is scaled up.
     """
 
     tolerance: float
+    note: str = ""
     autocast: str | None = None
     float32_matmul: str = "highest"
     scales_gradients: bool = False
@@ -36,11 +39,17 @@ class Precision:
 # of summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
 # themselves are columns.
 PRECISIONS: dict[str, Precision] = {
-    "fp32": Precision(tolerance=2e-3),
+    "fp32": Precision(tolerance=2e-3, note="strict"),
     "tf32": Precision(tolerance=3e-2, float32_matmul="high"),
-    "bf16": Precision(tolerance=0.25, autocast="bfloat16"),
-    "fp16": Precision(tolerance=6e-2, autocast="float16", scales_gradients=True),
+    "bf16": Precision(tolerance=0.25, note="autocast", autocast="bfloat16"),
+    "fp16": Precision(tolerance=6e-2, note="autocast", autocast="float16", scales_gradients=True),
 }
+
+
+def precisions_in_words() -> str:
+    """Every name, and behind neighbours of one note that note."""
+    groups = itertools.groupby(PRECISIONS, lambda name: PRECISIONS[name].note)
+    return ", ".join(", ".join(names) + (f" ({note})" if note else "") for note, names in groups)
 
 
 def apply_precision(name: str) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
+from typing_extensions import Doc
 
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
@@ -26,7 +27,7 @@ from workloads.base import (
     axes_of,
     constants_of,
 )
-from workloads.precision import PRECISIONS
+from workloads.precision import PRECISIONS, precisions_in_words
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +38,7 @@ class SweepOptions:
     """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
-    precision: tuple[str, ...] = ()
-    """Axis: fp32 (strict), tf32, bf16, fp16 (autocast)."""
+    precision: Annotated[tuple[str, ...], Doc(f"Axis: {precisions_in_words()}.")] = ()
     model: tuple[str, ...] = ()
     """Axis: model names."""
     memory_format: tuple[str, ...] = ("contiguous",)

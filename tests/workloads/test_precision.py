@@ -12,7 +12,7 @@ from sweeps.measure.device import precisions
 from sweeps.measure.device.device import unsupported_reason
 from sweeps.plan.config import TrialConfig
 from workloads.base import BadInputError
-from workloads.precision import PRECISIONS, Precision, apply_precision, autocast, compute_dtype
+from workloads.precision import PRECISIONS, Precision, apply_precision, autocast, compute_dtype, precisions_in_words
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = "workloads/precision.py"
@@ -62,3 +62,7 @@ def test_switches_are_those_of_the_row() -> None:
             assert torch.backends.cudnn.allow_tf32 == (row.float32_matmul == "high")
     finally:
         apply_precision("fp32")
+
+
+def test_the_help_names_every_precision() -> None:
+    assert precisions_in_words() == "fp32 (strict), tf32, bf16, fp16 (autocast)"

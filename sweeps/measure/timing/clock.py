@@ -1,12 +1,4 @@
-"""The clock: synchronised steps, a warm-up that ends by rule, rounds of samples.
-
-timer = Timer(device)
-warm_up(step, timer)
-rounds = RoundLog()
-while not rounds.is_enough(policy):
-    rounds.add(run_round(step, timer, policy.round_s))
-rounds.summary(items_per_step=1, policy=policy)
-"""
+"""The clock: synchronised steps, a warm-up that ends by rule, rounds of samples; ``sweeps.measure`` has an example."""
 
 from __future__ import annotations
 

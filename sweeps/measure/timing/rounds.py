@@ -51,25 +51,6 @@ class RoundPolicy:
         width = interval.half_width_ratio()
         return width is not None and width <= self.precision_target
 
-    def is_enough(
-        self, n_rounds: int, measured_s: float, samples: Samples, *, round_sizes: Sequence[int] | None = None
-    ) -> bool:
-        """Whether to stop: rounds and seconds reached and the median precise, or the time cap reached.
-
-        The interval is computed only where it decides.
-
-        Args:
-            n_rounds: Rounds so far.
-            measured_s: Seconds measured so far.
-            samples: All samples so far.
-            round_sizes: Samples in each round, see ``median_interval``.
-        """
-        if n_rounds < self.min_rounds:
-            return False
-        if measured_s >= self.max_s:
-            return True
-        return measured_s >= self.min_s and self.holds(median_interval(samples, round_sizes=round_sizes))
-
 
 @dataclass(frozen=True, kw_only=True)
 class TimingSummary:
@@ -188,10 +169,16 @@ class RoundLog:
         self.measured_s += float(values.sum()) * self._steps_per_sample
 
     def is_enough(self, policy: RoundPolicy) -> bool:
-        """Whether the policy says to stop."""
-        return policy.is_enough(
-            len(self.round_sizes), self.measured_s, self.samples, round_sizes=self.round_sizes
-        )  # fmt: skip
+        """Whether to stop: rounds and seconds reached and the median precise, or the time cap reached.
+
+        The interval is computed only where it decides.
+        """
+        if len(self.round_sizes) < policy.min_rounds:
+            return False
+        if self.measured_s >= policy.max_s:
+            return True
+        is_long = self.measured_s >= policy.min_s
+        return is_long and policy.holds(median_interval(self.samples, round_sizes=self.round_sizes))
 
     def summary(self, items_per_step: int, policy: RoundPolicy) -> TimingSummary:
         """The columns of the row for the rounds so far.

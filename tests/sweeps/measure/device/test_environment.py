@@ -20,6 +20,7 @@ import torch
 
 from sweeps.measure.device import environment as environment_module
 from sweeps.measure.device.environment import allocator_settings, environment, usable_cpus
+from sweeps.measure.device.host import version_of
 from sweeps.store.schema import TRIALS
 
 CPU = torch.device("cpu")
@@ -149,5 +150,5 @@ def test_without_a_checkout_or_git_there_is_no_commit(
 
 
 def test_a_package_that_is_not_installed_has_no_version() -> None:
-    assert environment_module._version("there-is-no-such-package") is None
-    assert environment_module._version("numpy") is not None
+    assert version_of("there-is-no-such-package") is None
+    assert version_of("numpy") is not None

@@ -19,7 +19,7 @@ from sweeps.measure.monitors.energy import (
     measure_idle_power,
     sustained_energy,
 )
-from sweeps.measure.monitors.energy_sources import NoSource, open_energy_source
+from sweeps.measure.monitors.energy_sources import EnergySource, open_energy_source
 from sweeps.store.schema import TRIALS
 from tests.sweeps.measure.conftest import HandTime, OneGpu
 
@@ -86,7 +86,7 @@ def test_a_counter_that_stands_still_or_runs_backwards_is_unknown(hand_time: Han
 
 
 def test_without_a_source_everything_is_null(hand_time: HandTime) -> None:
-    with EnergyMonitor(NoSource()) as monitor:
+    with EnergyMonitor(EnergySource()) as monitor:
         hand_time.sleep(1e6)
         assert monitor.read_j() is None
         assert set(monitor.columns(5).values()) == {None}
@@ -120,7 +120,7 @@ def test_steps_in_one_piece_last_ten_periods_and_begin_with_the_work_under_way(h
     assert found["energy_per_item_j"] == pytest.approx(50.0 * 0.03 / 4, rel=0.101)
     began, n_runs = hand_time.now_s, len(runs)
     assert set(sustained_energy(run, counter, step_s=0.03, items_per_step=4, longest_s=0.9).values()) == {None}
-    assert set(sustained_energy(run, NoSource(), step_s=0.03, items_per_step=4, longest_s=9e9).values()) == {None}
+    assert set(sustained_energy(run, EnergySource(), step_s=0.03, items_per_step=4, longest_s=9e9).values()) == {None}
     assert (hand_time.now_s, len(runs)) == (began, n_runs), "neither was waited for"
 
 
@@ -134,7 +134,7 @@ def test_idle_power_is_measured_over_ten_periods_at_least(hand_time: HandTime) -
 def test_idle_power_is_not_waited_for_where_the_counter_is_slow_or_missing_or_still(hand_time: HandTime) -> None:
     began = hand_time.now_s
     assert measure_idle_power(Counter(hand_time, watts=70.0, period_s=2.5), seconds=1.0) is None
-    assert measure_idle_power(NoSource(), seconds=1.0) is None
+    assert measure_idle_power(EnergySource(), seconds=1.0) is None
     assert hand_time.now_s == began
     assert measure_idle_power(Counter(hand_time, watts=0.0, period_s=0.1), seconds=1.0) is None
 
