@@ -62,7 +62,7 @@ def _nvidia_handle(device: torch.device) -> Any:
     return None if torch.version.hip else nvml.handle_of(str(_property(device, "uuid")))
 
 
-def _nvidia_lacks(device: torch.device, precision: str) -> str | None:
+def _nvidia_unsupported(device: torch.device, precision: str) -> str | None:
     if PRECISIONS[precision].float32_matmul == "highest" or torch.version.hip:
         return probe(device, precision)
     major, minor = torch.cuda.get_device_capability(device)
@@ -80,7 +80,6 @@ class Kind:
     Most stand behind the functions below of like names.
 
     Attributes:
-        lacks: Why it does not compute in a precision; None if it does.
         has_events: It has events whose times can be trusted.
         fallback: The environment variable that lets operations it lacks run on the CPU; None if there is none.
     """
@@ -92,7 +91,7 @@ class Kind:
     synchronize: Callable[[torch.device], None] = torch.accelerator.synchronize
     compile_note: Callable[[torch.device], str | None] = _triton_note
     nvml_handle: Callable[[torch.device], Any] = lambda _: None
-    lacks: Callable[[torch.device, str], str | None] = probe
+    unsupported: Callable[[torch.device, str], str | None] = probe
     has_events: bool = True
     fallback: str | None = None
 
@@ -102,7 +101,7 @@ KINDS: dict[str, Kind] = {
         name=lambda _: cpu_name(), total_bytes=_host_bytes, driver=lambda _: None, is_unified=lambda _: True,
         synchronize=lambda _: None, compile_note=_compiler_note, has_events=False,
     ),
-    "cuda": Kind(driver=_nvidia_driver, nvml_handle=_nvidia_handle, lacks=_nvidia_lacks),
+    "cuda": Kind(driver=_nvidia_driver, nvml_handle=_nvidia_handle, unsupported=_nvidia_unsupported),
     # Apple's events have carried the time of a callback on the host, and ``elapsed_time`` could wait for ever after
     # ``synchronize`` (pytorch issue 162872, pull request 196395).
     "mps": Kind(
@@ -129,9 +128,8 @@ def available_devices() -> tuple[str, ...]:
 
 def n_devices(name: str) -> int:
     """How many devices of a type this machine has; 0 if none."""
-    if name not in available_devices():
-        return 0
-    return 1 if name == "cpu" else torch.accelerator.device_count()
+    n_here = 1 if name == "cpu" else torch.accelerator.device_count()
+    return n_here if name in available_devices() else 0
 
 
 def open_device(name: str) -> torch.device:
@@ -179,7 +177,7 @@ def driver_version(device: torch.device) -> str | None:
 
 @functools.cache
 def _unsupported_reason(device: torch.device, precision: str) -> str | None:
-    return _kind(device).lacks(device, precision)
+    return _kind(device).unsupported(device, precision)
 
 
 def unsupported_reason(device: torch.device | str, precision: str) -> str | None:
