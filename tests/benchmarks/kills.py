@@ -25,7 +25,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.sweeps.whole.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted
 
 N_CELLS = 6
 STARTING_S = 10.0

@@ -58,7 +58,7 @@ def resampling(down: Taps, across: Taps, width: int, crop: tuple[int, int, int, 
 
     A CPU filters down and then across, which reads whole rows in vectors. An accelerator sums the taps of both axes
     for each output in one kernel, without an image in between: a resize of 64 images from 427 x 640 to 224 took an H100
-    0.085 ms so, and 0.106 to 0.127 ms with two kernels (``tests/benchmarks/image_profile.py``).
+    0.085 ms so, and 0.106 to 0.127 ms with two kernels (``tests/benchmarks/profiles/image_profile.py``).
 
     Args:
         down: Along the height.

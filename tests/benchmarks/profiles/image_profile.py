@@ -1,6 +1,6 @@
 """Why an image pipeline is as fast as it is: what the host needs to launch it, and what each kernel takes.
 
-    python tests/benchmarks/image_profile.py [--device NAME] [--pipeline resize geometric] [--image-batch 64]
+    python tests/benchmarks/profiles/image_profile.py [--device NAME] [--pipeline resize geometric] [--image-batch 64]
         [--precision fp32 bf16]
 
 For each implementation: the time of a step when many are queued; the host's time to launch one, from an empty queue; and
@@ -17,15 +17,15 @@ import sys
 from pathlib import Path
 
 import torch
-from kernels import kernels, launch_s, longest, told_ms
-from near_limits import in_turns, made, off_by
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.ceilings import measure_copy_ceiling
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
+from tests.benchmarks.kernels import kernels, launch_s, longest, told_ms
+from tests.benchmarks.near_limits import in_turns, made, off_by
 from workloads.precision import PRECISIONS, apply_precision
 
 

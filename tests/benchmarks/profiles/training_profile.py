@@ -1,6 +1,6 @@
 """Why a step of finetuning is as fast as it is: the host's launches, and the kernels by the longest.
 
-    python tests/benchmarks/training_profile.py [--device NAME] [--model NAME] [--precision fp32 bf16]
+    python tests/benchmarks/profiles/training_profile.py [--device NAME] [--model NAME] [--precision fp32 bf16]
         [--batch-size 128 1024] [--memory-format contiguous channels_last]
 
 Eagerly, as captured graphs have no launches left to wait for. A step whose kernels fill its time can only be helped by
@@ -16,14 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from kernels import kernels, launch_s, longest, told_ms
-from near_limits import made
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
+from tests.benchmarks.kernels import kernels, launch_s, longest, told_ms
+from tests.benchmarks.near_limits import made
 from workloads.images.batches import MEMORY_FORMATS
 from workloads.models.sources import DEFAULT_MODEL
 from workloads.precision import PRECISIONS, apply_precision

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
 from pathlib import Path
 
@@ -16,18 +17,17 @@ from sweeps.store.durable import parquet_bytes
 from sweeps.store.rows import row_table
 from sweeps.store.schema import TABLES, TRIALS
 from sweeps.store.store import ResultStore
-from tests.sweeps.store.test_store import n_samples
-from tests.sweeps.store.test_store import record as record_cell
+from tests.sweeps.store.made import n_samples, record
 
 CONFIG = SweepConfig(
     workload="inference", device=("cpu",), batch_size=tuple(range(1, 11)), precision=("fp32",), model=("m",)
 )
+record_cell = functools.partial(record, config=CONFIG)
 
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
     monkeypatch.setattr(compaction, "MAX_PARTS", 4)
-    monkeypatch.setattr("tests.sweeps.store.test_store.CONFIG", CONFIG)
     return ResultStore.create(tmp_path / "s", CONFIG, CONFIG.cells(), ["accelsweep"])
 
 

@@ -6,13 +6,14 @@ import hashlib
 import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sweeps.store.checksums import SUMS, Checksums
 from sweeps.store.part_files import DAMAGED
 from sweeps.store.rows import cell_columns, samples_table
 from sweeps.store.store import ResultStore
-from tests.sweeps.store.test_store import CONFIG, new_store, np, record
+from tests.sweeps.store.made import CONFIG, new_store, record
 from workloads.base import BadInputError
 
 

@@ -1,32 +1,19 @@
+"""A sweep's folder: rows that are there at once, replaced, compacted, amended."""
+
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps.plan.config import SweepConfig
-from sweeps.store.rows import cell_columns, row_table, samples_table
+from sweeps.store.rows import row_table
 from sweeps.store.schema import SCHEMA_VERSION, TABLES, markdown_table
 from sweeps.store.store import ResultStore, new_sweep_id
+from tests.sweeps.store.made import n_samples, new_store, record
 from workloads.base import BadInputError
-
-CONFIG = SweepConfig(workload="inference", device=("cpu",), batch_size=(1, 2, 3), precision=("fp32",), model=("m",))
-
-
-def new_store(folder: Path) -> ResultStore:
-    return ResultStore.create(folder / "s1", CONFIG, CONFIG.cells(), ["accelsweep", "inference"])
-
-
-def record(store: ResultStore, index: int, status: str = "complete") -> str:
-    cell = CONFIG.cells()[index]
-    blocks = [("measure", 0, np.array([0.1, 0.2]), None), ("measure", 1, np.array([0.3]), np.array([0.0]))]
-    rounds = [{"round": 0, "seconds": 0.3, "elapsed_s": 0.3, "items": 2}]
-    store.record({**cell_columns(cell), "status": status}, samples_table(cell.key, blocks), rounds)
-    return cell.key
 
 
 def test_a_recorded_cell_is_readable_by_pandas_at_once(tmp_path: Path) -> None:
@@ -113,11 +100,6 @@ def test_sweep_names_do_not_collide(tmp_path: Path) -> None:
     first = new_sweep_id("finetune", tmp_path)
     (tmp_path / first).mkdir()
     assert new_sweep_id("finetune", tmp_path) != first
-
-
-def n_samples(store: ResultStore) -> dict[str, int]:
-    keys = pq.read_table(store.folder / "samples", partitioning=None)["trial_key"].to_pylist()
-    return {key: keys.count(key) for key in sorted(set(keys))}
 
 
 def test_a_cell_measured_again_after_compaction_replaces_its_row_and_samples(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from sweeps.commands import main
 from tests.sweeps.conftest import Run
-from tests.sweeps.whole.test_sweep import start, wait_for_rows
+from tests.sweeps.whole.driving import install, start, wait_for_rows
 
 HUNGRY = '''
 import resource, time, torch
@@ -52,13 +52,7 @@ SHORT = ("--device", "cpu", "--precision", "fp32", "--min-rounds", "2", "--min-s
 
 @pytest.fixture
 def hungry(tmp_path: Path) -> Path:
-    folder = tmp_path / "site"
-    info = folder / "hungry-1.dist-info"
-    info.mkdir(parents=True)
-    (folder / "hungry.py").write_text(HUNGRY)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: hungry\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[accelsweep.workloads]\nhungry = hungry:Hungry\n")
-    return folder
+    return install(tmp_path / "site", "hungry:Hungry", HUNGRY)
 
 
 def only_sweep(results: Path) -> Path:

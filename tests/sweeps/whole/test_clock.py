@@ -37,9 +37,9 @@ CELL = """
 import json, sys, time
 from pathlib import Path
 from sweeps.cell.cell_run import CellRun
+from sweeps.choosing.chooser import WholeGrid
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
-from sweeps.choosing.chooser import WholeGrid
 from sweeps.scheduling.ledger import Ledger
 from sweeps.session.terminal import Terminal
 from sweeps.store.store import ResultStore, claim_folder

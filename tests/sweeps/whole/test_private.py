@@ -30,6 +30,7 @@ from sweeps.plan.config import TrialConfig
 from sweeps.session.terminal import Terminal, say
 from sweeps.text import one_line, portable_path, printable, usable_path, without_home, without_paths
 from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.driving import install
 
 USER = "zanzibar7"
 SECRETS = {"GITHUB_TOKEN": "ghp_s3cr3tA", "AWS_SECRET_ACCESS_KEY": "s3cr3tB", "HF_TOKEN": "hf_s3cr3tC", "RAY_AUTH_TOKEN": "s3cr3tD"}  # fmt: skip
@@ -85,11 +86,7 @@ class Swept:
 
 def swept_by_a_user_with_secrets(folder: Path) -> Swept:
     home = folder / USER
-    info = home / "site" / "rude-1.dist-info"
-    info.mkdir(parents=True)
-    (home / "site" / "rude.py").write_text(WORKLOAD)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: rude\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[accelsweep.workloads]\nrude = rude:Rude\n")
+    install(home / "site", "rude:Rude", WORKLOAD)
     (home / "my photos").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(home / "my photos" / "a.png")
     (home / "my photos" / "b.jpg").write_text("none")

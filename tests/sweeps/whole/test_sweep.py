@@ -5,16 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
-from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.driving import start, wait_for_rows
 
 GRID = ["--pipeline", "resize", "sobel", "--batch-size", "1", "2", "4", "--precision", "fp32", "tf32",
         "--device", "cpu", "--min-rounds", "2", "--min-s", "0.2", "--max-s", "0.5"]  # fmt: skip
@@ -54,21 +50,6 @@ def test_every_cell_ends_as_one_row_and_the_report_is_written(accelsweep, tmp_pa
     samples = pd.read_parquet(next((tmp_path / "out").iterdir()) / "samples")
     assert set(samples["phase"]) == {"warmup", "measure"}
     assert set(samples["trial_key"]) == set(complete["trial_key"])
-
-
-def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [*under, sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    )  # fmt: skip
-
-
-def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None:
-    deadline = time.monotonic() + 120
-    while len(list(results.glob("*/trials/part-*.parquet"))) < n:
-        assert time.monotonic() < deadline, "no rows"
-        assert process.poll() is None, process.stdout and process.stdout.read()
-        time.sleep(0.02)
 
 
 @pytest.mark.slow

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.sweeps.conftest import ROOT, Run
+from tests.sweeps.whole.driving import install
 
 EXAMPLE = ROOT / "docs" / "examples" / "sort_pixels"
 
@@ -48,12 +49,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(folder), str(EXAMPLE)],
         check=True, capture_output=True,
     )  # fmt: skip
-    (folder / "endings.py").write_text(ENDINGS)
-    info = folder / "endings-1.dist-info"
-    info.mkdir()
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: endings\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[accelsweep.workloads]\nendings = endings:Endings\n")
-    return folder
+    return install(folder, "endings:Endings", ENDINGS)
 
 
 def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_path: Path) -> None:

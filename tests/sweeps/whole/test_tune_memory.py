@@ -17,10 +17,10 @@ DRIVER = """
 import gc, sys
 from pathlib import Path
 from sweeps.choosing.chooser import WholeGrid
-from sweeps.plan.config import SweepConfig
-from sweeps.plan.measuring import MeasureConfig
 from sweeps.launch.ray_session import RayOptions
 from sweeps.launch.tune_loop import launch
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.measuring import MeasureConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.session.terminal import Terminal
 from sweeps.store.store import ResultStore

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from made import MadeOperation
 
 from sweeps.coverage.child.sizes import growing, n_elements, overtaking, repeated, time_sizes
+from tests.sweeps.coverage.made import MadeOperation
 
 CPU = torch.device("cpu")
 

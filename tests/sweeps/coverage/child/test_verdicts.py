@@ -6,9 +6,9 @@ import warnings
 
 import pytest
 import torch
-from made import MadeOperation
 
 from sweeps.coverage.child.verdicts import run_direction
+from tests.sweeps.coverage.made import MadeOperation
 
 CPU = torch.device("cpu")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,19 +17,16 @@ import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 
-ROOT = Path(__file__).parent.parent.parent.parent
+from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.driving import install
+
 QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
 _MARK = "ACCELSWEEP_TEST"
 
 
-def install(site: Path) -> Path:
-    """Put the faulty workload into a folder as a package that is installed, as pip would leave it."""
-    info = site / "faulty-1.dist-info"
-    info.mkdir(parents=True)
-    shutil.copy(Path(__file__).parent / "faulty" / "faulty.py", site)
-    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
-    (info / "entry_points.txt").write_text("[accelsweep.workloads]\nfaulty = faulty:Faulty\n")
-    return site
+def install_faulty(site: Path) -> Path:
+    """Put the faulty workload into a folder as a package that is installed."""
+    return install(site, "faulty:Faulty", (Path(__file__).parent / "faulty.py").read_text())
 
 
 class Faulted:
@@ -49,7 +45,7 @@ class Faulted:
         self._mark = uuid.uuid4().hex
         site = folder / "site"
         if not site.exists():
-            install(site)
+            install_faulty(site)
         path = os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])])
         self.environment = {**os.environ, "PYTHONPATH": path, _MARK: self._mark, **environment}
         self.process: subprocess.Popen[bytes] | None = None

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.whole.faults import Faulted
-from tests.sweeps.whole.test_kills import kept
+from tests.sweeps.whole.driving import kept
+from tests.sweeps.whole.faulty.faults import Faulted
 
 SIZE_KB = 320
 N_CELLS = 24

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweeps.whole.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted
 
 ENDINGS = {
     "none": "complete", "wrong": "error", "right": "complete", "segfault": "crashed", "exit": "crashed", "hang": "timeout", "stop": "timeout",

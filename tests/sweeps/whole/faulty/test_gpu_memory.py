@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.faults import Faulted, install
+from tests.sweeps.whole.faulty.faults import Faulted, install_faulty
 
 CELLS = """
 import json, sys
@@ -59,7 +59,7 @@ def in_one_process(site: Path, *faults: str) -> dict[str, dict[str, Any]]:
 @pytest.mark.gpu
 @pytest.mark.slow
 def test_the_cell_after_one_that_filled_the_device_finds_it_as_a_fresh_process_does(tmp_path: Path) -> None:
-    site = install(tmp_path / "site")
+    site = install_faulty(tmp_path / "site")
     after = in_one_process(site, "device-memory", "last")
     fresh = in_one_process(site, "last")
     assert after["device-memory"]["status"] == "oom", after

@@ -8,16 +8,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.sweeps.whole.faults import Faulted
+from tests.sweeps.whole.driving import kept
+from tests.sweeps.whole.faulty.faults import Faulted
 
 N_CELLS = 40
 KILLS = ("worker", "raylet", "worker", "driver", "raylet", "driver", "worker", "raylet", "driver")
-
-
-def kept(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    """Every row of before is there after, as it was."""
-    both = before.set_index("trial_key")[["started_at", "status", "wall_s"]]
-    return both.equals(after.set_index("trial_key").loc[both.index, both.columns])
 
 
 @pytest.mark.slow

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted
 
 LINUX_ROOT = pytest.mark.skipif(
     not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root on Linux changes what is mounted"

@@ -1,0 +1,53 @@
+"""Whole sweeps in processes of their own: installed workloads, starting, waiting, and what is kept from one to the next."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from tests.sweeps.conftest import ROOT
+
+
+def install(site: Path, entry: str, source: str) -> Path:
+    """Put a module with a workload into a folder as a package that is installed, as pip would leave it.
+
+    Args:
+        site: The folder, for PYTHONPATH; made if it is not there.
+        entry: ``module:Class``; the workload's name is the module's.
+        source: The module's text.
+    """
+    name = entry.partition(":")[0]
+    info = site / f"{name}-1.dist-info"
+    info.mkdir(parents=True)
+    (site / f"{name}.py").write_text(source)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+    (info / "entry_points.txt").write_text(f"[accelsweep.workloads]\n{name} = {entry}\n")
+    return site
+
+
+def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Start a command in a session of its own, under a prefix such as ``taskset``; what it prints is piped."""
+    return subprocess.Popen(
+        [*under, sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    )  # fmt: skip
+
+
+def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None:
+    """Until a sweep that runs has recorded so many cells."""
+    deadline = time.monotonic() + 120
+    while len(list(results.glob("*/trials/part-*.parquet"))) < n:
+        assert time.monotonic() < deadline, "no rows"
+        assert process.poll() is None, process.stdout and process.stdout.read()
+        time.sleep(0.02)
+
+
+def kept(before: pd.DataFrame, after: pd.DataFrame) -> bool:
+    """Every row of before is there after, as it was."""
+    both = before.set_index("trial_key")[["started_at", "status", "wall_s"]]
+    return both.equals(after.set_index("trial_key").loc[both.index, both.columns])
