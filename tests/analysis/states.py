@@ -84,14 +84,15 @@ def old_sweep(folder: Path, columns: Sequence[str] = OLD_COLUMNS) -> Path:
     return folder
 
 
-def check_same_bytes(main: Main, folder: Path, tmp_path: Path) -> None:
-    """The same results give the same page and figures, whatever was drawn before in the process."""
+def check_same_bytes(main: Main, folder: Path, tmp_path: Path) -> set[str]:
+    """The same results give the same pages and figures, whatever was drawn before in the process; the files' names."""
     made = []
     for name in ("one", "two"):
-        page_of(main, [folder], tmp_path / name / "page.md")
+        page_of(main, [folder], tmp_path / name / "page.md", "--html")
         made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
     assert made[0] == made[1]
-    assert len(made[0]) >= 2, "a page and a figure"
+    assert set(made[0]) > {"page.md", "page.html"}, "both pages and a figure"
+    return set(made[0])
 
 
 def check_html(main: Main, folder: Path, tmp_path: Path) -> None:

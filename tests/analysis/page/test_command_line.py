@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
@@ -19,21 +17,6 @@ from analysis.read.sweeps import Page, find_sweeps, load_all_rounds, load_sweeps
 from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
 
-SCRIPTS = [Path(__file__).parent.parent.parent.parent / "analysis" / f"report_{name}.py"
-           for name in ("energy", "latency", "memory", "roofline")]  # fmt: skip
-# As the interpreter starts a script, but pandas and matplotlib are loaded once for all of them.
-RUN_EACH = """
-import pathlib, runpy, sys
-folder, *scripts = sys.argv[1:]
-for script in scripts:
-    for name in [name for name in sys.modules if name.partition(".")[0] == "analysis"]:
-        del sys.modules[name]
-    sys.argv, sys.path[0] = [script, folder], str(pathlib.Path(script).parent)
-    try:
-        runpy.run_path(script, run_name="__main__")
-    except SystemExit as ended:
-        print("exit code", ended.code)
-"""
 ROUNDS = [{"trial_key": "k000", "round": r, "elapsed_s": r + 1.0, "items": 8, "seconds": 1.0} for r in range(2)]
 
 
@@ -202,20 +185,10 @@ def test_a_cells_joined_file_and_its_parts_count_once(write_sweep: Write, tmp_pa
     assert isinstance(load_sweeps([folder]), pd.DataFrame)
 
 
-def test_the_scripts_run_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([row()])
-    command = [sys.executable, "-c", RUN_EACH, folder, *SCRIPTS]
-    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert ended.stderr == ""
-    assert ended.stdout.splitlines() == [
-        line for script in SCRIPTS for line in (str(folder / f"{script.stem}.md"), "exit code 0")
-    ]
-
-
-@pytest.mark.parametrize("script", ["report", "report_scaling", "report_coverage", "compare"])
+@pytest.mark.parametrize("script", ["report", "compare"])
 def test_a_bad_command_line_is_one_line(script: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        run_script(script.removeprefix("report_"), ["--nope\n\x1b[31m", "x"])
+        run_script(script, ["--nope\n\x1b[31m", "x"])
     assert ended.value.code == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +12,9 @@ import pytest
 from analysis.read.sweep import AnalysisError
 from analysis.subjects.coverage.load import load_coverage
 from analysis.subjects.coverage.page import build, write_coverage_report
-from sweeps.coverage.store import DESCRIPTION
 from sweeps.store.operation_columns import OPERATIONS, VERDICTS
-
-SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_coverage.py"
-
-
-def row(operation: str = "relu", **values: Any) -> dict[str, Any]:
-    plain = {
-        "schema_version": 1, "sweep_id": "s", "operation": operation, "source": "database", "family": "elementwise",
-        "device": "gpu", "dtype": "fp32", "direction": "forward", "verdict": "supported", "n_samples": 4,
-        "n_wrong": 0, "n_compared": 4, "torch_version": "2.15", "device_name": "A GPU",
-        **values,
-    }  # fmt: skip
-    return {"operation_key": f"{operation}-{plain['device']}-{plain['dtype']}", **plain}
-
-
-def write(folder: Path, rows: Sequence[dict[str, Any]], **description: Any) -> Path:
-    (folder / "operations").mkdir(parents=True)
-    pq.write_table(pa.Table.from_pylist(list(rows), schema=OPERATIONS), folder / "operations" / "all-000001.parquet")
-    told = {"schema_version": 1, "created_at": folder.name, "n_cells": len({r["operation_key"] for r in rows}),
-            "command": ["accelsweep", "op-coverage"], **description}  # fmt: skip
-    (folder / DESCRIPTION).write_text(json.dumps(told))
-    return folder
-
+from tests.analysis.subjects.filled import operation as row
+from tests.analysis.subjects.filled import write_operations as write
 
 WRONG = {"verdict": "wrong", "max_abs_diff": 3.0, "tolerance_ratio": 300.0, "n_wrong": 2}
 ROWS = [
@@ -159,12 +134,9 @@ def test_the_latest_sweep_of_a_results_folder_is_taken(tmp_path: Path) -> None:
     assert list(load_coverage(tmp_path)["operation"]) == ["new"]
 
 
-def test_a_folder_without_coverage_is_told_in_one_line(tmp_path: Path) -> None:
+def test_a_folder_without_coverage_is_told(tmp_path: Path) -> None:
     with pytest.raises(AnalysisError, match="holds no coverage sweep"):
         load_coverage(tmp_path)
-    done = subprocess.run([sys.executable, str(SCRIPT), str(tmp_path)], capture_output=True, text=True, check=False)
-    assert done.returncode == 2
-    assert done.stderr.count("\n") == 1
 
 
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
@@ -172,10 +144,9 @@ def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
         load_coverage(write(tmp_path / "one", [row()], schema_version=99))
 
 
-def test_the_script_writes_beside_the_results_or_where_it_is_told(tmp_path: Path) -> None:
+def test_the_page_is_written_beside_the_results_or_where_it_is_told(tmp_path: Path) -> None:
     sweep = write(tmp_path / "one", ROWS)
-    done = subprocess.run([sys.executable, str(SCRIPT), str(sweep)], capture_output=True, text=True, check=True)
-    assert Path(done.stdout.strip()) == sweep / "report_coverage.md"
+    assert write_coverage_report(sweep) == sweep / "report_coverage.md"
     page = write_coverage_report(sweep, tmp_path / "deep" / "page.md", html=True)
     assert page.read_text().startswith("<!doctype html>")
 

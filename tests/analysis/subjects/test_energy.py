@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from analysis.cells.groups import groups
 from analysis.cells.identity import with_identity
@@ -100,41 +99,6 @@ def test_a_machine_is_named_although_no_other_has_a_counter(write_sweep: Write, 
     text = states.page_of(report_energy.main, [board, none], tmp_path / "page.md")
     assert "- workstation: most images per joule with **gpu, fp32, batch 1**" in text
     assert "Energy is unknown on laptop, cpu (1 cell)" in text
-
-
-@pytest.mark.parametrize("state", states.STATES)
-def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, state: str) -> None:
-    folder = write_sweep(states.STATES[state](), n_cells=50)
-    text = states.page_of(report_energy.main, [folder], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert ("figures/front" in text) == (state == "mixed machines")
-    assert ("there is nothing to tell" in text) == (state in {"empty", "all failed"})
-
-
-def test_an_older_schema_has_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
-    text = states.page_of(report_energy.main, [states.old_sweep(tmp_path / "old")], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert "Energy is unknown on gpu (10 cells) and cpu (3 cells): no counter could be read there." in text
-
-
-def test_a_truncated_part_is_named_and_skipped(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_truncated(report_energy.main, write_sweep, tmp_path)
-
-
-def test_text_from_results_is_escaped_and_the_html_page_is_self_contained(write_sweep: Write, tmp_path: Path) -> None:
-    rows = [r | {"energy_source": "a|b <i>$x$ *y*"} if r.get("energy_source") else r for r in states.full()]
-    states.check_html(report_energy.main, write_sweep(rows), tmp_path)
-    states.check_escaped((tmp_path / "page.md").read_text())
-
-
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_same_bytes(report_energy.main, write_sweep(states.full()), tmp_path)
-
-
-def test_the_script_tells_errors_in_one_line(
-    write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    states.check_errors(report_energy.main, write_sweep([row()]), tmp_path, capsys)
 
 
 def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(

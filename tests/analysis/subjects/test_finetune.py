@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -31,8 +29,6 @@ from analysis.subjects.finetune.quantities import (
     wilson,
 )
 from tests.analysis.conftest import Write, row
-
-SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_finetune.py"
 
 
 def cell(index: int, **values: Any) -> dict[str, Any]:
@@ -173,17 +169,6 @@ def test_pruned_trainings_are_told_by_their_rounds(write_sweep: Write) -> None:
     assert re.search(r"\| cpu, fp32, batch 20 \| 30.0 \| .* \| 0.100 \| pruned \|", text)
 
 
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    rows, curves = two()
-    folder = write_sweep(rows, rounds=curves)
-    made = []
-    for name in ("one", "two"):
-        assert run_main(main, [str(folder), "--html", "--output", str(tmp_path / name / "page.md")]) == 0
-        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
-    assert made[0] == made[1]
-    assert set(made[0]) == {"page.md", "page.html", "finetune.png"}
-
-
 @pytest.mark.parametrize(
     ("rows", "curve", "said"),
     [
@@ -214,23 +199,3 @@ def test_an_older_schema_without_rounds_and_intervals_has_a_page(tmp_path: Path)
     text = page(folder)
     assert "**cpu, fp32** is first at the target of 85 %, after 3.00 s of training." in text
     assert "The best held-out accuracy is 90.0 % with cpu, fp32." in text
-
-
-def test_text_from_rows_is_escaped(write_sweep: Write) -> None:
-    rows = [cell(0, model="<b>|x"), cell(1, model="y")]
-    text = page(write_sweep(rows, rounds=[*rounds(0, [0.95]), *rounds(1, [0.9])]), "--html")
-    assert "<b>" not in text
-    assert "&lt;b&gt;\\|x" in text
-
-
-def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([cell(0)])
-    done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_finetune.md")), done.stderr
-
-
-def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(main, [str(tmp_path / "none")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "holds no sweep" in told

@@ -262,21 +262,6 @@ def test_where_no_rate_holds_the_lowest_tried_is_named(write_sweep: Write, tmp_p
     assert "| gpu | fp32 | 1 | 50.0 | none | 5.00 |" in text
 
 
-@pytest.mark.parametrize("state", states.STATES)
-def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, state: str) -> None:
-    folder = write_sweep(states.STATES[state](), n_cells=50)
-    text = states.page_of(report_latency.main, [folder], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert ("figures/" in text) == (state == "mixed machines")
-    assert ("there is nothing to tell" in text) == (state in {"empty", "all failed"})
-    assert ("Nothing is known of this: 1 cell ended well" in text) == (state == "one cell")
-
-
-def test_an_older_schema_has_a_page(tmp_path: Path) -> None:
-    text = states.page_of(report_latency.main, [states.old_sweep(tmp_path / "old")], tmp_path / "page.md")
-    states.check_sensible(text)
-
-
 def test_several_sweeps_make_one_page_and_a_parquet_file_needs_no_samples(write_sweep: Write, tmp_path: Path) -> None:
     one = write_sweep([server(0, 5.0, 0.02), server(1, 10.0, 0.04)], name="one")
     two = write_sweep([server(0, 5.0, 0.01, host="h2"), server(1, 10.0, 0.03, host="h2")], name="two")
@@ -284,22 +269,3 @@ def test_several_sweeps_make_one_page_and_a_parquet_file_needs_no_samples(write_
     states.check_sensible(text)
     assert "With one, gpu, fp32 the p99 is 20.0 ms" in text
     assert "With part-0, gpu, fp32 the p99 is 10.0 ms" in text
-
-
-def test_a_truncated_part_is_named_and_skipped(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_truncated(report_latency.main, write_sweep, tmp_path)
-
-
-def test_text_from_results_is_escaped_and_the_html_page_is_self_contained(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_html(report_latency.main, write_sweep(states.full()), tmp_path)
-    states.check_escaped((tmp_path / "page.md").read_text())
-
-
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_same_bytes(report_latency.main, write_sweep(states.full()), tmp_path)
-
-
-def test_the_script_tells_errors_in_one_line(
-    write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    states.check_errors(report_latency.main, write_sweep([row()]), tmp_path, capsys)

@@ -144,43 +144,9 @@ def test_no_leak_needs_no_picture(write_sweep: Write, tmp_path: Path) -> None:
     assert "leaks.png" not in text
 
 
-@pytest.mark.parametrize("state", states.STATES)
-def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, state: str) -> None:
-    folder = write_sweep(states.STATES[state](), n_cells=50)
-    text = states.page_of(report_memory.main, [folder], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert ("figures/memory" in text) == (state == "mixed machines")
-    assert ("there is nothing to tell" in text) == (state == "empty")
-
-
 def test_where_nothing_fits_the_page_says_so(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_memory.main, [write_sweep([out_of_memory(0, 8)])], tmp_path / "page.md")
     assert "batch 8 does not fit, and no smaller one was measured" in text.replace("Batch", "batch")
-
-
-def test_an_older_schema_has_a_page(tmp_path: Path) -> None:
-    text = states.page_of(report_memory.main, [states.old_sweep(tmp_path / "old")], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert "1,024 did not fit" in text
-
-
-def test_a_truncated_part_is_named_and_skipped(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_truncated(report_memory.main, write_sweep, tmp_path)
-
-
-def test_text_from_results_is_escaped_and_the_html_page_is_self_contained(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_html(report_memory.main, write_sweep(states.full()), tmp_path)
-    states.check_escaped((tmp_path / "page.md").read_text())
-
-
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_same_bytes(report_memory.main, write_sweep(states.full()), tmp_path)
-
-
-def test_the_script_tells_errors_in_one_line(
-    write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    states.check_errors(report_memory.main, write_sweep([row()]), tmp_path, capsys)
 
 
 def test_more_figures_than_a_page_holds_are_counted(write_sweep: Write, tmp_path: Path) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,8 +19,6 @@ from analysis.stats.estimate import Figure, geometric_mean
 from analysis.subjects.precision.page import main
 from analysis.subjects.precision.quantities import COLUMNS, Pair, overviews, pairs, unequal_outcomes
 from tests.analysis.conftest import Write, row
-
-SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_precision.py"
 
 
 def cell(index: int, precision: str, rate: float, batch: int = 8, half: float = 0.01, **values: Any) -> dict[str, Any]:
@@ -150,16 +146,6 @@ def test_what_failed_in_one_precision_is_told_with_its_reason(write_sweep: Write
     assert "(one cell)" in text
 
 
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep(two_batches())
-    made = []
-    for name in ("one", "two"):
-        assert run_main(main, [str(folder), "--html", "--output", str(tmp_path / name / "page.md")]) == 0
-        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
-    assert made[0] == made[1]
-    assert set(made[0]) == {"page.md", "page.html", "precision.png"}
-
-
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -204,16 +190,3 @@ def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
     text = page(folder)
     assert "bf16 on cpu runs at 2.00 times the speed of fp32** (one cell)." in text
     assert "top-1" not in text
-
-
-def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([row()])
-    done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_precision.md")), done.stderr
-
-
-def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(main, [str(tmp_path / "none")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "holds no sweep" in told

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,6 @@ from analysis.subjects.pruning.quantities import COLUMNS, Cell, Study, may_be_be
 from analysis.subjects.pruning.searches import Search, batch_searches, searches
 from tests.analysis.conftest import Write, row
 
-SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_pruning.py"
 AGAINST = "best 100 items/s of cpu fp32 batch 4"
 
 
@@ -239,18 +236,6 @@ def test_a_pruner_that_gave_nothing_up_is_said(write_sweep: Write) -> None:
     assert "No cell was pruned, though the median pruner on throughput looked on: none of 2 cells was given up." in text
 
 
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    curves = [*rounds(0, [100.0] * 3), *rounds(1, [40.0, 41.0])]
-    rows = [cell(0), pruned(1), cell(2, search_role="fastest and largest")]
-    folder = sweep(write_sweep, rows, rounds=curves, config=asked("throughput", "latency"))
-    made = []
-    for name in ("one", "two"):
-        assert run_main(main, [str(folder), "--html", "--output", str(tmp_path / name / "page.md")]) == 0
-        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
-    assert made[0] == made[1]
-    assert len(made[0]) == 5, "the page twice, a study, a search and the batch sizes"
-
-
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -283,24 +268,3 @@ def test_an_older_schema_without_studies_has_a_page(tmp_path: Path) -> None:
     text = page(folder)
     assert "**1 of 2 cells were given up**, with 1.00 s of measuring spent on them" in text
     assert "pruning saved **3.00 s**" in text
-
-
-def test_text_from_rows_is_escaped(write_sweep: Write) -> None:
-    rows = [cell(0, study_name="<b>|x"), pruned(1, study_name="<b>|x", pruned_against="<i>best</i>")]
-    text = page(sweep(write_sweep, rows), "--html")
-    assert "<b>" not in text
-    assert "<i>" not in text
-    assert "&lt;b&gt;\\|x" in text
-
-
-def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([row()])
-    done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_pruning.md")), done.stderr
-
-
-def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(main, [str(tmp_path / "none")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "holds no sweep" in told

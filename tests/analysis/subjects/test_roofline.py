@@ -98,44 +98,10 @@ def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write
     assert "ridge (FLOP/B)" in text
 
 
-@pytest.mark.parametrize("state", states.STATES)
-def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, tmp_path: Path, state: str) -> None:
-    folder = write_sweep(states.STATES[state](), n_cells=50)
-    text = states.page_of(report_roofline.main, [folder], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert ("figures/roofline" in text) == (state == "mixed machines")
-    assert "did not end" in text
-
-
 def test_machines_have_figures_of_their_own(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_roofline.main, [write_sweep(states.mixed())], tmp_path / "page.md")
     assert text.count("![") == 2
     assert "The cells come from 2 machines." in text
-
-
-def test_an_older_schema_has_a_page_that_says_what_is_missing(tmp_path: Path) -> None:
-    text = states.page_of(report_roofline.main, [states.old_sweep(tmp_path / "old")], tmp_path / "page.md")
-    states.check_sensible(text)
-    assert "the counter knows none of its operations" in text
-
-
-def test_a_truncated_part_is_named_and_skipped(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_truncated(report_roofline.main, write_sweep, tmp_path)
-
-
-def test_text_from_results_is_escaped_and_the_html_page_is_self_contained(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_html(report_roofline.main, write_sweep(states.full()), tmp_path)
-    states.check_escaped((tmp_path / "page.md").read_text())
-
-
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    states.check_same_bytes(report_roofline.main, write_sweep(states.full()), tmp_path)
-
-
-def test_the_script_tells_errors_in_one_line(
-    write_sweep: Write, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    states.check_errors(report_roofline.main, write_sweep([row()]), tmp_path, capsys)
 
 
 @pytest.mark.parametrize(("value", "told"), [(4.25e11, "425 GFLOP/s"), (3e12, "3.00 TFLOP/s"), (12.0, "12.0 FLOP/s")])

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,8 +21,6 @@ from analysis.subjects.scaling.page import main
 from analysis.subjects.scaling.quantities import Curve, curves, knee
 from analysis.subjects.scaling.tables import crossover_range, crossover_text
 from tests.analysis.conftest import Write, row
-
-SCRIPT = Path(__file__).parent.parent.parent.parent / "analysis" / "report_scaling.py"
 
 
 def cells(rates: dict[int, float], first: int = 0, half: float = 0.01, **values: Any) -> list[dict[str, Any]]:
@@ -172,17 +168,6 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     assert (folder / path).is_file()
 
 
-def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([*cells({1: 100, 4: 100}), *cells({1: 50, 4: 200}, first=2, device="gpu")])
-    made = []
-    for name in ("one", "two"):
-        assert run_main(main, [str(folder), "--html", "--output", str(tmp_path / name / "page.md")]) == 0
-        made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
-    assert made[0] == made[1]
-    assert set(made[0]) == {"page.md", "page.html", "scaling.png"}
-    assert b"data:image/png;base64" in made[0]["page.html"]
-
-
 def test_pruned_cells_count_and_are_said_to_be(write_sweep: Write) -> None:
     rows = cells({1: 100, 4: 150})
     rows[1] |= {"status": "pruned", "pruned_at_round": 2}
@@ -214,13 +199,6 @@ def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[s
     assert not re.search(r"\bnan\b|None", text)
 
 
-def test_text_from_rows_is_escaped(write_sweep: Write) -> None:
-    rows = [*cells({1: 1, 2: 2}, model="<b>|x"), *cells({1: 1, 2: 2}, first=2, model="y")]
-    text = page(write_sweep(rows), "--html")
-    assert "<b>" not in text
-    assert "&lt;b&gt;\\|x" in text
-
-
 def test_an_older_schema_without_intervals_and_scenario_has_a_page(tmp_path: Path) -> None:
     folder = tmp_path / "old"
     (folder / "trials").mkdir(parents=True)
@@ -230,19 +208,6 @@ def test_an_older_schema_without_intervals_and_scenario_has_a_page(tmp_path: Pat
     text = page(folder)
     assert "is fastest at batch 2: 20.0 items/s" in text
     assert "| cpu | 2 | 20.0 | n/a | 100.0 | n/a | n/a |" in text
-
-
-def test_the_script_runs_from_anywhere(write_sweep: Write, tmp_path: Path) -> None:
-    folder = write_sweep([row()])
-    done = subprocess.run([sys.executable, SCRIPT, folder], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout.strip()) == (0, str(folder / "report_scaling.md")), done.stderr
-
-
-def test_what_is_no_sweep_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_main(main, [str(tmp_path / "none")]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1
-    assert "holds no sweep" in told
 
 
 @pytest.mark.parametrize(
