@@ -1,5 +1,7 @@
 """How numbers are taken, free of Ray and usable from a notebook; each name is imported when it is first asked for.
 
+May import ``workloads``, ``analysis.contract`` and ``sweeps.text``.
+
 How long does a step take, and how sure is that? ``Timer`` waits for the device on both sides, ``warm_up`` ends by rule,
 and rounds go on until the 95 % interval of the median is within the policy's target or its time is up:
 

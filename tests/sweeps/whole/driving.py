@@ -1,4 +1,4 @@
-"""Whole sweeps in processes of their own: installed workloads, starting, waiting, and what is kept from one to the next."""
+"""Whole sweeps in processes of their own: starting, waiting, and what is kept from one to the next."""
 
 from __future__ import annotations
 
@@ -11,23 +11,6 @@ from pathlib import Path
 import pandas as pd
 
 from tests.sweeps.conftest import ROOT
-
-
-def install(site: Path, entry: str, source: str) -> Path:
-    """Put a module with a workload into a folder as a package that is installed, as pip would leave it.
-
-    Args:
-        site: The folder, for PYTHONPATH; made if it is not there.
-        entry: ``module:Class``; the workload's name is the module's.
-        source: The module's text.
-    """
-    name = entry.partition(":")[0]
-    info = site / f"{name}-1.dist-info"
-    info.mkdir(parents=True)
-    (site / f"{name}.py").write_text(source)
-    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-    (info / "entry_points.txt").write_text(f"[accelsweep.workloads]\n{name} = {entry}\n")
-    return site
 
 
 def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subprocess.Popen[str]:

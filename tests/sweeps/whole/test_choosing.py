@@ -11,7 +11,8 @@ import pytest
 
 from sweeps.commands import main
 from tests.sweeps.conftest import Run
-from tests.sweeps.whole.driving import install, start, wait_for_rows
+from tests.sweeps.installed import install
+from tests.sweeps.whole.driving import start, wait_for_rows
 
 HUNGRY = '''
 import resource, time, torch

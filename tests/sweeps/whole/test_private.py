@@ -30,7 +30,7 @@ from sweeps.plan.config import TrialConfig
 from sweeps.session.terminal import Terminal, say
 from sweeps.text import one_line, portable_path, printable, usable_path, without_home, without_paths
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.driving import install
+from tests.sweeps.installed import install
 
 USER = "zanzibar7"
 SECRETS = {"GITHUB_TOKEN": "ghp_s3cr3tA", "AWS_SECRET_ACCESS_KEY": "s3cr3tB", "HF_TOKEN": "hf_s3cr3tC", "RAY_AUTH_TOKEN": "s3cr3tD"}  # fmt: skip

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tests.sweeps.conftest import ROOT, Run
-from tests.sweeps.whole.driving import install
+from tests.sweeps.installed import install
 
 EXAMPLE = ROOT / "docs" / "examples" / "sort_pixels"
 

@@ -18,7 +18,7 @@ import psutil
 import pyarrow.parquet as pq
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.driving import install
+from tests.sweeps.installed import install
 
 QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
 _MARK = "ACCELSWEEP_TEST"

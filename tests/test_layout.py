@@ -1,0 +1,92 @@
+"""Where things stand: tests beside what they test, few entries a folder, packages that say what they are, short files."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("sweeps", "workloads", "analysis")
+MAX_ENTRIES = 14
+MAX_LINES = 254
+NOT_COUNTED = re.compile(r"analysis/report\w*\.py")
+"""The report scripts, each a command of its own that a user starts by its path."""
+CROSS_CUTTING = {
+    "tests/test_imports.py": "the one-way imports of all packages",
+    "tests/test_layout.py": "this file",
+    "tests/test_promises.py": "docs/promises.md",
+    "tests/test_readme.py": "README.md",
+    "tests/analysis/page/test_hostile_text.py": "one text through every report and every helper of the pages",
+    "tests/analysis/subjects/test_every_subject.py": "what holds of all subjects alike",
+    "tests/sweeps/choosing/test_pruning.py": "the pruned grid, the search and the studies that both write",
+    "tests/sweeps/measure/test_public_names.py": "the names that the package hands on",
+    "tests/sweeps/plan/test_any_config.py": "any configuration, through options, configuration and JSON",
+    "tests/sweeps/plan/test_any_text.py": "any text, through every parser of the command line",
+    "tests/sweeps/store/test_any_prefix.py": "a sweep cut after any of its writes, through ledger, store and lock",
+    "tests/sweeps/store/test_damage.py": "damaged files, through checksums, part files and store",
+    "tests/workloads/test_workloads.py": "the three workloads side by side",
+}
+"""Tests that are of no single module, and of what they are."""
+WHOLE = "tests/sweeps/whole/"
+"""Tests that start whole sweeps, most with real Ray, named after what happens to them."""
+
+
+def tracked(*patterns: str) -> list[Path]:
+    """Files of the checkout by git's patterns, new ones included, as paths below its root."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", *patterns]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [Path(name) for name in listed if (ROOT / name).exists()]
+
+
+PRODUCTION = tracked(*(f"{package}/*.py" for package in PACKAGES))
+TESTS = [path for path in tracked("tests/*.py") if path.name.startswith("test_")]
+FOLDERS = sorted({folder for path in tracked(*PACKAGES, "tests") for folder in path.parents} - {Path()})
+
+
+@pytest.mark.parametrize("test", TESTS, ids=str)
+def test_a_test_stands_beside_what_it_tests(test: Path) -> None:
+    if str(test) in CROSS_CUTTING or str(test).startswith(WHOLE):
+        return
+    tested = ROOT / Path(*test.parts[1:]).with_name(test.stem.removeprefix("test_"))
+    is_there = tested.with_suffix(".py").exists() or (tested / "__init__.py").exists()
+    assert is_there, f"no module {tested.relative_to(ROOT)}: move the test, or say in CROSS_CUTTING of what it is"
+
+
+def test_the_cross_cutting_tests_are_there() -> None:
+    assert {str(test) for test in TESTS} >= set(CROSS_CUTTING)
+    assert any(str(test).startswith(WHOLE) for test in TESTS)
+
+
+def test_no_test_takes_anything_from_another_test() -> None:
+    for path in tracked("tests/*.py"):
+        for node in ast.walk(ast.parse((ROOT / path).read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [f"{node.module}.{alias.name}" for alias in node.names]
+            taken = [name for name in names if name.startswith("tests.") and ".test_" in name]
+            assert not taken, f"{path}: {taken}; what tests share has a file of its own"
+
+
+def test_no_folder_shows_more_than_can_be_taken_in_at_a_glance() -> None:
+    entries = {entry for path in tracked(*PACKAGES, "tests") for entry in (path, *path.parents)} - {Path()}
+    counted = Counter(entry.parent for entry in entries if not NOT_COUNTED.fullmatch(str(entry)))
+    del counted[Path()]
+    assert len(counted) > 40, "git lists the folders"
+    assert {str(folder): n for folder, n in counted.items() if n > MAX_ENTRIES} == {}
+
+
+@pytest.mark.parametrize("package", sorted({path.parent for path in PRODUCTION}), ids=str)
+def test_a_package_says_what_it_is_and_what_it_may_import(package: Path) -> None:
+    told = ast.get_docstring(ast.parse((ROOT / package / "__init__.py").read_text())) or ""
+    assert len(told) > 30
+    assert "may import" in told.lower()
+
+
+def test_files_are_short_enough_to_be_read_in_one_go() -> None:
+    lines = {str(path): len((ROOT / path).read_text().splitlines()) for path in PRODUCTION}
+    assert {path: n for path, n in lines.items() if n > MAX_LINES} == {}
