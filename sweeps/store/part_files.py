@@ -27,19 +27,21 @@ class PartFiles:
         folder: The sweep's folder.
 
     Attributes:
-        damaged: Files that were not what had been written, by their names in the folder; nothing reads them.
+        damaged: Files that were not what had been written, by their names in the folder.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._sums = Checksums(folder)
         self.damaged: list[str] = []
+        self._left_out: frozenset[str] = frozenset()
+        """Damaged files that are still in their tables, where nothing reads them."""
         self._compacted: set[str] | None = None
 
     def of(self, table: str, pattern: str = "[!._]*.parquet") -> list[Path]:
         """The files of a table, by name; what is being written has a name that begins with a dot."""
         found = sorted((self._folder / table).glob(pattern))
-        return [file for file in found if f"{table}/{file.name}" not in self.damaged]
+        return [file for file in found if f"{table}/{file.name}" not in self._left_out]
 
     def names(self) -> list[str]:
         """The files of all tables, by their names in the folder."""
@@ -58,6 +60,7 @@ class PartFiles:
     def check(self) -> None:
         """Find the files that are damaged."""
         self.damaged = self._sums.damaged(self.names())
+        self._left_out = frozenset(self.damaged)
 
     def repair(self) -> None:
         """Set damaged files aside and finish what a crash left half done."""
@@ -140,6 +143,7 @@ class PartFiles:
                 number += 1
                 aside = aside.with_name(f"{name.replace('/', '-')}.{number}")
             (self._folder / name).replace(aside)
+        self._left_out = frozenset()  # their cells, measured again, have parts of the same names
         if self.damaged:
             for folder in (DAMAGED, *TABLES):
                 flush_folder(self._folder / folder)

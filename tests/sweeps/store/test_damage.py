@@ -73,6 +73,17 @@ def test_a_damaged_part_is_set_aside_and_its_cell_is_to_be_measured_again(tmp_pa
     assert keys_of(once_more) - once_more.incomplete() == set(keys)
 
 
+def test_a_cell_measured_again_in_the_place_of_a_damaged_one_counts_at_once(tmp_path: Path) -> None:
+    store, keys = recorded(tmp_path)
+    flip(store.folder / "trials" / f"part-{keys[1]}.parquet", 1000)
+    again, _ = ResultStore.open(store.folder)
+    record(again, 1)
+    assert keys_of(again) - again.incomplete() == set(keys), "not only when the sweep is opened once more"
+    again.compact()
+    assert keys_of(again) == set(keys)
+    assert len(list((store.folder / "trials").glob("*.parquet"))) == 1
+
+
 @pytest.mark.parametrize("table", ["trials", "samples", "rounds"])
 def test_a_damaged_compacted_file_is_set_aside_with_all_its_cells(tmp_path: Path, table: str) -> None:
     store, keys = recorded(tmp_path)
