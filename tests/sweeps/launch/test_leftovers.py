@@ -67,11 +67,13 @@ def test_an_orphan_is_told_from_a_child(tmp_path: Path) -> None:
 
 
 WORKER = """
-import subprocess, sys
+import psutil, subprocess, sys
 from sweeps.launch.leftovers import end_children
 sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
 helper = subprocess.Popen([*sleep, "torch/_inductor/compile_worker/__main__.py"])
 child = subprocess.Popen(sleep, start_new_session=True)
+while not any("compile_worker" in word for word in psutil.Process(helper.pid).cmdline()):
+    pass  # a process that has just begun has no words yet
 print(end_children(), child.poll() is not None, helper.poll() is None)
 helper.kill()
 """

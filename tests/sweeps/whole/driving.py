@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+import pyarrow.parquet as pq
 
 from tests.sweeps.conftest import ROOT
 
@@ -21,13 +22,18 @@ def start(tmp_path: Path, *arguments: str, under: Sequence[str] = ()) -> subproc
     )  # fmt: skip
 
 
-def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str]) -> None:
-    """Until a sweep that runs has recorded so many cells."""
+def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str], *, beyond: int = 0) -> None:
+    """Until a sweep that runs has recorded ``n`` cells more than the ``beyond`` that it has already."""
     deadline = time.monotonic() + 120
-    while len(list(results.glob("*/trials/part-*.parquet"))) < n:
+    while n_rows(results) < beyond + n:
         assert time.monotonic() < deadline, "no rows"
         assert process.poll() is None, process.stdout and process.stdout.read()
         time.sleep(0.02)
+
+
+def n_rows(results: Path) -> int:
+    """Rows on disk, without reading them all."""
+    return sum(pq.read_metadata(file).num_rows for file in results.glob("*/trials/[!._]*.parquet"))
 
 
 def kept(before: pd.DataFrame, after: pd.DataFrame) -> bool:

@@ -48,7 +48,8 @@ class Hungry:
     def teardown(self):
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 '''
-SHORT = ("--device", "cpu", "--precision", "fp32", "--min-rounds", "2", "--min-s", "0.1", "--max-s", "0.3")
+SHORT = ("--device", "cpu", "--precision", "fp32", "--min-rounds", "2", "--min-s", "0.1", "--max-s", "0.2",
+         "--no-report")  # fmt: skip
 
 
 @pytest.fixture
@@ -85,7 +86,7 @@ def test_a_killed_sweep_with_pruning_resumes_its_study(accelsweep: Run, tmp_path
     process.wait()
     sweep = only_sweep(tmp_path / "out")
     before = pd.read_parquet(sweep / "trials").set_index("trial_key")["started_at"]
-    ended = accelsweep("image-processing", "--resume", sweep.name, "--output", "out")
+    ended = accelsweep("image-processing", "--resume", sweep.name, "--output", "out", "--no-report")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = pd.read_parquet(sweep / "trials")
     assert len(rows) == 6 == rows["trial_key"].nunique()

@@ -56,8 +56,9 @@ def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_p
     listed = accelsweep("--help", PYTHONPATH=f"{site}{os.pathsep}{ROOT}")
     assert "sort-pixels" in listed.stdout
     ended = accelsweep(
-        "sort-pixels", "--device", "cpu", "--smoke", "--output", "out", PYTHONPATH=f"{site}{os.pathsep}{ROOT}"
-    )
+        "sort-pixels", "--device", "cpu", "--smoke", "--no-report", "--output", "out",
+        PYTHONPATH=f"{site}{os.pathsep}{ROOT}",
+    )  # fmt: skip
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
     assert rows["status"].tolist() == ["complete"]
@@ -67,7 +68,7 @@ def test_an_installed_package_adds_a_workload(accelsweep: Run, site: Path, tmp_p
 @pytest.mark.slow
 def test_every_exception_is_one_row_and_costs_only_its_own_cell(accelsweep: Run, site: Path, tmp_path: Path) -> None:
     ended = accelsweep(
-        "endings", "--device", "cpu", "--min-s", "0.1", "--max-s", "0.3", "--min-rounds", "2",
+        "endings", "--device", "cpu", "--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "1", "--no-report",
         "--output", "out", PYTHONPATH=f"{site}{os.pathsep}{ROOT}",
     )  # fmt: skip
     assert ended.returncode == 1, ended.stdout + ended.stderr

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from tests.sweeps.conftest import ROOT
 from tests.sweeps.installed import install
+from tests.sweeps.whole.driving import n_rows
 
 QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
 _MARK = "ACCELSWEEP_TEST"
@@ -97,7 +98,7 @@ class Faulted:
 
     def n_rows(self) -> int:
         """Rows on disk, without reading them all."""
-        return sum(pq.read_metadata(f).num_rows for f in self.output.glob("*/trials/[!._]*.parquet"))
+        return n_rows(self.output)
 
     def wait_for_rows(self, n: int, timeout_s: float = 180) -> None:
         """Until so many rows are there."""
