@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 import pytest
 import torch
 
@@ -36,14 +38,14 @@ def test_a_cpus_facts_are_measured_and_say_what_they_are(measured: DeviceFacts) 
 
 
 def test_facts_that_an_earlier_cell_of_the_sweep_told_are_taken_as_they_are(measured: DeviceFacts) -> None:
-    told = {**measured.as_dict(), "ceiling_bytes_per_s": 12.5}
-    assert DeviceFacts.of(CPU, "fp32", told).as_dict() == told
-    assert DeviceFacts.of(CPU, "fp32", {}).as_dict() == told, "and known to all cells of this process from then on"
+    told = {**asdict(measured), "ceiling_bytes_per_s": 12.5}
+    assert asdict(DeviceFacts.of(CPU, "fp32", told)) == told
+    assert asdict(DeviceFacts.of(CPU, "fp32", {})) == told, "and known to all cells of this process from then on"
     assert DeviceFacts.of(CPU, "fp32", {**told, "ceiling_bytes_per_s": 99.0}).ceiling_bytes_per_s == 12.5
 
 
 def test_a_ceiling_that_is_lacking_is_measured_for_its_precision_alone(measured: DeviceFacts) -> None:
-    told = {**measured.as_dict(), "ceiling_flop_per_s": {"bf16": 1.5}}
+    told = {**asdict(measured), "ceiling_flop_per_s": {"bf16": 1.5}}
     facts = DeviceFacts.of(CPU, "fp32", told)
     assert facts.ceiling_flop_per_s["bf16"] == 1.5
     assert facts.columns("bf16")["ceiling_flop_per_s"] == 1.5
