@@ -185,7 +185,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = workload_names()
         if name not in names:
             raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *TOOLS])}")
-        from sweeps.session.sweep import run_sweep
+        from sweeps.session.running import run_sweep
 
         workload = load_workload(name)
         rest, ranges = split_ranges(workload, rest)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,22 +10,9 @@ from typing import Annotated, Any, Literal
 import tyro
 from typing_extensions import Doc
 
-from sweeps.plan.config import SweepConfig
-from sweeps.plan.measuring import MeasureConfig
-from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
-from sweeps.plan.search import PruningConfig, Range
-from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told, limits, pruning_config, search_config
-from sweeps.text import portable_path
-from workloads.base import (
-    COMPILE_MODES,
-    MEMORY_FORMATS,
-    BadInputError,
-    Extras,
-    LatencyLimited,
-    Workload,
-    axes_of,
-    constants_of,
-)
+from sweeps.plan.parsing import parse_batch_sizes
+from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, Workload
 from workloads.precision import PRECISIONS, precisions_in_words
 
 
@@ -135,97 +121,3 @@ def sweep_command(workload: type[Workload]) -> Any:
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
     command.__doc__ = doc
     return command
-
-
-def _portable(value: Any) -> Any:
-    """An option's value as a sweep keeps it: workers have another folder, and results are shown to others."""
-    if isinstance(value, tuple):
-        return tuple(_portable(part) for part in value)
-    return portable_path(value) if isinstance(value, Path) else value
-
-
-def build_config(
-    workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
-    kinds: Mapping[str, Sequence[str]] | None = None,
-) -> SweepConfig:  # fmt: skip
-    """The sweep that a command line asks for.
-
-    Args:
-        workload: The workload's class.
-        command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
-        devices: The devices there are; asked-for devices must be among them.
-        ranges: Axes given as a range, for a search.
-        kinds: The kinds of the nodes to use by device, where that is not this machine alone.
-
-    Raises:
-        BadInputError: With the option, the value given and what is allowed.
-    """
-    common, own, choice = command.sweep, command.own, command.choice
-    pruning = pruning_config(choice, workload.defaults)
-    search = search_config(choice, dict(ranges or {}))
-    is_auto = common.batch_size == (AUTO,)
-    if is_auto and not choice.pruner:
-        pruning = PruningConfig()  # a default that the user did not ask for must not cut the search for the largest
-    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
-        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
-    if is_auto and pruning.pruner != "none":
-        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
-    for name in common.device:
-        if name not in devices:
-            where = "on this machine; here" if kinds is None else "on the nodes to use; there"
-            raise BadInputError(f"--device: {name!r} is not {where}: {', '.join(devices)}")
-    asked = common.device or tuple(devices)
-    workload.check(own, common.model)
-    smoke = common.smoke
-    default_sizes = tuple(str(b) for b in workload.defaults.batch_size)
-    sizes = parse_batch_sizes(common.batch_size)
-    if smoke and common.batch_size == default_sizes:
-        sizes = workload.defaults.smoke_batch_size
-    # An axis that the user left empty has one value: none.
-    option_axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
-    for name in search.ranges if search else ():
-        if name in option_axes:
-            option_axes[name] = (search.ranges[name].low,)  # type: ignore[union-attr]
-    constants = constants_of(own)
-    if smoke:
-        changed = workload.defaults.smoke_options
-        plain = workload.Options()
-        for name, value in changed.items():
-            if getattr(own, name) == getattr(plain, name):
-                (option_axes if isinstance(value, tuple) else constants)[name] = value
-    measure = MeasureConfig(
-        min_rounds=2 if smoke else common.min_rounds,
-        min_s=min(common.min_s, 0.4) if smoke else common.min_s,
-        max_s=min(common.max_s, 2.0) if smoke else common.max_s,
-        precision_target=common.precision_target,
-        cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
-        rounds=common.rounds,
-        leak_check=common.leak_check,
-        record_hostname=common.record_hostname,
-        report_every_s=0.0 if pruning.pruner != "none" else 1.0,
-    )
-    return SweepConfig(
-        workload=workload.name,
-        device=asked,
-        batch_size=sizes,
-        precision=common.precision[:1]
-        if smoke and common.precision == workload.defaults.precision
-        else common.precision,
-        model=common.model,
-        memory_format=common.memory_format,
-        compile=common.compile,
-        option_axes=option_axes,
-        option_constants={name: _portable(value) for name, value in constants.items()},
-        seed=common.seed,
-        measure=measure,
-        trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
-        budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
-        isolate=common.isolate,
-        is_batch_auto=is_auto,
-        pruning=pruning,
-        search=search,
-        node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
-        on_node=common.on_node,
-        accelerator_type=common.accelerator_type,
-        limits=limits(choice, own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms),
-    )

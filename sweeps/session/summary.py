@@ -3,22 +3,41 @@
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
-from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.config import TrialConfig
 from sweeps.session.reports import report_safely
-from sweeps.session.terminal import format_result, say
-from sweeps.store.store import ResultStore
+from sweeps.session.sweep import RETRIED, Sweep
+from sweeps.session.terminal import format_result
 from sweeps.text import cells_told
 
 EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
-RETRIED = ("crashed", "timeout", "error")
 FAILED = ("oom", *RETRIED)
 MAX_NAMED = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How the measuring of a sweep ended.
+
+    Attributes:
+        is_over_budget: The budget ended it.
+        is_interrupted: A signal ended it.
+        failure: What ended it, if it could not go on; None otherwise.
+    """
+
+    is_over_budget: bool = False
+    is_interrupted: bool = False
+    failure: str | None = None
+
+    @property
+    def is_early(self) -> bool:
+        """It ended before it was through."""
+        return self.is_over_budget or self.is_interrupted or self.failure is not None
 
 
 def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
@@ -39,60 +58,61 @@ def _named(cells: Sequence[TrialConfig]) -> str:
     return f"{told}; and {left} more, which the next command lists with --dry-run" if left > 0 else told
 
 
-def resume_command(common: Any, config: SweepConfig, store: ResultStore) -> str:
+def resume_command(sweep: Sweep) -> str:
     """The command line that measures what is missing."""
-    output = [] if common.output == Path("results") else ["--output", str(common.output)]
-    address = ["--address", common.address] if common.address else []
-    return shlex.join(["accelsweep", config.workload, "--resume", store.sweep_id, *output, *address])
+    output = [] if sweep.options.output == Path("results") else ["--output", str(sweep.options.output)]
+    address = ["--address", sweep.options.address] if sweep.options.address else []
+    return shlex.join(["accelsweep", sweep.config.workload, "--resume", sweep.store.sweep_id, *output, *address])
 
 
-def sum_up(
-    console: Console, common: Any, config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore,
-    *, is_cut: bool, interrupted: bool, failure: str | None = None,
-) -> int:  # fmt: skip
-    """Print the summary, write the report, and choose the exit code.
+def sum_up(sweep: Sweep, ending: Ending) -> int:
+    """Print the summary, write the report, and choose the exit code."""
+    rows = sweep.store.rows()
+    missing = _missing(sweep, rows)
+    is_unfinished = bool(missing) or (ending.is_early and not sweep.config.is_grid)
+    _tell_results(sweep, rows, len(missing))
+    if missing and ending.failure is None and not ending.is_interrupted:
+        sweep.say(f"the budget left out: {_named(missing)}")
+    _tell_how_to_go_on(sweep, ending, len(rows), is_unfinished=is_unfinished)
+    if (sweep.store.folder / "study.db").exists():
+        sweep.say(f"study: optuna-dashboard sqlite:///{sweep.store.folder / 'study.db'}")
+    failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
+    if ending.is_interrupted:
+        return EXIT_INTERRUPTED
+    is_bad = is_unfinished or failure or ending.failure or _has_failures(sweep, rows)
+    return EXIT_FAILED if is_bad else EXIT_OK
 
-    Args:
-        console: Where to print.
-        common: The options that every workload has.
-        config: The sweep.
-        cells: The grid; empty where cells are chosen on the way.
-        store: Its results.
-        is_cut: The sweep ended before it was through.
-        interrupted: A signal ended it.
-        failure: What ended it, if it could not go on; None otherwise.
-    """
-    rows = store.rows()
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["status"]] = counts.get(row["status"], 0) + 1
-    keys = {row["trial_key"] for row in rows} - store.incomplete()
-    missing = [cell for cell in cells if cell.key not in keys]
-    is_unfinished = bool(missing) or (is_cut and not config.is_grid)
+
+def _missing(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[TrialConfig]:
+    """The cells of the grid that have no row, or not all that their row speaks of."""
+    recorded = {row["trial_key"] for row in rows} - sweep.store.incomplete()
+    return [cell for cell in sweep.cells if cell.key not in recorded]
+
+
+def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
+    """Cells failed; out of memory, which the search for the largest batch size is after, is no failure of one."""
+    failed = RETRIED if sweep.config.is_batch_auto else FAILED
+    return any(row["status"] in failed for row in rows)
+
+
+def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) -> None:
+    """How many cells ended how, and what was best."""
+    counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
-    n_cells = len(cells) if config.is_grid else len(rows)
-    say(console, f"\n{cells_told(n_cells)}: {told}" + (f", {len(missing)} missing" if missing else ""))
-    for device in config.device:
+    n_cells = len(sweep.cells) if sweep.config.is_grid else len(rows)
+    sweep.say(f"\n{cells_told(n_cells)}: {told}" + (f", {n_missing} missing" if n_missing else ""))
+    for device in sweep.config.device:
         for line in _best_lines(rows, device):
-            say(console, line)
-    random = sorted({r["model"] for r in rows if r["weights"] == "random"})
+            sweep.say(line)
+    random = sorted({row["model"] for row in rows if row["weights"] == "random"})
     if random:
-        say(console, f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
-    if missing and not interrupted and failure is None:
-        say(console, f"the budget left out: {_named(missing)}")
-    resume = resume_command(common, config, store)
-    if failure is not None:
-        end = f"; go on with: {resume}" if is_unfinished else ""
-        say(console, f"ended early: {failure}; {cells_told(len(rows))} kept, above{end}")
+        sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
+
+
+def _tell_how_to_go_on(sweep: Sweep, ending: Ending, n_rows: int, *, is_unfinished: bool) -> None:
+    go_on = f"go on with: {resume_command(sweep)}"
+    if ending.failure is not None:
+        end = f"; {go_on}" if is_unfinished else ""
+        sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
     elif is_unfinished:
-        say(console, f"go on with: {resume}")
-    if (store.folder / "study.db").exists():
-        say(console, f"study: optuna-dashboard sqlite:///{store.folder / 'study.db'}")
-    if common.report and rows:
-        failure = report_safely("report", store.folder, lambda line: say(console, line)) or failure
-    if interrupted or failure is not None:
-        return EXIT_INTERRUPTED if interrupted else EXIT_FAILED
-    failed = any(counts.get(status) for status in FAILED)
-    if config.is_batch_auto:  # out of memory is what the search for the largest batch size is after
-        failed = any(counts.get(status) for status in RETRIED)
-    return EXIT_FAILED if failed or is_unfinished else EXIT_OK
+        sweep.say(go_on)

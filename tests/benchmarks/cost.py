@@ -69,7 +69,7 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
     from sweeps.launch.ray_session import RayOptions
     from sweeps.launch.tune_loop import launch
     from sweeps.scheduling.ledger import Ledger
-    from sweeps.session.sweep import _choose
+    from sweeps.session.running import choose
     from sweeps.store.store import ResultStore
 
     began, started = time.perf_counter(), []
@@ -84,7 +84,7 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
     try:
         cells = config.cells()
         store = ResultStore.create(folder, config, cells, ["benchmark"])
-        ledger = Ledger(config, cells, store, _choose(config, cells, store, []), watch)
+        ledger = Ledger(config, cells, store, choose(config, cells, store, []), watch)
         launch(config, ledger, RayOptions(), dict.fromkeys(config.device, 1))
     finally:
         ray.init = original

@@ -85,7 +85,7 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
     from sweeps.plan.config import SweepConfig
     from sweeps.plan.measuring import MeasureConfig
     from sweeps.scheduling.ledger import Ledger
-    from sweeps.session.sweep import _choose
+    from sweeps.session.running import choose
     from sweeps.session.terminal import Terminal
     from sweeps.store.store import ResultStore
 
@@ -109,7 +109,7 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
         cells = config.cells()
     store = ResultStore.create(folder, config, cells, ["benchmark"])
     with Terminal(len(cells), 0, Console(soft_wrap=True)) as terminal:
-        ledger = Ledger(config, cells, store, _choose(config, cells, store, []), terminal)
+        ledger = Ledger(config, cells, store, choose(config, cells, store, []), terminal)
         launch(config, ledger, RayOptions(), {"cpu": 1})
     began = time.perf_counter()
     store.compact()

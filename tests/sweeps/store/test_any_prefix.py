@@ -23,7 +23,7 @@ from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS, MeasureConfig
 from sweeps.plan.search import PruningConfig
 from sweeps.scheduling.ledger import Ledger
-from sweeps.session.sweep import _choose
+from sweeps.session.running import choose
 from sweeps.store import checksums, part_files
 from sweeps.store.rows import cell_columns
 from sweeps.store.schema import TABLES, TRIALS
@@ -89,7 +89,7 @@ class Driver:
         store, description = ResultStore.open(self.folder)
         assert SweepConfig.from_dict(description["config"]) == self.config
         cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
-        chooser = _choose(self.config, cells, store, store.rows())
+        chooser = choose(self.config, cells, store, store.rows())
         ledger = Ledger(self.config, cells, store, chooser, Nobody())
         while isinstance(cell := ledger.hand_out("t"), TrialConfig):
             self.measured.append(cell.key)

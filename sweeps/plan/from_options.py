@@ -1,0 +1,135 @@
+"""The sweep that a command line asks for, from its options."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from sweeps.plan.config import SweepConfig
+from sweeps.plan.measuring import MeasureConfig
+from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
+from sweeps.plan.search import PruningConfig, Range, SearchConfig
+from sweeps.plan.search_options import SearchOptions, limits, pruning_config, search_config
+from sweeps.plan.sweep_options import SweepOptions
+from sweeps.text import portable_path
+from workloads.base import BadInputError, Extras, LatencyLimited, Workload, axes_of, constants_of
+
+
+def _portable(value: Any) -> Any:
+    """An option's value as a sweep keeps it: workers have another folder, and results are shown to others."""
+    if isinstance(value, tuple):
+        return tuple(_portable(part) for part in value)
+    return portable_path(value) if isinstance(value, Path) else value
+
+
+def build_config(
+    workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
+    kinds: Mapping[str, Sequence[str]] | None = None,
+) -> SweepConfig:  # fmt: skip
+    """The sweep that a command line asks for.
+
+    Args:
+        workload: The workload's class.
+        command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
+        devices: The devices there are; asked-for devices must be among them.
+        ranges: Axes given as a range, for a search.
+        kinds: The kinds of the nodes to use by device, where that is not this machine alone.
+
+    Raises:
+        BadInputError: With the option, the value given and what is allowed.
+    """
+    common, own, choice = command.sweep, command.own, command.choice
+    pruning = _pruning(workload, common, choice)
+    search = search_config(choice, dict(ranges or {}))
+    _check(workload, common, pruning)
+    asked = _devices(common.device, devices, is_here=kinds is None)
+    workload.check(own, common.model)
+    if common.smoke:
+        common = _small(workload, common)
+    option_axes, option_constants = _own_options(workload, own, search, smoke=common.smoke)
+    return SweepConfig(
+        workload=workload.name,
+        device=asked,
+        batch_size=parse_batch_sizes(common.batch_size),
+        precision=common.precision,
+        model=common.model,
+        memory_format=common.memory_format,
+        compile=common.compile,
+        option_axes=option_axes,
+        option_constants=option_constants,
+        seed=common.seed,
+        measure=_measure_config(common, is_pruned=pruning.pruner != "none"),
+        trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
+        budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
+        isolate=common.isolate,
+        is_batch_auto=common.batch_size == (AUTO,),
+        pruning=pruning,
+        search=search,
+        node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
+        on_node=common.on_node,
+        accelerator_type=common.accelerator_type,
+        limits=limits(choice, own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms),
+    )
+
+
+def _pruning(workload: type[Workload], common: SweepOptions, choice: SearchOptions) -> PruningConfig:
+    """The pruning asked for; a default that the user did not ask for must not cut the search for the largest batch."""
+    pruning = pruning_config(choice, workload.defaults)
+    return PruningConfig() if common.batch_size == (AUTO,) and not choice.pruner else pruning
+
+
+def _check(workload: type[Workload], common: SweepOptions, pruning: PruningConfig) -> None:
+    """Refuse what does not go together."""
+    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
+        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
+    if common.batch_size == (AUTO,) and pruning.pruner != "none":
+        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
+
+
+def _devices(asked: Sequence[str], there: Sequence[str], *, is_here: bool) -> tuple[str, ...]:
+    """The devices to measure; all there are where none is named."""
+    for name in asked:
+        if name not in there:
+            where = "on this machine; here" if is_here else "on the nodes to use; there"
+            raise BadInputError(f"--device: {name!r} is not {where}: {', '.join(there)}")
+    return tuple(asked or there)
+
+
+def _small(workload: type[Workload], common: SweepOptions) -> SweepOptions:
+    """The options with ``--smoke``: short rounds, and fewer values of the axes that the user did not name."""
+    defaults = workload.defaults
+    is_default_size = common.batch_size == tuple(str(b) for b in defaults.batch_size)
+    is_default_precision = common.precision == defaults.precision
+    return dataclasses.replace(
+        common, min_rounds=2, min_s=min(common.min_s, 0.4), max_s=min(common.max_s, 2.0),
+        batch_size=tuple(str(b) for b in defaults.smoke_batch_size) if is_default_size else common.batch_size,
+        precision=common.precision[:1] if is_default_precision else common.precision,
+    )  # fmt: skip
+
+
+def _own_options(
+    workload: type[Workload], own: Any, search: SearchConfig | None, *, smoke: bool
+) -> tuple[dict[str, tuple[Any, ...]], dict[str, Any]]:
+    """A workload's own options: those that are axes, and those that are the same in every cell."""
+    # An axis that the user left empty has one value: none.
+    axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
+    axes |= {name: (r.low,) for name, r in (search.ranges if search else {}).items() if name in axes}
+    constants = {name: _portable(value) for name, value in constants_of(own).items()}
+    plain = workload.Options()
+    for name, value in workload.defaults.smoke_options.items() if smoke else ():
+        if getattr(own, name) == getattr(plain, name):
+            (axes if isinstance(value, tuple) else constants)[name] = value
+    return axes, constants
+
+
+def _measure_config(common: SweepOptions, *, is_pruned: bool) -> MeasureConfig:
+    """How each cell is measured."""
+    return MeasureConfig(
+        min_rounds=common.min_rounds, min_s=common.min_s, max_s=common.max_s,
+        precision_target=common.precision_target,
+        cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
+        rounds=common.rounds, leak_check=common.leak_check, record_hostname=common.record_hostname,
+        report_every_s=0.0 if is_pruned else 1.0,
+    )  # fmt: skip

@@ -1,0 +1,173 @@
+"""One sweep from its options to its report: opened, run, summed up."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from sweeps.choosing.auto_batch import AutoBatch
+from sweeps.choosing.chooser import Chooser, WholeGrid
+from sweeps.measure.device.device import n_devices
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.measuring import N_VISITS
+from sweeps.plan.parsing import parse_duration_s
+from sweeps.plan.search import Range
+from sweeps.plan.sweep_options import SweepOptions
+from sweeps.scheduling.endings import Interrupted, SweepLostError, terminable
+from sweeps.scheduling.ledger import Ledger
+from sweeps.scheduling.nodes import Cluster
+from sweeps.session.machines import check_address, introduce
+from sweeps.session.summary import EXIT_OK, Ending, resume_command, sum_up
+from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
+from sweeps.session.terminal import Terminal
+from sweeps.store.part_files import DAMAGED
+from sweeps.store.store import ResultStore
+from sweeps.text import cells_told
+from workloads.base import Workload
+
+
+def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range]) -> int:
+    """Run or resume a sweep and write its report.
+
+    Args:
+        workload: Its class.
+        options: What ``sweep_command`` made of the command line.
+        command: The command line, to reproduce it.
+        ranges: Axes given as ranges.
+
+    Returns:
+        0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
+
+    Raises:
+        BadInputError: With the option, the value given and what is allowed.
+    """
+    common: SweepOptions = options.sweep
+    check_address(common)
+    with contextlib.ExitStack() as held:
+        cluster = held.enter_context(_joined(common)) if common.address else None
+        if common.resume:
+            sweep = resumed_sweep(workload, common, cluster, held)
+        else:
+            sweep = new_sweep(workload, options, ranges, cluster, command, held)
+        if common.dry_run:
+            _print_grid(sweep)
+            return EXIT_OK
+        for name in sweep.store.damaged:
+            sweep.say(f"damaged: {name} is not what was written; it is set aside in {sweep.store.folder / DAMAGED}, and"
+                      " the cells that it held are measured again")  # fmt: skip
+        held.enter_context(terminable())
+        return _run(sweep)
+
+
+@contextlib.contextmanager
+def _joined(common: SweepOptions) -> Iterator[Cluster]:
+    """The cluster that ``--address`` names."""
+    from sweeps.launch.ray_session import RayOptions, cluster_session  # seconds to import
+
+    with cluster_session(RayOptions(address=common.address, verbose=common.verbose)) as cluster:
+        yield cluster
+
+
+def _print_grid(sweep: Sweep) -> None:
+    config = sweep.config
+    for cell in sweep.left:
+        sweep.say(f"  {cell.key}  {cell.label}")
+    if config.search is not None:
+        names = ", ".join(f"{name} {r.low:g} to {r.high:g} ({r.scale})" for name, r in config.search.ranges.items())
+        sweep.say(f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
+    n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as it takes"
+    sweep.say(f"{n_cells} of {config.workload}")
+
+
+def _run(sweep: Sweep) -> int:
+    """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
+    _introduce(sweep)
+    try:
+        ending = Ending(is_over_budget=_measure(sweep))
+    except (Interrupted, KeyboardInterrupt):
+        ending = Ending(is_interrupted=True)
+    except OSError as error:
+        ending = Ending(failure=f"results cannot be written ({error.strerror or error})")
+    except SweepLostError as error:
+        ending = Ending(failure=str(error))
+    return sum_up(sweep, ending)
+
+
+def _introduce(sweep: Sweep) -> None:
+    """What will run, and where."""
+    config, n_cells = sweep.config, sweep.config.n_cells
+    counted = "cells as they come" if n_cells is None else cells_told(n_cells)
+    if sweep.done and n_cells is not None:
+        counted = f"{n_cells - len(sweep.done)} of {counted}"
+    sweep.say(f"{config.workload}: {counted} on {', '.join(config.device)}; results in {sweep.store.folder}")
+    if sweep.machines.cluster is not None:
+        introduce(sweep.console, config, sweep.machines.cluster)
+    if config.search is not None and len(config.search.objectives) > 1:
+        sweep.say("several objectives: every cell is measured whole, for Optuna prunes for one objective only")
+
+
+def _measure(sweep: Sweep) -> bool:
+    """Measure what is not done; whether the budget ended it.
+
+    Raises:
+        Interrupted: After Ctrl-C, SIGTERM or SIGHUP.
+        OSError: If results cannot be written.
+        SweepLostError: If what runs the cells died.
+    """
+    chooser = choose(sweep.config, sweep.cells, sweep.store, sweep.done)
+    n_ends, n_ended = sweep.config.n_cells, len(sweep.done)
+    n_visited = getattr(chooser, "n_visited", None)
+    if n_visited is not None:
+        n_ends, n_ended = len(sweep.cells) * N_VISITS, n_visited
+        sweep.say(f"interleaved: {N_VISITS} visits to each cell, in turns")
+    try:
+        with Terminal(n_ends, n_ended, sweep.console) as terminal:
+            ledger = Ledger(sweep.config, sweep.cells, sweep.store, chooser, terminal)
+            if n_ends is None or n_ended < n_ends:
+                _launch(sweep, ledger)
+    finally:
+        for key, columns in chooser.finish().items():
+            sweep.store.amend(key, columns)
+        cluster = sweep.machines.cluster
+        for line in [*chooser.summary(), *(cluster.differences() if cluster else ())]:
+            sweep.say(line)
+    sweep.store.compact()
+    return ledger.is_over_budget
+
+
+def _launch(sweep: Sweep, ledger: Ledger) -> None:
+    from sweeps.launch.ray_session import RayOptions  # seconds to import, not needed to report bad usage
+    from sweeps.launch.tune_loop import launch
+
+    options = RayOptions(
+        verbose=sweep.options.verbose,
+        go_on=f"every finished cell is kept; go on with: {resume_command(sweep)}",
+        node_timeout_s=parse_duration_s("node-timeout", sweep.options.node_timeout),
+    )
+    cluster = sweep.machines.cluster
+    here = {} if cluster else {name: n_devices(name) for name in sweep.machines.devices}
+    launch(sweep.config, ledger, options, here, cluster, sweep.say)
+
+
+def choose(
+    config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore, done: Sequence[dict[str, Any]]
+) -> Chooser:
+    """What chooses the cells of a sweep; Optuna and scipy are imported only where they are asked for."""
+    if config.search is None and config.is_batch_auto:
+        return AutoBatch(config.cells(), done)
+    if config.measure.rounds == "interleaved":
+        from sweeps.choosing.interleaved import Turns
+
+        return Turns(cells, config, store, done)
+    if config.search is None and config.pruning.pruner == "none":
+        keys = {row["trial_key"] for row in done}
+        return WholeGrid(cell for cell in cells if cell.key not in keys)
+    from sweeps.choosing.optuna_search import SearchStudies
+    from sweeps.choosing.optuna_study import StudyBook
+    from sweeps.choosing.pruned_grid import GridStudies
+
+    book, rounds = StudyBook(store.folder), store.rounds(row["trial_key"] for row in done)
+    if config.search is not None:
+        return SearchStudies(config, book, done, rounds)
+    return GridStudies(cells, config, book, done, rounds)
