@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import dataclasses
 import io
 import math
-import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, NoReturn, Union, cast, get_args, get_origin, get_type_hints
 
 import tyro
 
@@ -26,61 +27,81 @@ AUTO = "auto"
 LONGEST_S = 1e9
 """Over thirty years: no sweep waits longer."""
 
+_NUMBERS = {int: "a whole number", float: "a number"}
 _UNITS_S = {"s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 
 
-_RULE = re.compile(r"[─-]{5,}")
-_QUOTED = re.compile(r"'([^']*)'")
-_Reword = Callable[[re.Match[str]], str]
-_KINDS = {"INT": "a whole number", "FLOAT": "a number", "PATH": "a path"}
-# What tyro says, and how it is said here: the option, the value, what is allowed.
-_REWORDED: tuple[tuple[str, _Reword], ...] = (
-    (r"Error parsing (\S+): could not convert string to float: (.*)", lambda m: f"{m[1]}: {m[2]} is not a number"),
-    (r"Error parsing (\S+): invalid literal for int\(\) with base 10: (.*)",
-     lambda m: f"{m[1]}: {m[2]} is not a whole number"),
-    (r"Error parsing (\S+): Exceeds the limit .*", lambda m: f"{m[1]}: the number is over {LARGEST_WHOLE}"),
-    (r"Error parsing (\S+): no type matching (\w+) could be instantiated from \[(.*?)\]\..*",
-     lambda m: f"{m[1]}: {m[3]} is not {_KINDS.get(m[2], m[2])}"),
-    (r"Error parsing (\S+): Could not find valid parse for arguments: \[(.*)\]",
-     lambda m: f"{m[1]}: {m[2]} cannot be read"),
-    (r"invalid choice (.*) for argument '(\S+)'\. Expected one of \((.*)\)\.?",
-     lambda m: f"{m[2]}: {m[1]} is not one of {', '.join(filter(None, _QUOTED.findall(m[3])))}"),
-    (r"(?:Missing value for argument|Missing required value for) '(\S+?)'.*", lambda m: f"{m[1]}: needs a value"),
-    (r"Missing from (?:accelsweep )?([^:]*): (\S+) (.*?)(?: \(required\))?",
-     lambda m: f"{m[1]}: needs {m[2]}: {m[3]}"),
-    (r"Error parsing (\S+): (.*)", lambda m: f"{m[1]}: {m[2]}"),
-)  # fmt: skip
+_SAID = {"expected one argument": "needs a value", "the following arguments are required:": "needs"}
+"""What argparse says, and how it is said here."""
 
 
-def _one_line(box: str) -> str:
-    """What tyro draws of bad usage in a box, as one line: what stands between its title and its first inner rule."""
-    rows: list[str] = []
-    for line in re.sub(r"\x1b\[[0-9;]*m", "", box).split("\n")[1:]:
-        row = re.sub(r"^[│╰]|[│╯]$", "", line.strip()).strip()
-        if _RULE.fullmatch(row) and rows:
-            break
-        rows += [row] if row and not _RULE.fullmatch(row) else []
-    told = " ".join(rows)
-    for pattern, reword in _REWORDED:
-        found = re.fullmatch(pattern, told, re.DOTALL)
-        if found is not None:
-            return reword(found)
-    return told
+class _Words(argparse.ArgumentParser):
+    """Says what is wrong with words that tyro makes no command of, and of which it gives only a drawing."""
+
+    def error(self, message: str) -> NoReturn:
+        for theirs, ours in _SAID.items():
+            message = message.replace(theirs, ours)
+        raise BadInputError(message.removeprefix("argument ") if message.startswith("argument ")
+                            else f"{self.prog}: {message}")  # fmt: skip
+
+    def add_options(self, kind: type[Any]) -> None:
+        """The options of a dataclass, and of those that it is made of."""
+        for name, hint in get_type_hints(kind, include_extras=True).items():
+            is_positional = tyro.conf.Positional in getattr(hint, "__metadata__", ())
+            option = name if is_positional else f"--{name.replace('_', '-')}"
+            bare = _bare(hint)
+            more = get_args(bare) if get_origin(bare) is tuple else ()
+            if dataclasses.is_dataclass(bare):
+                self.add_options(cast("type[Any]", bare))
+            elif bare is bool:
+                self.add_argument(option, action=argparse.BooleanOptionalAction)
+            elif more:
+                self.add_argument(option, nargs="*" if more[-1] is ... else len(more), type=_reader(more[0]))
+            else:
+                self.add_argument(option, type=_reader(bare), metavar=name.upper())
 
 
-@contextlib.contextmanager
-def _unfolded(arguments: Sequence[str]) -> Iterator[None]:
-    """Keep tyro from folding what it says of bad usage; its help it may fold to the terminal."""
-    before = os.environ.get("COLUMNS")
-    if not {"-h", "--help"} & set(arguments):
-        os.environ["COLUMNS"] = "1000000"
+def _bare(hint: Any) -> Any:
+    """A type without its annotations, and without None as its alternative."""
+    hint = get_args(hint)[0] if get_origin(hint) is Annotated else hint
+    if get_origin(hint) in (Union, UnionType):
+        kinds = [kind for kind in get_args(hint) if kind is not NoneType]
+        return _bare(kinds[0]) if len(kinds) == 1 else str
+    return hint
+
+
+def _reader(hint: Any) -> Callable[[str], Any]:
+    """Says what is wrong with a word for a type; what is no number and no choice is for tyro to read."""
+    kind = _bare(hint)
+    choices = get_args(kind) if get_origin(kind) is Literal else ()
+
+    def read(word: str) -> str:
+        if choices and word not in map(str, choices):
+            told = f"{word!r} is not one of {', '.join(str(c) for c in choices if c != '')}"
+            raise argparse.ArgumentTypeError(told)
+        try:
+            _ = _NUMBERS.get(kind) and kind(word)
+        except ValueError as error:
+            is_long = word.isdecimal()  # Python itself reads no whole number of thousands of digits
+            told = f"the number is over {LARGEST_WHOLE}" if is_long else f"{word!r} is not {_NUMBERS[kind]}"
+            raise argparse.ArgumentTypeError(told) from error
+        return word
+
+    return read
+
+
+def _what_is_wrong(kind: type[Any], name: str, arguments: Sequence[str]) -> str:
+    """Why tyro makes no command of these words."""
+    words = [re.sub(r"^--[^=]+", lambda found: found[0].replace("_", "-"), word) for word in arguments]
+    parser = _Words(prog=name, add_help=False, allow_abbrev=False)
+    parser.add_options(kind)
     try:
-        yield
-    finally:
-        if before is None:
-            os.environ.pop("COLUMNS", None)
-        else:
-            os.environ["COLUMNS"] = before
+        _, unknown = parser.parse_known_intermixed_args(words)
+    except BadInputError as error:
+        return str(error)
+    if unknown:
+        return f"Unrecognized options: {', '.join(unknown)}"
+    return f"{' '.join(words)!r} makes no {name}; `accelsweep {name} --help` says what does"
 
 
 def _checked(value: Any, option: str) -> Any:
@@ -111,14 +132,14 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     Raises:
         BadInputError: For anything the command line gets wrong.
     """
-    errors = io.StringIO()
+    drawn = io.StringIO()
     try:
-        with contextlib.redirect_stderr(errors), _unfolded(arguments):
+        with contextlib.redirect_stderr(drawn):
             parsed = tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments), config=(tyro.conf.DisallowNone,))
     except SystemExit as end:
         if end.code in (0, None):
             raise
-        raise BadInputError(_one_line(errors.getvalue())) from None
+        raise BadInputError(_what_is_wrong(kind, name, arguments)) from None
     return _checked(parsed, f"accelsweep {name}")
 
 
