@@ -1,4 +1,4 @@
-"""The commands: a sweep of a workload, ``devices``, ``list``, ``schema``; bad usage is one line and exit code 2."""
+"""The commands: a sweep of a workload, its reports, and the tools; bad usage is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -130,6 +130,25 @@ TOOLS: dict[str, tuple[type[Any], Callable[[Any], int]]] = {
 }
 
 
+PAGES = {
+    "report": "Write a sweep's report, or its page on one subject: accelsweep report [SUBJECT] [RESULTS...].",
+    "compare": "Compare machines, versions or commits, cell by cell: accelsweep compare A B [C...].",
+}
+"""What the scripts in ``analysis/`` do as well; each page reads its own options."""
+
+
+def _page(name: str, words: Sequence[str]) -> int:
+    from analysis.page.command_line import SUBJECTS, run_script
+
+    subject = words[0] if name == "report" and words and words[0] in SUBJECTS else ""
+    if name == "report" and not subject and {"-h", "--help"} & set(words):
+        subjects = f"SUBJECT, which comes first, makes a page of its own: {', '.join(SUBJECTS)}."
+        more = "`accelsweep report SUBJECT --help` says what it has. Without one, the whole story:"
+        sys.stdout.write(f"{subjects}\n{more}\n\n")
+    sys.argv = [f"accelsweep {name} {subject}".strip()]  # as whom its help and its errors speak
+    return run_script(subject or name, words[1:] if subject else words)
+
+
 def _first_line(kind: type[Any]) -> str:
     return (kind.__doc__ or "").strip().split("\n")[0]
 
@@ -145,7 +164,7 @@ def _told(name: str) -> str:
 def _overview() -> str:
     """What ``accelsweep --help`` prints."""
     sweeps = [(name, _told(name)) for name in workload_names()]
-    tools = [(name, _first_line(kind)) for name, (kind, _) in TOOLS.items()]
+    tools = [*PAGES.items(), *((name, _first_line(kind)) for name, (kind, _) in TOOLS.items())]
     width = max(len(name) for name, _ in [*sweeps, *tools])
     return "\n".join(
         [
@@ -182,9 +201,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if name in TOOLS:
             kind, run = TOOLS[name]
             return run(parse(kind, name, rest))
+        if name in PAGES:
+            return _page(name, rest)
         names = workload_names()
         if name not in names:
-            raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *TOOLS])}")
+            raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
         from sweeps.session.running import run_sweep
 
         workload = load_workload(name)

@@ -14,10 +14,10 @@ from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import Page, find_sweeps, load_sweeps
 from analysis.text import visible
 
+SUBJECTS = ("scaling", "precision", "latency", "memory", "energy", "roofline", "finetune", "pruning", "coverage")
 _PAGES = {
     "report": "analysis.recommendation.page", "compare": "analysis.comparison.page",
-    **{subject: f"analysis.subjects.{subject}.page" for subject in (
-        "coverage", "energy", "finetune", "latency", "memory", "precision", "pruning", "roofline", "scaling")},
+    **{subject: f"analysis.subjects.{subject}.page" for subject in SUBJECTS},
 }  # fmt: skip
 """The module of each page, imported late: it stands above this one, and a page costs only what it needs."""
 

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 from ray.tune import Callback
 
+from sweeps.launch.ray_private import free_by_node, has_resources
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.nodes import Pool
 from sweeps.scheduling.placement import Placement
@@ -123,9 +124,7 @@ class NodeWatch(Callback):
 
     def _is_starting(self, trial_id: str, trials: Sequence[Any]) -> bool:
         """Whether a trial has its resources, and only its worker is not up yet."""
-        manager = self.controller._actor_manager
-        actors = [self.controller._trial_to_actor.get(trial) for trial in trials if trial.trial_id == trial_id]
-        return any(actor in manager._live_actors_to_ray_actors_resources for actor in actors)
+        return any(has_resources(self.controller, trial) for trial in trials if trial.trial_id == trial_id)
 
     def _take_back(self, trial_id: str, trials: Sequence[Any]) -> None:
         for trial in trials:
@@ -134,14 +133,16 @@ class NodeWatch(Callback):
 
     def _state(self, pool: Pool) -> str:
         """What is free on a pool's nodes."""
-        free = ray._private.state.available_resources_per_node()
-        told = []
+        free, told = free_by_node(), []
         for node_id in pool.node_ids:
             node = self._placement.cluster.nodes.get(node_id)
-            if node is not None:
-                has = ", ".join(f"{free.get(node_id, {}).get(name, 0):g} of {node.resources.get(name, 0):g} {name}"
-                                for name, _ in pool.needs)  # fmt: skip
-                told.append(f"{node.name} has {has} free")
+            if node is None:
+                continue
+            is_known, has = bool(free), []
+            for name, _ in pool.needs:
+                total = f"{node.resources.get(name, 0):g} {name}"
+                has.append(f"{free.get(node_id, {}).get(name, 0):g} of {total}" if is_known else total)
+            told.append(f"{node.name} has {', '.join(has)}{' free' if is_known else ''}")
         return "; ".join(told)
 
 

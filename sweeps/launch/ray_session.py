@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import functools
 import logging
 import os
 import signal
@@ -18,9 +17,8 @@ from typing import Any
 import ray
 
 from sweeps.launch.cluster import join, read_nodes
-from sweeps.launch.lost_servers import (
-    EXIT_FAILED,
-)
+from sweeps.launch.lost_servers import EXIT_FAILED
+from sweeps.launch.ray_private import servers_in_own_group, silence_epitaphs, store_folder_option
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.scheduling.endings import SweepLostError
 from sweeps.scheduling.nodes import Cluster
@@ -70,7 +68,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
                     resources={f"accelsweep_{name}": n for name, n in accelerators.items()},
                     include_dashboard=False,
                     object_store_memory=OBJECT_STORE_BYTES,
-                    _plasma_directory=object_store_folder(OBJECT_STORE_BYTES),
+                    **store_folder_option(object_store_folder(OBJECT_STORE_BYTES)),
                     **common,
                 )
         except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
@@ -78,8 +76,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
     if not options.verbose:
-        # It prints a dead worker's epitaph and the end of the raylet's log; a row or one sentence says that.
-        ray._private.worker.print_to_stdstream = lambda *_, **__: None
+        silence_epitaphs()  # a row or one sentence says that
     try:
         yield
     except SweepLostError:
@@ -142,15 +139,8 @@ def own_process_group() -> Iterator[None]:
     the driver, which needs them to end its sweep in order. Linux alone: it ends them with the driver whatever happens,
     where Ray elsewhere finds them by their group.
     """
-    from ray._private import services
-
-    original = services.ConsolePopen
-    if sys.platform == "linux":
-        services.ConsolePopen = functools.partial(original, process_group=0)
-    try:
+    with servers_in_own_group() if sys.platform == "linux" else contextlib.nullcontext():
         yield
-    finally:
-        services.ConsolePopen = original
 
 
 def leave_at_once() -> None:

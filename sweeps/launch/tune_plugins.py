@@ -17,6 +17,7 @@ from sweeps.choosing.chooser import WAIT
 from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.memory_kills import n_memory_kills
+from sweeps.launch.ray_private import kill_actor
 from sweeps.launch.tune_memory import ForgettingScheduler
 from sweeps.plan.config import SweepConfig
 from sweeps.scheduling.ledger import Ledger
@@ -126,8 +127,8 @@ class LedgerWatch(Callback):
                 continue
             if trial.status == "RUNNING":
                 self._ledger.start(trial.trial_id)
-            if trial.trial_id in late and trial.temporary_state.ray_actor is not None:
-                ray.kill(trial.temporary_state.ray_actor)
+            if trial.trial_id in late:
+                kill_actor(trial)
             running.pop(trial.trial_id)
             if not running:
                 break

@@ -14,8 +14,15 @@ import pytest
 from analysis.page.command_line import run_main, run_report, run_script
 from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import Page, find_sweeps, load_all_rounds, load_sweeps, names
+from sweeps.commands import main
 from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
+
+@pytest.fixture(autouse=True)
+def _same_program(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``sys.argv`` is the process's own again after each test."""
+    monkeypatch.setattr(sys, "argv", list(sys.argv))
+
 
 ROUNDS = [{"trial_key": "k000", "round": r, "elapsed_s": r + 1.0, "items": 8, "seconds": 1.0} for r in range(2)]
 
@@ -193,3 +200,33 @@ def test_a_bad_command_line_is_one_line(script: str, capsys: pytest.CaptureFixtu
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.endswith("error: unrecognized arguments: --nope \\x1b[31m\n") or "required: " in told
+
+
+@pytest.mark.parametrize("subject", ["", "energy", "coverage"])
+def test_the_command_teaches_each_page_under_its_own_name(subject: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["report", *filter(None, [subject]), "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert f"usage: accelsweep report {subject}".strip() in told
+    assert ("scaling, precision" in told) == (subject == "")
+
+
+def test_the_command_writes_what_the_script_writes(write_sweep: Write, tmp_path: Path) -> None:
+    sweep = write_sweep([row(0), row(1)], "one")
+    for name in ("report", "energy"):
+        assert run_script(name, [str(sweep), "--output", str(tmp_path / "a" / f"{name}.md")]) == 0
+        words = [] if name == "report" else [name]
+        assert main(["report", *words, str(sweep), "--output", str(tmp_path / "b" / f"{name}.md")]) == 0
+        assert (tmp_path / "a" / f"{name}.md").read_text() == (tmp_path / "b" / f"{name}.md").read_text()
+
+
+def test_the_command_says_in_one_line_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "energy", str(tmp_path / "no-sweep")]) == 2
+    told = capsys.readouterr().err
+    assert told.startswith("accelsweep report energy: error: ")
+    assert told.count("\n") == 1
+    with pytest.raises(SystemExit) as ended:
+        main(["compare", "--colour"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("accelsweep compare: error: ")
