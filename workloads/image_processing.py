@@ -22,6 +22,7 @@ from workloads.images.batches import laid_out
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
 from workloads.steady import SteadyWork
+from workloads.torch_private import compile_options
 
 if TYPE_CHECKING:
     from workloads.pipelines.taps import Stage
@@ -119,14 +120,14 @@ class ImageProcessing(SteadyWork):
 
             device = self._context.device
             stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
-        import torch._inductor  # seconds; only where something is compiled
-
         mode = "default" if self._context.compile == "none" else self._context.compile
         # The fused pipelines index by construction within the image, so their kernels need not check it.
-        options = {**torch._inductor.list_mode_options(mode), "assert_indirect_indexing": not is_fused}
-        is_captured = bool(options.get("triton.cudagraphs"))
+        options = compile_options(mode)
+        options = None if options is None else {**options, "assert_indirect_indexing": not is_fused}
+        is_captured = options is None or bool(options.get("triton.cudagraphs"))
+        how: dict[str, Any] = {"mode": mode} if options is None else {"options": options}
         # One shape is ever seen, and a graph of fixed shapes is the faster one.
-        first, *rest = (torch.compile(stage, options=options, dynamic=False) for stage in stages)
+        first, *rest = (torch.compile(stage, **how, dynamic=False) for stage in stages)
 
         def run(batch: torch.Tensor) -> torch.Tensor:
             if is_captured:  # what a stage gave may else be overwritten before the next one has read it

@@ -7,7 +7,7 @@ when a sweep is cut short; a resume goes on with the visits that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -17,14 +17,10 @@ from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
 from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
+from sweeps.store.columns import FIRST, HIGHEST, LATEST, RATE, SUMMED, WORDS
 from sweeps.store.rows import SampleBlock
 from sweeps.store.store import ResultStore
-
-_SUMMED = ("measured_s", "warmup_s", "n_warmup_steps", "wall_s", "energy_j", "energy_window_s")
-_HIGHEST = ("device_peak_allocated_bytes", "device_peak_reserved_bytes", "peak_rss_bytes", "peak_power_w",
-            "allocation_retries_per_step", "is_throttled", "other_load_ratio")  # fmt: skip
-_FIRST = ("started_at", "setup_s", "first_step_s", "compile_s", "temperature_start_c")
-_PER_SECOND = ("achieved_flop_per_s", "achieved_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio")
+from sweeps.store.trial_columns import HOW_VISITS_JOIN
 
 
 @dataclass(kw_only=True)
@@ -37,8 +33,21 @@ class _Visited:
     n_visits: int = 0
 
 
-def _added(a: Any, b: Any) -> Any:
+def _summed(a: Any, b: Any) -> Any:
     return None if a is None or b is None else a + b
+
+
+def _highest(a: Any, b: Any) -> Any:
+    return max((v for v in (a, b) if v is not None), default=None)
+
+
+def _words(a: str | None, b: str | None) -> str | None:
+    return ", ".join(dict.fromkeys(word for text in (a, b) if text for word in text.split(", "))) or None
+
+
+_JOINED: dict[str, Callable[[Any, Any], Any]] = {
+    SUMMED: _summed, HIGHEST: _highest, WORDS: _words, FIRST: lambda a, _: a, LATEST: lambda _, b: b,
+}  # fmt: skip
 
 
 def joined_row(
@@ -52,30 +61,36 @@ def joined_row(
         samples: Blocks of all visits, in order.
         policy: Whose precision target is judged.
     """
-    blocks = [seconds for phase, _, seconds, _ in samples if phase == "measure"]
-    steps = {int(before["steps_per_sample"]), int(row["steps_per_sample"])}
-    per_step = round(row["throughput_items_per_s"] * row["step_median_s"])
-    summary = summarise_timing(
-        np.concatenate(blocks), [float(np.median(b)) for b in blocks], items_per_step=per_step, policy=policy,
-        steps_per_sample=max(steps), round_sizes=[len(b) for b in blocks],
-    )  # fmt: skip
-    joined = {**row, **asdict(summary)}
-    joined.update({name: _added(before[name], row[name]) for name in _SUMMED})
-    joined.update({name: before[name] for name in _FIRST})
-    for name in _HIGHEST:
-        known = [v for v in (before[name], row[name]) if v is not None]
-        joined[name] = max(known) if known else None
-    reasons = dict.fromkeys(r for text in (before["throttle_reasons"], row["throttle_reasons"]) if text
-                            for r in text.split(", "))  # fmt: skip
-    joined["throttle_reasons"] = ", ".join(reasons) or None
-    for name in _PER_SECOND:
-        if row[name] is not None:
+    joined = {**row, **_timing(before, row, samples, policy)}
+    for name, how in HOW_VISITS_JOIN.items():
+        if how in _JOINED:
+            joined[name] = _JOINED[how](before[name], row[name])
+        elif how == RATE and row[name] is not None:
             joined[name] = row[name] * row["step_median_s"] / joined["step_median_s"]
-    if joined["energy_j"] and before["energy_per_item_j"] and row["energy_per_item_j"]:
-        items = before["energy_j"] / before["energy_per_item_j"] + row["energy_j"] / row["energy_per_item_j"]
-        joined.update(energy_per_item_j=joined["energy_j"] / items, items_per_j=items / joined["energy_j"],
-                      mean_power_w=joined["energy_j"] / joined["energy_window_s"])  # fmt: skip
-    return joined
+    return {**joined, **_energy(before, row, joined)}
+
+
+def _timing(
+    before: Mapping[str, Any], row: Mapping[str, Any], samples: Sequence[SampleBlock], policy: RoundPolicy
+) -> dict[str, Any]:
+    """The TIMING columns, from the samples of all visits."""
+    blocks = [seconds for phase, _, seconds, _ in samples if phase == "measure"]
+    summary = summarise_timing(
+        np.concatenate(blocks), [float(np.median(b)) for b in blocks], policy=policy,
+        items_per_step=round(row["throughput_items_per_s"] * row["step_median_s"]),
+        steps_per_sample=max(int(before["steps_per_sample"]), int(row["steps_per_sample"])),
+        round_sizes=[len(b) for b in blocks],
+    )  # fmt: skip
+    return asdict(summary)
+
+
+def _energy(before: Mapping[str, Any], row: Mapping[str, Any], joined: Mapping[str, Any]) -> dict[str, Any]:
+    """The ENERGY columns, from the summed joules; none where a visit has none."""
+    if not (joined["energy_j"] and before["energy_per_item_j"] and row["energy_per_item_j"]):
+        return {}
+    items = before["energy_j"] / before["energy_per_item_j"] + row["energy_j"] / row["energy_per_item_j"]
+    return {"energy_per_item_j": joined["energy_j"] / items, "items_per_j": items / joined["energy_j"],
+            "mean_power_w": joined["energy_j"] / joined["energy_window_s"]}  # fmt: skip
 
 
 class Turns(WholeGrid):

@@ -13,7 +13,7 @@ from ray.tune.schedulers import FIFOScheduler
 from sweeps.launch.ray_private import REPORTER, forget
 
 
-class SilentProgress(REPORTER):  # type: ignore[misc]
+class SilentProgress(REPORTER):
     """Stands in for the reporter that Tune adds by itself, which prints nothing here and keeps every trial."""
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, result: Any, **info: Any) -> None:

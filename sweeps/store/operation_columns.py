@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sweeps.store.columns import FLOAT, INT, STRING, Column, as_schema
+from sweeps.store.columns import ENVIRONMENT, FLOAT, INT, STRING, Column, as_schema
 
 SCHEMA_VERSION = 1
 VERDICTS = ("supported", "unsupported", "fallback", "wrong", "crashed", "timeout")
@@ -50,12 +50,8 @@ _COLUMNS: list[Column] = [
     ("not_timed", STRING, "", "why it was not timed"),
     ("wall_s", FLOAT, "s", "time of the whole row, reference included"),
     ("worker_pid", INT, "", "child process that ran it"),
-    ("device_name", STRING, "", "the device as its driver names it"),
-    ("driver_version", STRING, "", "driver and runtime"),
-    ("torch_version", STRING, "", ""), ("torchvision_version", STRING, "", ""),
-    ("python_version", STRING, "", ""), ("os", STRING, "", "system, release and machine"),
-    ("cpu_name", STRING, "", ""), ("n_threads", INT, "", "torch.get_num_threads() of the child"),
-    ("git_commit", STRING, "", "commit of the checkout that ran, with + if it was changed"),
+    *(ENVIRONMENT[name] for name in ("device_name", "driver_version", "torch_version", "torchvision_version",
+                                     "python_version", "os", "cpu_name", "n_threads", "git_commit")),
     ("host", STRING, "", "hash of the host name"),
 ]  # fmt: skip
 

@@ -1,7 +1,6 @@
 """PyTorch's operator database: its operators, sample inputs and tolerances.
 
-The only file that knows ``torch.testing._internal``, which is no public interface and may change with any release;
-run with torch 2.15.
+It is no public interface and may change with any release; run with torch 2.15.
 """
 
 from __future__ import annotations
@@ -21,9 +20,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch.utils._pytree import tree_map_only
 
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
+from workloads.torch_private import operator_database, tree_map
 
 _NO_VALUES: tuple[tuple[str, str], ...] = (
     (r"^(new_)?empty", "its memory is uninitialised"),
@@ -76,8 +75,8 @@ def _import_database() -> Any:
     level = logging.root.manager.disable
     logging.disable(logging.WARNING)  # it says where CUDA is not
     try:
-        from torch.testing._internal import common_methods_invocations as database
-    except (ImportError, AttributeError) as error:
+        database = operator_database()
+    except ImportError as error:
         raise OperationsMissingError(
             f"torch {torch.__version__} lacks the operator database in torch.testing._internal ({error})"
         ) from error
@@ -85,8 +84,6 @@ def _import_database() -> Any:
         logging.disable(level)
         if missing:
             sys.modules.pop("expecttest", None)
-        # Importing it freezes torch.backends' flags for the whole process, which has precisions to set still.
-        torch.backends.flags_frozen.__globals__["__allow_nonbracketed_mutation_flag"] = True
     if not hasattr(database, "op_db"):
         raise OperationsMissingError(f"torch {torch.__version__} lacks op_db in its operator database")
     # It seeds random operators inside of the call and puts the generator back, which would hide that they draw.
@@ -172,10 +169,11 @@ class DatabaseOperation:
         args, kwargs = (given.input, *given.args), dict(given.kwargs)
         if cast_to is not None:
 
-            def cast(t: torch.Tensor) -> torch.Tensor:
-                return t.detach().to(cast_to).requires_grad_(t.requires_grad) if t.dtype == torch.float32 else t
+            def cast(t: Any) -> Any:
+                is_float32 = isinstance(t, torch.Tensor) and t.dtype == torch.float32
+                return t.detach().to(cast_to).requires_grad_(t.requires_grad) if is_float32 else t
 
-            args, kwargs = tree_map_only(torch.Tensor, cast, (args, kwargs))
+            args, kwargs = tree_map(cast, (args, kwargs))
         return Sample(function=self.info.op, args=args, kwargs=kwargs, process=given.output_process_fn_grad)
 
 

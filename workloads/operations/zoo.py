@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from workloads.operations.base import evenly
 from workloads.operations.encoding import NotPlainError, encode, n_elements
+from workloads.torch_private import is_overload
 
 MAX_ELEMENTS = 1_500_000
 """Calls on more elements are left out: in float64 on two cores one takes seconds."""
@@ -59,7 +60,7 @@ class _Functions(TorchFunctionMode):
 
 def function_name(function: Any) -> str | None:
     """A function's public name; None where it has none."""
-    if isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket)):
+    if is_overload(function):
         return f"torch.ops.{str(function).replace('::', '.')}"
     name = resolve_name(function)
     return None if name is None or not name.startswith("torch.") or "<" in name else name

@@ -7,10 +7,10 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_map
 
 from sweeps.coverage.child.differences import tensors_of
 from workloads.operations.base import Sample
+from workloads.torch_private import tree_map
 
 FORWARD, BACKWARD = "forward", "backward"
 DIRECTIONS = (FORWARD, BACKWARD)

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.utils._pytree import tree_flatten
 
 from workloads.operations.base import Tolerance
+from workloads.torch_private import leaves_of
 
 _TIES = re.compile(r"^(torch\.Tensor\.)?(sort|topk|mode|kthvalue)(\[|$)")
 """Which of equal elements comes first is not promised (torch.sort's and torch.topk's documentation)."""
@@ -58,7 +58,7 @@ class Difference:
 def tensors_of(result: Any) -> list[torch.Tensor]:
     """The tensors of a result of any structure; Python's numbers become tensors, everything else is left out."""
     found = []
-    for leaf in tree_flatten(result)[0]:
+    for leaf in leaves_of(result):
         if isinstance(leaf, torch.Tensor):
             found.append(leaf)
         elif isinstance(leaf, (bool, int, float, complex)):

@@ -11,8 +11,6 @@ from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map
 
 from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.differences import tensors_of
@@ -20,6 +18,7 @@ from sweeps.coverage.child.verdicts import run_direction
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Sample, Tolerance, device_tolerance
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
+from workloads.torch_private import TorchDispatchMode, tree_map
 
 MAX_CALLS = 6
 _TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from sweeps.cell.outcome import outcome_of
 from sweeps.coverage.child.calls import BACKWARD, FORWARD, NothingToDifferentiateError, call, reference
 from sweeps.coverage.child.differences import Difference, DifferentKindError, comparable, difference
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
+from workloads.torch_private import TorchDispatchMode
 
 ROUNDING_UNITS = 16.0
 """Differences within so many unit roundoffs at the largest magnitude count as rounding, beyond as wrong values.

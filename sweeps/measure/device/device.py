@@ -10,7 +10,6 @@ import gc
 import platform
 import random
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +23,7 @@ from sweeps.measure.device.host import cpu_name
 from sweeps.measure.device.memory_counters import backend_of, empty_cache, reset_peaks
 from sweeps.measure.device.precisions import probe
 from workloads.precision import PRECISIONS
+from workloads.torch_private import has_compiled, lacks_triton
 
 
 def _property(device: torch.device, name: str, otherwise: Any = None) -> Any:
@@ -43,9 +43,8 @@ def _is_integrated(device: torch.device) -> bool | None:
 
 
 def _triton_note(_: torch.device) -> str | None:
-    from torch.utils._triton import has_triton
-
-    return None if has_triton() else "torch.compile needs Triton, which is not installed or does not know this device"
+    lacks = "torch.compile needs Triton, which is not installed or does not know this device"
+    return lacks if lacks_triton() else None
 
 
 def _compiler_note(_: torch.device) -> str | None:
@@ -200,16 +199,6 @@ def compile_note(device: torch.device) -> str | None:
     return _kind(device).compile_note(device)
 
 
-def _has_compiled() -> bool:
-    """Whether torch.compile has worked in this process since its last reset; if that cannot be told, yes.
-
-    Others import its modules too, and a reset in a process that never compiled imports the rest: 5 s on a GPU.
-    """
-    if "torch._dynamo" not in sys.modules:
-        return False
-    return getattr(torch._dynamo.convert_frame, "FRAME_COUNTER", 1) > 0
-
-
 def reset_device_state(device: torch.device, seed: int) -> None:
     """Make a process that has measured before as good as new: allocator, peaks, compiler, seeds."""
     gc.collect()
@@ -217,8 +206,8 @@ def reset_device_state(device: torch.device, seed: int) -> None:
         synchronize(device)
         empty_cache(device)
         reset_peaks(device)
-    if _has_compiled():
-        torch._dynamo.reset()
+    if has_compiled():
+        torch.compiler.reset()
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)

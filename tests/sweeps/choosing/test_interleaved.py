@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,17 @@ import pytest
 
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT
-from sweeps.choosing.interleaved import Turns
+from sweeps.choosing.interleaved import _JOINED, Turns, joined_row
+from sweeps.measure.timing.rounds import RoundPolicy, TimingSummary
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS, MeasureConfig
 from sweeps.plan.search import PruningConfig
 from sweeps.scheduling.ledger import Ledger
+from sweeps.store.columns import ENERGY, FIRST, HIGHEST, LATEST, RATE, SUMMED, TIMING, WORDS
 from sweeps.store.rows import cell_columns
 from sweeps.store.schema import TRIALS
 from sweeps.store.store import ResultStore
+from sweeps.store.trial_columns import HOW_VISITS_JOIN, TRIAL_GROUPS, VISITED
 from workloads.base import BadInputError
 
 CONFIG = SweepConfig(
@@ -162,3 +166,32 @@ def test_a_row_that_cannot_be_recorded_ends_the_sweep_and_is_not_swallowed(tmp_p
     assert "surprise" in str(sweep.ledger.failure)
     assert sweep.ledger.hand_out("next") is None
     assert len(sweep.store.rows()) == 1
+
+
+def test_every_figure_says_how_its_visits_are_joined_and_is_joined_so() -> None:
+    """The trap that a new column would fall into: it must have a word, and the word must do something."""
+    lacking = [c[0] for group, columns in TRIAL_GROUPS if group in VISITED for c in columns if len(c) < 5]
+    assert not lacking, "say in trial_columns.py how the figures of several visits become one"
+    computed = {TIMING: {f.name for f in fields(TimingSummary)} - {"measured_s"},
+                ENERGY: {"energy_per_item_j", "items_per_j", "mean_power_w"}}  # fmt: skip
+    by_how: dict[str, set[str]] = {}
+    for name, how in HOW_VISITS_JOIN.items():
+        by_how.setdefault(how, set()).add(name)
+    assert set(by_how) == {*_JOINED, RATE, *computed}
+    assert {how: by_how[how] for how in computed} == computed
+
+
+@pytest.mark.parametrize(
+    ("how", "first", "then", "joined"),
+    [(SUMMED, 1.0, 2.0, 3.0), (SUMMED, None, 2.0, None), (HIGHEST, 3, 2, 3), (HIGHEST, None, 2, 2), (HIGHEST, None, None, None),
+     (FIRST, 1, 2, 1), (LATEST, 1, 2, 2), (WORDS, "heat, power", "power, cap", "heat, power, cap"), (WORDS, None, None, None)],
+)  # fmt: skip
+def test_a_new_column_is_joined_by_its_word_alone(
+    how: str, first: object, then: object, joined: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(HOW_VISITS_JOIN, "new_column", how)
+    row = dict.fromkeys(TRIALS.names) | {"throughput_items_per_s": 2.0, "step_median_s": 1.0, "steps_per_sample": 1}
+    samples: Any = [("measure", i, np.full(9, 1.0), None) for i in range(2)]
+    policy = RoundPolicy(min_rounds=1, min_s=1.0, max_s=2.0, round_s=0.2, precision_target=0.02)
+    found = joined_row({**row, "new_column": first}, {**row, "new_column": then}, samples, policy)
+    assert found["new_column"] == joined

@@ -1,0 +1,117 @@
+"""The one file that knows torch's private names: each may go with any release, and with it what is said here.
+
+Looked up where they are used, and guarded: a version that lacks one loses that alone, and everything else goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+__all__ = ["TorchDispatchMode", "compile_options", "has_compiled", "is_overload", "lacks_triton", "leaves_of",
+           "operator_database", "tree_map"]  # fmt: skip
+
+if TYPE_CHECKING:
+    from torch.utils._python_dispatch import TorchDispatchMode
+else:
+    try:
+        from torch.utils._python_dispatch import TorchDispatchMode
+    except ImportError:
+
+        class TorchDispatchMode:
+            """Stands in where there is none: bytes of a step and dispatched operations are unknown, null in the tables.
+
+            ``accelsweep can-run`` says that it cannot record a model.
+            """
+
+            def __enter__(self) -> TorchDispatchMode:
+                raise NotImplementedError(f"torch {torch.__version__} does not let its operations be watched")
+
+            def __exit__(self, *_: object) -> None:
+                return None
+
+
+def tree_map(change: Callable[[Any], Any], tree: Any) -> Any:
+    """A structure with each of its leaves changed.
+
+    Without torch's own: only of lists, tuples and dictionaries; anything else counts as a leaf.
+    """
+    try:
+        from torch.utils._pytree import tree_map as theirs
+    except ImportError:
+        if isinstance(tree, Mapping):
+            return {name: tree_map(change, value) for name, value in tree.items()}
+        if not isinstance(tree, (list, tuple)):
+            return change(tree)
+        parts = [tree_map(change, value) for value in tree]
+        return type(tree)(*parts) if hasattr(tree, "_fields") else type(tree)(parts)
+    return theirs(change, tree)
+
+
+def leaves_of(tree: Any) -> list[Any]:
+    """The leaves of a structure in order; as ``tree_map`` finds them."""
+    try:
+        from torch.utils._pytree import tree_leaves
+    except ImportError:
+        found: list[Any] = []
+        tree_map(found.append, tree)
+        return found
+    return tree_leaves(tree)
+
+
+def lacks_triton() -> bool:
+    """Whether torch.compile lacks Triton for the accelerators here; False where torch does not say."""
+    try:
+        from torch.utils._triton import has_triton
+    except ImportError:
+        return False
+    return not has_triton()
+
+
+def has_compiled() -> bool:
+    """Whether torch.compile has worked in this process since its last reset; if that cannot be told, yes.
+
+    Others import its modules too, and a reset in a process that never compiled imports the rest: 5 s on a GPU.
+    """
+    frames = getattr(sys.modules.get("torch._dynamo"), "convert_frame", None)
+    return "torch._dynamo" in sys.modules and getattr(frames, "FRAME_COUNTER", 1) > 0
+
+
+def compile_options(mode: str) -> dict[str, Any] | None:
+    """The options of torch.compile that its mode stands for; None where torch does not say: take the mode itself."""
+    try:
+        import torch._inductor  # seconds; only where something is compiled
+
+        options: dict[str, Any] = torch._inductor.list_mode_options(mode)
+    except (ImportError, AttributeError):
+        return None
+    return options
+
+
+def is_overload(function: Any) -> bool:
+    """Whether a function is one of ``torch.ops``; without the classes, told by the name of its type."""
+    try:
+        return isinstance(function, (torch._ops.OpOverload, torch._ops.OpOverloadPacket))
+    except AttributeError:
+        return type(function).__name__ in {"OpOverload", "OpOverloadPacket"}
+
+
+def operator_database() -> Any:
+    """The module with ``op_db``, the samples of PyTorch's own tests.
+
+    Raises:
+        ImportError: If this torch has none; ``op-coverage`` then leaves out the source ``database``, and says so.
+    """
+    try:
+        from torch.testing._internal import common_methods_invocations as database
+    except AttributeError as error:
+        raise ImportError(str(error)) from error
+    finally:
+        # Importing it freezes torch.backends' flags for the whole process, which has precisions to set still.
+        flags = getattr(torch.backends, "flags_frozen", None)
+        if flags is not None:
+            flags.__globals__["__allow_nonbracketed_mutation_flag"] = True
+    return database
