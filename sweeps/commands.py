@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import tyro
 
 from sweeps.coverage.commands import COVERAGE_TOOLS
+from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse
 from sweeps.plan.search_options import split_ranges
 from sweeps.plan.sweep_options import sweep_command
@@ -87,11 +88,7 @@ def _selftest(options: SelfTest) -> int:
     from sweeps.measure.device.device import available_devices
     from sweeps.measure.selftest import run_selftest
 
-    here = available_devices()
-    for name in options.device:
-        if name not in here:
-            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(here)}")
-    proofs = run_selftest(options.device or None)
+    proofs = run_selftest(devices_asked(options.device, available_devices()))
     return EXIT_FAILED if any(proof.passed is False for proof in proofs) else EXIT_OK
 
 

@@ -15,6 +15,7 @@ from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
+from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session import terminal as progress
 from workloads.base import BadInputError
@@ -153,14 +154,11 @@ def run_can_run(options: CanRun) -> int:
         BadInputError: For a model or device that is not there.
     """
     _check_model(options.model)
-    here = available_devices()
-    for name in options.device:
-        if name not in here:
-            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(here)}")
+    devices = devices_asked(options.device, available_devices())
     console = Console(soft_wrap=True)
     rows = latest_rows(options.results, torch.__version__)
     can = True
-    for device in options.device or here:
+    for device in devices:
         questions = ModelQuestions(options, fallback_environment(device, allow=True))
         try:
             operations = questions.recorded()

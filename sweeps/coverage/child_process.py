@@ -55,8 +55,7 @@ class OperationChild:
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
-        ready = self._read(time.monotonic() + START_TIMEOUT_S)
-        self.pid: int = ready["pid"]
+        self._read(time.monotonic() + START_TIMEOUT_S)  # it is ready
 
     def _read(self, deadline: float) -> dict[str, Any]:
         """The next message.

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import tyro
 
+from sweeps.plan.measuring import check_choice
 from sweeps.plan.parsing import parse_duration_s
 from workloads.base import BadInputError
 
@@ -23,8 +24,7 @@ SMOKE_OPERATIONS = (
 
 def _allowed(option: str, values: tuple[str, ...], choices: tuple[str, ...]) -> None:
     for value in values:
-        if value not in choices:
-            raise BadInputError(f"--{option}: {value!r} is not one of {', '.join(choices)}")
+        check_choice(option, value, choices)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,10 @@ from sweeps.coverage.store import RETRIED, CoverageStore
 from sweeps.coverage.worker import list_operations
 from sweeps.measure.device.device import available_devices, fallback_environment, n_devices
 from sweeps.measure.device.environment import usable_cpus
+from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
-from sweeps.scheduling.endings import Interrupted, SweepLostError
 from sweeps.session.reports import report_safely
+from sweeps.session.summary import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Ending, command_line
 from sweeps.session.terminal import SweepConsole, say
 from sweeps.store.durable import write_durably
 from sweeps.store.lock import sweep_lock
@@ -31,7 +31,6 @@ from sweeps.text import without_home, without_paths
 from workloads.base import BadInputError
 from workloads.operations.base import DTYPES, matches
 
-EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
 TIMED_VERDICTS = ("supported", "fallback")
 
 
@@ -86,14 +85,11 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
 
 
 def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> CoverageStore:
-    here = available_devices()
-    for name in options.device:
-        if name not in here:
-            raise BadInputError(f"--device: {name!r} is not on this machine; here: {', '.join(here)}")
+    devices = devices_asked(options.device, available_devices())
     listed = _listed(options, console)
     chosen = _chosen(listed["operations"], options)
     dtypes = ("fp32", "fp16", "uint8") if options.smoke and len(options.dtype) > 3 else options.dtype
-    cells = cells_of(chosen, options.device or here, dtypes)
+    cells = cells_of(chosen, devices, dtypes)
     names = {cell.operation for cell in cells if cell.source == "modules"}
     asked = {
         "command": [without_home(word) for word in command],
@@ -113,14 +109,49 @@ _TIMED_FIRST = ("modules", "transforms", "database")
 def _to_time(store: CoverageStore, cells: Sequence[OperationCell]) -> list[OperationCell]:
     """Cells whose forward call works and has not been timed; first what models call, as timing may be cut short."""
     found = store.rows_by_cell()
-    chosen = []
-    for cell in cells:
-        forward = [r for r in found.get(cell.key, []) if r["direction"] == "forward"]
-        if forward and forward[0]["timing_elements"] is None and forward[0]["not_timed"] is None:
-            rounds_only = forward[0]["wrong_by"] == "rounding"
-            if forward[0]["verdict"] in TIMED_VERDICTS or rounds_only:
-                chosen.append(cell)
-    return sorted(chosen, key=lambda cell: (_TIMED_FIRST.index(cell.source), list(DTYPES).index(cell.dtype)))
+
+    def is_due(row: Mapping[str, Any]) -> bool:
+        works = row["verdict"] in TIMED_VERDICTS or row["wrong_by"] == "rounding"
+        return row["direction"] == "forward" and works and row["timing_elements"] is None and row["not_timed"] is None
+
+    due = [cell for cell in cells if any(is_due(row) for row in found.get(cell.key, ()))]
+    return sorted(due, key=lambda cell: (_TIMED_FIRST.index(cell.source), list(DTYPES).index(cell.dtype)))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoverageSweep:
+    """A coverage sweep that is ready to run.
+
+    Attributes:
+        options: Of the command line.
+        store: Its results, with what was asked when it began.
+        cells: All of it.
+        left: Those that have no row that counts.
+        console: Where it is told of.
+    """
+
+    options: OperationCoverage
+    store: CoverageStore
+    cells: Sequence[OperationCell]
+    left: Sequence[OperationCell]
+    console: Console
+
+    @classmethod
+    def open(cls, folder: Path, options: OperationCoverage, console: Console) -> CoverageSweep:
+        """A sweep whose folder is there.
+
+        Raises:
+            BadInputError: If it is no coverage sweep, or of another schema version.
+        """
+        store = CoverageStore.open(folder)
+        cells = [OperationCell(**cell) for cell in store.description["cells"]]
+        again = RETRIED if options.retry_failed else ()
+        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
+        left = [cell for cell in cells if cell.key not in done]
+        return cls(options=options, store=store, cells=cells, left=left, console=console)
+
+    def say(self, text: str) -> None:
+        say(self.console, text)
 
 
 def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
@@ -135,39 +166,24 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
     console = SweepConsole(soft_wrap=True)
     folder = options.output / options.resume if options.resume else None
     if folder is None or not folder.is_dir():
-        store = CoverageStore.open(folder) if folder else _new(options, command, console)
-        folder = store.folder
+        folder = (CoverageStore.open(folder) if folder else _new(options, command, console)).folder
     with sweep_lock(folder):
-        store = CoverageStore.open(folder)
-        asked = store.description["options"]
-        cells = [OperationCell(**cell) for cell in store.description["cells"]]
-        again = RETRIED if options.retry_failed else ()
-        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
-        left = [cell for cell in cells if cell.key not in done]
-        devices = ", ".join(sorted({cell.device for cell in cells}))
-        say(console, f"op-coverage: {len(left)} of {len(cells)} cells on {devices}; results in {store.folder}")
-        interrupted, failure = False, None
-        try:
-            interrupted = _launch(store, cells, left, asked, console, n_done=len(cells) - len(left))
-        except SweepLostError as error:
-            failure = str(error)
-        except OSError as error:
-            failure = f"results cannot be written ({error.strerror or error})"
-        if failure is not None:
-            say(console, f"ended early: {failure}; every row that was told is kept")
-        code = _sum_up(console, store, cells, options, interrupted=interrupted)
-    return code if failure is None else EXIT_FAILED
+        sweep = CoverageSweep.open(folder, options, console)
+        devices = ", ".join(sorted({cell.device for cell in sweep.cells}))
+        sweep.say(f"op-coverage: {len(sweep.left)} of {len(sweep.cells)} cells on {devices}; results in {folder}")
+        ending = Ending.of(lambda: _launch(sweep))
+        if ending.failure is not None:
+            sweep.say(f"ended early: {ending.failure}; every row that was told is kept")
+        return _sum_up(sweep, ending)
 
 
-def _launch(
-    store: CoverageStore, cells: Sequence[OperationCell], left: Sequence[OperationCell], asked: Mapping[str, Any],
-    console: Console, *, n_done: int,
-) -> bool:  # fmt: skip
-    """Run and time what is left; True if interrupted."""
+def _launch(sweep: CoverageSweep) -> bool:
+    """Run and time what is left; never over a budget, for it has none."""
     from sweeps.coverage.jobs import OperationJob, run_jobs
 
+    store, cells, asked = sweep.store, sweep.cells, sweep.store.description["options"]
     recording = store.recording()
-    progress = CoverageProgress(store, len(cells), n_done, console)
+    progress = CoverageProgress(store, len(cells), len(cells) - len(sweep.left), sweep.console)
 
     def job(cell: OperationCell) -> OperationJob:
         return OperationJob(cell=cell, calls=recording.get(cell.operation) if cell.source == "modules" else None)
@@ -178,40 +194,35 @@ def _launch(
         progress.expect(len(jobs))
         return jobs
 
-    devices = sorted({cell.device for cell in cells})
+    jobs: dict[str, list[OperationJob]] = {device: [] for device in sorted({cell.device for cell in cells})}
+    for cell in sweep.left:
+        jobs[cell.device].append(job(cell))
     run_options = RunOptions(
         max_samples=asked["max_samples"],
         allow_fallback=not asked["strict"],
         operation_timeout_s=parse_duration_s("operation-timeout", asked["operation_timeout"]),
     )
-    try:
-        run_jobs(
-            {d: [job(cell) for cell in left if cell.device == d] for d in devices}, timed,
-            environments={d: fallback_environment(d, allow=not asked["strict"]) for d in devices},
-            options=run_options, n_cpus=asked["processes"] or usable_cpus(),
-            n_devices={name: n_devices(name) for name in devices},
-            on_rows=progress.rows, on_times=progress.times,
-        )  # fmt: skip
-    except Interrupted:
-        return True
+    run_jobs(
+        jobs, timed,
+        environments={d: fallback_environment(d, allow=not asked["strict"]) for d in jobs},
+        options=run_options, n_cpus=asked["processes"] or usable_cpus(),
+        n_devices={name: n_devices(name) for name in jobs},
+        on_rows=progress.rows, on_times=progress.times,
+    )  # fmt: skip
     store.compact()
     return False
 
 
-def _sum_up(
-    console: Console, store: CoverageStore, cells: Sequence[OperationCell], options: OperationCoverage,
-    *, interrupted: bool,
-) -> int:  # fmt: skip
+def _sum_up(sweep: CoverageSweep, ending: Ending) -> int:
     """Print the counts, write the report, choose the exit code."""
-    found = store.rows_by_cell()
+    found = sweep.store.rows_by_cell()
     rows = [row for part in found.values() for row in part]
-    missing = len(cells) - len(found)
-    say(console, f"\n{len(cells)} cells, {len(rows)} rows: {verdict_counts(Counter(r['verdict'] for r in rows))}")
+    missing = len(sweep.cells) - len(found)
+    sweep.say(f"\n{len(sweep.cells)} cells, {len(rows)} rows: {verdict_counts(Counter(r['verdict'] for r in rows))}")
     if missing:
-        output = [] if options.output == Path("results") else ["--output", str(options.output)]
-        resume = shlex.join(["accelsweep", "op-coverage", "--resume", store.sweep_id, *output])
-        say(console, f"{missing} cells missing; go on with: {resume}")
-    failure = report_safely("report_coverage", store.folder, lambda line: say(console, line)) if rows else None
-    if interrupted:
+        resume = command_line("op-coverage", sweep.store.sweep_id, sweep.options.output)
+        sweep.say(f"{missing} cells missing; go on with: {resume}")
+    failure = report_safely("report_coverage", sweep.store.folder, sweep.say) if rows else None
+    if ending.is_interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if missing or failure else EXIT_OK
+    return EXIT_FAILED if missing or failure or ending.failure else EXIT_OK

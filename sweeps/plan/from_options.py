@@ -44,7 +44,7 @@ def build_config(
     pruning = _pruning(workload, common, choice)
     search = search_config(choice, dict(ranges or {}))
     _check(workload, common, pruning)
-    asked = _devices(common.device, devices, is_here=kinds is None)
+    asked = devices_asked(common.device, devices, is_here=kinds is None)
     workload.check(own, common.model)
     if common.smoke:
         common = _small(workload, common)
@@ -88,8 +88,17 @@ def _check(workload: type[Workload], common: SweepOptions, pruning: PruningConfi
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
 
 
-def _devices(asked: Sequence[str], there: Sequence[str], *, is_here: bool) -> tuple[str, ...]:
-    """The devices to measure; all there are where none is named."""
+def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:
+    """The devices to measure; all there are where none is named.
+
+    Args:
+        asked: As ``--device`` names them.
+        there: The devices there are.
+        is_here: On this machine; else on nodes of a cluster.
+
+    Raises:
+        BadInputError: For one that is not there.
+    """
     for name in asked:
         if name not in there:
             where = "on this machine; here" if is_here else "on the nodes to use; there"

@@ -1,6 +1,6 @@
 """The books of a running sweep: which cells are open, running and done; every cell ends here as one row.
 
-Free of Ray: ``launch.py`` feeds it what Tune reports. Whatever happens to a worker, ``close`` is called
+Free of Ray: ``sweeps/launch/`` feeds it what Tune reports. Whatever happens to a worker, ``close`` is called
 once for its cell, and the row is durable when it returns.
 """
 
@@ -43,11 +43,16 @@ class _Running:
     """Columns of a status decided here: pruned or timeout."""
 
 
+def _died(status: str, reason: str, error: str | None) -> dict[str, Any]:
+    """Columns of a cell whose worker died."""
+    told = without_paths((error or "").strip()[:2000]) or None
+    return {"status": status, "status_reason": reason, "error_message": told}
+
+
 class Ledger:
     """Hands out cells and records how each ends.
 
     Attributes:
-        counts: Cells by status, of this run and of the runs it resumes.
         device_facts: What the workers proved of each device, by device name and place.
         node_columns: Columns of the rows that a node measured, by its id.
         failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
@@ -68,15 +73,12 @@ class Ledger:
                 self._index.setdefault(row["trial_key"], row["trial_index"])
         self._next_index = 1 + max(self._index.values(), default=-1)
         self._running: dict[str, _Running] = {}
-        self.counts: dict[str, int] = {}
         self.device_facts: dict[str, dict[str, dict[str, Any]]] = {}
         self.node_columns: dict[str, dict[str, Any]] = {}
         self._waiting = WaitingCells(chooser)
         self._lost: set[str] = set()
         """Keys of the cells whose node was lost once."""
-        self.measured_s = 0.0
         self._began = time.monotonic()
-        self._stopped = False
         self.failure: OSError | SweepLostError | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -209,29 +211,29 @@ class Ledger:
         if run.verdict is not None:
             row.update(run.verdict)
         elif run.message is None or not run.message.is_final:
-            row["status"] = "oom" if is_out_of_memory else "crashed"
-            row["status_reason"] = "killed for memory" if is_out_of_memory else reason
-            row["error_message"] = without_paths((error or "").strip()[:2000]) or None
+            row.update(
+                _died("oom", "killed for memory", error) if is_out_of_memory else _died("crashed", reason, error)
+            )
         row.update(self.node_columns.get(row.get("node_id") or "", {}))
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
         row = fitted(row)
         self._chooser.close(cell, row, run.rounds, run.samples)
+        self._record(run, row)
+
+    def _record(self, run: _Running, row: dict[str, Any]) -> None:
+        """Make a row durable, and tell who needs to know; a failure ends the sweep."""
         try:
-            self._store.record(row, samples_table(cell.key, run.samples), run.rounds)
-            self._chooser.recorded(cell, row, run.rounds)
+            self._store.record(row, samples_table(run.cell.key, run.samples), run.rounds)
+            self._chooser.recorded(run.cell, row, run.rounds)
         except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
             self.failure = failure
-            return
         except Exception as failure:  # Tune would swallow it, and the cell would be gone without a word
-            lost = SweepLostError(f"a row could not be recorded ({type(failure).__name__}: {failure})")
-            lost.__cause__ = failure
-            self.failure = lost
-            return
-        self.counts[row["status"]] = self.counts.get(row["status"], 0) + 1
-        self.measured_s += row.get("measured_s") or 0.0
-        self._observer.cell_ended(cell, row)
+            self.failure = SweepLostError(f"a row could not be recorded ({type(failure).__name__}: {failure})")
+            self.failure.__cause__ = failure
+        else:
+            self._observer.cell_ended(run.cell, row)
 
     def drop(self) -> list[TrialConfig]:
         """Forget the cells that still run, when the sweep is interrupted; a resume measures them again."""

@@ -14,7 +14,7 @@ from sweeps.plan.measuring import N_VISITS
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
-from sweeps.scheduling.endings import Interrupted, SweepLostError, terminable
+from sweeps.scheduling.endings import terminable
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.machines import check_address, introduce
@@ -83,15 +83,7 @@ def _print_grid(sweep: Sweep) -> None:
 def _run(sweep: Sweep) -> int:
     """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
     _introduce(sweep)
-    try:
-        ending = Ending(is_over_budget=_measure(sweep))
-    except (Interrupted, KeyboardInterrupt):
-        ending = Ending(is_interrupted=True)
-    except OSError as error:
-        ending = Ending(failure=f"results cannot be written ({error.strerror or error})")
-    except SweepLostError as error:
-        ending = Ending(failure=str(error))
-    return sum_up(sweep, ending)
+    return sum_up(sweep, Ending.of(lambda: _measure(sweep)))
 
 
 def _introduce(sweep: Sweep) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sweeps.plan.config import TrialConfig
+from sweeps.scheduling.endings import Interrupted, SweepLostError
 from sweeps.session.reports import report_safely
 from sweeps.session.sweep import RETRIED, Sweep
 from sweeps.session.terminal import format_result
@@ -33,6 +34,18 @@ class Ending:
     is_over_budget: bool = False
     is_interrupted: bool = False
     failure: str | None = None
+
+    @classmethod
+    def of(cls, measure: Callable[[], bool]) -> Ending:
+        """How ``measure`` ended, which says whether the budget ended it; nothing of what it measured is lost."""
+        try:
+            return cls(is_over_budget=measure())
+        except (Interrupted, KeyboardInterrupt):
+            return cls(is_interrupted=True)
+        except OSError as error:
+            return cls(failure=f"results cannot be written ({error.strerror or error})")
+        except SweepLostError as error:
+            return cls(failure=str(error))
 
     @property
     def is_early(self) -> bool:
@@ -60,9 +73,14 @@ def _named(cells: Sequence[TrialConfig]) -> str:
 
 def resume_command(sweep: Sweep) -> str:
     """The command line that measures what is missing."""
-    output = [] if sweep.options.output == Path("results") else ["--output", str(sweep.options.output)]
-    address = ["--address", sweep.options.address] if sweep.options.address else []
-    return shlex.join(["accelsweep", sweep.config.workload, "--resume", sweep.store.sweep_id, *output, *address])
+    return command_line(sweep.config.workload, sweep.store.sweep_id, sweep.options.output, sweep.options.address)
+
+
+def command_line(name: str, sweep_id: str, output: Path, address: str = "") -> str:
+    """The command that goes on with a sweep; options that are their defaults are left out."""
+    told = {"--output": "" if output == Path("results") else str(output), "--address": address}
+    more = [word for option, value in told.items() if value for word in (option, value)]
+    return shlex.join(["accelsweep", name, "--resume", sweep_id, *more])
 
 
 def sum_up(sweep: Sweep, ending: Ending) -> int:

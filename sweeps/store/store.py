@@ -9,7 +9,6 @@ before it gets its name; what does not fit its digest is set aside when the swee
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -208,10 +207,6 @@ class ResultStore:
         """Join the files of each table into one, or into few where they are very large."""
         self._parts.compact([DESCRIPTION], rows=self._pending.rows)
         self._pending.clear()
-
-    def discard(self) -> None:
-        """Remove a sweep that recorded nothing."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def new_sweep_id(workload: str, results: Path) -> str:
