@@ -1,4 +1,4 @@
-"""What chooses a sweep's cells: the whole grid here; studies in ``pruning.py``, batch sizes in ``auto_batch.py``."""
+"""What chooses a sweep's cells: its protocol, and the whole grid; the other files of this folder choose otherwise."""
 
 from __future__ import annotations
 

@@ -10,19 +10,18 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, OperationChild
+from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, LastingChild
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
-from sweeps.session import terminal as progress
+from sweeps.session.terminal import say
 from workloads.base import BadInputError
 
 EXIT_OK, EXIT_FAILED = 0, 1
 MODEL_TIMEOUT_S = 600.0
-BAD = ("unsupported", "crashed", "timeout", "wrong", "fallback")
 _HEADINGS = {
     "unsupported": "missing", "crashed": "crash the process", "timeout": "hang", "wrong": "wrong",
     "fallback": "fall back to the CPU",
@@ -38,8 +37,7 @@ class ModelQuestions:
     """
 
     def __init__(self, options: CanRun, environment: Mapping[str, str]) -> None:
-        self._options, self._environment = options, environment
-        self._child: OperationChild | None = None
+        self._options, self._child = options, LastingChild(environment)
         self._timeout_s = parse_duration_s("operation-timeout", options.operation_timeout)
 
     def ask(self, question: str, timeout_s: float | None = None, **more: Any) -> dict[str, Any]:
@@ -50,15 +48,9 @@ class ModelQuestions:
             ChildTimeoutError: If it took too long; recording the model anew counts.
             ChildRefusedError: If it could not.
         """
-        if self._child is None:
-            self._child = OperationChild(self._environment)
         request = {"command": "can-run", "ask": question, "model": self._options.model, "train": self._options.train,
                    "n_threads": usable_cpus(), **more}  # fmt: skip
-        try:
-            answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
-        except (ChildCrashedError, ChildTimeoutError):
-            self._child = None
-            raise
+        answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
         return answer
 
     def recorded(self) -> dict[str, int]:
@@ -68,7 +60,7 @@ class ModelQuestions:
 
     def replay(self, operation: str, device: str, dtype: str) -> Finding:
         """Run an operation's calls on the device."""
-        if self._child is None:
+        if not self._child.is_alive:
             self.recorded()
         try:
             row = self.ask("replay", operation=operation, device=device, dtype=dtype)["row"]
@@ -94,8 +86,7 @@ class ModelQuestions:
 
     def close(self) -> None:
         """End the child."""
-        if self._child is not None:
-            self._child.close()
+        self._child.close()
 
 
 def _schema_name(overload: str) -> str:
@@ -113,35 +104,35 @@ def _check_model(name: str) -> None:
         raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; near it: {', '.join(near)}")
 
 
+def _first_line(reason: str | None, limit: int) -> str:
+    return (reason or "no reason given").strip().split("\n")[0][:limit]
+
+
 def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, Any]) -> bool:
     """Print what stands in the way and what the whole model did; True if nothing but speed is lost."""
-
-    def say(text: str) -> None:
-        progress.say(console, text)
-
-    def first_line(reason: str | None, limit: int) -> str:
-        return (reason or "no reason given").strip().split("\n")[0][:limit]
-
     sources = Counter(f.source for f in found.values())
     told = ", ".join(f"{n} {'known from coverage' if s == 'coverage' else 'executed'}" for s, n in sources.items())
-    n_bad = sum(f.verdict in BAD for f in found.values())
-    say(f"  operations: {len(found)} dispatched ({told}); {len(found) - n_bad} work")
-    for verdict in BAD:
+    n_bad = sum(f.verdict in _HEADINGS for f in found.values())
+    lines = [f"  operations: {len(found)} dispatched ({told}); {len(found) - n_bad} work"]
+    for verdict, heading in _HEADINGS.items():
         names = {name: f for name, f in found.items() if f.verdict == verdict}
-        if names:
-            say(f"  {_HEADINGS[verdict]}: {len(names)}")
-        for name, finding in names.items():
-            say(f"    {name} ({finding.source}): {first_line(finding.reason, 160)}")
-    if not whole["runs"]:
-        say(f"  the whole model: does not run: {first_line(whole['reason'], 200)}")
-    elif whole["agrees"] is None:
-        say("  the whole model: runs; its outputs have other shapes than the reference's, which values decide")
-    else:
-        word = "agrees with" if whole["agrees"] else "DISAGREES with"
-        worst = whole["max_rel_diff"]
-        off = "NaN or infinity" if worst is None else f"off by {worst:.2g} of its largest value"
-        say(f"  the whole model: runs and {word} the CPU in fp64 ({off})")
+        lines += [f"  {heading}: {len(names)}"] if names else []
+        lines += [f"    {name} ({f.source}): {_first_line(f.reason, 160)}" for name, f in names.items()]
+    for line in [*lines, f"  the whole model: {_whole_told(whole)}"]:
+        say(console, line)
     return bool(whole["runs"]) and whole["agrees"] is not False
+
+
+def _whole_told(whole: Mapping[str, Any]) -> str:
+    """What the whole model did."""
+    if not whole["runs"]:
+        return f"does not run: {_first_line(whole['reason'], 200)}"
+    if whole["agrees"] is None:
+        return "runs; its outputs have other shapes than the reference's, which values decide"
+    word = "agrees with" if whole["agrees"] else "DISAGREES with"
+    worst = whole["max_rel_diff"]
+    off = "NaN or infinity" if worst is None else f"off by {worst:.2g} of its largest value"
+    return f"runs and {word} the CPU in fp64 ({off})"
 
 
 def run_can_run(options: CanRun) -> int:
@@ -168,7 +159,7 @@ def run_can_run(options: CanRun) -> int:
                 for overload in operations:
                     name = _schema_name(overload)
                     found[name] = known.get(name) or questions.replay(overload, device, dtype)
-                progress.say(console, f"{options.model} on {device} in {dtype}")
+                say(console, f"{options.model} on {device} in {dtype}")
                 can &= _tell(console, found, questions.whole(device, dtype))
         except (ChildCrashedError, ChildTimeoutError, ChildRefusedError) as error:
             raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error

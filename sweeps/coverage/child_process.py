@@ -51,7 +51,6 @@ class OperationChild:
             env={**os.environ, "PYTHONPATH": path, **(environment or {})},
         )  # fmt: skip
         self._pending = b""
-        self.n_requests = 0
         self._selector = selectors.DefaultSelector()
         assert self._process.stdout is not None
         self._selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -99,7 +98,6 @@ class OperationChild:
             ChildTimeoutError: If it took longer; it is killed.
             ChildRefusedError: If the child says that it cannot.
         """
-        self.n_requests += 1
         deadline = time.monotonic() + timeout_s
         assert self._process.stdin is not None
         try:
@@ -136,3 +134,35 @@ class OperationChild:
                 with contextlib.suppress(OSError):
                     pipe.close()
         self._selector.close()
+
+
+class LastingChild:
+    """A child that is started when it is first asked, and anew when it has died.
+
+    Args:
+        environment: Of the child.
+    """
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = dict(environment)
+        self._child: OperationChild | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._child is not None
+
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
+        """As ``OperationChild.ask``; after a crash or a timeout the next question goes to another child."""
+        if self._child is None:
+            self._child = OperationChild(self._environment)
+        try:
+            yield from self._child.ask(request, timeout_s)
+        except (ChildCrashedError, ChildTimeoutError):
+            self._child = None
+            raise
+
+    def close(self) -> None:
+        """End the child."""
+        if self._child is not None:
+            self._child.close()
+            self._child = None

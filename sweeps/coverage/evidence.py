@@ -54,17 +54,20 @@ def findings(rows: Sequence[Mapping[str, Any]], device: str, dtype: str) -> dict
     found: dict[str, Finding] = {}
     for row in mine:
         if row["verdict"] == "supported" or row["wrong_by"] == "rounding":
-            for name in row["aten_operations"] or ():
-                found[name] = Finding(verdict="supported", reason=None, source="coverage")
+            good = Finding(verdict="supported", reason=None, source="coverage")
+            found.update(dict.fromkeys(row["aten_operations"] or (), good))
     for row in mine:
-        verdict, text = row["verdict"], f"{row['operation']}: {row['reason']}"
-        bad: Sequence[str] = ()
-        if verdict == "fallback":
-            bad = row["fallback_operations"] or ()
-        elif verdict == "unsupported" and not str(row["reason"]).startswith(tuple("123456789")):
-            bad = _NAMED.findall(str(row["reason"]))
-        elif verdict == "wrong" and row["wrong_by"] == "values" and len(row["aten_operations"] or ()) == 1:
-            bad = row["aten_operations"]
-        for name in bad:
-            found[name] = Finding(verdict=verdict, reason=text, source="coverage")
+        bad = Finding(verdict=row["verdict"], reason=f"{row['operation']}: {row['reason']}", source="coverage")
+        found.update(dict.fromkeys(_blamed(row), bad))
     return found
+
+
+def _blamed(row: Mapping[str, Any]) -> Sequence[str]:
+    """The dispatched operations that a row speaks ill of."""
+    dispatched = row["aten_operations"] or ()
+    if row["verdict"] == "fallback":
+        return row["fallback_operations"] or ()
+    if row["verdict"] == "unsupported" and not str(row["reason"]).startswith(tuple("123456789")):
+        return _NAMED.findall(str(row["reason"]))
+    is_its_own = row["verdict"] == "wrong" and row["wrong_by"] == "values" and len(dispatched) == 1
+    return dispatched if is_its_own else ()

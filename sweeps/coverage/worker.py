@@ -13,6 +13,7 @@ from sweeps.coverage.child_process import (
     ChildCrashedError,
     ChildRefusedError,
     ChildTimeoutError,
+    LastingChild,
     OperationChild,
 )
 from sweeps.coverage.plan import OperationCell, RunOptions
@@ -29,8 +30,8 @@ class CellWorker:
     """
 
     def __init__(self, environment: Mapping[str, str], options: RunOptions) -> None:
-        self._environment, self._options = dict(environment), options
-        self._child: OperationChild | None = None
+        self._has_fallback, self._options = bool(environment), options
+        self._child = LastingChild(environment)
 
     def _ask(
         self, command: str, cell: OperationCell, calls: Sequence[Any] | None, n_threads: int | None = None
@@ -39,8 +40,7 @@ class CellWorker:
             "command": command, "cell": cell.as_dict(), "calls": calls,
             "max_samples": self._options.max_samples, "n_threads": n_threads or self._options.n_threads,
         }  # fmt: skip
-        if self._child is None:
-            self._child = OperationChild(self._environment)
+        if not self._child.is_alive:
             # Imports and the device's start take seconds that are not the first operation's.
             list(self._child.ask({**request, "command": "prepare"}, START_TIMEOUT_S))
         return self._child.ask(request, self._options.operation_timeout_s)
@@ -51,12 +51,12 @@ class CellWorker:
         A crash in a child that has run other cells is tried again in a fresh one, so that no operation pays for
         what one before it did to the process.
         """
-        was_used = self._child is not None and self._child.n_requests > 0
+        was_used = self._child.is_alive
         rows = self._run_once(cell, calls)
         if was_used and any(row["verdict"] == "crashed" for row in rows):
             rows = self._run_once(cell, calls)
         mode = None
-        if self._environment:
+        if self._has_fallback:
             mode = "allowed" if self._options.allow_fallback else "strict"
         return [{"operation_key": cell.key, **cell.as_dict(), "fallback_mode": mode, **row} for row in rows]
 
@@ -70,11 +70,9 @@ class CellWorker:
                 elif message["event"] == "row":
                     rows.append(message["row"])
         except ChildCrashedError as error:
-            self._child = None
             if not rows or rows[-1]["verdict"] != "crashed":
                 rows.append({"direction": direction, "verdict": "crashed", "reason": str(error)})
         except ChildTimeoutError:
-            self._child = None
             limit = f"over {self._options.operation_timeout_s:g} s"
             rows.append({"direction": direction, "verdict": "timeout", "reason": limit})
         except ChildRefusedError as error:
@@ -91,10 +89,8 @@ class CellWorker:
                 if message["event"] == "row":
                     columns = message["row"]
         except ChildCrashedError as error:
-            self._child = None
             return {"not_timed": f"crashed while timed: {error}"}
         except ChildTimeoutError:
-            self._child = None
             return {"not_timed": f"over {self._options.operation_timeout_s:g} s while timed"}
         except ChildRefusedError as error:
             return {"not_timed": str(error)}
@@ -102,9 +98,7 @@ class CellWorker:
 
     def close(self) -> None:
         """End the child."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        self._child.close()
 
 
 def list_operations(

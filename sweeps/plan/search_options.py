@@ -1,4 +1,4 @@
-"""Command-line options of pruning and search, and what they make of a sweep; see ``strategy.py`` for the terms."""
+"""Command-line options of pruning and search, and what they make of a sweep; see ``search.py`` for the terms."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ MAX_CALLS = 6
 _TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
 _NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")
 MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}
-"""Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.numerics``."""
+"""Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.agreement``."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ import math
 import re
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ Accuracy and Stability of Numerical Algorithms, 3.1: n roundings are off by n un
 RANDOM, NO_REFERENCE = "random", "no float64 reference: the CPU raises"
 _FALLBACK = re.compile(r"operator '([^']+)'.*fall back to run on the CPU", re.DOTALL)
 MAX_REASON = 500
+_COMPARED = ("reference", "max_abs_diff", "max_rel_diff", "tolerance_ratio", "rounding_units")
 
 
 class DeviceLostError(Exception):
@@ -223,24 +224,28 @@ def run_direction(
     if direction == BACKWARD and not tally.n_samples:
         return None
     tolerance = operation.tolerance(dtype, device.type)
-    compared = tally.n_compared > 0
-    same_type = any(s.reference is None for s in samples) and not DTYPES[dtype].is_floating_point
     return {
         "direction": direction,
         **_verdict(tally, tolerance),
+        **_comparison(tally, samples, dtype),
         "fallback_operations": sorted(tally.fallbacks) or None,
         "aten_operations": _dispatched(tally.first_good, direction, device),
         "n_samples": tally.n_samples, "n_failed": tally.n_failed, "n_wrong": tally.n_wrong,
         "n_fallback": tally.n_fallback, "n_compared": tally.n_compared, "n_invalid": tally.n_invalid,
-        "not_compared": None if compared else tally.not_compared,
-        "reference": (f"cpu {dtype}" if same_type else "cpu fp64") if compared else None,
         "tolerance_absolute": tolerance.absolute, "tolerance_relative": tolerance.relative,
-        "max_abs_diff": tally.worst.absolute if compared else None,
-        "max_rel_diff": tally.worst.relative if compared else None,
-        "tolerance_ratio": tally.worst.tolerance_ratio if compared else None,
-        "rounding_units": tally.worst.rounding_units if compared else None,
         "wall_s": time.perf_counter() - began,
     }  # fmt: skip
+
+
+def _comparison(tally: Tally, samples: Sequence[Sample], dtype: str) -> dict[str, Any]:
+    """The columns that say what results were compared with and how far off they are; or why they were not."""
+    if not tally.n_compared:
+        return {**dict.fromkeys(_COMPARED), "not_compared": tally.not_compared}
+    same_type = any(s.reference is None for s in samples) and not DTYPES[dtype].is_floating_point
+    worst = tally.worst
+    values = (f"cpu {dtype}" if same_type else "cpu fp64", worst.absolute, worst.relative, worst.tolerance_ratio,
+              worst.rounding_units)  # fmt: skip
+    return {**dict(zip(_COMPARED, values, strict=True)), "not_compared": None}
 
 
 __all__ = ["BACKWARD", "FORWARD", "ROUNDING_UNITS", "noted_fallbacks", "run_direction"]

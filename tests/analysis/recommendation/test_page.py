@@ -353,8 +353,3 @@ def test_what_cannot_be_done_is_one_line_and_exit_code_2(
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert said in told
-
-
-def test_importing_the_report_leaves_the_import_path_alone() -> None:
-    code = "import sys; before = list(sys.path); import analysis.report; assert sys.path == before"
-    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
