@@ -8,37 +8,23 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sweeps.store.durable import write_durably, write_table
 from sweeps.store.operation_columns import OPERATIONS, SCHEMA_VERSION
-from sweeps.text import encodable, without_paths
+from sweeps.store.rows import rows_table
+from sweeps.text import without_paths
 from workloads.base import BadInputError
 
 DESCRIPTION = "coverage.json"
 RECORDING = "recording.json"
 TABLE = "operations"
 RETRIED = ("crashed", "timeout")
-_SAID = ("reason", "not_timed")
-
-
-def rows_table(rows: Sequence[Mapping[str, Any]]) -> pa.Table:
-    """Rows as a table of the schema; what a row lacks is null.
-
-    Raises:
-        ValueError: If a row has a column that the schema has not.
-    """
-    unknown = {name for row in rows for name in row} - set(OPERATIONS.names)
-    if unknown:
-        raise ValueError(f"columns the schema does not have: {sorted(unknown)}")
-    return pa.Table.from_pylist([dict(row) for row in rows], schema=OPERATIONS)
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row as others may see it: what exceptions say names no home folder, and is text that UTF-8 can hold."""
-    told = {name: encodable(without_paths(row[name])) for name in _SAID if row.get(name)}
-    return {**row, **told}
+    """A row as others may see it: what exceptions say names no home folder."""
+    return {**row, **{name: without_paths(row[name]) for name in ("reason", "not_timed") if row.get(name)}}
 
 
 class CoverageStore:
@@ -109,7 +95,7 @@ class CoverageStore:
     def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make the rows of one cell durable, in the place of any it has already."""
         named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.sweep_id, **_shown(row)} for row in rows]
-        write_table(self.folder / TABLE / f"part-{rows[0]['operation_key']}.parquet", rows_table(named))
+        write_table(self.folder / TABLE / f"part-{rows[0]['operation_key']}.parquet", rows_table(named, OPERATIONS))
 
     def rows_of(self, key: str) -> list[dict[str, Any]]:
         """Rows recorded of one cell."""
@@ -142,6 +128,6 @@ class CoverageStore:
             return
         rows = [row for cell in self.rows_by_cell().values() for row in cell]
         number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
-        write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(rows))
+        write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(rows, OPERATIONS))
         for file in parts + joined:
             file.unlink()

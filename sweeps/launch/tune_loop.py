@@ -61,28 +61,10 @@ def launch(
             ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
         placement = Placement(cluster or local_cluster(devices), config)
         nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
-        searcher = CellSearcher(ledger, config, placement, nodes)
-        callbacks = [
-            *([nodes] if nodes else []), LedgerWatch(ledger, nodes), *([] if options.verbose else [SilentProgress()])
-        ]  # fmt: skip
+        stopper = SweepStopper(ledger, signals, say)
         try:
             with watch.interrupting():
-                tune.run(
-                    CellTrial,
-                    name="sweep",
-                    search_alg=ConcurrencyLimiter(searcher, max_concurrent=placement.n_concurrent),
-                    scheduler=LedgerScheduler(ledger, nodes),
-                    callbacks=callbacks,
-                    stop=SweepStopper(ledger, signals, say),
-                    num_samples=-1,
-                    storage_path=scratch,
-                    reuse_actors=not config.isolate,
-                    max_failures=0,
-                    raise_on_failed_trial=False,
-                    checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-                    verbose=3 if options.verbose else 0,
-                    log_to_file=False,
-                )
+                _run_tune(config, ledger, placement, nodes, stopper, scratch, is_verbose=options.verbose)
         except KeyboardInterrupt:
             pass  # from the second signal, or from the watch
         except Exception:
@@ -96,3 +78,30 @@ def launch(
         if signals:
             raise Interrupted
         return left
+
+
+def _run_tune(
+    config: SweepConfig, ledger: Ledger, placement: Placement, nodes: NodeWatch | None, stopper: SweepStopper,
+    scratch: str, *, is_verbose: bool,
+) -> None:  # fmt: skip
+    """Tune's own loop, until no cell is left or the stopper says so; ``scratch`` is the folder that it must have."""
+    watches = [] if nodes is None else [nodes]
+    silence = [] if is_verbose else [SilentProgress()]
+    tune.run(
+        CellTrial,
+        name="sweep",
+        search_alg=ConcurrencyLimiter(
+            CellSearcher(ledger, config, placement, nodes), max_concurrent=placement.n_concurrent
+        ),
+        scheduler=LedgerScheduler(ledger, nodes),
+        callbacks=[*watches, LedgerWatch(ledger, nodes), *silence],
+        stop=stopper,
+        num_samples=-1,
+        storage_path=scratch,
+        reuse_actors=not config.isolate,
+        max_failures=0,
+        raise_on_failed_trial=False,
+        checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+        verbose=3 if is_verbose else 0,
+        log_to_file=False,
+    )

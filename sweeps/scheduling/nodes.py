@@ -6,7 +6,7 @@ cores. Nodes whose trials take the same of them are one pool, and Ray chooses a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from sweeps.plan.config import TrialConfig
@@ -188,22 +188,21 @@ def chosen(nodes: Sequence[Node], on_node: Sequence[str], accelerator_type: Sequ
     Raises:
         BadInputError: For a name that no node has.
     """
-    for text in on_node:
-        if not any(node.is_called(text) for node in nodes):
-            raise BadInputError(f"--on-node: {text!r} is no node of this cluster; there: "
-                                f"{', '.join(node.name for node in nodes)}")  # fmt: skip
+    _check_all(on_node, "--on-node", "is no node", lambda text: any(node.is_called(text) for node in nodes),
+               [node.name for node in nodes])  # fmt: skip
     types = sorted({node.accelerator_type for node in nodes if node.accelerator_type})
-    for text in accelerator_type:
-        if text not in types:
-            raise BadInputError(f"--accelerator-type: {text!r} is on no node of this cluster; there: "
-                                f"{', '.join(types) or 'none'}")  # fmt: skip
-    left = [
-        node
-        for node in nodes
-        if (not on_node or any(node.is_called(text) for text in on_node))
-        and (not accelerator_type or node.accelerator_type in accelerator_type)
-    ]
+    _check_all(accelerator_type, "--accelerator-type", "is on no node", types.__contains__, types)
+    left = [node for node in nodes if not on_node or any(node.is_called(text) for text in on_node)]
+    left = [node for node in left if not accelerator_type or node.accelerator_type in accelerator_type]
     if not left:
         raise BadInputError(f"--on-node, --accelerator-type: none of {', '.join(on_node)} has"
                             f" {' or '.join(accelerator_type)}")  # fmt: skip
     return left
+
+
+def _check_all(
+    texts: Sequence[str], option: str, lack: str, is_there: Callable[[str], bool], names: Sequence[str]
+) -> None:  # fmt: skip
+    for text in texts:
+        if not is_there(text):
+            raise BadInputError(f"{option}: {text!r} {lack} of this cluster; there: {', '.join(names) or 'none'}")

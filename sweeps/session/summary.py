@@ -89,9 +89,8 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     missing = _missing(sweep, rows)
     is_unfinished = bool(missing) or (ending.is_early and not sweep.config.is_grid)
     _tell_results(sweep, rows, len(missing))
-    if missing and ending.failure is None and not ending.is_interrupted:
-        sweep.say(f"the budget left out: {_named(missing)}")
-    _tell_how_to_go_on(sweep, ending, len(rows), is_unfinished=is_unfinished)
+    if is_unfinished or ending.failure is not None:
+        _tell_how_to_go_on(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
     if (sweep.store.folder / "study.db").exists():
         sweep.say(f"study: optuna-dashboard sqlite:///{sweep.store.folder / 'study.db'}")
     failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
@@ -127,10 +126,14 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
         sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
 
 
-def _tell_how_to_go_on(sweep: Sweep, ending: Ending, n_rows: int, *, is_unfinished: bool) -> None:
+def _tell_how_to_go_on(
+    sweep: Sweep, ending: Ending, n_rows: int, missing: Sequence[TrialConfig], *, is_unfinished: bool
+) -> None:
     go_on = f"go on with: {resume_command(sweep)}"
     if ending.failure is not None:
         end = f"; {go_on}" if is_unfinished else ""
         sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
-    elif is_unfinished:
-        sweep.say(go_on)
+        return
+    if missing and not ending.is_interrupted:
+        sweep.say(f"the budget left out: {_named(missing)}")
+    sweep.say(go_on)

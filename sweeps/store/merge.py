@@ -192,21 +192,25 @@ def _description(sources: Sequence[Source], sweep_id: str, command: Sequence[str
     for source in sources:
         told = {name: value for name, value in source.description.items() if name != "cells"}
         origins += told.get("merged_from") or [told]
-    configs: list[Mapping[str, Any]] = [origin.get("config") or {} for origin in origins]
-    alike = {name: v for name, v in configs[0].items() if all(name in c and c[name] == v for c in configs)}
-    searches = [config["search"] for config in configs if config.get("search")]
     counts = [origin.get("n_cells") for origin in origins]
     return {
         "schema_version": SCHEMA_VERSION,
         "sweep_id": sweep_id,
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
         "command": list(command),
-        # A search may end early with every cell known: that one of the sweeps is one must stay known.
-        "config": {**alike, **({"search": searches[0]} if searches else {})},
+        "config": _asked_alike([origin.get("config") or {} for origin in origins]),
         "n_cells": None if None in counts else sum(counts),
         "merged_from": origins,
         "cells": [],
     }
+
+
+def _asked_alike(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What all sweeps were asked alike."""
+    alike = {name: v for name, v in configs[0].items() if all(name in c and c[name] == v for c in configs)}
+    # A search may end early with every cell known: that one of the sweeps is one must stay known.
+    searches = [config["search"] for config in configs if config.get("search")]
+    return {**alike, **({"search": searches[0]} if searches else {})}
 
 
 def merge(texts: Sequence[str], output: Path) -> Path:

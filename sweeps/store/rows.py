@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,16 +18,17 @@ SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 """(phase, round, seconds, scheduled seconds or None) of a block of samples."""
 
 
-def row_table(row: Mapping[str, Any]) -> pa.Table:
-    """One row as a table of the trials schema; what the row lacks is null.
+def rows_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema = TRIALS) -> pa.Table:
+    """Rows as a table; what a row lacks is null.
 
     Raises:
         ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
     """
-    fitting, misfits = fit(row, TRIALS)
+    fitted_rows = [fit(row, schema) for row in rows]
+    misfits = [told for _, misfits in fitted_rows for told in misfits]
     if misfits:
         raise ValueError("; ".join(misfits))
-    return pa.Table.from_pylist([fitting], schema=TRIALS)
+    return pa.Table.from_pylist([fitting for fitting, _ in fitted_rows], schema=schema)
 
 
 def fit(row: Mapping[str, Any], schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:

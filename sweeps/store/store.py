@@ -23,7 +23,7 @@ from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.compaction import Pending, key_of, keys_in
 from sweeps.store.durable import parquet_bytes
 from sweeps.store.part_files import PartFiles
-from sweeps.store.rows import SampleBlock, fit, row_table
+from sweeps.store.rows import SampleBlock, fit, rows_table
 from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
 from sweeps.text import without_home
 from workloads.base import BadInputError
@@ -157,7 +157,7 @@ class ResultStore:
             known = set(ROUNDS.names)
             kept = [fit({k: v for k, v in r.items() if k in known}, ROUNDS)[0] for r in rounds]
             tables[self._part("rounds", key)] = pa.Table.from_pylist(kept, schema=ROUNDS)
-        tables[self._part("trials", key)] = row_table(row)
+        tables[self._part("trials", key)] = rows_table([row])
         self._parts.write({name: parquet_bytes(table) for name, table in tables.items()})
         if key in self._parts.compacted_keys():
             for name in TABLES:
@@ -171,7 +171,7 @@ class ResultStore:
     def amend(self, key: str, columns: Mapping[str, Any]) -> None:
         """Change columns of a row that is recorded already, as durably as it was written."""
         row = next(row for row in self.rows() if row["trial_key"] == key)
-        self._parts.write({self._part("trials", key): parquet_bytes(row_table({**row, **columns}))})
+        self._parts.write({self._part("trials", key): parquet_bytes(rows_table([{**row, **columns}]))})
         self._pending.rows.pop(key, None)
         self._parts.evict("trials", {key})
 

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
-from sweeps.coverage.store import CoverageStore, rows_table
+from sweeps.coverage.store import CoverageStore
+from sweeps.store.operation_columns import OPERATIONS
+from sweeps.store.rows import rows_table
 from workloads.base import BadInputError
 
 CELL = OperationCell(source="database", operation="svd", family="linear algebra", dtype="fp32", device="cpu")
@@ -51,7 +53,7 @@ def test_the_recording_and_the_request_are_read_back(store: CoverageStore) -> No
 
 def test_a_column_that_the_schema_lacks_is_refused() -> None:
     with pytest.raises(ValueError, match="nonsense"):
-        rows_table([row(nonsense=1)])
+        rows_table([row(nonsense=1)], OPERATIONS)
 
 
 def test_a_folder_that_is_no_coverage_sweep_is_bad_usage(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from sweeps.plan.config import LARGEST_BATCH, LARGEST_SEED, SweepConfig, TrialCo
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.scheduling.ledger import Ledger
-from sweeps.store.rows import cell_columns, fit, row_table
+from sweeps.store.rows import cell_columns, fit, rows_table
 from sweeps.store.schema import TRIALS
 from sweeps.store.store import ResultStore
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS
@@ -122,7 +122,7 @@ def is_same(kept: Any, value: Any) -> bool:
 @given(row=ROWS)
 def test_any_row_of_the_right_types_survives_parquet(row: dict[str, Any], tmp_path_factory: Any) -> None:
     path = tmp_path_factory.getbasetemp() / "row.parquet"
-    pq.write_table(row_table(row), path)
+    pq.write_table(rows_table([row]), path)
     (kept,) = pq.read_table(path).to_pylist()
     assert all(is_same(kept[name], value) for name, value in row.items())
     assert all(kept[name] is None for name in TRIALS.names if name not in row)
@@ -138,7 +138,7 @@ def test_what_a_column_cannot_hold_is_named_and_costs_nothing_else(row: dict[str
     pa.Table.from_pylist([fitting], schema=TRIALS)
     if misfits:
         with pytest.raises(ValueError, match="column"):
-            row_table(row)
+            rows_table([row])
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_what_a_column_cannot_hold_is_named_and_costs_nothing_else(row: dict[str
 )  # fmt: skip
 def test_a_value_that_does_not_fit_is_told_with_its_column(column: str, value: Any, told: str) -> None:
     with pytest.raises(ValueError, match="column") as caught:
-        row_table({"status": "complete", column: value})
+        rows_table([{"status": "complete", column: value}])
     assert told in str(caught.value)
     assert column in str(caught.value)
 

@@ -14,7 +14,7 @@ from sweeps.plan.config import SweepConfig
 from sweeps.store import compaction
 from sweeps.store.compaction import Pending, joined
 from sweeps.store.durable import parquet_bytes
-from sweeps.store.rows import row_table
+from sweeps.store.rows import rows_table
 from sweeps.store.schema import TABLES, TRIALS
 from sweeps.store.store import ResultStore
 from tests.sweeps.store.made import n_samples, record
@@ -126,4 +126,4 @@ def test_large_files_stay_several_at_the_end(store: ResultStore, monkeypatch: py
     assert all(len(files(store, table, "compact")) == 3 for table in TABLES)
     assert all(not files(store, table, "part") for table in TABLES)
     assert statuses(store) == dict.fromkeys(keys, "complete")
-    assert row_table({}).schema.equals(pq.read_schema(files(store, "trials", "compact")[0]))
+    assert rows_table([{}]).schema.equals(pq.read_schema(files(store, "trials", "compact")[0]))

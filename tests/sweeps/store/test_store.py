@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from sweeps.store.rows import row_table
+from sweeps.store.rows import rows_table
 from sweeps.store.schema import SCHEMA_VERSION, TABLES, markdown_table
 from sweeps.store.store import ResultStore, new_sweep_id
 from tests.sweeps.store.made import n_samples, new_store, record
@@ -58,7 +58,7 @@ def test_compaction_keeps_every_row_and_survives_a_crash_before_its_clean_up(tmp
 
 def test_a_column_that_the_schema_lacks_is_an_error() -> None:
     with pytest.raises(ValueError, match="surprise"):
-        row_table({"surprise": 1})
+        rows_table([{"surprise": 1}])
 
 
 def test_every_column_has_a_unit_and_a_meaning() -> None:
