@@ -12,7 +12,7 @@ from typing_extensions import Doc
 
 from sweeps.plan.parsing import parse_batch_sizes
 from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, Workload
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, LatencyLimited, Workload
 from workloads.precision import PRECISIONS, precisions_in_words
 
 

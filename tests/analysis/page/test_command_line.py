@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -17,6 +18,7 @@ from analysis.read.sweeps import Page, find_sweeps, load_all_rounds, load_sweeps
 from sweeps.commands import main
 from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import Write, row
+
 
 @pytest.fixture(autouse=True)
 def _same_program(monkeypatch: pytest.MonkeyPatch) -> None:
