@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-_NAMED_BY_KEY = re.compile(r"part-([0-9a-f]{16})\.parquet")
+from analysis.contract.parts import files_of, is_compacted, key_of, replaced_by
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +28,6 @@ class Parts:
     schema_version: int | None
 
 
-def part_files(folder: Path) -> list[Path]:
-    """The Parquet files of a table, by name; what is being written has a name that begins with a dot."""
-    return sorted(folder.glob("[!._]*.parquet"))
-
-
 def read_parts(
     files: Sequence[Path], columns: Sequence[str] | None = None, keys: Collection[str] | None = None
 ) -> Parts:
@@ -50,7 +43,7 @@ def read_parts(
     superseded: set[str] = set()
     versions: list[int] = []
     # A crash can leave a compacted file and the parts that it replaces; it names them, so it is read first.
-    for file in sorted(files, key=lambda f: not f.name.startswith("compact-")):
+    for file in sorted(files, key=lambda f: not is_compacted(f)):
         if file.name in superseded or not _may_hold(file, keys):
             continue
         try:
@@ -58,7 +51,7 @@ def read_parts(
         except (pa.ArrowException, OSError, ValueError):
             unreadable.append(file.name)
             continue
-        superseded |= set(json.loads(metadata.get(b"compacted_parts", b"[]"))) - {file.name}
+        superseded |= replaced_by(file, metadata)
         versions += [int(metadata[b"schema_version"])] if b"schema_version" in metadata else []
         read.append((file, table))
     joined, misfits = _join(read)
@@ -70,7 +63,7 @@ def read_parts(
 def unreadable_files(folder: Path) -> list[str]:
     """Names of a table's files that cannot be read; only their ends are looked at."""
     found = []
-    for file in part_files(folder):
+    for file in files_of(folder):
         try:
             pq.read_metadata(file)
         except (pa.ArrowException, OSError):
@@ -80,8 +73,8 @@ def unreadable_files(folder: Path) -> list[str]:
 
 def _may_hold(file: Path, keys: Collection[str] | None) -> bool:
     """A sweep names a part by the key of its one cell, so that reading a few cells need not open all parts."""
-    named = _NAMED_BY_KEY.fullmatch(file.name)
-    return keys is None or named is None or named[1] in keys
+    key = key_of(file)
+    return keys is None or key is None or key in keys
 
 
 def _read_file(

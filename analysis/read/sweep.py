@@ -13,7 +13,8 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.read.parts import Parts, part_files, read_parts, unreadable_files
+from analysis.contract.parts import files_of
+from analysis.read.parts import Parts, read_parts, unreadable_files
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "sweep.json"
@@ -99,7 +100,7 @@ def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: S
     Raises:
         AnalysisError: If its schema version is not known.
     """
-    parts = read_parts([sweep] if sweep.is_file() else part_files(sweep / table), columns, keys)
+    parts = read_parts([sweep] if sweep.is_file() else files_of(sweep / table), columns, keys)
     if parts.schema_version is not None:
         _check_version(sweep.name, parts.schema_version)
     return parts

@@ -13,17 +13,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import compacted_name, key_of
+
 MAX_PARTS = 500
 """Parts of a table that are joined before there are more."""
 MAX_PART_BYTES = 256 * 2**20
 """Bytes of samples that are joined before there are more: they are all in memory then."""
 MAX_JOINED_BYTES = 512 * 2**20
 """Files of a table that together are larger than this on the disk stay several when the sweep ends."""
-
-
-def key_of(part: Path) -> str:
-    """The cell whose part file this is."""
-    return part.stem.removeprefix("part-")
 
 
 class Pending:
@@ -60,7 +57,7 @@ def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Mapping[
         schema: Its schema.
         rows: Rows in memory by the cell's key, whose files need not be read.
     """
-    held = [rows[key_of(part)] for part in parts if key_of(part) in rows]
+    held = [rows[key] for part in parts if (key := key_of(part) or "") in rows]
     read = [
         pq.read_table(part, schema=schema, partitioning=None, use_threads=False)
         for part in parts if key_of(part) not in rows
@@ -73,12 +70,12 @@ def is_small(files: Sequence[Path]) -> bool:
     return sum(file.stat().st_size for file in files) <= MAX_JOINED_BYTES
 
 
-def new_name(folder: Path, stem: str) -> Path:
-    """A file of this name that is not there yet: cells measured again could give one the name of another."""
-    number, path = 1, folder / f"{stem}.parquet"
+def new_name(folder: Path, word: str) -> Path:
+    """A compacted file that is not there yet: cells measured again could give one the name of another."""
+    number, path = 1, folder / compacted_name(word)
     while path.exists():
         number += 1
-        path = folder / f"{stem}-{number}.parquet"
+        path = folder / compacted_name(f"{word}-{number}")
     return path
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import compacted_name, files_of
 from sweeps.plan.config import KEY_LENGTH
 from sweeps.store.durable import parquet_bytes
 from sweeps.store.lock import holder_of
@@ -114,7 +115,7 @@ def read(folder: Path) -> Source:
 
 
 def _table(folder: Path, schema: pa.Schema) -> pa.Table:
-    files = sorted(folder.glob("[!._]*.parquet"))
+    files = files_of(folder)
     return pa.concat_tables(
         [schema.empty_table(), *(pq.read_table(f, schema=schema, partitioning=None) for f in files)]
     )
@@ -237,7 +238,7 @@ def merge(texts: Sequence[str], output: Path) -> Path:
         for name, table in join(sources).items():
             (folder / name).mkdir()
             if table.num_rows:
-                files.write({f"{name}/compact-{WORD}.parquet": parquet_bytes(table)})
+                files.write({f"{name}/{compacted_name(WORD)}": parquet_bytes(table)})
         files.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
     except OSError as error:
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import ALL, COMPACTED, REPLACES, as_metadata, files_of, key_of, replaced_by
 from sweeps.store.checksums import Checksums
-from sweeps.store.compaction import is_small, joined, key_of, keys_in, new_name
+from sweeps.store.compaction import is_small, joined, keys_in, new_name
 from sweeps.store.durable import flush_folder, parquet_bytes, write_durably
 from sweeps.store.schema import TABLES
 
@@ -38,9 +38,9 @@ class PartFiles:
         """Damaged files that are still in their tables, where nothing reads them."""
         self._compacted: set[str] | None = None
 
-    def of(self, table: str, pattern: str = "[!._]*.parquet") -> list[Path]:
-        """The files of a table, by name; what is being written has a name that begins with a dot."""
-        found = sorted((self._folder / table).glob(pattern))
+    def of(self, table: str, pattern: str = ALL) -> list[Path]:
+        """The files of a table, by name."""
+        found = files_of(self._folder / table, pattern)
         return [file for file in found if f"{table}/{file.name}" not in self._left_out]
 
     def names(self) -> list[str]:
@@ -69,13 +69,13 @@ class PartFiles:
         self._set_aside()
         self._finish_compaction()
         for table in TABLES:
-            keys = {part.stem.removeprefix("part-") for part in self.of(table, "part-*.parquet")}
+            keys = {key for part in self.of(table) if (key := key_of(part))}
             if keys:  # a crash between writing a part and evicting the row that it replaces
                 self.evict(table, keys)
 
     def evict(self, table: str, keys: set[str]) -> None:
         """Drop cells from a table's compacted file, where parts of their own have replaced them."""
-        for file in self.of(table, "compact-*.parquet"):
+        for file in self.of(table, COMPACTED):
             whole = pq.read_table(file, partitioning=None)
             kept = whole.filter(pc.invert(pc.is_in(whole["trial_key"], pa.array(sorted(keys), pa.string()))))
             if len(kept) < len(whole):
@@ -84,12 +84,10 @@ class PartFiles:
     def compacted_keys(self) -> set[str]:
         """Cells that compacted files have, which a new part would double; looked up once."""
         if self._compacted is None:
-            self._compacted = keys_in([file for table in TABLES for file in self.of(table, "compact-*.parquet")])
+            self._compacted = keys_in([file for table in TABLES for file in self.of(table, COMPACTED)])
         return self._compacted
 
-    def compact(
-        self, tidy: list[str], pattern: str = "[!._]*.parquet", rows: Mapping[str, Mapping[str, Any]] | None = None
-    ) -> None:
+    def compact(self, tidy: list[str], pattern: str = ALL, rows: Mapping[str, Mapping[str, Any]] | None = None) -> None:
         """Join files of each table into one, or their parts alone where all of them are very large.
 
         The new file names the parts it replaces, so that a crash between its rename and their removal
@@ -103,15 +101,14 @@ class PartFiles:
         for table, schema in TABLES.items():
             parts = self.of(table, pattern)
             if not is_small(parts):
-                parts = [part for part in parts if part.name.startswith("part-")]
+                parts = [part for part in parts if key_of(part)]
             if len(parts) < 2:
                 continue
             whole = joined(parts, schema, (rows or {}) if table == "trials" else {})
-            names = json.dumps([p.name for p in parts])
-            whole = whole.replace_schema_metadata({**(schema.metadata or {}), b"compacted_parts": names.encode()})
-            path = new_name(self._folder / table, f"compact-{len(whole)}-{parts[-1].stem[-8:]}")
+            whole = whole.replace_schema_metadata({**(schema.metadata or {}), **as_metadata(parts)})
+            path = new_name(self._folder / table, f"{len(whole)}-{parts[-1].stem[-8:]}")
             self.write({f"{table}/{path.name}": parquet_bytes(whole)})
-            self.compacted_keys().update(key_of(part) for part in parts if part.name.startswith("part-"))
+            self.compacted_keys().update(key for part in parts if (key := key_of(part)))
         self._finish_compaction()
         self._sums.tidy([*tidy, *self.names()])
         pa.default_memory_pool().release_unused()
@@ -122,14 +119,13 @@ class PartFiles:
         A cell measured again later has a part of the same name.
         """
         for table, schema in TABLES.items():
-            for file in self.of(table, "compact-*.parquet"):
+            for file in self.of(table, COMPACTED):
                 if not file.exists():  # it was itself joined into one that came before
                     continue
-                metadata = pq.read_schema(file).metadata or {}
-                names = json.loads(metadata.get(b"compacted_parts", b"[]"))
-                for name in set(names) - {file.name}:
+                metadata = pq.read_schema(file).metadata
+                for name in replaced_by(file, metadata):
                     (self._folder / table / name).unlink(missing_ok=True)
-                if names:
+                if REPLACES in (metadata or {}):
                     flush_folder(file.parent)
                     whole = pq.read_table(file, partitioning=None).replace_schema_metadata(schema.metadata)
                     self.write({f"{table}/{file.name}": parquet_bytes(whole)})

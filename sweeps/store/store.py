@@ -19,8 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.contract.cells import SERVER
+from analysis.contract.parts import PARTS, key_of, part_name
 from sweeps.plan.config import SweepConfig, TrialConfig
-from sweeps.store.compaction import Pending, key_of, keys_in
+from sweeps.store.compaction import Pending, keys_in
 from sweeps.store.durable import parquet_bytes
 from sweeps.store.part_files import PartFiles
 from sweeps.store.rows import SampleBlock, fit, rows_table
@@ -129,7 +131,7 @@ class ResultStore:
         sampled, rounded = self._keys("samples"), self._keys("rounds")
         lacking = set()
         for row in self.rows(["trial_key", "n_samples", "n_rounds", "scenario"]):
-            has_rounds = row["n_rounds"] and row["scenario"] != "server"  # a server's one round is no row of its own
+            has_rounds = row["n_rounds"] and row["scenario"] != SERVER  # a server's one round is no row of its own
             if (row["n_samples"] and row["trial_key"] not in sampled) or (
                 has_rounds and row["trial_key"] not in rounded
             ):
@@ -140,11 +142,12 @@ class ResultStore:
         """The cells that a table has rows of; a part's name says whose it is."""
         found: set[str] = set()
         for file in self._parts.of(table):
-            found |= {key_of(file)} if file.name.startswith("part-") else keys_in([file])
+            key = key_of(file)
+            found |= {key} if key else keys_in([file])
         return found
 
     def _part(self, table: str, key: str) -> str:
-        return f"{table}/part-{key}.parquet"
+        return f"{table}/{part_name(key)}"
 
     def record(self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]]) -> None:
         """Make a cell's results durable: samples and rounds first, the row last."""
@@ -165,7 +168,7 @@ class ResultStore:
         if self.compacts_on_the_way:
             self._pending.add(row, samples)
             if self._pending.is_due:
-                self._parts.compact([DESCRIPTION], "part-*.parquet", self._pending.rows)
+                self._parts.compact([DESCRIPTION], PARTS, self._pending.rows)
                 self._pending.clear()
 
     def amend(self, key: str, columns: Mapping[str, Any]) -> None:
