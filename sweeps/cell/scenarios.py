@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.timing.clock import Timer, choose_steps_per_sample
 from sweeps.measure.timing.server_load import ServerResult, find_max_rate, poisson_arrivals, run_server
-from sweeps.measure.timing.statistics import MIN_SAMPLES
 from workloads.base import UnsupportedError
 from workloads.scenarios import Scenario, Sending
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 
+from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.agreement import compare_outputs, wrong_reason
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.device.device import synchronize, unsupported_reason
@@ -18,7 +19,7 @@ from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.leak import check_leak
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.timing.clock import Timer
-from sweeps.measure.timing.statistics import MIN_SAMPLES, median_interval, percentiles
+from sweeps.measure.timing.statistics import median_interval, percentiles
 from sweeps.measure.timing.timer_proof import verify_timing
 from sweeps.measure.timing.transfer import measure_transfers
 from workloads.precision import PRECISIONS, autocast

@@ -13,9 +13,6 @@ from sweeps.store.trial_columns import TRIAL_GROUPS
 
 SCHEMA_VERSION = 1
 
-STATUSES = ("complete", "pruned", "oom", "unsupported", "timeout", "crashed", "error")
-"""How a cell can end; every cell of a grid ends as exactly one of these."""
-
 _SAMPLE_COLUMNS: list[Column] = [
     ("trial_key", STRING, "", "the cell"),
     ("phase", STRING, "", "warmup or measure"),

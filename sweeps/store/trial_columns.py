@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
+from analysis.contract.cells import STATUSES
 from sweeps.store.columns import BOOL, ENVIRONMENT, FLOAT, INT, STRING, TIME, Column
 
 TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
@@ -17,7 +18,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("sweep_id", STRING, "", "the sweep's folder name"),
         ("trial_key", STRING, "", "hash of the cell's configuration; the same cell has the same key in every sweep"),
         ("trial_index", INT, "", "position of the cell in the grid, from 0"),
-        ("status", STRING, "", "one of complete, pruned, oom, unsupported, timeout, crashed, error"),
+        ("status", STRING, "", f"one of {', '.join(STATUSES)}"),
         ("status_reason", STRING, "", "what made the status, in few words: what is unsupported, wrong-result, diverged"),
         ("error_type", STRING, "", "class of the exception that ended the cell"),
         ("error_message", STRING, "", "its message"),
@@ -99,7 +100,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("max_rate_per_s", FLOAT, "1/s", "server: highest rate whose p99 held the limit", "latest"),
         ("n_requests", INT, "requests", "server: requests scheduled", "latest"),
         ("n_missed", INT, "requests", "server: completed later than the limit", "latest"),
-        ("n_dropped", INT, "requests", "server: dropped from a full queue", "latest"),
+        ("n_dropped", INT, "requests", "server: turned away; always 0, for the queue has no limit", "latest"),
         ("queue_mean", FLOAT, "requests", "server: mean requests waiting, seen by an arrival", "latest"),
         ("queue_max", INT, "requests", "server: most requests waiting", "latest"),
     ]),

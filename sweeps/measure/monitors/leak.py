@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from scipy import stats
 
+from analysis.contract.cells import LEAK_BYTES_PER_STEP
 from sweeps.measure.device.device import synchronize
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.memory import resident_bytes
@@ -21,8 +22,6 @@ from sweeps.measure.monitors.memory import resident_bytes
 N_POINTS = 40
 SETTLE_SHARE = 0.25
 MAX_S = 10.0
-LEAK_BYTES_PER_STEP = 64 * 2**10
-"""Growth under this is called none if the interval excludes more: allocators and caches move by more than that."""
 CONFIDENCE = 0.95
 
 

@@ -15,7 +15,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from sweeps.measure.timing.statistics import MIN_SAMPLES, percentiles
+from analysis.contract.cells import MIN_SAMPLES
+from sweeps.measure.timing.statistics import percentiles
 
 SPIN_S = 2e-4 if sys.platform == "linux" else 1e-3
 """Sleeping returns late, on Linux by some 0.05 ms, elsewhere by up to a millisecond, so the last of the time before an
@@ -56,7 +57,6 @@ class ServerResult:
         scheduled_s: Its scheduled arrival since the start.
         n_requests: Requests scheduled.
         n_missed: Completed later than the deadline.
-        n_dropped: Turned away by a full queue.
         queue: Requests waiting, seen by each arrival.
         duration_s: From the start to the last completion.
         busy_s: Time in which a request was served.
@@ -67,7 +67,6 @@ class ServerResult:
     scheduled_s: np.ndarray
     n_requests: int
     n_missed: int
-    n_dropped: int
     queue: np.ndarray
     duration_s: float
     busy_s: float
@@ -82,7 +81,7 @@ class ServerResult:
             "throughput_items_per_s": n * items_per_step / self.duration_s,
             "n_requests": self.n_requests,
             "n_missed": self.n_missed if deadline_s is not None else None,
-            "n_dropped": self.n_dropped,
+            "n_dropped": 0,  # the queue has no limit
             "queue_mean": float(self.queue.mean()),
             "queue_max": int(self.queue.max()),
         }
@@ -106,7 +105,6 @@ def run_server(
     *,
     clock: Clock | None = None,
     deadline_s: float | None = None,
-    queue_limit: int | None = None,
 ) -> ServerResult:
     """Serve requests in order of arrival by one worker.
 
@@ -115,43 +113,34 @@ def run_server(
         arrivals: Scheduled arrivals in seconds, ascending.
         clock: The wall clock by default.
         deadline_s: Completions later than this are counted as missed.
-        queue_limit: An arrival that finds so many requests waiting is dropped; None for an endless queue.
 
     Raises:
-        ValueError: If nothing was scheduled or everything dropped.
+        ValueError: If nothing was scheduled.
     """
     if len(arrivals) == 0:
         raise ValueError(f"requests are needed, got {len(arrivals)=}")
     clock = clock or WallClock()
-    begins, ends, kept = np.empty(len(arrivals)), np.empty(len(arrivals)), np.zeros(len(arrivals), bool)
-    queue = np.empty(len(arrivals), dtype=int)
-    late = np.empty(len(arrivals))
-    start = clock.now()
-    n, free_at = 0, 0.0
+    n = len(arrivals)
+    begins, ends, late, queue = np.empty(n), np.empty(n), np.empty(n), np.empty(n, dtype=int)
+    start, free_at = clock.now(), 0.0
     for i, arrival in enumerate(arrivals):
         # Those before it that had not begun when it arrived; all of them are served by now, so their times are known.
-        queue[i] = n - int(np.searchsorted(begins[:n], arrival, side="right"))
-        if queue_limit is not None and queue[i] >= queue_limit:
-            continue
+        queue[i] = i - int(np.searchsorted(begins[:i], arrival, side="right"))
         clock.wait_until(start + float(arrival))
-        begins[n] = clock.now() - start
-        late[n] = begins[n] - max(float(arrival), free_at)
+        begins[i] = clock.now() - start
+        late[i] = begins[i] - max(float(arrival), free_at)
         serve()
-        ends[n] = free_at = clock.now() - start
-        kept[i] = True
-        n += 1
-    scheduled = arrivals[kept]
-    latency = ends[:n] - scheduled
+        ends[i] = free_at = clock.now() - start
+    latency = ends - arrivals
     return ServerResult(
         latency_s=latency,
-        scheduled_s=scheduled,
-        n_requests=len(arrivals),
+        scheduled_s=arrivals,
+        n_requests=n,
         n_missed=0 if deadline_s is None else int((latency > deadline_s).sum()),
-        n_dropped=int((~kept).sum()),
         queue=queue,
-        duration_s=float(ends[n - 1]),
-        busy_s=float((ends[:n] - begins[:n]).sum()),
-        late_s=late[:n],
+        duration_s=float(ends[-1]),
+        busy_s=float((ends - begins).sum()),
+        late_s=late,
     )
 
 

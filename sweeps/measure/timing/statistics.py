@@ -10,9 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}
-"""Samples from which a percentile may be reported: MLPerf LoadGen's early-stopping rule with confidence 0.99 and one
-allowed sample over the latency (its results.cc; 64 and 662 are its published minimums, the others the same rule)."""
+from analysis.contract.cells import MIN_SAMPLES
+
 # Tenths of a percent, so that ranks are whole numbers: 0.9 * 70 in floating point may lie over 63.
 _PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 
