@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import tyro
 
+from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
 from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse
@@ -20,8 +21,6 @@ from sweeps.session.reports import report_safely
 from sweeps.text import one_line
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
-
-EXIT_OK, EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 0, 1, 2, 130
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,36 +1,25 @@
-"""Every tuple of column names, once."""
+"""Every tuple of column names, once; those that the writer of the tables shares are of the contract."""
 
 from __future__ import annotations
 
-STATUSES = ("complete", "pruned", "unsupported", "oom", "timeout", "crashed", "error")
+from analysis.contract.cells import JUDGING_OPTIONS, SETTINGS, TASK_COLUMNS
 
-TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
-"""What is done; speeds of different tasks are not compared."""
-
-SETTING_COLUMNS = ("machine", "run", "node", "device", "precision", "batch_size", "memory_format", "compile",
-                   "implementation", "feed", "learning_rate", "rate_per_s")  # fmt: skip
-"""How it is done; what a user can choose. The first two are of ``strata.with_identity``."""
+SETTING_COLUMNS = ("machine", "run", "node", *SETTINGS)
+"""How it is done; what a user can choose. The first two are of ``identity.with_identity``."""
 
 ALWAYS_TOLD = ("device", "precision", "batch_size")
 
-JUDGING_OPTIONS = ("option max_latency_ms", "option max_memory_gb")
-"""Options that judge a cell and do not change what it does."""
-
-
-SERVER = "server"
-"""Scenario whose throughput is the rate at which requests arrive, not what the device can do."""
-
-MEASURED = ("complete", "pruned")
-
+OPTION = "option "
+"""How the columns of options that have none of their own begin, in frames of ``identity.with_identity``."""
+JUDGING_COLUMNS = tuple(f"{OPTION}{name}" for name in JUDGING_OPTIONS)
 
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
 
-
-CELL_COLUMNS = (
-    "workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision", "memory_format", "compile",
-    "implementation", "feed",
-    "batch_size", "rate_per_s", "learning_rate",
-)  # fmt: skip
+HOW = ("device", "precision", "memory_format", "compile", "implementation", "feed")
+"""How a task is done in words; batch size and rates are numbers."""
+STRATUM = (*TASK_COLUMNS, *HOW)
+"""What a line of a figure shares while batch size or rate changes along it."""
+CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate")
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""
 
 WORK_COLUMNS = (
@@ -38,8 +27,3 @@ WORK_COLUMNS = (
     "n_train_items", "n_heldout_items",
 )  # fmt: skip
 """What the work consists of; a pair that differs in one of them is not the same work."""
-
-
-STRATUM = ("workload", "scenario", "model", "pipeline", "tune", "augment", "device", "precision",
-           "memory_format", "compile", "implementation", "feed")  # fmt: skip
-"""What a line of a figure shares while batch size or rate changes along it."""

@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.cells.columns import STRATUM, TASK_COLUMNS
+from analysis.cells.columns import HOW, JUDGING_COLUMNS, OPTION
 from analysis.cells.identity import MACHINE, RUN, first
 from analysis.cells.naming import label, present, varying
 from analysis.cells.rows import Row, records
+from analysis.contract.cells import TASK_COLUMNS
 from analysis.text import escape, is_missing
-
-HOW = tuple(c for c in STRATUM if c not in TASK_COLUMNS)
-"""How the task is done in words; batch size and rates are numbers."""
-_LIMITS = ("option max_latency_ms", "option max_memory_gb")
-"""Options that judge a cell and do not change what it does."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +53,7 @@ def word_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
     """
     always = set(present(frame, ("device", "precision")))
     how = [c for c in HOW if c in always or c in varying(frame, HOW)]
-    options = varying(frame, [str(c) for c in frame if str(c).startswith("option ") and c not in _LIMITS])
+    options = varying(frame, [str(c) for c in frame if str(c).startswith(OPTION) and c not in JUDGING_COLUMNS])
     return [c for c in (*task_columns(frame), *how, *options) if c not in set(without)]
 
 
@@ -92,7 +88,7 @@ def full_name(frame: pd.DataFrame, row: Row, whole: pd.DataFrame | None = None) 
 
 def header(column: str) -> str:
     """A column's name as the head of a table."""
-    return column.replace("_", " ").removeprefix("option ")
+    return column.replace("_", " ").removeprefix(OPTION)
 
 
 def words(row: Row, columns: Sequence[str]) -> list[str]:

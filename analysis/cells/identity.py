@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.cells.columns import CELL_COLUMNS, STRATUM, TASK_COLUMNS
+from analysis.cells.columns import CELL_COLUMNS, STRATUM
 from analysis.cells.matching import Side, key_columns
 from analysis.cells.naming import label, present, varying, word
 from analysis.cells.rows import Row, records
+from analysis.contract.cells import TASK_COLUMNS
 
 MACHINE, RUN = "machine", "run"
 """Columns added by ``with_identity``: which machine measured, and which sweep where that must be told apart."""

@@ -10,13 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.columns import CELL_COLUMNS, WORK_COLUMNS
+from analysis.cells.columns import CELL_COLUMNS, JUDGING_COLUMNS, OPTION, WORK_COLUMNS
+from analysis.contract.cells import OPTION_COLUMNS, SERVER
 
 _IMPLIED = {"batch_size": ("items_per_step",), "model": ("weights",)}
 """Work columns that must differ when the column named is the one compared across."""
-_OPTION = "option "
-_JUDGING = ("option max_latency_ms", "option max_memory_gb")
-"""Options that judge a cell and do not change its work, save that a server's rate is searched by its limit."""
 
 Key = tuple[Any, ...]
 
@@ -43,7 +41,7 @@ class Side:
     def options(self) -> pd.DataFrame:
         """The workload's own options, one column each, for the options that are no column of their own."""
         texts = self.trials["options"] if "options" in self.trials else pd.Series(None, index=self.trials.index)
-        rows = [{f"{_OPTION}{name}": value for name, value in _parse(text).items()} for text in texts]
+        rows = [{f"{OPTION}{name}": value for name, value in _parse(text).items()} for text in texts]
         return pd.DataFrame(rows, index=self.trials.index)
 
     @cached_property
@@ -80,7 +78,7 @@ def _parse(text: object) -> dict[str, str]:
         options = None
     if not isinstance(options, dict):
         return {"options": text}
-    own = {name: value for name, value in options.items() if name not in (*CELL_COLUMNS, "rate")}
+    own = {name: value for name, value in options.items() if name not in (*CELL_COLUMNS, *OPTION_COLUMNS)}
     return {name: json.dumps(value, sort_keys=True) for name, value in own.items()}
 
 
@@ -113,14 +111,14 @@ def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
     for name in maybe:
         if any(_is_axis(side.facts, name) for side in sides):
             axes.append(name)
-    return [name for name in axes if name.removeprefix(_OPTION) not in across]
+    return [name for name in axes if name.removeprefix(OPTION) not in across]
 
 
 def _is_axis(facts: pd.DataFrame, name: str) -> bool:
     if name not in facts or "workload" not in facts or facts.empty:
         return False
-    if name in _JUDGING:
-        facts = facts[facts["scenario"] == "server"] if "scenario" in facts else facts.head(0)
+    if name in JUDGING_COLUMNS:
+        facts = facts[facts["scenario"] == SERVER] if "scenario" in facts else facts.head(0)
         if facts.empty:
             return False
     return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)
@@ -156,12 +154,12 @@ def differences(
     implied = {name for column in across for name in _IMPLIED.get(column, ())}
     options = dict.fromkeys([*map(str, baseline.options.columns), *map(str, other.options.columns)])
     names = [n for n in (*WORK_COLUMNS, *options) if n not in key and n not in implied]
-    names = [n for n in names if n.removeprefix(_OPTION) not in across]
+    names = [n for n in names if n.removeprefix(OPTION) not in across]
     found: dict[tuple[str, str | None, str | None], int] = {}
     for name in names:
         ours, theirs = _values(baseline.facts, name), _values(other.facts, name)
         for a, b in pairs.values():
-            is_judging = name in _JUDGING and baseline.rows[a].get("scenario") != "server"
+            is_judging = name in JUDGING_COLUMNS and baseline.rows[a].get("scenario") != SERVER
             if ours[a] != theirs[b] and not is_judging:
                 case = (name, _text(ours[a]), _text(theirs[b]))
                 found[case] = found.get(case, 0) + 1

@@ -7,8 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.columns import ALWAYS_TOLD, JUDGING_OPTIONS, SETTING_COLUMNS, STATUSES
+from analysis.cells.columns import ALWAYS_TOLD, JUDGING_COLUMNS, OPTION, SETTING_COLUMNS
 from analysis.cells.naming import varying
+from analysis.contract.cells import STATUSES
 
 Row = dict[str, Any]
 
@@ -41,19 +42,17 @@ def status_counts(frame: pd.DataFrame) -> dict[str, int]:
 
 def setting_columns(frame: pd.DataFrame) -> list[str]:
     """The settings that vary in the frame; device, precision and batch size always."""
-    options = [str(c) for c in frame if str(c).startswith("option ") and c not in JUDGING_OPTIONS]
+    options = [str(c) for c in frame if str(c).startswith(OPTION) and c not in JUDGING_COLUMNS]
     changing = varying(frame, (*SETTING_COLUMNS, *options))
     return [c for c in (*SETTING_COLUMNS, *options) if c in changing or (c in ALWAYS_TOLD and c in frame)]
 
 
 def memory_bytes(frame: pd.DataFrame) -> pd.Series:
-    """Peak memory of each cell: on the device where it counts its own, else of the process."""
+    """Peak memory in tensors of each cell on the device where it counts its own, else of the process.
+
+    Limits and searches judge what the allocator reserved for them (``objectives.memory_bytes``).
+    """
     return frame["device_peak_allocated_bytes"].fillna(frame["peak_rss_bytes"])
-
-
-def latency_s(frame: pd.DataFrame) -> pd.Series:
-    """The latency that a limit is held against: the 99th percentile where samples are enough, else the median step."""
-    return frame["latency_p99_s"].fillna(frame["step_median_s"])
 
 
 def curves(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[tuple[Row, pd.DataFrame]]:

@@ -1,40 +1,46 @@
-"""May this cell be recommended, and its speed."""
+"""The contract's choice over frames: which cells may be recommended, which is the best; and a cell's speed."""
 
 from __future__ import annotations
 
-import pandas as pd
+from collections.abc import Callable, Sequence
 
-from analysis.cells.columns import SERVER, THROUGHPUT
-from analysis.cells.rows import Row
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.cells.columns import THROUGHPUT
+from analysis.cells.rows import Row, records
+from analysis.contract import choice
+from analysis.contract.limits import Limits
 from analysis.stats.estimate import Figure, known
 
-KEEPS_UP_RATIO = 0.9
-"""A server that completes less than this share of the arrivals asked for falls behind. Random arrivals alone make the
-few hundred requests of a cell come up to 8 % slower or faster than asked (two standard deviations of 662)."""
+
+def judged(cells: pd.DataFrame) -> list[Row]:
+    """The rows with the columns that the choice looks at."""
+    return records(cells.filter(items=list(choice.CHOSEN_BY)))
 
 
-def throughput(row: Row) -> Figure:
-    """Items per second with the interval."""
-    names = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
-    value, low, high = (known(row[name]) for name in names)
-    return Figure(value=value, low=low, high=high)
+def mask(cells: pd.DataFrame, holds: Callable[[Row], bool | None]) -> NDArray[np.bool_]:
+    """For which cells something of the contract holds, shape (len(cells),)."""
+    return np.array([bool(holds(row)) for row in judged(cells)], dtype=np.bool_)
 
 
 def usable(cells: pd.DataFrame) -> pd.DataFrame:
     """Cells whose throughput is known; of servers those that keep up with the arrivals and hold their deadline."""
-    is_over = (cells["scenario"] == SERVER) & (falls_behind(cells) | misses_deadline(cells))
-    return cells[cells[THROUGHPUT[0]].notna() & ~is_over]
+    return cells[mask(cells, choice.is_usable)]
 
 
-def misses_deadline(cells: pd.DataFrame) -> pd.Series:
-    """Servers whose p99 is over their deadline."""
-    return cells["latency_p99_s"] > cells["deadline_s"]
+def best(cells: pd.DataFrame, objective: str = "throughput") -> Row | None:
+    """The best cell of a task by an objective; None where none may be chosen."""
+    rows = judged(cells)
+    found = choice.best(rows, objective)
+    at = [i for i, row in enumerate(rows) if row is found]
+    return records(cells.iloc[at])[0] if at else None
 
 
-def falls_behind(cells: pd.DataFrame) -> pd.Series:
-    """Servers that complete less than what arrives, or drop requests."""
-    offered = cells["rate_per_s"].fillna(cells["max_rate_per_s"])
-    return (cells["completed_rate_per_s"] < KEEPS_UP_RATIO * offered) | (cells["n_dropped"] > 0)
+def front(cells: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> NDArray[np.bool_]:
+    """Which cells of one search are on its Pareto front, shape (len(cells),)."""
+    return np.array(choice.front(judged(cells), objectives, limits), dtype=np.bool_)
 
 
 def speed(row: Row) -> Figure:

@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.cells.naming import label, labels, varying
 from analysis.cells.rows import records
-from analysis.comparison.best import SETTINGS, WORK
 from analysis.comparison.comparison import Comparison
+from analysis.contract.cells import SETTINGS, TASK_COLUMNS
 from analysis.stats.estimate import Figure, geometric_mean, known
 from analysis.text import escape, number, significant
 
@@ -70,7 +70,7 @@ def _by_cell(row: dict[str, Any], baseline: str) -> str:
 
 def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: bool) -> list[str]:
     """The fastest settings of a side against the baseline's fastest; nothing where that is said cell by cell anyway."""
-    work = [c for c in WORK if c in best]
+    work = [c for c in TASK_COLUMNS if c in best]
     ours, theirs = (best[best["side"] == name].reset_index(drop=True) for name in (baseline, side))
     settings = [c for c in SETTINGS if c in best]
     if has_cells and ours[settings].astype(str).equals(theirs[settings].astype(str)):

@@ -15,13 +15,10 @@ from analysis.cells.columns import THROUGHPUT
 from analysis.cells.matching import Difference, Key, Side, differences, key_columns
 from analysis.cells.naming import label
 from analysis.cells.usable import usable
-from analysis.comparison.timings import SERVER, Timings
+from analysis.comparison.timings import Timings
+from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.stats.resampling import MIN_BLOCKS, median_draws, ratio_interval
 
-WORK = ("workload", "scenario", "model", "pipeline", "tune", "augment")
-"""What stays the same; device, precision, batch size and all other settings are each side's to choose."""
-SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "feed", "learning_rate",
-            "rate_per_s")  # fmt: skip
 _MEASURED = ("throughput_items_per_s", "top1_agreement_ratio", "accuracy_best")
 _FIGURES = ["side", *SETTINGS, "item", *_MEASURED, "ratio", "ratio_low", "ratio_high", "items_per_j", "energy_domain"]
 _FIGURES += ["frugal_settings", "energy_ratio"]
@@ -48,7 +45,7 @@ def best_cells(
         fastest cells' work differs.
     """
     rng = np.random.default_rng(seed)
-    names = [name for name in WORK if name not in across and any(name in side.facts for side in sides)]
+    names = [name for name in TASK_COLUMNS if name not in across and any(name in side.facts for side in sides)]
     fastest = [_fastest(side, names) for side in sides]
     frugal = [_most_frugal(side, names, best) for side, best in zip(sides, fastest, strict=True)]
     timings = timings or [Timings(side) for side in sides]

@@ -7,7 +7,7 @@ from itertools import chain
 
 from analysis.cells.matching import Difference, Side
 from analysis.comparison.comparison import Comparison
-from analysis.comparison.timings import SERVER
+from analysis.contract.cells import SERVER
 from analysis.page.caveats import as_markdown
 from analysis.page.caveats import caveats as caveats_of_sweep
 from analysis.stats.resampling import MIN_BLOCKS

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.cells.matching import Difference, Key, Side, differences, key_columns
 from analysis.comparison.timings import Timings, items_per_sample
+from analysis.contract.cells import MEASURED, STATUSES
 from analysis.stats.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws, ratio_interval
 from analysis.stats.significance import Significance, holm
 
@@ -20,7 +21,7 @@ MIN_RATIO = 1.05
 """A smaller difference is of no interest, however certain."""
 MAX_P = 0.002
 """That of asv's comparisons; here after correction for the number of cells."""
-FAILED = ("oom", "unsupported", "timeout", "crashed", "error")
+NOT_MEASURED = tuple(status for status in STATUSES if status not in MEASURED)
 VERDICTS = ("faster", "slower", "same", "unclear")
 
 _Rows = Sequence[dict[str, Any]]
@@ -203,7 +204,7 @@ def _outcomes(baseline: Side, other: Side, key: Sequence[str]) -> list[dict[str,
     """Cells that completed on one side and failed on the other."""
     found: list[dict[str, Any]] = []
     complete = [side.rows_by_key(key, ["complete"]) for side in (baseline, other)]
-    failed = [side.rows_by_key(key, FAILED) for side in (baseline, other)]
+    failed = [side.rows_by_key(key, NOT_MEASURED) for side in (baseline, other)]
 
     def add(k: Key, failing: Side, position: int, statuses: tuple[str, str]) -> None:
         row = failing.rows[position]

@@ -11,9 +11,8 @@ from analysis.cells.matching import Side
 from analysis.cells.naming import label, labels, varying
 from analysis.cells.rows import records
 from analysis.comparison.answer import cells, figure
-from analysis.comparison.best import SETTINGS, WORK
 from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison
-from analysis.comparison.timings import SERVER
+from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.text import MISSING, escape, is_missing, number, seconds_as_ms, share, table
 
 MAX_ROWS = 500
@@ -70,7 +69,7 @@ def best_table(best: pd.DataFrame) -> str:
     """The fastest and the most frugal cell of each side, for work that all sides completed."""
     if best.empty:
         return ""
-    names = varying(best, [c for c in WORK if c in best])
+    names = varying(best, [c for c in TASK_COLUMNS if c in best])
     frugal = best["items_per_j"].notna().any()
     shares = [(c, title) for c, title in _SHARES if best[c].notna().any()]
     rows = []

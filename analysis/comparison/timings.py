@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analysis.cells.matching import Side
+from analysis.contract.cells import SERVER
 from analysis.stats.resampling import MIN_BLOCKS, Blocks, Floats
-
-SERVER = "server"
-"""Scenario whose samples are latencies of requests, not times of steps."""
 
 
 class Timings:

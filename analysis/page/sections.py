@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells import rows as summaries
-from analysis.cells.columns import CELL_COLUMNS, TASK_COLUMNS
+from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.groups import Group, file_names, of
 from analysis.cells.identity import MACHINE, RUN, with_identity
 from analysis.cells.naming import common
+from analysis.contract.cells import TASK_COLUMNS
 from analysis.page.caveats import as_markdown
 from analysis.page.caveats import caveats as sweep_caveats
 from analysis.page.tables import environment_table

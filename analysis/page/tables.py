@@ -8,8 +8,8 @@ from collections.abc import Callable
 import pandas as pd
 
 from analysis.cells import rows as summaries
-from analysis.cells.columns import TASK_COLUMNS
 from analysis.cells.naming import label, varying
+from analysis.contract.cells import TASK_COLUMNS
 from analysis.text import MISSING, escape, gibibytes, is_missing, some, table
 
 MAX_FAILURES = 40

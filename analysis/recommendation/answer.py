@@ -8,11 +8,14 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.cells.naming import label
-from analysis.cells.rows import Row, extreme, setting_columns
+from analysis.cells.rows import Row, extreme, records, setting_columns
+from analysis.cells.usable import best as best_of
 from analysis.cells.usable import speed, usable
+from analysis.contract.choice import UNSTABLE, doubts
+from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
 from analysis.recommendation import compilation
-from analysis.recommendation.limits import Limits
+from analysis.recommendation import limits as limit_words
 from analysis.recommendation.recommend import Best, Task, best_per_device, most_frugal, tasks
 from analysis.stats.estimate import Figure, known
 from analysis.text import escape, is_missing, number, seconds_as_ms, share, significant
@@ -73,8 +76,8 @@ class Teller:
     """
 
     def __init__(self, frame: pd.DataFrame, task: Task, limits: Limits) -> None:
-        self._task, self._limits = task, limits
-        self._held = replace(task, cells=task.cells[limits.held(task.cells)]) if limits.asked else task
+        self._task, self._limits, self._limits_told = task, limits, limit_words.told(limits)
+        self._held = replace(task, cells=limit_words.within(limits, task.cells))
         self._names = setting_columns(frame)
         self._where = "On this machine" if count_machines(frame) < 2 else "Of these machines"
         workload = str(task.cells["workload"].iloc[0])
@@ -107,8 +110,8 @@ class Teller:
         ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"))
         gains = [_gain(ratio, of) for ratio, of in ratios if ratio]
         gain = f", {' and '.join(gains)}" if gains else ""
-        within = f" within {self._limits.told}" if self._limits.asked else ""
-        held = f" ({self._limits.figures(row)})" if self._limits.asked else ""
+        within = f" within {self._limits_told}" if self._limits.asked else ""
+        held = f" ({limit_words.figures(self._limits, row)})" if self._limits.asked else ""
         what = f"{self._where} {self._subject} is fastest{within} with **{self._told(row)}**"
         return f"{what}: {self._rate(row)}{held}{_doubt(row)}{gain}{self._energy(row)}."
 
@@ -136,7 +139,7 @@ class Teller:
     def _training(self) -> list[str]:
         """What training reached, and how soon."""
         cells, said = self._held.cells, []
-        best = extreme(cells, cells["accuracy_best"], largest=True)
+        best = best_of(cells, "accuracy")
         if best is not None:
             said.append(f"The best held-out accuracy is {share(best['accuracy_best'])}, with {self._told(best)}.")
         soonest = extreme(cells, cells["time_to_target_s"], largest=False)
@@ -167,7 +170,7 @@ class Teller:
             what = "serves the highest rate measured without falling behind"
         else:
             what = f"serves the highest rate within {1e3 * row['deadline_s']:g} ms"
-        within = f" within {self._limits.told}" if self._limits.asked else ""
+        within = f" within {self._limits_told}" if self._limits.asked else ""
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
         told = f"{self._where} {self._subject} {what}{within} with **{self._told(row)}**"
         return f"{told}: {self._rate(row)}{arriving}, {p99}."
@@ -179,11 +182,11 @@ class Teller:
             return self._overloaded()
         if not self._limits.asked:
             return f"No throughput is known of {self._subject}."
-        nearest = self._limits.nearest(cells)
+        nearest = self._limits.nearest(records(cells))
         if nearest is None:
-            return f"No cell of {self._subject} is known to hold {self._limits.told}."
-        figures = self._limits.figures(nearest)
-        nothing = f"No cell of {self._subject} holds {self._limits.told}"
+            return f"No cell of {self._subject} is known to hold {self._limits_told}."
+        figures = limit_words.figures(self._limits, nearest)
+        nothing = f"No cell of {self._subject} holds {self._limits_told}"
         return f"{nothing}; nearest is **{self._told(nearest)}** with {figures}."
 
     def _overloaded(self) -> str:
@@ -212,11 +215,7 @@ def _is_same(one: object, other: object) -> bool:
 
 def _doubt(row: Row) -> str:
     """What speaks against believing this very cell."""
-    said = []
-    if row.get("timing_verified") is False or row.get("timing_verified") == False:  # noqa: E712 (numpy's False)
-        said.append("timed by a timer that did not pass its proof")
-    if row.get("stability") in ("unstable", "very unstable"):
-        said.append(f"{row['stability']}, see below")
+    said = [f"{doubt}, see below" if doubt in UNSTABLE else doubt for doubt in doubts(row)]
     target, reached = known(row.get("target_accuracy")), known(row.get("accuracy_best"))
     if target is not None and reached is not None and is_missing(row.get("time_to_target_s")):
         said.append(f"without reaching {100 * target:g} % accuracy: {share(reached)}")

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.cells.columns import SETTING_COLUMNS, TASK_COLUMNS, THROUGHPUT
+from analysis.cells.columns import SETTING_COLUMNS, THROUGHPUT
 from analysis.cells.groups import groups, line_columns
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
+from analysis.contract.cells import TASK_COLUMNS
+from analysis.contract.choice import CHOSEN_BY
 from analysis.figures.lines import Series
 from analysis.figures.panels import GREY, INK, n_shown
 from analysis.stats.estimate import Figure
@@ -22,16 +24,13 @@ WIDTH = 7.2
 """Of a figure, in inches."""
 
 
-_FIGURES = (
-    *THROUGHPUT, "device_peak_allocated_bytes", "peak_rss_bytes", "energy_per_item_j", "latency_p99_s", "deadline_s",
-    "target_accuracy", "item", "trial_key", "sweep",
-)  # fmt: skip
+_FIGURES = (*CHOSEN_BY, *THROUGHPUT, "target_accuracy", "item", "trial_key", "sweep")
 
 
 def drawable(cells: pd.DataFrame) -> pd.DataFrame:
     """The columns that figures read: of thousands of cells the other two hundred would be most of the work."""
     options = [str(c) for c in cells if str(c).startswith("option ")]
-    return cells[[c for c in (*TASK_COLUMNS, *SETTING_COLUMNS, *options, *_FIGURES) if c in cells]]
+    return cells.filter(items=list(dict.fromkeys([*TASK_COLUMNS, *SETTING_COLUMNS, *options, *_FIGURES])))
 
 
 def item_of(cells: pd.DataFrame) -> str:

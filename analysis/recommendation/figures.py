@@ -15,7 +15,11 @@ from analysis.cells import rows as summaries
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, file_names, groups, of, task_columns
 from analysis.cells.naming import label, varying
+from analysis.cells.usable import best as choose
 from analysis.cells.usable import speed
+from analysis.contract.cells import SERVER
+from analysis.contract.limits import Limits
+from analysis.contract.objectives import memory_bytes
 from analysis.figures.lines import Series, draw_series, mark_every
 from analysis.figures.panels import INK, batch_axis, legend_beside, panels, value_axis, written_out
 from analysis.recommendation.figure_lines import (
@@ -28,8 +32,7 @@ from analysis.recommendation.figure_lines import (
     item_of,
     limit_line,
 )
-from analysis.recommendation.limits import Limits
-from analysis.recommendation.recommend import SERVER
+from analysis.recommendation.limits import within
 from analysis.stats.estimate import Figure, known
 
 PANEL_HEIGHT = 2.5
@@ -59,9 +62,10 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     cells = drawable(done[(done["scenario"] != SERVER) & done[THROUGHPUT[0]].notna() & done["batch_size"].notna()])
     if len(cells) < 2:
         return None
-    held = cells[limits.held(done.loc[cells.index])] if limits.asked else cells
+    held = cells.loc[within(limits, done.loc[cells.index]).index]
     ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
-    best = summaries.records(cells.loc[[(held if len(held) else cells)[THROUGHPUT[0]].idxmax()]])[0]
+    best = choose(held if len(held) else cells)
+    assert best is not None, "every cell drawn has a throughput"
     told = label(best, summaries.setting_columns(cells))
     fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {item_of(cells)}/s"
     if cells["batch_size"].nunique() < 2:
@@ -127,11 +131,19 @@ def _memory(row: summaries.Row) -> Figure:
     return Figure(value=None if value is None else value / 2**30)
 
 
+def _reserved(row: summaries.Row) -> Figure:
+    value = memory_bytes(row)
+    return Figure(value=None if value is None else value / 2**30)
+
+
 def _panels(cells: pd.DataFrame, item: str, limits: Limits) -> list[Panel]:
-    memory = None if limits.max_memory_gb is None else limits.max_memory_gb * 1e9 / 2**30
+    memory, read, reserved = None, _memory, ""
+    if limits.max_memory_gb is not None:  # drawn is what the limit judges
+        memory, read = limits.max_memory_gb * 1e9 / 2**30, _reserved
+        reserved = " reserved" if cells["device_peak_reserved_bytes"].notna().any() else ""
     made = [
         Panel(title=f"throughput ({item}/s)", read=speed),
-        Panel(title="peak memory (GiB)", read=_memory, limit=memory),
+        Panel(title=f"peak memory{reserved} (GiB)", read=read, limit=memory),
         Panel(title="energy (J/item)", read=lambda r: Figure(value=known(r["energy_per_item_j"])),
               limit=limits.max_energy_j),
     ]  # fmt: skip

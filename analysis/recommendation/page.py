@@ -14,6 +14,7 @@ import pandas as pd
 from analysis.cells import rows as summaries
 from analysis.cells.identity import with_identity
 from analysis.cells.naming import label
+from analysis.contract.limits import Limits
 from analysis.page import tables
 from analysis.page.caveats import as_markdown
 from analysis.page.caveats import caveats as sweep_caveats
@@ -25,7 +26,7 @@ from analysis.recommendation import tables as setting_tables
 from analysis.recommendation.answer import answer
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.figures import MAX_TASKS, draw_all
-from analysis.recommendation.limits import Limits, limits_of
+from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
 from analysis.text import escape, significant, visible
 
@@ -101,7 +102,7 @@ def build(page: Page, limits: Limits) -> str:
     """The report's Markdown; its figures are written into ``page.figures``."""
     frame = with_compilation(with_identity(page.trials))
     found = tasks(frame)
-    held = [Task(name=t.name, cells=t.cells[limits.held(t.cells)]) if limits.asked else t for t in found]
+    held = [Task(name=t.name, cells=within(limits, t.cells)) for t in found]
     drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
@@ -111,11 +112,11 @@ def build(page: Page, limits: Limits) -> str:
         title=_title(frame, configs),
         answer=answer(frame, limits),
         caveats=caveats(page, frame, held, n_not_drawn),
-        within=limits.told,
+        within=told(limits),
         choices=setting_tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=setting_tables.precisions_table(frame, found),
         batch_sizes=setting_tables.batch_sizes_table(frame),
-        front=setting_tables.front_table(frame, objectives),
+        front=setting_tables.front_table(frame, objectives, limits),
         objectives=" and ".join(name.replace("_", " ") for name in objectives),
         figures=[(f"{page.figures.name}/{path.name}", title) for path, title in drawn],
         cells=cells,

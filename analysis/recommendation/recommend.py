@@ -8,15 +8,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.cells.columns import TASK_COLUMNS, THROUGHPUT
+from analysis.cells.columns import THROUGHPUT
 from analysis.cells.identity import first
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, complete, extreme, memory_bytes, records
-from analysis.cells.usable import speed, usable
+from analysis.cells.usable import best, speed, usable
+from analysis.contract.cells import SERVER, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
 
-SERVER = "server"
-"""Scenario whose throughput is the rate at which requests arrive; its question is which rate still holds."""
 CLOSE_RATIO = 1.02
 """Cells within this ratio of the fastest are named beside it: other reasons may decide between them."""
 NEAR_BEST_RATIO = 0.95
@@ -100,12 +99,12 @@ def best_per_device(task: Task) -> list[Best]:
     """For each machine and device the fastest cell, and what it gains; fastest first."""
     cells, found = usable(task.cells), []
     for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
-        row = _fastest(group)
+        row = best(group)
         if row is None:
             continue
-        fp32 = None if row["precision"] == "fp32" else _fastest(group[group["precision"] == "fp32"])
+        fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
         here = cells[_same(cells, row, MACHINE)]
-        cpu = None if row["device"] == "cpu" else _fastest(here[here["device"] == "cpu"])
+        cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
         reach = group[THROUGHPUT[2]].where(group[THROUGHPUT[1]].notna()) >= (known(row[THROUGHPUT[1]]) or math.inf)
         is_near = (group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]) | reach
         near = group[is_near].drop(index=group[THROUGHPUT[0]].idxmax())
@@ -118,9 +117,9 @@ def best_per_precision(task: Task) -> list[tuple[Row, Figure | None]]:
     """For each machine, device and precision the fastest cell, and its speed over the device's fastest in fp32."""
     cells, found = usable(task.cells), []
     for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
-        fp32 = _fastest(group[group["precision"] == "fp32"])
+        fp32 = best(group[group["precision"] == "fp32"])
         for precision, alike in group.groupby("precision", sort=False):
-            row = _fastest(alike)
+            row = best(alike)
             if row is not None:
                 found.append((row, None if precision == "fp32" else _gain(row, fp32)))
     return found
@@ -132,10 +131,6 @@ def _gain(row: Row, other: Row | None) -> Figure | None:
                                                                for r in (row, other))):  # fmt: skip
         return None
     return ratio(speed(row), speed(other))
-
-
-def _fastest(cells: pd.DataFrame) -> Row | None:
-    return extreme(cells, cells[THROUGHPUT[0]], largest=True)
 
 
 def _same(cells: pd.DataFrame, row: Row, columns: tuple[str, ...]) -> pd.Series:
@@ -163,7 +158,7 @@ def most_frugal(task: Task, beside: Row | None = None) -> Row | None:
 def choices(task: Task) -> list[Choice]:
     """The best cell for each thing that can be wanted of a task; a cell that is best for several comes once."""
     cells = usable(task.cells)
-    fastest = _fastest(cells)
+    fastest = best(cells)
     if fastest is None:
         return []
     near = cells[cells[THROUGHPUT[0]] >= NEAR_BEST_RATIO * fastest[THROUGHPUT[0]]]
@@ -174,7 +169,7 @@ def choices(task: Task) -> list[Choice]:
         ("least memory within 5 % of the highest throughput",
          lambda: None if task.is_server else extreme(near, memory_bytes(near), largest=False)),
         (f"most {task.item} per joule", lambda: most_frugal(task, fastest)),
-        ("best accuracy", lambda: extreme(cells, cells["accuracy_best"], largest=True)),
+        ("best accuracy", lambda: best(cells, "accuracy")),
         ("soonest at the target accuracy", lambda: extreme(cells, cells["time_to_target_s"], largest=False)),
         ("least energy to the target accuracy", lambda: extreme(cells, cells["energy_to_target_j"], largest=False)),
     ]  # fmt: skip

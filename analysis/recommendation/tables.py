@@ -12,23 +12,21 @@ from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import groups, line_columns, word_columns, words
 from analysis.cells.naming import present, varying
 from analysis.cells.rows import with_role
-from analysis.cells.usable import falls_behind, misses_deadline, speed
+from analysis.cells.usable import front, judged, speed
+from analysis.contract.cells import BOUNDS_BATCH, MEASURED, STATUSES, TASK_COLUMNS
+from analysis.contract.choice import falls_behind, misses_deadline
+from analysis.contract.limits import Limits
+from analysis.contract.objectives import OBJECTIVES, memory_bytes
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.page.cell_table import NUMBERS, Column, between, cell_table, plain, setting, whole
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.recommend import Choice, Task, best_per_precision
 from analysis.stats.estimate import known
-from analysis.stats.pareto import pareto_mask
 from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, significant, table
 
 MAX_CELLS = 200
 """Of more cells than a reader would read, the table has the fastest of each line."""
 STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
-OBJECTIVES = {
-    "throughput": ("throughput_items_per_s", True), "latency": ("latency", False),
-    "energy_per_item": ("energy_per_item_j", False), "accuracy": ("accuracy_best", True), "memory": ("peak", False),
-}  # fmt: skip
-"""What a search can make best: its column, and whether more is better."""
 
 
 def _tail(row: summaries.Row) -> str:
@@ -56,8 +54,8 @@ def _notes(row: summaries.Row) -> str:
         ("memory anew", row["takes_memory_anew"]),
         ("memory full", row["retries_allocations"]),
         ("leak", row["leak_verdict"] == "leak"),
-        ("falls behind", row["is_behind"]),
-        ("misses deadline", row["is_late"]),
+        ("falls behind", falls_behind(row)),
+        ("misses deadline", misses_deadline(row)),
     ]
     return ", ".join(str(words) for words, holds in said if holds)
 
@@ -90,13 +88,10 @@ def figure_columns(frame: pd.DataFrame) -> list[Column]:
 
 
 def prepared(frame: pd.DataFrame) -> pd.DataFrame:
-    """The cells that were measured, in part or whole, with ``peak`` (bytes), ``latency`` (s) and what notes need."""
-    done = frame[frame["status"].isin(["complete", "pruned"])]
+    """The cells that were measured, in part or whole, with ``peak`` (bytes) and what notes need."""
+    done = frame[frame["status"].isin(MEASURED)]
     done = done.assign(
         peak=summaries.memory_bytes(done),
-        latency=summaries.latency_s(done),
-        is_behind=falls_behind(done),
-        is_late=misses_deadline(done),
         takes_memory_anew=takes_memory_anew(done),
         retries_allocations=retries_allocations(done),
     )
@@ -196,22 +191,36 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
 def _ended_by(cells: pd.DataFrame, largest: summaries.Row) -> str:
     """Why a search for batch sizes tried none over the largest."""
     beyond = cells[cells["batch_size"] > largest["batch_size"]].sort_values("batch_size")
-    for status, told in (("oom", "out of memory"), ("unsupported", "unsupported")):
+    for status in (*BOUNDS_BATCH, "unsupported"):
         sizes = beyond.loc[beyond["status"] == status, "batch_size"]
         if len(sizes):
-            return f"{told} at {sizes.iloc[0]:,.0f}"
+            return f"{STATUSES[status].told} at {sizes.iloc[0]:,.0f}"
     return "gains ended"
 
 
-def front_table(frame: pd.DataFrame, objectives: Sequence[str]) -> str:
-    """The cells on the Pareto front of a search for several objectives."""
-    done = prepared(frame)
-    asked = [OBJECTIVES[name] for name in objectives if name in OBJECTIVES]
-    if len(asked) < 2 or done.empty:
+def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> str:
+    """The cells on the Pareto front of a search for several objectives, task by task.
+
+    Args:
+        frame: Trials, of ``identity.with_identity``.
+        objectives: What was searched for.
+        limits: What a cell on the front must hold.
+    """
+    asked = [name for name in objectives if name in OBJECTIVES]
+    studies = prepared(frame).groupby(["sweep", *TASK_COLUMNS], sort=False, dropna=False)
+    fronts = [cells[front(cells, asked, limits)] for _, cells in studies]
+    if len(asked) < 2 or not fronts:
         return ""
-    done = done[done["status"] == "complete"]
-    front = done[pareto_mask(done, maximise=[c for c, up in asked if up], minimise=[c for c, up in asked if not up])]
-    return cell_table(front, figure_columns(front), max_rows=MAX_CELLS)
+    shown = pd.concat(fronts)
+    columns = figure_columns(shown)
+    if "memory" in asked:  # what the front is made of, beside what is in tensors
+        shown = shown.assign(reserved=[memory_bytes(row) for row in judged(shown)])
+        told = Column(
+            title="peak memory reserved (GiB)", show=lambda r: gibibytes(r["reserved"]),
+            needs=["device_peak_reserved_bytes"],
+        )  # fmt: skip
+        columns.append(told)
+    return cell_table(shown, columns, max_rows=MAX_CELLS)
 
 
 def _is_shown(frame: pd.DataFrame, column: Column) -> bool:

@@ -32,6 +32,19 @@ class Outcome:
     error_frames: str | None = None
 
 
+def killed(error: str | None, reason: str, *, is_out_of_memory: bool) -> Outcome:
+    """How a cell ended whose worker died.
+
+    Args:
+        error: What is known of its death.
+        reason: Why there is no result, in few words.
+        is_out_of_memory: The worker was killed because its node ran out of memory.
+    """
+    status, told = ("oom", "killed for memory") if is_out_of_memory else ("crashed", reason)
+    message = without_paths((error or "").strip()[:MAX_MESSAGE]) or None
+    return Outcome(status=status, status_reason=told, error_message=message)
+
+
 def outcome_of(error: BaseException) -> Outcome:
     """Map an exception to the status a cell ends with, with type, message and the last frames."""
     status, reason = "error", None

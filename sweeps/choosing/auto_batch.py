@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sweeps.cell.message import Message
+from analysis.contract.cells import BOUNDS_BATCH
 from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import SampleBlock
@@ -55,7 +55,7 @@ class BatchSearch:
         """Take the row of the size that was tried last."""
         self.is_waiting = False
         size = int(row["batch_size"])
-        if row["status"] == "oom":
+        if row["status"] in BOUNDS_BATCH:
             self._smallest_over = min(self._smallest_over, size)
         elif row["status"] == "complete":
             before = max(self._rates.values(), default=0.0)
@@ -124,11 +124,6 @@ class AutoBatch(WholeGrid):
                     return cell
                 search.tell(self._known[cell.key])
         return WAIT if any(search.is_waiting for search in self._searches) else None
-
-    def report(
-        self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
-    ) -> Mapping[str, Any] | None:
-        return None
 
     def close(
         self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]

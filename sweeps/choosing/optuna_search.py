@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import FrozenTrial
 
-from analysis.contract.objectives import FIGURES, TASK_OPTIONS, reported_values
-from sweeps.cell.message import Message
-from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
-from sweeps.choosing.optuna_study import StudyBook, finished_trial, make_pruner, make_sampler, n_rounds, takes_estimates
+from analysis.contract.cells import TASK_OPTIONS
+from analysis.contract.choice import front, is_candidate
+from analysis.contract.limits import Limits
+from analysis.contract.objectives import OBJECTIVES
+from sweeps.choosing.chooser import WAIT, Wait
+from sweeps.choosing.optuna_study import StudyBook
+from sweeps.choosing.studies import Rounds, Studies, tell
 from sweeps.plan.config import SweepConfig, TrialConfig, task_of
 from sweeps.plan.search import Range
-from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
 
 MAX_REPEATS = 200
@@ -57,40 +61,7 @@ def cell_of(base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
     return dataclasses.replace(base, **fields, options=options)
 
 
-def _tell(study: optuna.Study, running: optuna.Trial, ended: optuna.trial.FrozenTrial) -> None:
-    """End a running trial as another one ended."""
-    for name, value in ended.user_attrs.items():
-        running.set_user_attr(name, value)
-    for name, value in ended.constraints.items():
-        running.set_constraint(name, value)
-    is_complete = ended.state == optuna.trial.TrialState.COMPLETE
-    study.tell(running, ended.values if is_complete else None, state=ended.state)
-
-
-class _Task:
-    """One study in memory, and the cells it has seen."""
-
-    def __init__(self, base: TrialConfig, config: SweepConfig, book: StudyBook) -> None:
-        search = config.search
-        assert search is not None
-        self.base, self.name = base, task_of(base)
-        directions = [FIGURES[o].direction for o in search.objectives]
-        book.study(self.name, directions)
-        self.study = optuna.create_study(
-            study_name=self.name, directions=directions,
-            sampler=make_sampler(search.sampler, config.seed), pruner=make_pruner(config.pruning),
-        )  # fmt: skip
-        self.known: dict[str, optuna.trial.FrozenTrial] = {}
-        for trial in book.trials(self.name):
-            self.add(trial.user_attrs["trial_key"], trial)
-        self.is_exhausted = False
-
-    def add(self, key: str, trial: optuna.trial.FrozenTrial) -> None:
-        self.study.add_trial(trial)
-        self.known[key] = trial
-
-
-class SearchStudies(WholeGrid):
+class SearchStudies(Studies):
     """Asks Optuna for each cell, tells it each row.
 
     Args:
@@ -101,141 +72,87 @@ class SearchStudies(WholeGrid):
     """
 
     def __init__(
-        self,
-        config: SweepConfig,
-        book: StudyBook,
-        rows: Sequence[Mapping[str, Any]] = (),
-        rounds: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
-    ) -> None:
-        super().__init__(())
+        self, config: SweepConfig, book: StudyBook, rows: Sequence[Mapping[str, Any]] = (),
+        rounds: Mapping[str, Rounds] | None = None,
+    ) -> None:  # fmt: skip
         assert config.search is not None
-        self._config, self._search, self._book = config, config.search, book
-        self._space = search_space(config)
-        self._tasks = [_Task(base, config, book) for base in config.tasks()]
-        self._running: dict[str, tuple[_Task, optuna.Trial]] = {}
-        for task in self._tasks:
-            missing = [r for r in rows if r["study_name"] == task.name and r["trial_key"] not in task.known]
-            for row in sorted(missing, key=lambda r: r["study_trial"]):
-                trial = self._finished(self._params_of(row), row, (rounds or {}).get(row["trial_key"], ()))
-                book.add(task.name, trial)
-                task.add(row["trial_key"], trial)
+        super().__init__((), config, book, objectives=config.search.objectives, sampler=config.search.sampler)
+        self._n_trials, self._space = config.search.n_trials, search_space(config)
+        self._tasks = {task_of(base): base for base in config.tasks()}
+        self._rows: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in self._tasks}
+        self._exhausted: set[str] = set()
+        for name in self._tasks:
+            self._rows[name] = {row["trial_key"]: row for row in rows if row["study_name"] == name}
+            self._open(name, rows, rounds or {})
 
-    def _params_of(self, row: Mapping[str, Any]) -> dict[str, Any]:
-        """A recorded row's parameters, as the study names them."""
-        import json
+    def _space_of(self, name: str) -> Mapping[str, BaseDistribution]:
+        return self._space
 
-        values = {**json.loads(row["options"]), **{name: row[name] for name in _FIELDS}}
+    def _params_of(self, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
+        values = {**json.loads(row["options"]), **{field: row[field] for field in _FIELDS}}
         return {
-            name: round(math.log2(values[name.removesuffix(LOG2)])) if name.endswith(LOG2) else values[name]
-            for name in self._space
+            key: round(math.log2(values[key.removesuffix(LOG2)])) if key.endswith(LOG2) else values[key]
+            for key in self._space
         }
 
+    def _label_of(self, name: str, trial: FrozenTrial) -> str:
+        return cell_of(self._tasks[name], trial.params).label
+
     def next_cell(self) -> TrialConfig | Wait | None:
-        for task in self._tasks:
-            n_running = sum(owner is task for owner, _ in self._running.values())
-            if task.is_exhausted or len(task.known) + n_running >= self._search.n_trials:
+        for name in self._tasks:
+            n_running = sum(owner == name for owner, _ in self._running.values())
+            if name in self._exhausted or len(self._known(name)) + n_running >= self._n_trials:
                 continue
             if n_running:
                 return WAIT  # one at a time, so that every proposal knows all that was measured
-            cell = self._propose(task)
+            cell = self._propose(name)
             if cell is not None:
                 return cell
         return WAIT if self._running else None
 
-    def _propose(self, task: _Task) -> TrialConfig | None:
+    def _known(self, name: str) -> dict[str, FrozenTrial]:
+        """The trials that have ended, by the cell's key."""
+        trials = self._studies[name].get_trials(deepcopy=False)
+        return {trial.user_attrs["trial_key"]: trial for trial in trials if trial.state.is_finished()}
+
+    def _propose(self, name: str) -> TrialConfig | None:
         """A cell that is not known yet; a known one is told its result again, which is how the sampler moves on."""
+        study, all_known = self._studies[name], self._known(name)
         for _ in range(MAX_REPEATS):
-            trial = task.study.ask(dict(self._space))
-            cell = cell_of(task.base, trial.params)
-            known = task.known.get(cell.key)
+            trial = study.ask(dict(self._space))
+            cell = cell_of(self._tasks[name], trial.params)
+            known = all_known.get(cell.key)
             if known is None:
-                self._running[cell.key] = task, trial
+                self._running[cell.key] = name, trial
                 trial.set_user_attr("trial_key", cell.key)
                 return cell
-            _tell(task.study, trial, known)
-        task.is_exhausted = True
+            tell(study, trial, known)
+        self._exhausted.add(name)
         return None
 
-    @property
-    def _is_pruning(self) -> bool:
-        return len(self._search.objectives) == 1 and self._config.pruning.pruner != "none"
+    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Rounds) -> None:
+        self._rows[self._running[cell.key][0]][cell.key] = row
+        super().recorded(cell, row, rounds)
 
-    def _reported(self, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> dict[int, float]:
-        if not self._is_pruning:
-            return {}
-        running = takes_estimates(self._config.pruning)
-        per_step = int(row.get("items_per_step") or 1)
-        return reported_values(self._search.objectives[0], rounds, per_step, running=running)
-
-    def report(
-        self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
-    ) -> Mapping[str, Any] | None:
-        told = self._reported(message.row, rounds)
-        if not told:
-            return None
-        task, trial = self._running[cell.key]
-        step = max(told)
-        trial.report(told[step], step)
-        if message.is_final or not trial.should_prune():
-            return None
-        name = self._search.objectives[0]
-        done = [t for t in task.known.values() if t.state == optuna.trial.TrialState.COMPLETE]
-        values = [float(t.values[0]) for t in done]
-        pick = max if FIGURES[name].direction == "maximize" else min
-        against = (
-            f"best {figure(pick(values))} {FIGURES[name].unit} of {len(values)} cells" if values else "no other cell"
-        )
-        return {
-            "pruned_at_round": step - 1, "pruned_on": name, "pruned_against": against,
-            "status_reason": f"{self._config.pruning.pruner}: {figure(told[step])} after {n_rounds(step)}; {against}",
-        }  # fmt: skip
-
-    def close(
-        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
-    ) -> None:
-        task, _ = self._running[cell.key]
-        row.update(study_name=task.name, study_trial=self._book.n_trials(task.name))
-
-    def _finished(
-        self, params: Mapping[str, Any], row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]
-    ) -> optuna.trial.FrozenTrial:
-        broken = self._config.limits.violations(row)
-        reported = self._reported(row, rounds)
-        return finished_trial(row, params, self._space, self._search.objectives, reported, broken)
-
-    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
-        task, trial = self._running.pop(cell.key)
-        frozen = self._finished(trial.params, row, rounds)
-        self._book.add(task.name, frozen)
-        _tell(task.study, trial, frozen)
-        task.known[cell.key] = frozen
-
-    def forget(self, cell: TrialConfig) -> None:
-        self._running.pop(cell.key, None)
-
-    def _why_none(self, task: _Task) -> str:
+    def _why_none(self, name: str) -> str:
         """Why a task has no best cell: its limits, or that nothing was measured whole."""
-        n_complete = sum(t.state == optuna.trial.TrialState.COMPLETE for t in task.known.values())
+        n_complete = sum(is_candidate(row, self._objectives, Limits()) for row in self._rows[name].values())
         return f" none, for none of the {n_complete} cells measured holds the limits" if n_complete else " none"
 
     def summary(self) -> list[str]:
-        lines = []
-        for task in self._tasks:
-            try:
-                best = task.study.best_trials
-            except (ValueError, RuntimeError):
-                best = []
-            unique = {t.user_attrs["trial_key"]: t for t in best if "trial_key" in t.user_attrs}
-            head = "Pareto front" if len(self._search.objectives) > 1 else "best"
-            lines.append(
-                f"{head} of {task.name}, {', '.join(self._search.objectives)}:"
-                + ("" if unique else self._why_none(task))
-            )
-            for trial in unique.values():
-                figures = ", ".join(
-                    f"{figure(v)} {FIGURES[o].unit}" for o, v in zip(self._search.objectives, trial.values, strict=True)
-                )
-                lines.append(f"  {cell_of(task.base, trial.params).label}: {figures}")
-            if task.is_exhausted:
-                lines.append(f"  every cell of the space was measured ({len(task.known)})")
+        lines, head = [], "Pareto front" if len(self._objectives) > 1 else "best"
+        for name, known in self._rows.items():
+            rows = list(known.values())
+            is_on = front(rows, self._objectives, self._config.limits)
+            why = "" if any(is_on) else self._why_none(name)
+            lines.append(f"{head} of {name}, {', '.join(self._objectives)}:{why}")
+            for row in itertools.compress(rows, is_on):
+                told = ((OBJECTIVES[o], OBJECTIVES[o].of_row(row) or 0.0) for o in self._objectives)
+                figures = ", ".join(f"{figure(value)} {objective.unit}".strip() for objective, value in told)
+                lines.append(f"  {self._label(name, row)}: {figures}")
+            if name in self._exhausted:
+                lines.append(f"  every cell of the space was measured ({len(rows)})")
         return lines
+
+    def _label(self, name: str, row: Mapping[str, Any]) -> str:
+        return self._label_of(name, self._known(name)[row["trial_key"]])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,10 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from analysis.contract.objectives import FIGURES, Direction
+from analysis.contract.objectives import OBJECTIVES, Direction
+from analysis.contract.pruners import PRUNERS, parameters_of
 from sweeps.choosing.margin_pruner import MarginPruner
-from sweeps.plan.search import PruningConfig
+from sweeps.plan.search import SAMPLERS, PruningConfig
 
 STUDY_FILE = "study.db"
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
@@ -32,55 +33,28 @@ warnings.filterwarnings("ignore", "WilcoxonPruner finds steps", UserWarning)
 
 UNKNOWN_VIOLATION = 1e9
 """Of a limit on a figure that a row lacks; storage takes no infinity."""
-_PRUNERS: dict[str, Callable[..., optuna.pruners.BasePruner]] = {
-    "none": optuna.pruners.NopPruner,
-    "median": optuna.pruners.MedianPruner,
-    "percentile": optuna.pruners.PercentilePruner,
-    "hyperband": optuna.pruners.HyperbandPruner,
-    "successive-halving": optuna.pruners.SuccessiveHalvingPruner,
-    "wilcoxon": optuna.pruners.WilcoxonPruner,
-}
-_SAMPLERS: dict[str, Callable[..., optuna.samplers.BaseSampler]] = {
-    "tpe": optuna.samplers.TPESampler,
-    "gp": optuna.samplers.GPSampler,
-    "nsga2": optuna.samplers.NSGAIISampler,
-    "random": optuna.samplers.RandomSampler,
-}
-
-
-def n_rounds(n: int) -> str:
-    """A number of rounds in words."""
-    return f"{n} round{'s' * (n > 1)}"
 
 
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
     """Optuna's pruner of a configuration, held back within its margin."""
-    pruner = _pruner_alone(config)
-    return MarginPruner(pruner, config.margin, running=takes_estimates(config)) if config.margin else pruner
+    pruner = _pruner_alone(config.pruner, config.parameters)
+    return MarginPruner(pruner, config.margin, running=config.takes_estimates) if config.margin else pruner
 
 
-def takes_estimates(config: PruningConfig) -> bool:
-    """Whether the pruner compares estimates so far; Wilcoxon's test alone pairs single rounds."""
-    return config.pruner != "wilcoxon"
-
-
-def _pruner_alone(config: PruningConfig) -> optuna.pruners.BasePruner:
-    parameters = dict(config.parameters)
-    if config.pruner == "patient":
-        patience, min_delta = parameters.pop("patience"), parameters.pop("min_delta", 0.0)
-        parameters.pop("wrapped_pruner", None)
-        return optuna.pruners.PatientPruner(_PRUNERS["median"](**parameters), patience=patience, min_delta=min_delta)
-    return _PRUNERS[config.pruner](**parameters)
+def _pruner_alone(name: str, parameters: Mapping[str, Any]) -> optuna.pruners.BasePruner:
+    row = PRUNERS[name]
+    own = {key: value for key, value in parameters.items() if key in row.parameters}
+    if row.wraps:
+        of_wrapped = {key: value for key, value in parameters.items() if key in parameters_of(row.wraps)}
+        own["wrapped_pruner"] = _pruner_alone(row.wraps, of_wrapped)
+    pruner: optuna.pruners.BasePruner = getattr(optuna.pruners, row.optuna)(**own)
+    return pruner
 
 
 def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
     """Optuna's sampler of a name; it heeds the constraints that trials carry."""
-    return _SAMPLERS[name](seed=seed)
-
-
-def is_finite(values: Sequence[float | None]) -> bool:
-    """Every value is known: Optuna takes no null and no NaN."""
-    return all(v is not None and math.isfinite(v) for v in values)
+    sampler: optuna.samplers.BaseSampler = getattr(optuna.samplers, SAMPLERS[name])(seed=seed)
+    return sampler
 
 
 def finished_trial(
@@ -99,9 +73,10 @@ def finished_trial(
     state = STATES.get(row["status"], TrialState.FAIL)
     values: list[float] | None = None
     if state == TrialState.COMPLETE:
-        found = [FIGURES[name].of_row(row) for name in objectives]
-        values = [float(v) for v in found if v is not None] if is_finite(found) else None
-        state = state if values is not None else TrialState.FAIL
+        found = [OBJECTIVES[name].of_row(row) for name in objectives]
+        values = [v for v in found if v is not None]
+        if len(values) < len(found):
+            state, values = TrialState.FAIL, None
     elif state == TrialState.PRUNED and intermediate:
         values = [intermediate[max(intermediate)]]
     shown = ("trial_key", "status", "throughput_items_per_s", "step_median_s", "energy_per_item_j", "accuracy_best")

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
+from analysis.contract.cells import EXIT_FAILED, EXIT_OK
 from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, LastingChild
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
@@ -20,7 +21,6 @@ from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.terminal import say
 from workloads.base import BadInputError
 
-EXIT_OK, EXIT_FAILED = 0, 1
 MODEL_TIMEOUT_S = 600.0
 _HEADINGS = {
     "unsupported": "missing", "crashed": "crash the process", "timeout": "hang", "wrong": "wrong",

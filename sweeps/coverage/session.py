@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError
 from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
@@ -22,7 +23,7 @@ from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.reports import report_safely
-from sweeps.session.summary import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, Ending, command_line
+from sweeps.session.summary import Ending, command_line
 from sweeps.session.terminal import SweepConsole, say
 from sweeps.store.durable import write_durably
 from sweeps.store.lock import sweep_lock

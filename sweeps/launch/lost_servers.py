@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 
+from analysis.contract.cells import EXIT_FAILED
 from sweeps.launch.leftovers import Marked, end, is_alive
 
 LOOK_EVERY_S = 1.0
@@ -25,7 +26,6 @@ LOOK_EVERY_S = 1.0
 GRACE_S = 5.0
 """How long the main thread has to come out of what it does in Ray, before the process is ended all the same."""
 SERVERS = ("raylet", "gcs_server")
-EXIT_FAILED = 1
 
 
 class RayWatch(threading.Thread):

@@ -16,8 +16,8 @@ from typing import Any
 
 import ray
 
+from analysis.contract.cells import EXIT_FAILED
 from sweeps.launch.cluster import join, read_nodes
-from sweeps.launch.lost_servers import EXIT_FAILED
 from sweeps.launch.ray_private import servers_in_own_group, silence_epitaphs, store_folder_option
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.scheduling.endings import SweepLostError

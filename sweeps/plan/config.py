@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from analysis.contract.objectives import TASK_OPTIONS, Limits
+from analysis.contract.cells import OPTION_COLUMNS, TASK_OPTIONS
+from analysis.contract.limits import Limits
 from sweeps.plan.measuring import MeasureConfig, check_choice
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.text import figure, usable_path
@@ -88,9 +89,8 @@ class TrialConfig:
         words += [self.model] if self.model != "none" else []
         words += [self.memory_format] if self.memory_format != "contiguous" else []
         words += [f"compile {self.compile}"] if self.compile != "none" else []
-        shown = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario", "rate")
         usual = ("eager", "resident", "none")
-        told = (self.options[name] for name in shown if self.options.get(name) not in (None, *usual))
+        told = (self.options[name] for name in OPTION_COLUMNS if self.options.get(name) not in (None, *usual))
         words += [figure(value) if isinstance(value, float) else str(value) for value in told]
         words += [f"on {self.node}"] if self.node is not None else []
         return " ".join(words)
@@ -198,7 +198,7 @@ class SweepConfig:
         kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
         kept["node_kinds"] = {k: tuple(v) for k, v in (kept.get("node_kinds") or {}).items()}
         kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
-        kept["limits"] = Limits(**kept.get("limits", {}))
+        kept["limits"] = Limits.of(kept)
         search = kept.get("search")
         if search is not None:
             ranges = {name: Range(**r) for name, r in search["ranges"].items()}

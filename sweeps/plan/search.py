@@ -1,7 +1,6 @@
 """How a sweep chooses its cells and gives them up: what is judged, by which pruner or sampler, within which limits.
 
-Names and defaults of pruners' parameters are Optuna's, except that a study may prune after two trials: strata of a
-grid are small, and Optuna's five would often never prune. Free of Optuna, so that bad usage is told before its import.
+Free of Optuna, so that bad usage is told before its import.
 """
 
 from __future__ import annotations
@@ -11,22 +10,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.contract.objectives import FIGURES, PRUNE_ON
+from analysis.contract.objectives import OBJECTIVES, PRUNE_ON
+from analysis.contract.pruners import PRUNERS, parameters_of
+from sweeps.plan.measuring import check_choice
 from workloads.base import BadInputError
 
-_PERCENTILE = ("n_startup_trials", "n_warmup_steps", "interval_steps", "n_min_trials")
-PRUNERS: dict[str, tuple[str, ...]] = {
-    "none": (),
-    "median": _PERCENTILE,
-    "percentile": ("percentile", *_PERCENTILE),
-    "hyperband": ("min_resource", "max_resource", "reduction_factor", "bootstrap_count"),
-    "successive-halving": ("min_resource", "reduction_factor", "min_early_stopping_rate", "bootstrap_count"),
-    "wilcoxon": ("p_threshold", "n_startup_steps"),
-    "patient": ("patience", "min_delta", "wrapped_pruner", *_PERCENTILE),
-}
-"""Parameters of each pruner, by Optuna's names."""
-SAMPLERS = ("tpe", "gp", "nsga2", "random")
+SAMPLERS = {"tpe": "TPESampler", "gp": "GPSampler", "nsga2": "NSGAIISampler", "random": "RandomSampler"}
+"""Optuna's class of each sampler."""
 SCALES = ("linear", "log", "log2")
+WRAPPED = "wrapped_pruner"
+"""Parameter of a pruner that holds another one back: which."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,14 +38,21 @@ class PruningConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.margin < 1:
             raise BadInputError(f"--prune-margin: {self.margin:g} is not a share from 0 to under 1, such as 0.05")
-        if self.pruner not in PRUNERS:
-            raise BadInputError(f"--pruner: {self.pruner!r} is not one of {', '.join(PRUNERS)}")
-        if self.prune_on not in PRUNE_ON:
-            raise BadInputError(f"--prune-on: {self.prune_on!r} is not one of {', '.join(PRUNE_ON)}")
-        for name in self.parameters:
-            if name not in PRUNERS[self.pruner]:
-                allowed = ", ".join("--" + p.replace("_", "-") for p in PRUNERS[self.pruner]) or "none"
+        check_choice("pruner", self.pruner, tuple(PRUNERS))
+        check_choice("prune-on", self.prune_on, PRUNE_ON)
+        wraps = PRUNERS[self.pruner].wraps
+        names = [*parameters_of(self.pruner), *([WRAPPED] if wraps else [])]
+        for name, value in self.parameters.items():
+            if name not in names:
+                allowed = ", ".join("--" + p.replace("_", "-") for p in names) or "none"
                 raise BadInputError(f"--{name.replace('_', '-')}: --pruner {self.pruner} has {allowed}")
+            if name == WRAPPED:
+                check_choice("wrapped-pruner", value, (str(wraps),))
+
+    @property
+    def takes_estimates(self) -> bool:
+        """The pruner compares estimates so far, not single rounds."""
+        return PRUNERS[self.pruner].takes_estimates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +109,10 @@ class SearchConfig:
     ranges: Mapping[str, Range] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.sampler not in SAMPLERS:
-            raise BadInputError(f"--search: {self.sampler!r} is not one of {', '.join(SAMPLERS)}")
+        check_choice("search", self.sampler, tuple(SAMPLERS))
         if self.n_trials < 1:
             raise BadInputError(f"--trials: {self.n_trials} is not a positive whole number")
         for name in self.objectives:
-            if name not in FIGURES:
-                raise BadInputError(f"--objective: {name!r} is not one of {', '.join(FIGURES)}")
+            check_choice("objective", name, tuple(OBJECTIVES))
         if len(set(self.objectives)) < len(self.objectives) or not self.objectives:
             raise BadInputError(f"--objective: {list(self.objectives)} must name each figure once, and at least one")

@@ -1,16 +1,18 @@
-"""Command-line options of pruning and search, and what they make of a sweep; see ``search.py`` for the terms."""
+"""Command-line options of pruning and search, and what they make of a sweep."""
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
-from analysis.contract.objectives import PRUNE_ON, Limits
-from sweeps.plan.search import PRUNERS, SAMPLERS, PruningConfig, Range, SearchConfig, parse_range
+from analysis.contract.limits import Limits
+from analysis.contract.objectives import OBJECTIVES, PRUNE_ON
+from analysis.contract.pruners import PRUNERS, Parameter, parameters_of
+from sweeps.plan.search import SAMPLERS, WRAPPED, PruningConfig, Range, SearchConfig, parse_range
 from workloads.base import BadInputError, Defaults, Workload, axes_of
 
 T = TypeVar("T")
@@ -18,69 +20,57 @@ Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
 """An option whose help says what its absence means; what stands for absence would only confuse."""
 
 
-def _one_of(names: Iterable[str]) -> Any:
-    """Show these names as the choices of an option, without the empty one that stands for its absence."""
-    return tyro.conf.arg(help_behavior_hint="", metavar="{" + ",".join(names) + "}")
+def _one_of(names: Iterable[str], more: str = "") -> Any:
+    """Show these names as the choices of an option; the empty one stands for its absence."""
+    return tyro.conf.arg(help_behavior_hint="", metavar="{" + ",".join(names) + "}" + more)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SearchOptions:
-    """Giving up cells early, or searching ranges instead of measuring the whole grid."""
-
-    pruner: Annotated[
-        Literal["", "none", "median", "percentile", "hyperband", "successive-halving", "wilcoxon", "patient"],
-        _one_of(PRUNERS),
-    ] = ""
+class _PruningOptions:
+    pruner: Annotated[str, _one_of(PRUNERS)] = ""
     """Give up a cell early when Optuna's pruner of this name says that it cannot be among the best of its stratum
     (same device, precision, model and task). Default: median for finetune, none for the others."""
-    prune_on: Annotated[Literal["", "throughput", "latency", "energy_per_item", "accuracy"], _one_of(PRUNE_ON)] = ""
+    prune_on: Annotated[str, _one_of(PRUNE_ON)] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
     prune_margin: Told[float | None] = None
     """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
     Default: 0 on accuracy, else 0.1."""
-    n_startup_trials: Told[int | None] = None
-    """median, percentile: cells that must have ended before one is given up. Default: 2."""
-    n_warmup_steps: Told[int | None] = None
-    """median, percentile: rounds before a cell is given up. Default: 2; on accuracy 3, which are an epoch: before it a
-    network has learned little more than chance."""
-    interval_steps: Told[int | None] = None
-    """median, percentile: judge every so many rounds. Default: 1."""
-    n_min_trials: Told[int | None] = None
-    """median, percentile: cells with a value at a round that judging takes. Default: 1."""
-    percentile: Told[float | None] = None
-    """percentile: keep this best share of the cells, in per cent. Default: 25."""
-    min_resource: Told[int | None] = None
-    """hyperband, successive-halving: rounds before a cell is given up. Default: 3, since single rounds are noisy and
-    three are an epoch of a training."""
-    max_resource: Told[int | None] = None
-    """hyperband: rounds of a whole cell. Default: the longest seen."""
-    reduction_factor: Told[int | None] = None
-    """hyperband, successive-halving: one cell in so many goes on at each rung. Default: 3, 4."""
-    min_early_stopping_rate: Told[int | None] = None
-    """successive-halving: how many rungs are left out. Default: 0."""
-    bootstrap_count: Told[int | None] = None
-    """hyperband, successive-halving: cells a rung takes before any is given up. Default: 0."""
-    p_threshold: Told[float | None] = None
-    """wilcoxon: give up below this p against the best cell. Default: 0.1."""
-    n_startup_steps: Told[int | None] = None
-    """wilcoxon: rounds before a cell is given up. Default: 2."""
-    patience: Told[int | None] = None
-    """patient: rounds without gain before the wrapped pruner is asked. Default: 2."""
-    min_delta: Told[float | None] = None
-    """patient: the smallest gain. Default: 0."""
-    wrapped_pruner: Annotated[Literal["", "median"], _one_of(["median"])] = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _RangeOptions:
+    wrapped_pruner: Annotated[str, _one_of(p.wraps for p in PRUNERS.values() if p.wraps)] = ""
     """patient: the pruner that it holds back. Default: median."""
-    search: Annotated[Literal["", "tpe", "gp", "nsga2", "random"], _one_of(SAMPLERS)] = ""
+    search: Annotated[str, _one_of(SAMPLERS)] = ""
     """Search with Optuna's sampler instead of the whole grid; the axes then take ranges too:
     --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
     trials: int = 30
     """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
-    objective: Told[tuple[Literal["throughput", "latency", "energy_per_item", "accuracy", "memory"], ...]] = ()
+    objective: Annotated[tuple[str, ...], _one_of(OBJECTIVES, " [...]")] = ()
     """With --search: what to make best; several give the Pareto front, without pruning. Default: throughput."""
     max_memory_gb: Told[float | None] = None
     """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""
     min_accuracy: Told[float | None] = None
     """Limit: held-out accuracy, between 0 and 1."""
+
+
+_PARAMETERS = {name: parameter for pruner in PRUNERS.values() for name, parameter in pruner.parameters.items()}
+
+
+def _field(name: str, parameter: Parameter) -> tuple[str, Any, Any]:
+    """A parameter of pruners as a field, whose help names the pruners that take it."""
+    takers = ", ".join(pruner for pruner in PRUNERS if name in parameters_of(pruner))
+    told = tyro.conf.arg(help=f"{takers}: {parameter.told}", help_behavior_hint="")
+    return name, Annotated[parameter.kind | None, told], dataclasses.field(default=None)
+
+
+SearchOptions: Any = dataclasses.make_dataclass(
+    "SearchOptions", [], frozen=True, kw_only=True,
+    bases=(_RangeOptions, dataclasses.make_dataclass(
+        "_PrunerOptions", [_field(*item) for item in _PARAMETERS.items()], frozen=True, kw_only=True,
+    ), _PruningOptions),
+)  # fmt: skip
+SearchOptions.__doc__ = "Giving up cells early, or searching ranges instead of measuring the whole grid."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +83,6 @@ class LatencyLimit:
 
 DEFAULT_MARGIN = 0.1
 """The same cell's speed differs by so much between two sweeps of a virtual machine (docs/benchmarks.md)."""
-_PARAMETERS = tuple(sorted({name for names in PRUNERS.values() for name in names}))
 
 
 def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[list[str], dict[str, Range]]:
@@ -128,7 +117,7 @@ def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[li
     return (kept if ranges else list(arguments)), ranges
 
 
-def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
+def pruning_config(options: Any, defaults: Defaults) -> PruningConfig:
     """The pruning that the options and the workload's defaults ask for.
 
     Raises:
@@ -139,7 +128,7 @@ def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
     if prune_on == "accuracy" and defaults.prune_on != "accuracy":
         raise BadInputError("--prune-on: this workload reports no 'accuracy' by round; allowed: throughput, latency, "
                             "energy_per_item")  # fmt: skip
-    given = {name: getattr(options, name) for name in _PARAMETERS}
+    given = {name: getattr(options, name) for name in (*_PARAMETERS, WRAPPED)}
     given = {name: value for name, value in given.items() if value not in (None, "")}
     if options.prune_margin is not None and pruner == "none":
         raise BadInputError(f"--prune-margin {options.prune_margin:g}: needs a pruner, such as --pruner median")
@@ -148,15 +137,13 @@ def pruning_config(options: SearchOptions, defaults: Defaults) -> PruningConfig:
     if margin is None:
         margin = 0.0 if judged == "accuracy" or pruner == "none" else DEFAULT_MARGIN
     config = PruningConfig(pruner=pruner, prune_on=prune_on, parameters=given, margin=margin)
-    ours: dict[str, Any] = {
-        "n_startup_trials": 2, "n_warmup_steps": 3 if prune_on == "accuracy" else 2, "percentile": 25.0,
-        "min_resource": 3, "patience": 2,
-    }  # fmt: skip
-    filled = {name: value for name, value in ours.items() if name in PRUNERS[pruner]}
+    ours = {name: (p.on_accuracy if prune_on == "accuracy" else None) or p.ours
+            for name, p in parameters_of(pruner).items()}  # fmt: skip
+    filled = {name: value for name, value in ours.items() if value is not None}
     return dataclasses.replace(config, parameters={**filled, **given})
 
 
-def search_config(options: SearchOptions, ranges: dict[str, Range]) -> SearchConfig | None:
+def search_config(options: Any, ranges: dict[str, Range]) -> SearchConfig | None:
     """The search that the options ask for, or None for the grid.
 
     Raises:
@@ -179,7 +166,7 @@ def search_config(options: SearchOptions, ranges: dict[str, Range]) -> SearchCon
     )
 
 
-def limits(options: SearchOptions, max_latency_ms: float | None) -> Limits:
+def limits(options: Any, max_latency_ms: float | None) -> Limits:
     """The limits that a cell must hold.
 
     Raises:

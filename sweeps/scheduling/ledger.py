@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from sweeps.cell.message import Message
+from sweeps.cell.outcome import killed
 from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.endings import SweepLostError
@@ -20,7 +21,6 @@ from sweeps.scheduling.waiting import WaitingCells, any_room
 from sweeps.store.rows import SampleBlock, cell_columns, fitted, samples_table
 from sweeps.store.schema import SCHEMA_VERSION
 from sweeps.store.store import ResultStore
-from sweeps.text import without_paths
 
 
 class Observer(Protocol):
@@ -211,9 +211,7 @@ class Ledger:
         if run.verdict is not None:
             row.update(run.verdict)
         elif run.message is None or not run.message.is_final:
-            row.update(
-                _died("oom", "killed for memory", error) if is_out_of_memory else _died("crashed", reason, error)
-            )
+            row.update(asdict(killed(error, reason, is_out_of_memory=is_out_of_memory)))
         row.update(self.node_columns.get(row.get("node_id") or "", {}))
         row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
         if row["status"] == "complete":

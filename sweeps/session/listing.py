@@ -11,14 +11,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from analysis.contract.cells import FAILED
+from analysis.contract.parts import files_of
 from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import available_devices
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.terminal import say
 from sweeps.store.store import DESCRIPTION
 from sweeps.text import printable
-
-FAILED = ("oom", "timeout", "crashed", "error")
 
 
 def print_devices() -> int:
@@ -87,7 +87,7 @@ def _n_cells(folder: Path, unread: list[str]) -> int:
 def _statuses(folder: Path, unread: list[str]) -> list[str]:
     """The statuses recorded in a sweep; files that cannot be read are named in ``unread``."""
     found: list[str] = []
-    for file in sorted((folder / "trials").glob("[!._]*.parquet")):
+    for file in files_of(folder / "trials"):
         try:
             found += pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
         except (pa.ArrowException, OSError, KeyError):

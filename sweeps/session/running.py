@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from analysis.contract.cells import EXIT_OK
 from sweeps.choosing.auto_batch import AutoBatch
 from sweeps.choosing.chooser import Chooser, WholeGrid
 from sweeps.measure.device.device import n_devices
@@ -18,7 +19,7 @@ from sweeps.scheduling.endings import terminable
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.machines import check_address, introduce
-from sweeps.session.summary import EXIT_OK, Ending, resume_command, sum_up
+from sweeps.session.summary import Ending, resume_command, sum_up
 from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
 from sweeps.session.terminal import Terminal
 from sweeps.store.part_files import DAMAGED

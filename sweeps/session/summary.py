@@ -9,15 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from analysis.contract.cells import BOUNDS_BATCH, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, FAILED
 from sweeps.plan.config import TrialConfig
 from sweeps.scheduling.endings import Interrupted, SweepLostError
+from sweeps.session.best import best_lines
 from sweeps.session.reports import report_safely
-from sweeps.session.sweep import RETRIED, Sweep
-from sweeps.session.terminal import format_result
+from sweeps.session.sweep import Sweep
 from sweeps.text import cells_told
 
-EXIT_OK, EXIT_FAILED, EXIT_INTERRUPTED = 0, 1, 130
-FAILED = ("oom", *RETRIED)
 MAX_NAMED = 12
 
 
@@ -51,17 +50,6 @@ class Ending:
     def is_early(self) -> bool:
         """It ended before it was through."""
         return self.is_over_budget or self.is_interrupted or self.failure is not None
-
-
-def _best_lines(rows: Sequence[dict[str, Any]], device: str) -> list[str]:
-    complete = [r for r in rows if r["device"] == device and r["status"] == "complete"]
-    lines = []
-    for word, column in (("fastest", "throughput_items_per_s"), ("most accurate", "accuracy_best")):
-        known = [r for r in complete if r[column] is not None]
-        if known:
-            best = max(known, key=lambda r: r[column])
-            lines.append(f"{word} on {TrialConfig.from_row(best).label}: {format_result(best)}")
-    return lines
 
 
 def _named(cells: Sequence[TrialConfig]) -> str:
@@ -108,8 +96,8 @@ def _missing(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[TrialConfig]:
 
 def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
     """Cells failed; out of memory, which the search for the largest batch size is after, is no failure of one."""
-    failed = RETRIED if sweep.config.is_batch_auto else FAILED
-    return any(row["status"] in failed for row in rows)
+    sought = BOUNDS_BATCH if sweep.config.is_batch_auto else ()
+    return any(row["status"] in FAILED and row["status"] not in sought for row in rows)
 
 
 def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) -> None:
@@ -118,9 +106,8 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
     n_cells = len(sweep.cells) if sweep.config.is_grid else len(rows)
     sweep.say(f"\n{cells_told(n_cells)}: {told}" + (f", {n_missing} missing" if n_missing else ""))
-    for device in sweep.config.device:
-        for line in _best_lines(rows, device):
-            sweep.say(line)
+    for line in best_lines(rows, sweep.config.limits):
+        sweep.say(line)
     random = sorted({row["model"] for row in rows if row["weights"] == "random"})
     if random:
         sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")

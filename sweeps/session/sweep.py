@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
+from analysis.contract.cells import RETRIED
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.from_options import build_config
 from sweeps.plan.search import Range
@@ -19,8 +20,6 @@ from sweeps.session.terminal import SweepConsole, say
 from sweeps.store.lock import sweep_lock
 from sweeps.store.store import ResultStore, claim_folder
 from workloads.base import BadInputError, Workload
-
-RETRIED = ("crashed", "timeout", "error")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from analysis.contract.choice import best, task_of
 from sweeps.plan.config import TrialConfig
 from sweeps.text import figure, printable
 
@@ -93,7 +94,7 @@ class Terminal:
         self._last_end = self._began
         self._running: dict[str, tuple[TrialConfig, float, str]] = {}
         self._recent: list[tuple[str, str, str]] = []
-        self._best: dict[str, tuple[float, str]] = {}
+        self._best: dict[tuple[object, ...], tuple[Mapping[str, Any], str]] = {}
         self._progress = Progress(
             TextColumn("cells"),
             BarColumn(),
@@ -151,9 +152,11 @@ class Terminal:
         self._last_end = time.monotonic()
         status, result = str(row["status"]), format_result(row)
         self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]
-        rate = row.get("throughput_items_per_s")
-        if status == "complete" and rate is not None and rate > self._best.get(cell.device, (0.0, ""))[0]:
-            self._best[cell.device] = (rate, f"{cell.label}: {result}")
+        if row.get("constraints_held") is not False:
+            where = (cell.device, *task_of(row))
+            before, _ = self._best.get(where, ({}, ""))
+            if best([before, row]) is row:
+                self._best[where] = row, f"best on {cell.label}: {result}"
         self._progress.update(self._task, completed=self._n_done + self._n_new)
         if self._live is None:
             total = "?" if self._n_cells is None else self._n_cells
@@ -179,5 +182,4 @@ class Terminal:
         for cell, started, estimate in self._running.values():
             running = f"running {format_duration(now - started)}"
             table.add_row(_cell(cell.label), running, _cell(estimate), style="cyan")
-        best = [_cell(f"best on {device}: {text}") for device, (_, text) in self._best.items()]
-        return Group(self._progress, table, *best)
+        return Group(self._progress, table, *(_cell(text) for _, text in list(self._best.values())[-N_RECENT:]))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from analysis.contract.cells import MEASURED, OPTION_COLUMNS
 from sweeps.plan.config import TrialConfig
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
 from sweeps.text import encodable, one_line
@@ -87,7 +88,7 @@ def is_diverged(reached: Mapping[str, Any]) -> bool:
 def fitted(row: dict[str, Any]) -> dict[str, Any]:
     """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
     fitting, misfits = fit(row, TRIALS)
-    if misfits and fitting["status"] in {"complete", "pruned"}:
+    if misfits and fitting["status"] in MEASURED:
         told = "; ".join(misfits)[:2000]
         fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
     return fitting
@@ -95,14 +96,11 @@ def fitted(row: dict[str, Any]) -> dict[str, Any]:
 
 def cell_columns(cell: TrialConfig) -> dict[str, Any]:
     """The columns of the trials table that say what the cell is."""
-    named = ("pipeline", "implementation", "tune", "augment", "feed", "learning_rate", "scenario")
-    columns: dict[str, Any] = {name: cell.options.get(name) for name in named}
     return {
-        **columns,
+        **{column: cell.options.get(name) for name, column in OPTION_COLUMNS.items()},
         "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
         "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
         "compile": cell.compile, "node": cell.node, "seed": cell.seed,
-        "rate_per_s": cell.options.get("rate"),
         "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
     }  # fmt: skip
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.cells import usable
 from analysis.cells.groups import groups, machine_columns, task_columns
 from analysis.cells.rows import Row, complete, records
-from analysis.stats.pareto import pareto_mask
+from analysis.contract.limits import Limits
 
 COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w",
            "idle_power_w", "energy_source", "energy_domain", "energy_to_target_j", "batch_size",
@@ -38,9 +39,7 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     idle = (cells["idle_power_w"] / cells["mean_power_w"]).astype("float64")
     front = pd.Series(False, index=cells.index)
     for group in groups(cells, domain_columns(frame, cells)):
-        front[group.cells.index] = pareto_mask(
-            group.cells, maximise=["throughput_items_per_s"], minimise=["energy_per_item_j"]
-        )
+        front[group.cells.index] = usable.front(group.cells, ["throughput", "energy_per_item"], Limits())
     return cells.assign(
         idle_share_ratio=idle, above_idle_per_item_j=cells["energy_per_item_j"] * (1 - idle).clip(lower=0),
         is_on_front=front,

@@ -12,10 +12,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.cells.columns import TASK_COLUMNS
 from analysis.cells.identity import MACHINE, RUN, first, line_columns, words
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
+from analysis.contract.cells import TASK_COLUMNS
 from analysis.stats.estimate import Figure, known
 
 Floats = NDArray[np.float64]

@@ -6,10 +6,9 @@ import pandas as pd
 
 from analysis.cells.groups import full_name, groups, machine_columns, setting
 from analysis.cells.rows import records
+from analysis.contract.cells import MIN_SAMPLES, SERVER
 from analysis.page.sections import counted, listed
 from analysis.subjects.latency.quantities import (
-    MIN_SAMPLES,
-    SERVER,
     held_rates,
     load_curves,
     lowest_tails,

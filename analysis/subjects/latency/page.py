@@ -7,6 +7,7 @@ from pathlib import Path
 
 from analysis.cells.groups import Group, groups, machine_columns, task_columns
 from analysis.cells.rows import complete
+from analysis.contract.cells import MIN_SAMPLES, SERVER
 from analysis.page.command_line import run_report
 from analysis.page.sections import draw_each, fill, identified, titled
 from analysis.read.sweeps import Page
@@ -20,7 +21,7 @@ from analysis.subjects.latency.figures import (
     percentile_lines,
     transfers_shown,
 )
-from analysis.subjects.latency.quantities import COLUMNS, MIN_SAMPLES, SERVER, load_cells, load_curves, timed
+from analysis.subjects.latency.quantities import COLUMNS, PERCENTILES, load_cells, load_curves, timed
 from analysis.subjects.latency.tails import tail_intervals
 from analysis.subjects.latency.transfers import COLUMNS as COPY_COLUMNS
 from analysis.subjects.latency.transfers import bandwidths, transfers
@@ -66,6 +67,7 @@ def build(page: Page) -> str:
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")
     tasks = groups(timed(frame), task_columns(frame))
     copies = transfers(frame)
+    needed = zip(PERCENTILES, MIN_SAMPLES.values(), strict=True)
     return fill(
         "subjects/latency/page.md.j2", page, "Latency",
         answer=[*tail_sentences(frame), *load_sentences(frame), *deadline_sentences(frame), *transfer_sentences(frame)],
@@ -75,7 +77,7 @@ def build(page: Page) -> str:
         load=tables.load_table(frame),
         percentile_figures=draw_each(tasks, page.figures, "percentiles", _draw_percentiles),
         percentiles=tables.percentiles_table(frame),
-        samples_needed=", ".join(f"{name} from {n:,}" for name, n in MIN_SAMPLES.items()),
+        samples_needed=", ".join(f"{name} from {n:,}" for name, n in needed),
         transfer_figures=draw_each(groups(copies, [*machine_columns(copies), "device"]), page.figures, "transfers",
                                    _draw_transfers),
         transfers=tables.transfers_table(frame),

@@ -9,18 +9,14 @@ import pandas as pd
 
 from analysis.cells.groups import Group, groups, line_columns, machine_columns, task_columns
 from analysis.cells.rows import Row, complete, records
+from analysis.contract.cells import SERVER
+from analysis.contract.choice import KEEPS_UP_RATIO
 
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
                "p99.9": "latency_p999_s"}  # fmt: skip
 """Names and columns, ascending."""
-MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p99.9": 6636}
-"""Samples that a percentile takes (MLPerf LoadGen's early stopping with confidence 0.99); of fewer it is null."""
 FRAME_RATES = (100, 60, 30, 20, 10)
 """Frames per second whose period is a deadline that cameras and control loops have."""
-SERVER = "server"
-"""Scenario whose latencies are those of requests, waiting included."""
-SATURATED_RATIO = 0.9
-"""A server that completes less than this share of what arrives has a queue that grows without end."""
 COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s", "deadline_s", "completed_rate_per_s",
            "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max", "scenario",
            "throughput_items_per_s", "step_median_s", "batch_size", "items_per_step", "item", "device",
@@ -103,7 +99,7 @@ def load_cells(frame: pd.DataFrame) -> pd.DataFrame:
         offered_per_s=offered,
         missed_ratio=server["n_missed"] / server["n_requests"],
         dropped_ratio=server["n_dropped"] / server["n_requests"],
-        is_saturated=server["completed_rate_per_s"] < SATURATED_RATIO * offered,
+        is_saturated=server["completed_rate_per_s"] < KEEPS_UP_RATIO * offered,
     )
 
 

@@ -8,8 +8,9 @@ import pandas as pd
 
 from analysis.cells.groups import full_name
 from analysis.cells.rows import records
+from analysis.contract.cells import LEAK_BYTES_PER_STEP
 from analysis.page.sections import counted, listed
-from analysis.subjects.memory.quantities import LEAK_BYTES_PER_STEP, Fit, verdict_counts
+from analysis.subjects.memory.quantities import Fit, verdict_counts
 from analysis.text import escape, gibibytes, is_missing, number, share
 
 MAX_SENTENCES = 8

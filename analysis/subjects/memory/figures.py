@@ -12,9 +12,10 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 from analysis.cells.groups import groups, line_columns, word_columns
 from analysis.cells.naming import label, labels
 from analysis.cells.rows import records
+from analysis.contract.cells import BOUNDS_BATCH, LEAK_BYTES_PER_STEP
 from analysis.figures.panels import batch_axis, legend_outside, plain_figure, value_axis
 from analysis.figures.style import COLOURS, Line, draw_lines
-from analysis.subjects.memory.quantities import LEAK_BYTES_PER_STEP, SLOPES, VERDICTS, peaks, slope_verdict
+from analysis.subjects.memory.quantities import SLOPES, VERDICTS, peaks, slope_verdict
 from analysis.text import is_missing
 
 MAX_LINES = 8
@@ -62,7 +63,7 @@ def draw_peaks(path: Path, frame: pd.DataFrame, *, title: str, y_label: str) -> 
     lines = peak_lines(cells)
     shown = lines[:MAX_LINES]
     capacity = cells["capacity_bytes"].max() / _GIB
-    failed = frame[(frame["status"] == "oom") & frame["batch_size"].notna()]
+    failed = frame[frame["status"].isin(BOUNDS_BATCH) & frame["batch_size"].notna()]
     values = [y for line in shown for y in line.y]
     sizes = [x for line in shown for x in line.x]
     with plain_figure(path) as (_, axes):

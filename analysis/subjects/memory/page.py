@@ -8,27 +8,28 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.cells.groups import Group, groups, task_columns, word_columns
+from analysis.contract.cells import BOUNDS_BATCH, LEAK_BYTES_PER_STEP
 from analysis.page.command_line import run_report
 from analysis.page.sections import Drawings, draw_each, fill, identified, titled
 from analysis.read.sweeps import Page
 from analysis.subjects.memory import tables
 from analysis.subjects.memory.answer import fit_sentences, growth_sentence, leak_sentences
 from analysis.subjects.memory.figures import MAX_LINES, MAX_ROWS, draw_leaks, draw_peaks
-from analysis.subjects.memory.quantities import COLUMNS, LEAK_BYTES_PER_STEP, fits, leaks, peaks
+from analysis.subjects.memory.quantities import COLUMNS, fits, leaks, peaks
 
 NAME = "report_memory"
 
 
 def _draw_peaks(path: Path, group: Group) -> str | None:
     known = peaks(group.cells)
-    if known.empty or known["batch_size"].nunique() + (group.cells["status"] == "oom").sum() < 2:
+    if known.empty or known["batch_size"].nunique() + group.cells["status"].isin(BOUNDS_BATCH).sum() < 2:
         return None
     has_own = known["device_peak_allocated_bytes"].notna().any()
     whose = "device memory" if has_own else "memory of the process"
     title = titled(f"Peak {whose} over batch size", group)
     n = draw_peaks(path, group.cells, title=title, y_label=f"peak {whose} (GiB)")
     left = f", the first {MAX_LINES} of {n} lines" if n > MAX_LINES else ""
-    failed = ", crosses where a batch ended out of memory" if (group.cells["status"] == "oom").any() else ""
+    failed = ", crosses where a batch ended out of memory" if group.cells["status"].isin(BOUNDS_BATCH).any() else ""
     return f"{title}{failed}{left}"
 
 

@@ -10,11 +10,8 @@ from scipy import stats
 
 from analysis.cells.groups import Group, groups, line_columns
 from analysis.cells.rows import Row, memory_bytes, records
+from analysis.contract.cells import BOUNDS_BATCH, LEAK_BYTES_PER_STEP, MEASURED
 
-RAN = ("complete", "pruned")
-"""A pruned cell has run all the same, and so its batch fits."""
-LEAK_BYTES_PER_STEP = 64 * 2**10
-"""Growth that a sweep's verdict calls a leak: ``leak`` if the interval lies over it, ``none`` if under it."""
 MAX_REACH = 8
 """How many times the largest batch that ran a line is followed."""
 VERDICTS = ("leak", "undecided", "none")
@@ -73,7 +70,7 @@ def peaks(frame: pd.DataFrame) -> pd.DataFrame:
         Added: ``peak_bytes``, on the device where it counts its own, else of the process; ``capacity_bytes``, what
         there is of that memory (on a Mac what the system recommends as the most); ``capacity_share_ratio``.
     """
-    ran = frame[frame["status"].isin(RAN)]
+    ran = frame[frame["status"].isin(MEASURED)]
     has_own = ran["device_peak_allocated_bytes"].notna()
     of_device = ran["device_recommended_max_bytes"].fillna(ran["device_total_bytes"])
     capacity = of_device.where(has_own, ran["host_total_bytes"].fillna(ran["device_total_bytes"]))
@@ -95,13 +92,13 @@ def growth(cells: pd.DataFrame) -> Growth:
 def fits(frame: pd.DataFrame) -> list[Fit]:
     """What fits of each way of doing each task on each machine; those where nothing ran or failed are left out."""
     known = frame[frame["batch_size"].notna()]
-    told = known[known["status"].isin([*RAN, "oom"])]
+    told = known[known["status"].isin([*MEASURED, *BOUNDS_BATCH])]
     return [_fit(group) for group in groups(told, line_columns(told))]
 
 
 def _fit(group: Group) -> Fit:
-    ran = group.cells[group.cells["status"].isin(RAN)]
-    failed = group.cells.loc[group.cells["status"] == "oom", "batch_size"]
+    ran = group.cells[group.cells["status"].isin(MEASURED)]
+    failed = group.cells.loc[group.cells["status"].isin(BOUNDS_BATCH), "batch_size"]
     known = peaks(ran)
     if len(ran):
         # Of several cells with the largest batch the one that took most.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.cells.columns import MEASURED, SERVER
 from analysis.cells.groups import file_names, of
 from analysis.cells.identity import with_identity
+from analysis.contract.cells import MEASURED, SERVER
 from analysis.page.command_line import run_report
 from analysis.page.sections import MAX_FIGURES, Drawn, counted, fill, links, listed, shortened
 from analysis.read.sweeps import Page

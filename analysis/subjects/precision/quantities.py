@@ -8,11 +8,11 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.columns import MEASURED, SERVER
 from analysis.cells.identity import MACHINE, RUN, line_columns, tasks, words
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, memory_bytes, records
-from analysis.cells.usable import throughput
+from analysis.cells.usable import speed
+from analysis.contract.cells import MEASURED, SERVER
 from analysis.stats.estimate import Figure, geometric_mean, known, ratio
 
 BASE = "fp32"
@@ -141,7 +141,7 @@ def _speed(row: Row, base: Row) -> Figure:
     if row["scenario"] == SERVER and known(row["rate_per_s"]) is not None:
         # Under a given load the throughput is the load; what the precision changes is how long a request takes.
         return ratio(Figure(value=known(base["latency_p50_s"])), Figure(value=known(row["latency_p50_s"])))
-    return ratio(throughput(row), throughput(base))
+    return ratio(speed(row), speed(base))
 
 
 def _over(row: Row, base: Row, column: str) -> float | None:
@@ -176,7 +176,7 @@ def _fastest(rows: Sequence[Row]) -> Figure:
     if any(row["scenario"] == SERVER and known(row["rate_per_s"]) is not None for row in rows):
         return Figure(value=None)
     measured = [row for row in rows if row["status"] in MEASURED]
-    return max((throughput(row) for row in measured), key=lambda f: f.value or 0.0)
+    return max((speed(row) for row in measured), key=lambda f: f.value or 0.0)
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

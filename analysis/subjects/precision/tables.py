@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.cells.usable import throughput
+from analysis.cells.usable import speed
 from analysis.stats.estimate import known
 from analysis.subjects.precision.quantities import AGREEMENT, Overview, Pair, accuracy_change, place
 from analysis.text import MISSING, escape, is_missing, significant, table
@@ -59,8 +59,8 @@ def pairs_table(pairs: Sequence[Pair], item: str) -> str:
     for p in shown:
         change = accuracy_change(p)
         rows.append([
-            _named(p.task, p.place, p.kind), escape(p.precision), f"{p.batch_size:,.0f}", throughput(p.base).text,
-            throughput(p.row).text, p.speed.text, p.speed.interval_text, _number(p.memory), _number(p.energy),
+            _named(p.task, p.place, p.kind), escape(p.precision), f"{p.batch_size:,.0f}", speed(p.base).text,
+            speed(p.row).text, p.speed.text, p.speed.interval_text, _number(p.memory), _number(p.energy),
             *(_shown(name, row[name]) for name in names for row in (p.row, p.base)),
             *([MISSING if change is None else f"{100 * change:+.1f}"] if trained else []),
         ])  # fmt: skip

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.cells.usable import throughput
+from analysis.cells.rows import records
+from analysis.cells.usable import speed
+from analysis.contract.objectives import OBJECTIVES
 from analysis.page.sections import counted, listed
 from analysis.subjects.pruning.quantities import (
     Study,
@@ -13,7 +15,7 @@ from analysis.subjects.pruning.quantities import (
     total,
 )
 from analysis.subjects.pruning.search_tables import _size, objective_text
-from analysis.subjects.pruning.searches import OBJECTIVES, BatchSearch, Search
+from analysis.subjects.pruning.searches import BatchSearch, Search
 from analysis.subjects.pruning.tables import _range, _rounds
 from analysis.text import escape, significant
 
@@ -99,7 +101,7 @@ def _objectives(search: Search, at: int) -> str:
     told = []
     for name in search.objectives:
         title, unit = OBJECTIVES[name].title.removesuffix(")").split(" (")
-        told.append(f"{title} {objective_text(search.cells.iloc[at].to_dict(), name)} {unit}")
+        told.append(f"{title} {objective_text(records(search.cells.iloc[[at]])[0], name)} {unit}")
     return ", ".join(told)
 
 
@@ -111,7 +113,7 @@ def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
             said.append(f"{escape(s.label)}: the search for the batch size did not end.")
             continue
         end = "; memory ended no size" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
-        rate = f"{throughput(s.fastest).text} items/s"
+        rate = f"{speed(s.fastest).text} items/s"
         told = f"{escape(s.label)}: the fastest batch size is **{_size(s.fastest)}** ({rate})"
         said.append(f"{told}, the largest that ran {_size(s.largest)}{end}.")
     return said

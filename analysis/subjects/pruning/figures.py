@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.contract.objectives import OBJECTIVES
 from analysis.figures.panels import GREY, INK, panels, value_axis
 from analysis.figures.style import COLOURS
-from analysis.subjects.pruning.quantities import UNITS, Cell, Saving, Study, progress, saving
+from analysis.subjects.pruning.quantities import Cell, Saving, Study, progress, saving
 from analysis.subjects.pruning.tables import Rounds, rounds_of
 from analysis.text import significant
 
 MAX_CELLS = 24
 """More bars do not fit a page; the pruned cells come first."""
-_NAMES = {"throughput": "throughput", "latency": "median step", "energy_per_item": "energy per item",
-          "accuracy": "held-out accuracy"}  # fmt: skip
 _WIDE = 20.0
 """Times that the best may be the worst before the axis becomes logarithmic."""
 
@@ -51,7 +49,7 @@ def draw_study(path: Path, study: Study, rounds: Rounds, *, title: str) -> str |
         grid[0].set_title(title)
         handles = {name: h for axes in grid for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
         drawn.legend(list(handles.values()), list(handles), loc="outside lower left", ncols=4)
-    curves = [f"{_NAMES.get(figure, figure)} after each round"] if has_curves else []
+    curves = [f"{OBJECTIVES[figure].round_title} after each round"] if has_curves else []
     return " and ".join([*curves, *(["seconds of measuring of each cell"] if shown else [])])
 
 
@@ -62,14 +60,12 @@ def _shown(study: Study) -> list[Cell]:
     return [measured[i] for i in sorted(ranked)]
 
 
-def _draw_curves(axes: Axes, seen: Sequence[tuple[Cell, list[float]]], figure: str) -> None:
-    scale = 100.0 if figure == "accuracy" else 1.0
-    lines = [(cell, [scale * v for v in values]) for cell, values in seen if values and all(map(math.isfinite, values))]
-    whole = [(cell, values) for cell, values in lines if cell.is_complete]
-    pick = max if figure in ("throughput", "accuracy") else min
-    best = pick(whole, key=lambda pair: pair[1][-1])[0] if whole else None
-    for cell, values in lines:
-        x = range(1, len(values) + 1)
+def _draw_curves(axes: Axes, seen: Sequence[tuple[Cell, dict[int, float]]], figure: str) -> None:
+    scale, objective = 100.0 if figure == "accuracy" else 1.0, OBJECTIVES[figure]
+    lines = [(cell, list(told), [scale * v for v in told.values()]) for cell, told in seen if told]
+    whole = [(cell, values) for cell, _, values in lines if cell.is_complete]
+    best = max(whole, key=lambda pair: objective.gain(pair[1][-1]))[0] if whole else None
+    for cell, x, values in lines:
         if cell.is_pruned:
             axes.plot(x, values, color=COLOURS[1], linewidth=1.3, linestyle="--", marker="x", markevery=[-1],
                       markersize=8, markeredgewidth=2, label="pruned", zorder=3)  # fmt: skip
@@ -77,9 +73,8 @@ def _draw_curves(axes: Axes, seen: Sequence[tuple[Cell, list[float]]], figure: s
             axes.plot(x, values, color=COLOURS[0], linewidth=2.4, label=f"best: {cell.label}", zorder=2.5)
         elif cell.is_complete:
             axes.plot(x, values, color=GREY, linewidth=1.0, label="complete")
-    _axis(axes, [v for _, values in lines for v in values])
-    unit = "%" if figure == "accuracy" else UNITS.get(figure, "")
-    axes.set(xlabel="rounds measured", ylabel=f"{_NAMES.get(figure, figure)} ({unit})")
+    _axis(axes, [v for _, _, values in lines for v in values])
+    axes.set(xlabel="rounds measured", ylabel=f"{objective.round_title} ({objective.unit or '%'})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0.5, None)
 

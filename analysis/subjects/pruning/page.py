@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,15 @@ MAX_FIGURES = 6
 MAX_LINES = 8
 
 
+def _pruning(description: Mapping[str, Any]) -> Mapping[str, Any]:
+    return (description.get("config") or {}).get("pruning") or {}
+
+
 def _pruners(page: Page) -> list[str]:
     """The pruners that the sweeps were given, in words: ``median on accuracy``."""
     found = []
     for description in page.descriptions.values():
-        pruning = (description.get("config") or {}).get("pruning") or {}
+        pruning = _pruning(description)
         if pruning.get("pruner", "none") != "none":
             found.append(escape(f"the {pruning['pruner']} pruner on {pruning.get('prune_on')}"))
     return list(dict.fromkeys(found))
@@ -87,7 +91,9 @@ def left_out(found: Sequence[Study], searched: Sequence[BatchSearch]) -> list[st
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
+    pruners = {name: _pruning(description).get("pruner") for name, description in page.descriptions.items()}
     frame = with_identity(page.trials)
+    frame = frame.assign(pruner=frame["sweep"].map(pruners))
     rounds: dict[Any, Any] = dict(list(page.rounds.groupby(["sweep", "trial_key"], sort=False)))
     found, searched, sizes = studies(frame), searches(frame, page.descriptions), batch_searches(frame)
     is_search_alone = bool(searched or sizes) and not any(study.pruned for study in found)

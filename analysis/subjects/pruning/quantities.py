@@ -13,20 +13,14 @@ from analysis.cells.columns import STRATUM
 from analysis.cells.identity import MACHINE, RUN, line_columns, words
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
-from analysis.cells.usable import throughput
+from analysis.cells.usable import speed
+from analysis.contract.objectives import OBJECTIVES, PRUNE_ON, told_values
+from analysis.contract.pruners import PRUNERS
 from analysis.stats.estimate import Figure, known
 from analysis.text import is_missing
 
 COLUMNS = ("study_name", "study_trial", "pruned_at_round", "pruned_on", "pruned_against", "search_role", "measured_s",
            "wall_s", "constraints_held", "items_per_step")  # fmt: skip
-_OF_ROUND = {
-    "throughput": lambda rounds, _: rounds["throughput_items_per_s"],
-    "latency": lambda rounds, per_step: rounds["seconds"] * per_step / rounds["items"],
-    "energy_per_item": lambda rounds, _: rounds["energy_j"] / rounds["items"],
-    "accuracy": lambda rounds, _: rounds["accuracy"],
-}
-"""The figure that a pruner judges, round by round."""
-UNITS = {"throughput": "items/s", "latency": "s", "energy_per_item": "J/item", "accuracy": "share"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,7 +108,7 @@ class Saving:
 
 
 def studies(frame: pd.DataFrame) -> list[Study]:
-    """The studies of a frame of ``strata.with_identity``, in the order of its rows.
+    """The studies of a frame of ``identity.with_identity``, in the order of its rows.
 
     Cells without a study (an older schema) are put together by task, device and precision, as a grid's studies are.
     """
@@ -179,11 +173,12 @@ def total(savings: Sequence[Saving]) -> Saving:
 def judged(row: Row) -> Figure:
     """The figure that a cell was pruned on, over all its rounds, with its interval where known, oriented as it is."""
     if row["pruned_on"] == "throughput":
-        return throughput(row)
-    if row["pruned_on"] == "latency":
-        value, low, high = (known(row[f"step_median_{end}s"]) for end in ("", "low_", "high_"))
-        return Figure(value=value, low=low, high=high)
-    return Figure(value=known(row["energy_per_item_j" if row["pruned_on"] == "energy_per_item" else "accuracy_best"]))
+        return speed(row)
+    objective = OBJECTIVES.get(row["pruned_on"])
+    value = objective.of_row(row) if objective else None
+    if row["pruned_on"] != "latency":
+        return Figure(value=value)
+    return Figure(value=value, low=known(row["step_median_low_s"]), high=known(row["step_median_high_s"]))
 
 
 def may_be_best(study: Study, cell: Cell) -> bool | None:
@@ -193,26 +188,23 @@ def may_be_best(study: Study, cell: Cell) -> bool | None:
     others = [other for other in others if other.value is not None]
     if own.low is None or own.high is None or not others:
         return None
-    if cell.row["pruned_on"] == "throughput":
-        best = max(others, key=lambda f: f.value or 0.0)
-        return None if best.low is None else own.high >= best.low
-    best = min(others, key=lambda f: f.value or 0.0)
-    return None if best.high is None else own.low <= best.high
+    objective = OBJECTIVES[cell.row["pruned_on"]]
+    best = max(others, key=lambda f: objective.gain(f.value or 0.0))
+    if objective.is_lower_better:
+        return None if best.high is None else own.low <= best.high
+    return None if best.low is None else own.high >= best.low
 
 
-def progress(cell: Cell, rounds: pd.DataFrame, figure: str) -> list[float]:
-    """What the pruner saw of a cell after each of its rounds.
-
-    The running median of the rounds so far, which one slow round does not move; of accuracy the round's own.
+def progress(cell: Cell, rounds: pd.DataFrame, figure: str) -> dict[int, float]:
+    """What the pruner was told of a cell, by the number of rounds so far; left out are rounds without the figure.
 
     Args:
         cell: Any.
         rounds: Of this cell alone, in order.
         figure: That the pruner judges.
     """
-    of_round = _OF_ROUND.get(figure)
-    if of_round is None or rounds.empty:
-        return []
-    values = of_round(rounds, known(cell.row["items_per_step"]) or 1.0).astype("float64")
-    shown = values if figure == "accuracy" else values.expanding().median()
-    return [float(v) for v in shown]
+    if figure not in PRUNE_ON:
+        return {}
+    pruner = PRUNERS.get(str(cell.row.get("pruner")), PRUNERS["none"])
+    per_step = known(cell.row["items_per_step"]) or 1.0
+    return told_values(figure, records(rounds), per_step, running=pruner.takes_estimates)

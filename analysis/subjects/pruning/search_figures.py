@@ -9,12 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.cells.usable import throughput
+from analysis.cells.usable import speed
+from analysis.contract.cells import BOUNDS_BATCH
+from analysis.contract.objectives import OBJECTIVES, Objective
 from analysis.figures.lines import Series, draw_series, legend_last
 from analysis.figures.panels import GREY, INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure, known
-from analysis.subjects.pruning.searches import OBJECTIVES, BatchSearch, Objective, Search
+from analysis.subjects.pruning.searches import BatchSearch, Search
 
 _CHARACTER_PT = 4.8
 """Width of a character at the names' size, in points."""
@@ -45,20 +47,15 @@ def draw_search(path: Path, search: Search, *, title: str) -> str:
         drawn.draw_without_rendering()  # lays out, so that names can be kept apart
         for axes, other in zip(grid, others, strict=True):
             at = np.flatnonzero(search.front)
-            points = zip(_values(search, objectives[0])[at], _values(search, other)[at], strict=True)
+            points = zip(search.values(objectives[0])[at], search.values(other)[at], strict=True)
             _name_points(axes, list(points), [search.labels[int(i)] for i in at])
     return (
         f"{' and '.join(o.title for o in others)} over {objectives[0].title} of every complete cell, the front joined"
     )
 
 
-def _values(search: Search, objective: Objective) -> np.ndarray:
-    values: np.ndarray = objective.scale * search.cells[objective.column].to_numpy(np.float64, na_value=np.nan)
-    return values
-
-
 def _draw_front(axes: Axes, search: Search, first: Objective, other: Objective) -> None:
-    x, y, front, able = _values(search, first), _values(search, other), search.front, search.candidates
+    x, y, front, able = search.values(first), search.values(other), search.front, search.candidates
     rest, broken = able & ~front, ~able & np.isfinite(x) & np.isfinite(y)
     if broken.any():
         axes.plot(
@@ -68,7 +65,7 @@ def _draw_front(axes: Axes, search: Search, first: Objective, other: Objective) 
     order = np.flatnonzero(front)[np.argsort(x[front], kind="stable")]
     is_stepped = len(search.objectives) == 2  # of three objectives the front is a surface, which no line shows
     # What is to be had beyond a cell in the first objective has the next cell's value in the other.
-    steps = "steps-pre" if first.is_maximised else "steps-post"
+    steps = "steps-post" if first.is_lower_better else "steps-pre"
     axes.plot(
         x[order], y[order], color=COLOURS[0], marker="D", linestyle="-" if is_stepped else "", linewidth=1.2,
         drawstyle=steps, label="Pareto front",
@@ -101,15 +98,15 @@ def _is_free(box: tuple[float, float, float, float], taken: Sequence[tuple[float
 
 
 def _draw_history(axes: Axes, search: Search, objective: Objective) -> None:
-    values, able = _values(search, objective), search.candidates
+    values, able = search.values(objective), search.candidates
     trial = np.arange(1, len(values) + 1)
     rest = ~able & np.isfinite(values)
     if rest.any():
         axes.plot(trial[rest], values[rest], linestyle="", marker="x", color=GREY, label="pruned, or over\na limit")
     axes.plot(trial[able], values[able], linestyle="", marker="o", markerfacecolor="white", markeredgecolor=COLOURS[0],
               label="complete")  # fmt: skip
-    running = np.fmax.accumulate if objective.is_maximised else np.fmin.accumulate
-    worst = -np.inf if objective.is_maximised else np.inf
+    running = np.fmin.accumulate if objective.is_lower_better else np.fmax.accumulate
+    worst = np.inf if objective.is_lower_better else -np.inf
     best = running(np.where(able, values, worst))
     known_best = np.isfinite(best)
     axes.plot(trial[known_best], best[known_best], color=COLOURS[1], drawstyle="steps-post", label="best so far")
@@ -123,10 +120,10 @@ def draw_batches(path: Path, found: Sequence[BatchSearch], *, title: str) -> Non
     series, oom = [], []
     for search in found:
         rows = [row for row in search.rows if known(row["throughput_items_per_s"])]
-        rates: list[Figure] = [throughput(row) for row in rows]
+        rates: list[Figure] = [speed(row) for row in rows]
         series.append(Series(label=search.label, group="", kind=search.label, x=[float(r["batch_size"]) for r in rows],
                              y=rates))  # fmt: skip
-        oom += [float(row["batch_size"]) for row in search.rows if row["status"] == "oom"]
+        oom += [float(row["batch_size"]) for row in search.rows if row["status"] in BOUNDS_BATCH]
     values = [f.value for one in series for f in one.y if f.value is not None]
     with panels(path, 1, size=(7.2, 4.0)) as (_, (axes,)):
         draw_series(axes, series)

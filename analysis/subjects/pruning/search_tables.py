@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.cells.rows import Row
-from analysis.cells.usable import throughput
+from analysis.cells.rows import Row, records
+from analysis.cells.usable import speed
+from analysis.contract.objectives import OBJECTIVES
 from analysis.stats.estimate import known
-from analysis.subjects.pruning.searches import OBJECTIVES, BatchSearch, Search
+from analysis.subjects.pruning.searches import BatchSearch, Search
 from analysis.text import MISSING, escape, gibibytes, number, seconds_as_ms, significant, table
 
 MAX_ROWS = 300
@@ -16,23 +17,20 @@ MAX_ROWS = 300
 def objective_text(row: Row, name: str) -> str:
     """A cell's value of an objective in the unit of its title; throughput with the digits its interval supports."""
     objective = OBJECTIVES[name]
-    value = known(row[objective.column])
+    value = objective.of_row(row)
     if name == "throughput":
-        return throughput(row).text
+        return speed(row).text
     return MISSING if value is None else significant(value * objective.scale)
 
 
 def fronts_table(search: Search) -> str:
     """A search's front, by its first objective, best first; with one objective the five best cells."""
-    first = OBJECTIVES[search.objectives[0]]
-    chosen = search.cells.assign(label=list(search.labels))[
-        search.front if len(search.objectives) > 1 else search.candidates
-    ]
-    ranked = chosen.sort_values(first.column, ascending=not first.is_maximised, kind="stable")
-    ranked = ranked.head(MAX_ROWS if len(search.objectives) > 1 else 5)
+    first, is_several = OBJECTIVES[search.objectives[0]], len(search.objectives) > 1
+    chosen = search.cells.assign(label=list(search.labels))[search.front if is_several else search.candidates]
+    ranked = sorted(records(chosen), key=lambda row: -first.gain(first.of_row(row) or 0.0))
     rows = [
         [escape(row["label"]), *(objective_text(row, name) for name in search.objectives), _trial(row)]
-        for row in ranked.to_dict("records")
+        for row in ranked[: MAX_ROWS if is_several else 5]
     ]
     headers = ["cell", *(OBJECTIVES[name].title for name in search.objectives), "trial"]
     return table(headers, rows) if rows else ""
@@ -49,9 +47,9 @@ def batch_table(found: Sequence[BatchSearch]) -> str:
     for s in found[:MAX_ROWS]:
         fastest, largest = s.fastest or {}, s.largest or {}
         rows.append([
-            escape(s.label), _size(fastest), throughput(fastest).text if fastest else MISSING,
+            escape(s.label), _size(fastest), speed(fastest).text if fastest else MISSING,
             seconds_as_ms(fastest.get("step_median_s")), _memory(fastest), _size(largest),
-            throughput(largest).text if largest else MISSING, _memory(largest),
+            speed(largest).text if largest else MISSING, _memory(largest),
             MISSING if s.smallest_oom is None else f"{s.smallest_oom:,}", f"{len(s.rows)}", number(s.measured_s),
         ])  # fmt: skip
     headers = ["setting", "fastest batch", "throughput (items/s)", "median step (ms)", "peak memory (GiB)",

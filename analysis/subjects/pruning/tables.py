@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from analysis.contract.objectives import OBJECTIVES
 from analysis.page.sections import counted
 from analysis.stats.estimate import Figure
 from analysis.subjects.pruning.quantities import (
-    UNITS,
     Cell,
     Saving,
     Study,
@@ -85,7 +85,7 @@ def pruned_table(studies: Sequence[Study], rounds: Rounds) -> str:
 
 def _value(cell: Cell, rounds: pd.DataFrame, figure: str) -> str:
     seen = progress(cell, rounds, figure)
-    value = seen[-1] if seen else judged(cell.row).value
-    if value is None or figure not in UNITS:
+    value = seen[max(seen)] if seen else judged(cell.row).value
+    if value is None or figure not in OBJECTIVES:
         return MISSING
-    return f"{100 * value:.1f} %" if figure == "accuracy" else f"{significant(value, 4)} {UNITS[figure]}"
+    return f"{100 * value:.1f} %" if figure == "accuracy" else f"{significant(value, 4)} {OBJECTIVES[figure].unit}"

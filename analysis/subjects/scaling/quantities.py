@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.cells.columns import MEASURED, SERVER
 from analysis.cells.identity import first, lines, tasks
 from analysis.cells.rows import Row, records
+from analysis.contract.cells import MEASURED, SERVER
 from analysis.stats.estimate import Figure, known
 
 NEAR_BEST = 0.95

@@ -8,9 +8,11 @@ import pandas as pd
 import pytest
 
 from analysis.cells.identity import with_identity
+from analysis.cells.rows import records
 from analysis.cells.usable import usable
+from analysis.contract.limits import Limits
 from analysis.read.sweeps import load_sweeps
-from analysis.recommendation.limits import Limits, limits_of
+from analysis.recommendation.limits import figures, limits_of, told, within
 from analysis.recommendation.recommend import (
     Task,
     best_per_device,
@@ -176,7 +178,7 @@ def test_limits_leave_only_cells_that_are_known_to_hold_them(identified: Any) ->
     done = only(identified(machine())).cells
 
     def held(**limits: float) -> list[str]:
-        return done[Limits(**limits).held(done)]["trial_key"].tolist()
+        return within(Limits(**limits), done)["trial_key"].tolist()
 
     assert held(max_latency_ms=20) == ["k001", "k002"]
     assert held(max_memory_gb=5) == ["k000", "k001", "k002"]
@@ -195,17 +197,17 @@ def test_no_accuracy_at_all_is_held_by_any_that_is_known(identified: Any) -> Non
 def test_the_nearest_cell_misses_its_worst_limit_by_the_least(identified: Any) -> None:
     done = only(identified(machine())).cells
     limits = Limits(max_latency_ms=1, max_memory_gb=1)
-    nearest = limits.nearest(done)
+    nearest = limits.nearest(records(done))
     assert nearest is not None
     assert nearest["trial_key"] == "k002", "5 times the latency; k001 has 10 times, k003 50 times"
-    assert limits.figures(nearest) == "p99 5.00 ms, 3.00 GB"
-    assert Limits(min_accuracy=0.5).nearest(done) is None
+    assert figures(limits, nearest) == "p99 5.00 ms, 3.00 GB"
+    assert Limits(min_accuracy=0.5).nearest(records(done)) is None
 
 
 def test_limits_are_told_in_words() -> None:
     limits = Limits(max_latency_ms=20, max_memory_gb=8, max_energy_j=0.5, min_accuracy=0.95)
-    assert limits.told == "20 ms a step, 8 GB of memory (7.45 GiB), 0.5 J per item and at least 95 % accuracy"
-    assert Limits().told == ""
+    assert told(limits) == "20 ms a step, 8 GB of memory (7.45 GiB), 0.5 J per item and at least 95 % accuracy"
+    assert told(Limits()) == ""
 
 
 def test_limits_of_several_sweeps_hold_only_where_all_were_asked_the_same() -> None:

@@ -132,14 +132,24 @@ def test_whether_it_may_be_the_best_is_unknown_without_intervals(write_sweep: Wr
     assert [may_be_best(study, c) for c in study.pruned] == [False, True]
 
 
-def test_progress_is_the_running_median_and_accuracys_own_value(write_sweep: Write) -> None:
+def test_progress_is_what_the_pruner_was_told(write_sweep: Write) -> None:
     one = Cell(label="x", row={"items_per_step": 4.0}, spent_s=None)
     seen = pd.DataFrame(rounds(0, [10.0, 30.0, 20.0], accuracy=0.5, energy_j=16.0))
-    assert progress(one, seen, "throughput") == [10, 20, 20]
-    assert progress(one, seen, "latency") == [1, 1, 1]
-    assert progress(one, seen, "energy_per_item") == [2, 2, 2]
-    assert progress(one, seen.assign(accuracy=[0.1, 0.9, 0.5]), "accuracy") == [0.1, 0.9, 0.5]
-    assert progress(one, seen, "something else") == []
+    assert progress(one, seen, "throughput") == {1: 10, 2: 30, 3: 30}, "the best round so far, not the median"
+    assert progress(one, seen.assign(seconds=[4.0, 1.0, 2.0]), "latency") == {1: 2, 2: 0.5, 3: 0.5}
+    assert progress(one, seen.assign(energy_j=[8.0, None, 24.0]), "energy_per_item") == {1: 1, 3: 2}
+    assert progress(one, seen.assign(accuracy=[0.1, 0.9, 0.5]), "accuracy") == {1: 0.1, 2: 0.9, 3: 0.5}
+    assert progress(one, seen, "something else") == {}
+    paired = Cell(label="x", row={"items_per_step": 4.0, "pruner": "wilcoxon"}, spent_s=None)
+    assert progress(paired, seen, "throughput") == {1: 10, 2: 30, 3: 20}, "its test pairs single rounds"
+
+
+def test_a_pruned_cells_figure_is_that_which_its_pruner_judged(write_sweep: Write) -> None:
+    curves = [*rounds(0, [100.0] * 3), *rounds(1, [10.0, 41.0, 12.0])]
+    for pruner, told in (("median", "41.00"), ("wilcoxon", "12.00")):
+        config = {"pruning": {"pruner": pruner, "prune_on": "throughput"}}
+        text = page(sweep(write_sweep, [cell(0), pruned(1, pruned_at_round=2)], pruner, config, rounds=curves))
+        assert f"| 3 | {told} items/s |" in text
 
 
 def asked(*objectives: str, n_trials: int = 6) -> dict[str, Any]:
@@ -154,13 +164,14 @@ def the_search(folder: Path) -> Search:
 def test_the_front_is_of_complete_cells_that_hold_the_limits(write_sweep: Write) -> None:
     rows = [
         cell(0, 100, step_median_s=1.0), cell(1, 200, step_median_s=2.0), cell(2, 150, step_median_s=3.0),
-        cell(3, 300, step_median_s=0.5, constraints_held=False), pruned(4, 400, step_median_s=0.1),
-        cell(5, 150, step_median_s=1.5, constraints_held=True),
+        cell(3, 300, step_median_s=0.5, peak_rss_bytes=3 * 10**9), pruned(4, 400, step_median_s=0.1),
+        cell(5, 150, step_median_s=1.5),
     ]  # fmt: skip
-    search = the_search(sweep(write_sweep, rows, config=asked("throughput", "latency")))
+    config = {**asked("throughput", "latency"), "limits": {"max_memory_gb": 2.0}}
+    search = the_search(sweep(write_sweep, rows, config=config))
     assert search.front.tolist() == [True, True, False, False, False, True]
     assert search.has_limits
-    text = page(sweep(write_sweep, rows, config=asked("throughput", "latency")))
+    text = page(sweep(write_sweep, rows, config=config))
     assert "leaves **3 cells on the Pareto front**, of 4 complete that hold the limits." in text
     front = [line for line in text.split("## The search of", 1)[1].splitlines() if line.startswith("| batch")]
     assert front == [
@@ -219,7 +230,7 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     assert "pruning saved **8.00 s** (8.0 to 8.0 s), 27 % of the measuring" in first
     assert "9.00 s counting whole cells" in first
     assert "None of them could have been the best: its interval stays clear" in text
-    assert f"| s cpu fp32 | batch 4 | {AGAINST} | 2 | 40.00 items/s | 2.00 | 8.00 | no |" in text
+    assert f"| s cpu fp32 | batch 4 | {AGAINST} | 2 | 41.00 items/s | 2.00 | 8.00 | no |" in text
     (path,) = re.findall(r"!\[Pruning of [^\]]*throughput after each round and seconds[^\]]*\]\(([^)]+)\)", text)
     assert (folder / path).is_file()
 

@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 import pytest
 
-from analysis.contract.objectives import Limits
+from analysis.contract.limits import Limits
 from sweeps.cell.message import Message
 from sweeps.choosing.optuna_search import SearchStudies, cell_of, search_space
 from sweeps.choosing.optuna_study import STUDY_FILE, StudyBook

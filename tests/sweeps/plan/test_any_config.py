@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analysis.contract.objectives import Limits
+from analysis.contract.limits import Limits
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WholeGrid
 from sweeps.plan.config import LARGEST_BATCH, LARGEST_SEED, SweepConfig, TrialConfig

@@ -2,17 +2,17 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import math
+import re
 from typing import Any
 
 import optuna
 import pytest
 
-from analysis.contract.objectives import Limits, reported_values
-from analysis.recommendation.limits import Limits as ReportLimits
-from sweeps.choosing.optuna_study import _PRUNERS, make_pruner
-from sweeps.plan.search import PRUNERS, PruningConfig, Range, parse_range
-from sweeps.plan.search_options import SearchOptions, pruning_config, split_ranges
+from analysis.contract.pruners import PRUNERS, parameters_of
+from sweeps.choosing.optuna_study import make_pruner
+from sweeps.plan.parsing import parse
+from sweeps.plan.search import SAMPLERS, PruningConfig, Range, parse_range
+from sweeps.plan.search_options import SearchOptions, pruning_config, search_config, split_ranges
 from workloads.base import BadInputError, Defaults
 from workloads.finetune import ROUNDS_PER_EPOCH, Finetune
 from workloads.inference import Inference
@@ -22,13 +22,49 @@ GRID = Defaults(batch_size=(1,))
 
 @pytest.mark.parametrize("name", [n for n in PRUNERS if n not in {"none", "patient"}])
 def test_the_parameters_of_a_pruner_are_optunas(name: str) -> None:
-    own = set(inspect.signature(_PRUNERS[name].__init__).parameters) - {"self"}
-    assert set(PRUNERS[name]) == own
+    own = set(inspect.signature(getattr(optuna.pruners, PRUNERS[name].optuna).__init__).parameters) - {"self"}
+    assert set(parameters_of(name)) == own
+
+
+def test_a_pruner_that_holds_another_back_takes_its_parameters_too() -> None:
+    config = pruning_config(SearchOptions(pruner="patient", patience=5, n_startup_trials=7), GRID)
+    pruner = make_pruner(dataclasses.replace(config, margin=0.0))
+    assert isinstance(pruner, optuna.pruners.PatientPruner)
+    assert pruner._patience == 5
+    assert isinstance(pruner._wrapped_pruner, optuna.pruners.MedianPruner)
+    assert pruner._wrapped_pruner._n_startup_trials == 7
+
+
+def test_the_command_line_has_the_table_s_pruners_and_parameters() -> None:
+    for name, pruner in PRUNERS.items():
+        assert parse(SearchOptions, "x", ["--pruner", name]).pruner == name
+        for parameter, told in pruner.parameters.items():
+            option = f"--{parameter.replace('_', '-')}"
+            assert getattr(parse(SearchOptions, "x", [option, "3"]), parameter) == told.kind(3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"pruner": "mean"}, f"--pruner: 'mean' is not one of {', '.join(PRUNERS)}"),
+        ({"pruner": "median", "prune_on": "memory"}, "--prune-on: 'memory' is not one of throughput, latency"),
+        ({"pruner": "patient", "wrapped_pruner": "wilcoxon"}, "--wrapped-pruner: 'wilcoxon' is not one of median"),
+        ({"search": "grid"}, f"--search: 'grid' is not one of {', '.join(SAMPLERS)}"),
+        ({"search": "tpe", "objective": ("speed",)}, "--objective: 'speed' is not one of throughput, latency"),
+    ],
+)
+def test_a_name_that_no_table_has_is_refused_with_those_it_has(options: dict[str, Any], said: str) -> None:
+    def configured() -> None:
+        pruning_config(SearchOptions(**options), GRID)
+        search_config(SearchOptions(**options), {})
+
+    with pytest.raises(BadInputError, match=re.escape(said)):
+        configured()
 
 
 @pytest.mark.parametrize("name", PRUNERS)
 def test_every_pruner_is_made_from_the_command_line_alone(name: str) -> None:
-    config = pruning_config(SearchOptions(pruner=name), GRID)  # type: ignore[arg-type]
+    config = pruning_config(SearchOptions(pruner=name), GRID)
     assert config.margin == (0.0 if name == "none" else 0.1)
     pruner = make_pruner(dataclasses.replace(config, margin=0.0))
     expected = {"none": "NopPruner"}.get(name, "".join(w.title() for w in name.split("-")) + "Pruner")
@@ -91,36 +127,3 @@ def test_ranges_leave_the_command_line_and_nothing_else_does() -> None:
     kept, ranges = split_ranges(Finetune, arguments)
     assert kept == ["--device", "cpu", "--address", "1:2"]
     assert set(ranges) == {"batch_size", "learning_rate"}
-
-
-def test_a_running_estimate_is_the_best_round_and_the_median_of_joules() -> None:
-    rounds = [{"throughput_items_per_s": v, "seconds": 1.0, "items": v, "energy_j": None} for v in (10.0, 30.0, 11.0)]
-    assert reported_values("throughput", rounds, 1, running=True) == {1: 10.0, 2: 30.0, 3: 30.0}
-    assert reported_values("latency", rounds, 30, running=True) == {1: 3.0, 2: 1.0, 3: 1.0}
-    joules = [{**entry, "energy_j": entry["items"] * j} for entry, j in zip(rounds, (3.0, 1.0, 1.5), strict=True)]
-    assert reported_values("energy_per_item", joules, 1, running=True) == {1: 3.0, 2: 2.0, 3: 1.5}
-    assert reported_values("throughput", rounds, 1, running=False) == {1: 10.0, 2: 30.0, 3: 11.0}
-    assert reported_values("latency", rounds, 5, running=False)[1] == pytest.approx(0.5)
-    assert reported_values("energy_per_item", rounds, 1, running=True) == {}
-
-
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Limits)])
-@pytest.mark.parametrize("value", [-1.0, 0.0, 1e-9, 0.5, 1.0, 1.5, 95.0])
-def test_a_sweep_and_its_report_accept_the_same_limits(name: str, value: float) -> None:
-    def accepts(kind: type[Any], error: type[Exception]) -> bool:
-        try:
-            kind(**{name: value})
-        except error:
-            return False
-        return True
-
-    assert accepts(ReportLimits, ValueError) == accepts(Limits, ValueError)
-
-
-def test_limits_measure_by_how_much_they_are_broken() -> None:
-    limits = Limits(max_latency_ms=10.0, max_memory_gb=1.0, min_accuracy=0.9)
-    row = {"step_median_s": 0.012, "peak_rss_bytes": int(0.5e9), "accuracy_best": None}
-    assert limits.violations(row) == {"latency_ms": pytest.approx(2.0), "memory_gb": -0.5, "accuracy": math.inf}
-    assert limits.held(row) is False
-    assert limits.held({**row, "latency_p99_s": 0.009, "accuracy_best": 0.95}) is True
-    assert Limits().held(row) is None

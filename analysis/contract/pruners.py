@@ -1,0 +1,98 @@
+"""Optuna's pruners: THE table from which the command line, the checks and the construction follow.
+
+Names of classes and parameters are Optuna's. Defaults too, except that a study may prune after two trials: strata of a
+grid are small, and Optuna's five would often never prune.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a pruner, and so an option of the command line.
+
+    Attributes:
+        kind: ``int`` or ``float``.
+        told: The help, without its pruners' names.
+        ours: Our default; None for Optuna's.
+        on_accuracy: Our default where accuracy is judged, if it is another.
+    """
+
+    kind: type
+    told: str
+    ours: Any = None
+    on_accuracy: Any = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruner:
+    """A pruner of Optuna.
+
+    Attributes:
+        optuna: Its class in ``optuna.pruners``.
+        parameters: By Optuna's names.
+        takes_estimates: It compares estimates so far; otherwise single rounds, which it pairs.
+        wraps: The pruner that it holds back, whose parameters it takes too.
+    """
+
+    optuna: str
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    takes_estimates: bool = True
+    wraps: str | None = None
+
+
+_PERCENTILE = {
+    "n_startup_trials": Parameter(
+        kind=int, ours=2, told="cells that must have ended before one is given up. Default: 2."
+    ),
+    "n_warmup_steps": Parameter(
+        kind=int, ours=2, on_accuracy=3, told="rounds before a cell is given up. Default: 2; on accuracy 3, which are "
+        "an epoch: before it a network has learned little more than chance.",
+    ),
+    "interval_steps": Parameter(kind=int, told="judge every so many rounds. Default: 1."),
+    "n_min_trials": Parameter(kind=int, told="cells with a value at a round that judging takes. Default: 1."),
+}  # fmt: skip
+_HALVING = {
+    "min_resource": Parameter(
+        kind=int, ours=3, told="rounds before a cell is given up. Default: 3, since single rounds are noisy and three "
+        "are an epoch of a training.",
+    ),
+    "reduction_factor": Parameter(kind=int, told="one cell in so many goes on at each rung. Default: 3, 4."),
+    "bootstrap_count": Parameter(kind=int, told="cells a rung takes before any is given up. Default: 0."),
+}  # fmt: skip
+
+PRUNERS = {
+    "none": Pruner(optuna="NopPruner"),
+    "median": Pruner(optuna="MedianPruner", parameters=_PERCENTILE),
+    "percentile": Pruner(optuna="PercentilePruner", parameters=_PERCENTILE | {
+        "percentile": Parameter(
+            kind=float, ours=25.0, told="keep this best share of the cells, in per cent. Default: 25."
+        ),
+    }),
+    "hyperband": Pruner(optuna="HyperbandPruner", parameters=_HALVING | {
+        "max_resource": Parameter(kind=int, told="rounds of a whole cell. Default: the longest seen."),
+    }),
+    "successive-halving": Pruner(optuna="SuccessiveHalvingPruner", parameters=_HALVING | {
+        "min_early_stopping_rate": Parameter(kind=int, told="how many rungs are left out. Default: 0."),
+    }),
+    "wilcoxon": Pruner(optuna="WilcoxonPruner", takes_estimates=False, parameters={
+        "p_threshold": Parameter(kind=float, told="give up below this p against the best cell. Default: 0.1."),
+        "n_startup_steps": Parameter(kind=int, told="rounds before a cell is given up. Default: 2."),
+    }),
+    "patient": Pruner(optuna="PatientPruner", wraps="median", parameters={
+        "patience": Parameter(
+            kind=int, ours=2, told="rounds without gain before the wrapped pruner is asked. Default: 2."
+        ),
+        "min_delta": Parameter(kind=float, told="the smallest gain. Default: 0."),
+    }),
+}  # fmt: skip
+
+
+def parameters_of(name: str) -> dict[str, Parameter]:
+    """The parameters of a pruner, those of the one that it holds back included."""
+    pruner = PRUNERS[name]
+    return {**pruner.parameters, **(parameters_of(pruner.wraps) if pruner.wraps else {})}
