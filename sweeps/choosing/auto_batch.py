@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from analysis.contract.cells import BOUNDS_BATCH
-from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
+from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import SampleBlock
 from workloads.base import BatchTooSmallError
@@ -97,7 +97,7 @@ class BatchSearch:
         return roles
 
 
-class AutoBatch(WholeGrid):
+class AutoBatch(Chooser):
     """Searches the batch size of each cell of a grid.
 
     Args:

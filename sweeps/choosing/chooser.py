@@ -1,10 +1,10 @@
-"""What chooses a sweep's cells: its protocol, and the whole grid; the other files of this folder choose otherwise."""
+"""What chooses a sweep's cells: the whole grid here, the others beside it."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sweeps.cell.message import Message
 from sweeps.plan.config import TrialConfig
@@ -20,62 +20,40 @@ class Wait(enum.Enum):
 WAIT: Literal[Wait.WAIT] = Wait.WAIT
 
 
-class Chooser(Protocol):
-    """What decides which cell comes next and whether a running one goes on."""
-
-    def next_cell(self) -> TrialConfig | Wait | None:
-        """The next cell to run, WAIT until a running one has ended, or None when there is none left."""
-
-    def report(
-        self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
-    ) -> Mapping[str, Any] | None:
-        """Take a running cell's rounds so far; columns that say why it should stop, or None to go on."""
-
-    def close(
-        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
-    ) -> None:
-        """Take a cell's final row, rounds and samples before they are recorded; may change them."""
-
-    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
-        """Take a cell's row now that it is durable."""
-
-    def forget(self, cell: TrialConfig) -> None:
-        """Take back a running cell: the sweep was interrupted."""
-
-    def finish(self) -> Mapping[str, Mapping[str, Any]]:
-        """Columns that only the end of the sweep tells, by the key of the row to change."""
-
-    def summary(self) -> list[str]:
-        """Lines for the end of the sweep."""
-
-
-class WholeGrid:
-    """Every cell, in order, to its end."""
+class Chooser:
+    """Decides which cell comes next and whether a running one goes on; by itself every cell, in order, to its end."""
 
     def __init__(self, cells: Iterable[TrialConfig]) -> None:
         self._cells = iter(cells)
 
     def next_cell(self) -> TrialConfig | Wait | None:
+        """The next cell to run, WAIT until a running one has ended, or None when there is none left."""
         return next(self._cells, None)
 
     def report(
         self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
     ) -> Mapping[str, Any] | None:
+        """Take a running cell's rounds so far; columns that say why it should stop, or None to go on."""
         return None
 
     def close(
         self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
     ) -> None:
+        """Take a cell's final row, rounds and samples before they are recorded; may change them."""
         return None
 
     def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+        """Take a cell's row now that it is durable."""
         return None
 
     def forget(self, cell: TrialConfig) -> None:
+        """Take back a running cell: the sweep was interrupted."""
         return None
 
     def finish(self) -> Mapping[str, Mapping[str, Any]]:
+        """Columns that only the end of the sweep tells, by the key of the row to change."""
         return {}
 
     def summary(self) -> list[str]:
+        """Lines for the end of the sweep."""
         return []

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sweeps.choosing.chooser import WAIT, Wait, WholeGrid
+from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
@@ -93,7 +93,7 @@ def _energy(before: Mapping[str, Any], row: Mapping[str, Any], joined: Mapping[s
             "mean_power_w": joined["energy_j"] / joined["energy_window_s"]}  # fmt: skip
 
 
-class Turns(WholeGrid):
+class Turns(Chooser):
     """Hands out the grid N_VISITS times over, and joins what the visits found of a cell.
 
     Args:

@@ -11,7 +11,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from analysis.contract.objectives import OBJECTIVES, told_values
 from sweeps.cell.message import Message
-from sweeps.choosing.chooser import WholeGrid
+from sweeps.choosing.chooser import Chooser
 from sweeps.choosing.margin_pruner import estimate
 from sweeps.choosing.optuna_study import StudyBook, finished_trial, make_pruner, make_sampler
 from sweeps.plan.config import SweepConfig, TrialConfig
@@ -30,7 +30,7 @@ def tell(study: optuna.Study, running: optuna.Trial, ended: FrozenTrial) -> None
     study.tell(running, ended.values if ended.state == TrialState.COMPLETE else None, state=ended.state)
 
 
-class Studies(WholeGrid):
+class Studies(Chooser):
     """Studies in memory by name, each beside the one of its name in the study file.
 
     Args:

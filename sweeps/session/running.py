@@ -8,7 +8,7 @@ from typing import Any
 
 from analysis.contract.cells import EXIT_OK
 from sweeps.choosing.auto_batch import AutoBatch
-from sweeps.choosing.chooser import Chooser, WholeGrid
+from sweeps.choosing.chooser import Chooser
 from sweeps.measure.device.device import n_devices
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
@@ -155,7 +155,7 @@ def choose(
         return Turns(cells, config, store, done)
     if config.search is None and config.pruning.pruner == "none":
         keys = {row["trial_key"] for row in done}
-        return WholeGrid(cell for cell in cells if cell.key not in keys)
+        return Chooser(cell for cell in cells if cell.key not in keys)
     from sweeps.choosing.optuna_search import SearchStudies
     from sweeps.choosing.optuna_study import StudyBook
     from sweeps.choosing.pruned_grid import GridStudies

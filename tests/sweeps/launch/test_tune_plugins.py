@@ -13,7 +13,7 @@ from ray.tune.schedulers import TrialScheduler
 from ray.tune.search import Searcher
 
 from sweeps.cell.message import Message
-from sweeps.choosing.chooser import WAIT, WholeGrid
+from sweeps.choosing.chooser import WAIT, Chooser
 from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.endings import SweepLostError
@@ -41,7 +41,7 @@ class Watched:
         self.told.append(f"ended {cell.batch_size} {row['status']}")
 
 
-class GivesUp(WholeGrid):
+class GivesUp(Chooser):
     """Gives a cell up after its second round, as a pruner would."""
 
     def report(self, cell: Any, message: Any, rounds: Any) -> Any:
@@ -52,7 +52,7 @@ class Books:
     """A ledger with a store, and a searcher that asks it."""
 
     def __init__(
-        self, folder: Path, cluster: Cluster | None = None, *, chooser: Any = WholeGrid, **values: Any
+        self, folder: Path, cluster: Cluster | None = None, *, chooser: Any = Chooser, **values: Any
     ) -> None:
         self.cluster = cluster or Cluster([node("a")])
         self.config = config_of(self.cluster, **values)
@@ -117,7 +117,7 @@ def test_a_cell_that_no_node_takes_ends_as_unsupported_and_the_next_one_is_hande
 
 
 def test_while_the_chooser_waits_tune_is_asked_to_come_again(tmp_path: Path) -> None:
-    class Waits(WholeGrid):
+    class Waits(Chooser):
         def next_cell(self) -> Any:
             return WAIT
 

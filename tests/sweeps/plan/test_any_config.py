@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from analysis.contract.limits import Limits
 from sweeps.cell.message import Message
-from sweeps.choosing.chooser import WholeGrid
+from sweeps.choosing.chooser import Chooser
 from sweeps.plan.config import LARGEST_BATCH, LARGEST_SEED, SweepConfig, TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
@@ -162,7 +162,7 @@ class Nobody:
 def test_a_workload_that_says_nonsense_of_itself_keeps_its_figures_and_ends_as_an_error(tmp_path: Path) -> None:
     config = SweepConfig(workload="w", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("\udcff",))
     store = ResultStore.create(tmp_path / "s", config, config.cells(), [])
-    ledger = Ledger(config, config.cells(), store, WholeGrid(config.cells()), Nobody())
+    ledger = Ledger(config, config.cells(), store, Chooser(config.cells()), Nobody())
     cell = ledger.hand_out("t")
     assert isinstance(cell, TrialConfig)
     row = {**cell_columns(cell), "status": "complete", "throughput_items_per_s": 5.0, "top1_agreement_ratio": "all of them",

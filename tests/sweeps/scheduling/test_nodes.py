@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sweeps.cell.message import Message, Place
-from sweeps.choosing.chooser import WAIT, WholeGrid
+from sweeps.choosing.chooser import WAIT, Chooser
 from sweeps.plan.config import SweepConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.nodes import Cluster, accelerator_type_of, chosen, devices_of
@@ -112,7 +112,7 @@ class Watch:
 def books(folder: Path, cluster: Cluster, config: SweepConfig) -> tuple[Ledger, Placement, ResultStore]:
     cells = config.cells()
     store = ResultStore.create(folder / "s", config, cells, ["accelsweep"])
-    ledger = Ledger(config, cells, store, WholeGrid(cells), Watch())
+    ledger = Ledger(config, cells, store, Chooser(cells), Watch())
     ledger.node_columns = {node_id: {"clock_offset_s": 0.5} for node_id in cluster.nodes}
     return ledger, Placement(cluster, config), store
 

@@ -37,7 +37,7 @@ CELL = """
 import json, sys, time
 from pathlib import Path
 from sweeps.cell.cell_run import CellRun
-from sweeps.choosing.chooser import WholeGrid
+from sweeps.choosing.chooser import Chooser
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.scheduling.ledger import Ledger
@@ -54,7 +54,7 @@ results, cells = Path(sys.argv[1]), config.cells()
 folders = [claim_folder("image-processing", results) for _ in range(3)]
 store = ResultStore.create(folders[0], config, cells, [])
 with Terminal(len(cells)) as terminal:
-    ledger = Ledger(config, cells, store, WholeGrid(cells), terminal)
+    ledger = Ledger(config, cells, store, Chooser(cells), terminal)
     for number in range(len(cells)):
         cell = ledger.hand_out(str(number))
         ledger.start(str(number))
@@ -64,7 +64,7 @@ with Terminal(len(cells)) as terminal:
             assert ledger.overdue() == []
         ledger.receive(str(number), run.take_message())
     crashed = SweepConfig(**{**vars(config), "batch_size": (4,)}).cells()
-    ledger = Ledger(config, crashed, store, WholeGrid(crashed), terminal)
+    ledger = Ledger(config, crashed, store, Chooser(crashed), terminal)
     ledger.hand_out("x")
     ledger.start("x")
     ledger.close("x", error="killed")

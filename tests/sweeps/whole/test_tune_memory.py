@@ -16,7 +16,7 @@ from tests.sweeps.conftest import ROOT
 DRIVER = """
 import gc, sys
 from pathlib import Path
-from sweeps.choosing.chooser import WholeGrid
+from sweeps.choosing.chooser import Chooser
 from sweeps.launch.ray_session import RayOptions
 from sweeps.launch.tune_loop import launch
 from sweeps.plan.config import SweepConfig
@@ -28,7 +28,7 @@ from ray.tune.experiment import Trial
 
 kept = []
 
-class Watched(WholeGrid):
+class Watched(Chooser):
     def recorded(self, cell, row, rounds):
         gc.collect()
         kept.append(sum(isinstance(thing, Trial) for thing in gc.get_objects()))
