@@ -20,9 +20,9 @@ Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
 """An option whose help says what its absence means; what stands for absence would only confuse."""
 
 
-def _one_of(names: Iterable[str], more: str = "") -> Any:
+def _one_of(names: Iterable[str], told: str = "{}") -> Any:
     """Show these names as the choices of an option; the empty one stands for its absence."""
-    return tyro.conf.arg(help_behavior_hint="", metavar="{" + ",".join(names) + "}" + more)
+    return tyro.conf.arg(help_behavior_hint="", metavar=told.format("{" + ",".join(names) + "}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ class _RangeOptions:
     --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
     trials: int = 30
     """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
-    objective: Annotated[tuple[str, ...], _one_of(OBJECTIVES, " [...]")] = ()
+    objective: Annotated[tuple[str, ...], _one_of(OBJECTIVES, "[{} [...]]")] = ()
     """With --search: what to make best; several give the Pareto front, without pruning. Default: throughput."""
     max_memory_gb: Told[float | None] = None
     """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""

@@ -1,4 +1,4 @@
 """What is watched beside the timer: energy, memory, conditions, page faults, leaks.
 
-May import ``timing`` and ``device``.
+May import ``timing``, ``device`` and ``analysis.contract``.
 """

@@ -1,4 +1,4 @@
 """How long things take: the clock and its proof, rounds, requests at a rate, copies.
 
-May import ``device``.
+May import ``device`` and ``analysis.contract``.
 """
