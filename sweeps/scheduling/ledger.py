@@ -43,12 +43,6 @@ class _Running:
     """Columns of a status decided here: pruned or timeout."""
 
 
-def _died(status: str, reason: str, error: str | None) -> dict[str, Any]:
-    """Columns of a cell whose worker died."""
-    told = without_paths((error or "").strip()[:2000]) or None
-    return {"status": status, "status_reason": reason, "error_message": told}
-
-
 class Ledger:
     """Hands out cells and records how each ends.
 

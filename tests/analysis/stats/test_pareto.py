@@ -6,10 +6,9 @@ import math
 
 import pandas as pd
 import pytest
+from analysis.stats.pareto import pareto_mask
 from hypothesis import given
 from hypothesis import strategies as st
-
-from analysis.stats.pareto import pareto_mask
 
 VALUES = st.sampled_from([0.0, 1.0, 2.0, 3.0, math.nan])
 

@@ -51,9 +51,7 @@ class GivesUp(Chooser):
 class Books:
     """A ledger with a store, and a searcher that asks it."""
 
-    def __init__(
-        self, folder: Path, cluster: Cluster | None = None, *, chooser: Any = Chooser, **values: Any
-    ) -> None:
+    def __init__(self, folder: Path, cluster: Cluster | None = None, *, chooser: Any = Chooser, **values: Any) -> None:
         self.cluster = cluster or Cluster([node("a")])
         self.config = config_of(self.cluster, **values)
         self.cells, self.observer = self.config.cells(), Watched()
