@@ -1,4 +1,4 @@
-"""Markdown: tables, numbers with the digits they deserve, escaped text, templates."""
+"""Markdown: tables, numbers with the digits they deserve, escaped text, words that are counted and listed."""
 
 from __future__ import annotations
 
@@ -73,6 +73,21 @@ def seconds_as_ms(value: Any, low: Any = None, high: Any = None) -> str:
 def gibibytes(value: Any) -> str:
     """Bytes as a number of GiB."""
     return MISSING if is_missing(value) else significant(float(value) / 2**30, 3)
+
+
+def counted(n: int, noun: str = "cell") -> str:
+    """``1 cell``, ``1,200 cells``."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def listed(words: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def joined(*words: str | None) -> str:
+    """``a, b`` of those that say something."""
+    return ", ".join(word for word in words if word)
 
 
 def some(words: Sequence[str], n: int, separator: str = ", ") -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
 
 import pandas as pd
 
 from analysis.cells.columns import HOW, JUDGING_COLUMNS, OPTION
-from analysis.cells.identity import MACHINE, RUN, first
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import label, present, varying
-from analysis.cells.rows import Row, records
+from analysis.cells.rows import Row, first, records
 from analysis.contract.cells import TASK_COLUMNS
-from analysis.text import escape, is_missing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,8 +31,40 @@ class Group:
     cells: pd.DataFrame
 
 
+class OfTask(Protocol):
+    """What is known of one cell or of several, and of which task they are, in words."""
+
+    @property
+    def task(self) -> str: ...
+
+
+T = TypeVar("T")
+Member = TypeVar("Member", bound=OfTask)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task(Generic[T]):
+    """What is known of one task: its curves, pairs or trainings.
+
+    Attributes:
+        name: In words; empty where there is one task.
+        members: In their order.
+    """
+
+    name: str
+    members: list[T]
+
+
+def by_task(found: Iterable[Member]) -> list[Task[Member]]:
+    """Members by their task, tasks in the order in which they come."""
+    tasks: dict[str, list[Member]] = {}
+    for one in found:
+        tasks.setdefault(one.task, []).append(one)
+    return [Task(name=name, members=members) for name, members in tasks.items()]
+
+
 def machine_columns(frame: pd.DataFrame) -> list[str]:
-    """The columns of ``strata.with_identity`` that tell machines and runs apart; none where there is one."""
+    """The columns of ``identity.with_identity`` that tell machines and runs apart; none where there is one."""
     names = varying(frame, (MACHINE, RUN))
     if len(names) > 1 and frame.groupby(RUN, dropna=False)[MACHINE].nunique(dropna=False).max() == 1:
         names.remove(MACHINE)  # each run is of one machine, and is named more shortly
@@ -74,6 +106,23 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:
     return [Group(name=label(row, columns), row=row, cells=cells) for row, cells in zip(rows, parts, strict=True)]
 
 
+def tasks(frame: pd.DataFrame) -> list[Group]:
+    """The frame by what is done; one group without a name where all do the same."""
+    return groups(frame, varying(frame, TASK_COLUMNS))
+
+
+def lines(frame: pd.DataFrame) -> list[Group]:
+    """The frame by all that a figure over the batch size keeps the same, each line in the order of the batch size.
+
+    Args:
+        frame: Of ``identity.with_identity``; usually one task's rows.
+    """
+    names = stratum_columns(frame)
+    found = groups(frame, [c for c in names if c in {"device", "precision"} or c in varying(frame, names)])
+    ordered = [(g.name, g.cells.sort_values("batch_size", kind="stable")) for g in found]
+    return [Group(name=name, row=first(cells), cells=cells) for name, cells in ordered]
+
+
 def setting(frame: pd.DataFrame, row: Row) -> str:
     """How a row does its task, in words: device, precision, batch size, and what else varies in the frame."""
     names = [c for c in line_columns(frame) if c not in task_columns(frame)]
@@ -84,16 +133,6 @@ def full_name(frame: pd.DataFrame, row: Row, whole: pd.DataFrame | None = None) 
     """``setting`` behind the task, and behind the machine where the whole page's cells come from several."""
     machine = machine_columns(frame if whole is None else whole)
     return label(row, [*machine, *line_columns(frame, without=machine), *present(frame, ["batch_size"])])
-
-
-def header(column: str) -> str:
-    """A column's name as the head of a table."""
-    return column.replace("_", " ").removeprefix(OPTION)
-
-
-def words(row: Row, columns: Sequence[str]) -> list[str]:
-    """The values of a row's columns of words as cells of a table; empty where unknown."""
-    return ["" if is_missing(row.get(c)) else escape(row[c]) for c in columns]
 
 
 def of(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Which cells belong together: those that differ in nothing but the batch size, on one machine, in one run."""
+"""Which machine and run a cell is of, and what stays the same while its batch size changes."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS, STRATUM
 from analysis.cells.matching import Side, key_columns
-from analysis.cells.naming import label, present, varying, word
-from analysis.cells.rows import Row, records
-from analysis.contract.cells import TASK_COLUMNS
+from analysis.cells.naming import present
 
 MACHINE, RUN = "machine", "run"
 """Columns added by ``with_identity``: which machine measured, and which sweep where that must be told apart."""
+_NAMES = (MACHINE, RUN, "node", "sweep", "host", "trial_key", "status", "item", "items_per_step")
+"""What names a row and its work besides the columns of a cell."""
 _SETTINGS = ("torch_version", "torchvision_version", "driver_version", "device_name", "n_threads",
              "allocator_settings", "input_shape", "weights", "input_source", "n_train_items",
              "n_heldout_items")  # fmt: skip
@@ -24,7 +24,7 @@ def with_identity(frame: pd.DataFrame) -> pd.DataFrame:
     """The trials with the columns that tell lines apart added.
 
     Args:
-        frame: Of ``script.load_sweeps``.
+        frame: Of ``read.sweeps.load_sweeps``.
 
     Returns:
         The rows as they are, with a column ``option NAME`` for each option of a workload that is an axis, ``machine``
@@ -75,46 +75,22 @@ def _must_tell_runs_apart(frame: pd.DataFrame, options: list[str]) -> bool:
     return bool(settings) and bool((groups[settings].nunique() > 1).to_numpy().any())
 
 
-def line_columns(frame: pd.DataFrame) -> list[str]:
+def narrowed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
+    """Of a frame of ``with_identity`` the columns that name a cell, and those asked for.
+
+    A large sweep is sliced hundreds of times; columns that nobody reads would be copied each time.
+
+    Raises:
+        KeyError: If a column asked for is not there.
+    """
+    if absent := [c for c in columns if c not in frame]:
+        raise KeyError(f"no column {', '.join(absent)} was read of the results")
+    kept = {*CELL_COLUMNS, *_NAMES, *columns}
+    return frame[[c for c in frame if c in kept or str(c).startswith("option ")]]
+
+
+def stratum_columns(frame: pd.DataFrame) -> list[str]:
     """Columns that tell the lines of a frame of ``with_identity`` apart: all of a cell's but the batch size."""
     options = [str(c) for c in frame if str(c).startswith("option ")]
     cell = dict.fromkeys([*STRATUM, *CELL_COLUMNS, "node", *options, MACHINE, RUN])
     return present(frame, [c for c in cell if c != "batch_size"])
-
-
-def tasks(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The frame by what is done, each with its name in words; empty words where all do the same.
-
-    Args:
-        frame: Of ``with_identity``.
-    """
-    names = varying(frame, TASK_COLUMNS)
-    if not names:
-        return [("", frame)] if len(frame) else []
-    return [(label(first(group[names]), names), group) for _, group in frame.groupby(names, sort=False, dropna=False)]
-
-
-def lines(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The frame by line, each with what tells it from the others in words, by batch size; in the order of the rows.
-
-    Args:
-        frame: Of ``with_identity``; usually one task's rows.
-    """
-    if frame.empty:
-        return []
-    names = line_columns(frame)
-    if not names:  # of an older schema that knows no settings
-        return [("", frame.sort_values("batch_size", kind="stable"))]
-    told = [c for c in names if c in {"device", "precision"} or c in varying(frame, names)]
-    groups = frame.groupby(names, sort=False, dropna=False)
-    return [(label(first(group[told]), told), group.sort_values("batch_size", kind="stable")) for _, group in groups]
-
-
-def words(row: Row, columns: Sequence[str]) -> str:
-    """The named settings of a row in words; empty where all of them go without saying."""
-    return ", ".join(said for column in columns if (said := word(column, row.get(column))) is not None)
-
-
-def first(frame: pd.DataFrame) -> Row:
-    """The first row of a frame that has one."""
-    return records(frame.head(1))[0]

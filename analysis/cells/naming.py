@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
+from analysis.text import counted
 
 _WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
 _SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
@@ -45,9 +46,13 @@ def label(row: dict[str, Any], columns: Sequence[str]) -> str:
 
     A row of which all goes without saying is told by just that: beside ``channels_last`` stands ``contiguous``.
     """
-    words = [said for column in columns if (said := word(column, row.get(column))) is not None]
-    words = words or [said for column in columns if (said := _spoken(column, row.get(column))) is not None]
-    return ", ".join(words) or "the one cell"
+    words = [said for column in columns if (said := _spoken(column, row.get(column))) is not None]
+    return in_words(row, columns) or ", ".join(words) or "the one cell"
+
+
+def in_words(row: dict[str, Any], columns: Iterable[str]) -> str:
+    """The named settings of a row in words; empty where all of them go without saying."""
+    return ", ".join(said for column in columns if (said := word(column, row.get(column))) is not None)
 
 
 def labels(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[str]:
@@ -60,14 +65,14 @@ def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
     """What all rows share, in words; empty where they share nothing."""
     if frame.empty:
         return ""
-    shared = [c for c in present(frame, columns) if c not in varying(frame, columns)]
+    told_apart = varying(frame, columns)
     row = {str(k): v for k, v in frame.iloc[0].to_dict().items()}
-    return ", ".join(said for c in shared if (said := word(c, row[c])) is not None)
+    return in_words(row, [c for c in present(frame, columns) if c not in told_apart])
 
 
-def counted(mask: pd.Series) -> str:
+def out_of(mask: pd.Series) -> str:
     """``2 of 12 cells``."""
-    return f"{int(mask.sum()):,} of {len(mask):,} {'cell' if len(mask) == 1 else 'cells'}"
+    return f"{int(mask.sum()):,} of {counted(len(mask))}"
 
 
 def equals(frame: pd.DataFrame, column: str, value: object) -> pd.Series:

@@ -1,4 +1,4 @@
-"""From a sweep's frame to the numbers that a report states; no drawing, no text layout."""
+"""Cells as rows: the first, the extreme, those measured to their end, and how many ended in which way."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.cells.columns import ALWAYS_TOLD, JUDGING_COLUMNS, OPTION, SETTING_COLUMNS
 from analysis.cells.naming import varying
 from analysis.contract.cells import STATUSES
+from analysis.text import counted, is_missing
 
 Row = dict[str, Any]
 
@@ -19,6 +20,22 @@ def records(frame: pd.DataFrame) -> list[Row]:
     names = [str(column) for column in frame.columns]
     # DataFrame.to_dict asks every column for itself, which for few rows of two hundred columns takes ten times as long.
     return [dict(zip(names, values, strict=True)) for values in frame.to_numpy(dtype=object)]
+
+
+def first(frame: pd.DataFrame) -> Row:
+    """The first row of a frame that has one."""
+    return records(frame.head(1))[0]
+
+
+def items(row: Row) -> str:
+    """What a row's cell counts, such as images."""
+    return "items" if is_missing(row.get("item")) else str(row["item"])
+
+
+def items_of(frame: pd.DataFrame) -> str:
+    """What all cells of a frame count; ``items`` where they differ."""
+    found = frame["item"].dropna().unique()
+    return str(found[0]) if len(found) == 1 else "items"
 
 
 def extreme(cells: pd.DataFrame, values: pd.Series, *, largest: bool) -> Row | None:
@@ -38,6 +55,12 @@ def status_counts(frame: pd.DataFrame) -> dict[str, int]:
     """Cells by status, in a fixed order, those that occur."""
     counts = frame["status"].value_counts()
     return {status: int(counts[status]) for status in STATUSES if counts.get(status)}
+
+
+def counts_text(frame: pd.DataFrame) -> str:
+    """``20 cells: 18 complete, 2 oom``."""
+    by_status = ", ".join(f"{n:,} {status}" for status, n in status_counts(frame).items())
+    return f"{counted(len(frame))}: {by_status}" if by_status else counted(len(frame))
 
 
 def setting_columns(frame: pd.DataFrame) -> list[str]:

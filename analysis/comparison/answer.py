@@ -12,8 +12,8 @@ from analysis.cells.naming import label, labels, varying
 from analysis.cells.rows import records
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SETTINGS, TASK_COLUMNS
-from analysis.stats.estimate import Figure, geometric_mean, known
-from analysis.text import escape, number, significant
+from analysis.stats.estimate import Figure, geometric_mean, known, of_row
+from analysis.text import counted, escape, number, significant
 
 MAX_NAMED = 3
 """Cells or pieces of work that a sentence names; the tables have all."""
@@ -21,14 +21,7 @@ MAX_NAMED = 3
 
 def figure(row: dict[str, Any]) -> Figure:
     """A row's ratio with its interval."""
-    value, low, high = (known(row.get(name)) for name in ("ratio", "ratio_low", "ratio_high"))
-    return Figure(value=value, low=low, high=high)
-
-
-def cells(n: int, adjective: str = "") -> str:
-    """``4 matched cells``."""
-    noun = "cell" if n == 1 else "cells"
-    return f"{n:,} {adjective} {noun}" if adjective else f"{n:,} {noun}"
+    return of_row(row, ("ratio", "ratio_low", "ratio_high"))
 
 
 def answer(comparison: Comparison, best: pd.DataFrame, baseline: str) -> list[str]:
@@ -49,9 +42,9 @@ def _by_cell(row: dict[str, Any], baseline: str) -> str:
     side, other, n = escape(row["side"]), escape(baseline), row["n_cells"]
     if not n:
         return f"{side} and {other} share no completed cell."
-    every = f"in all {cells(n, 'matched')}" if n > 1 else "in the one matched cell"
+    every = f"in all {counted(n, 'matched cell')}" if n > 1 else "in the one matched cell"
     faster, slower = row["faster"], row["slower"]
-    of = f"of {cells(n, 'matched')}"
+    of = f"of {counted(n, 'matched cell')}"
     if faster and slower:
         found = f"**{side} is faster than {other} in {faster:,} {of} and slower in {slower:,}**"
     elif faster or slower:
@@ -63,7 +56,7 @@ def _by_cell(row: dict[str, Any], baseline: str) -> str:
         found = f"**{side} is as fast as {other}**, within 5 % {every}"
     else:
         found = f"**No cell of {side} is certainly faster or slower than {other}'s**"
-    mean = f", geometric mean of {cells(n)}" if n > 1 else ""
+    mean = f", geometric mean of {counted(n)}" if n > 1 else ""
     counts = f" ({faster:,} faster, {slower:,} slower, {row['same']:,} the same, {row['unclear']:,} unclear)"
     return f"{found}: {figure(row).full_text} times the speed{mean}{counts if n > 1 else ''}."
 
@@ -106,7 +99,7 @@ def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[st
         ratios: Any = frame[column].dropna()
         if len(ratios):
             mean = math.exp(math.fsum(math.log(v) for v in ratios) / len(ratios))
-            of = f" (geometric mean of {cells(len(ratios))})" if len(ratios) > 1 else ""
+            of = f" (geometric mean of {counted(len(ratios))})" if len(ratios) > 1 else ""
             told.append(f"{significant(mean, 3)} times the {word}{of}")
     return [f"{escape(side)} takes {' and '.join(told)} of {escape(baseline)}."] if told else []
 
@@ -126,5 +119,5 @@ def regression(comparison: Comparison, baseline: str) -> str:
                  f" {figure(r).text if word == 'slower' else r['other_status']}"
                  for name, r in zip(labels(frame.head(MAX_NAMED), words), rows, strict=True)]  # fmt: skip
         more = f" and {len(frame) - MAX_NAMED:,} more" if len(frame) > MAX_NAMED else ""
-        told.append(f"{cells(len(frame))} {word} ({'; '.join(named)}{more})")
+        told.append(f"{counted(len(frame))} {word} ({'; '.join(named)}{more})")
     return f"against {baseline}, {' and '.join(told)}"

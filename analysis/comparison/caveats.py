@@ -8,12 +8,10 @@ from itertools import chain
 from analysis.cells.matching import Difference, Side
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SERVER
-from analysis.page.caveats import as_markdown
+from analysis.page.caveats import as_markdown, left_out
 from analysis.page.caveats import caveats as caveats_of_sweep
 from analysis.stats.resampling import MIN_BLOCKS
-from analysis.text import escape, some
-
-MAX_FILES = 5
+from analysis.text import counted, escape
 
 
 def caveats(comparison: Comparison, sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
@@ -26,7 +24,7 @@ def difference_text(found: Difference, baseline: str) -> str:
     """``input_shape: 3x224x224 in A, 3x32x32 in B (4 cells)``; not escaped."""
     values = ["not recorded" if v is None else v for v in (found.baseline_value, found.other_value)]
     told = f"{found.column}: {values[0]} in {baseline}, {values[1]} in {found.other}"
-    return f"{told} ({found.n_cells:,} {'cell' if found.n_cells == 1 else 'cells'})"
+    return f"{told} ({counted(found.n_cells)})"
 
 
 def _of_measurement(sides: Sequence[Side]) -> list[str]:
@@ -53,19 +51,12 @@ def _allowed(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
 
 def _left_out(sides: Sequence[Side]) -> list[str]:
     """Files that were skipped and cells that are missing, once for sides that were split from one."""
-    said = []
+    said: list[str] = []
     loaded = {tuple(side.trials.attrs.get("paths", [side.label])): side for side in sides}
     for side in loaded.values():
-        unreadable = side.trials.attrs.get("unreadable", [])
-        if unreadable:
-            n = len(unreadable)
-            files, were = ("file", "was") if n == 1 else ("files", "were")
-            said.append(f"{escape(side.label)}: {n} {files} could not be read and {were} left out:"
-                        f" {escape(some(unreadable, MAX_FILES))}.")  # fmt: skip
-        missing = side.trials.attrs.get("missing", 0)
-        if missing:
-            told = "cell asked for is" if missing == 1 else "cells asked for are"
-            said.append(f"{escape(side.label)}: {missing:,} {told} missing: a sweep did not end.")
+        lost = side.trials.attrs
+        found = left_out(lost.get("unreadable", []), lost.get("missing", 0), sweep="a sweep")
+        said += [escape(f"{side.label}: {text}") for text in found]
     return said
 
 

@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.comparison.comparison import MIN_RATIO
-from analysis.figures.style import COLOURS, figure
+from analysis.figures.panels import GREY, INK, name_rows, note_right, panels
+from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure, known
 
 MAX_ROWS = 30
@@ -22,13 +23,12 @@ _LABEL_CHARACTERS = 46
 _AXES_INCHES, _FIGURES_INCHES, _CHARACTER_INCHES = 3.6, 1.65, 0.079
 """Widths of the axes, of the figures right of them, and of a label's character."""
 _CERTAIN = ("faster", "slower")
-_INK, _GREY = "#222222", "#777777"
 # Marker, colour and filling all differ, so that the verdict survives a grey printer.
 _LOOKS = {
     "faster": (">", COLOURS[0], COLOURS[0]),
     "slower": ("<", COLOURS[1], COLOURS[1]),
-    "same": ("o", _GREY, _GREY),
-    "unclear": ("o", _GREY, "white"),
+    "same": ("o", GREY, GREY),
+    "unclear": ("o", GREY, "white"),
 }
 _TOLD = {
     "faster": "faster",
@@ -68,9 +68,9 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title:
     row_inches = 0.27 + 0.13 * max(label.count("\n") for label in labels)
     width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
     height = 1.35 + row_inches * (len(shown) + (1.4 if mean else 0))
-    with figure(path, (width, height)) as (_, axes):
+    with panels(path, size=(width, height)) as (_, (axes,)):
         axes.axvspan(1 / MIN_RATIO, MIN_RATIO, color="#eeeeee", zorder=0, linewidth=0)
-        axes.axvline(1, color=_INK, linewidth=0.8, zorder=1)
+        axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
         for y, row in enumerate(shown):
             _draw_row(axes, -y, row)
         positions: list[float] = [-y for y in range(len(shown))]
@@ -79,9 +79,7 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title:
             axes.axhline(at + 0.7, color="#aaaaaa", linewidth=0.6)
             _draw_mean(axes, at, mean)
             positions.append(at)
-        axes.set_yticks(positions, labels)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
+        name_rows(axes, labels, positions)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(positions[-1] - 0.6, 0.6)
         _scale(axes, [*shown, *([mean] if mean else [])])
@@ -101,25 +99,17 @@ def _draw_row(axes: Axes, y: float, row: Ratio) -> None:
     if not math.isnan(row.low):
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=1.4, zorder=2, solid_capstyle="butt")
     axes.plot(row.ratio, y, marker=marker, color=colour, markerfacecolor=face, markersize=6, zorder=3)
-    _tell(axes, y, row)
+    note_right(axes, y, row.told, 8)
 
 
 def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
     if math.isnan(mean.low):
-        axes.plot(mean.ratio, y, marker="D", color=_INK, markersize=6)
+        axes.plot(mean.ratio, y, marker="D", color=INK, markersize=6)
     else:
         corners = [mean.low, mean.ratio, mean.high, mean.ratio], [y, y + 0.25, y, y - 0.25]
-        axes.fill(*corners, color=_INK, zorder=3)
-        axes.plot(mean.ratio, y, marker="d", color=_INK, markersize=5, zorder=3)  # seen however narrow the interval
-    _tell(axes, y, mean)
-
-
-def _tell(axes: Axes, y: float, row: Ratio) -> None:
-    """The figures themselves, right of the axes."""
-    axes.annotate(
-        row.told, (1.0, y), xycoords=("axes fraction", "data"), xytext=(8, 0), textcoords="offset points",
-        va="center", fontsize=8.5, color=_INK, annotation_clip=False,
-    )  # fmt: skip
+        axes.fill(*corners, color=INK, zorder=3)
+        axes.plot(mean.ratio, y, marker="d", color=INK, markersize=5, zorder=3)  # seen however narrow the interval
+    note_right(axes, y, mean.told, 8)
 
 
 def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:

@@ -17,22 +17,22 @@ from analysis.cells.matching import Difference, Side
 from analysis.cells.naming import common, label, varying
 from analysis.cells.rows import records
 from analysis.comparison import tables
-from analysis.comparison.answer import answer, cells, regression
+from analysis.comparison.answer import answer, regression
 from analysis.comparison.best import best_cells
 from analysis.comparison.caveats import caveats, difference_text
 from analysis.comparison.comparison import Comparison, compare
 from analysis.comparison.forest import MAX_ROWS, Ratio, draw_forest
 from analysis.comparison.sides import check_known, check_unambiguous, load_sides
 from analysis.comparison.timings import Timings
-from analysis.page.command_line import OneLineParser, write_page
+from analysis.page.command_line import OneLineParser, write_page, writing
+from analysis.page.environment import environment_table
+from analysis.page.sections import Drawings
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError
-from analysis.text import escape
+from analysis.text import counted, escape
 
 MAX_TOLD = 5
 """Cells that a figure's alternative text names."""
-
-
 REGRESSION = 3
 """Exit code where a cell is slower than in the baseline, or completed there and fails here."""
 
@@ -49,12 +49,12 @@ def ratios(comparison: Comparison, side: str) -> tuple[list[Ratio], Ratio | None
     mean = records(comparison.sides[comparison.sides["side"] == side])[0]
     if len(rows) < 2:
         return rows, None
-    told = f"geometric mean, {cells(mean['n_cells'])}"
+    told = f"geometric mean, {counted(mean['n_cells'])}"
     return rows, Ratio(label=told, ratio=mean["ratio"], low=mean["ratio_low"], high=mean["ratio_high"], verdict="same")
 
 
-def draw(comparison: Comparison, baseline: str, folder: Path) -> list[tuple[Path, str]]:
-    """A forest plot for each side; (file, alternative text)."""
+def draw(comparison: Comparison, baseline: str, folder: Path) -> Drawings:
+    """A forest plot for each side."""
     drawn = []
     for i, side in enumerate(comparison.sides["side"], start=1):
         rows, mean = ratios(comparison, side)
@@ -68,7 +68,7 @@ def draw(comparison: Comparison, baseline: str, folder: Path) -> list[tuple[Path
         shown = "; ".join(f"{row.label} {row.told}" for row in [*rows[:MAX_TOLD], *([mean] if mean else [])])
         more = f"; {len(rows) - MAX_TOLD:,} more in the table" if len(rows) > MAX_TOLD else ""
         drawn.append((path, f"{title}, 95 % intervals: {shown}{more}"))
-    return drawn
+    return Drawings(figures=drawn)
 
 
 def refuse(found: Sequence[Difference], baseline: str) -> None:
@@ -121,7 +121,6 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
         why = nothing_shared(sides, comparison.key)
         doubts.append(f"{escape(why[0].upper() + why[1:])}. Columns may be left out of the match by "
                       "--allow-different, or made sides by --across.")  # fmt: skip
-    drawn = draw(comparison, baseline, folder / "figures")
     text = render(
         "comparison/page.md.j2",
         title=escape(f"{', '.join(side.label for side in sides[1:])} against {baseline}"),
@@ -129,12 +128,12 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
         caveats=[*doubts, *caveats(comparison, sides, allowed)],
         best=tables.best_table(best),
         best_note=tables.best_note(across),
-        figures=[(f"figures/{path.name}", told) for path, told in drawn],
+        figures=draw(comparison, baseline, folder / "figures"),
         common=escape(common(comparison.cells, comparison.key)),
         cells=tables.cells_table(comparison, baseline),
         method=tables.method(comparison),
         outcomes=tables.outcomes_table(comparison, baseline),
-        environment=tables.environment_table(sides),
+        environment=environment_table([(side.label, side.rows) for side in sides]),
     )
     return text, regression(comparison, baseline) if comparison.has_regression else None
 
@@ -154,11 +153,9 @@ def main(arguments: Sequence[str]) -> int:
                         "device (default: the first)")  # fmt: skip
     options: Any = parser.parse_args(arguments)
     sides = load_sides(options.results, options.across, options.baseline)
-    try:
+    with writing(options.output):
         text, regressed = build(sides, options.allow_different, options.across, options.output.parent)
-    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
-        raise AnalysisError(f"cannot write {str(error.filename or options.output)!r}: {error.strerror}") from error
-    sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
+        sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
     if regressed is None:
         return 0
     sys.stderr.write(f"compare.py: regression: {regressed}\n")

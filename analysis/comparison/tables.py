@@ -7,26 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from analysis.cells.matching import Side
-from analysis.cells.naming import label, labels, varying
+from analysis.cells.naming import label, varying
 from analysis.cells.rows import records
-from analysis.comparison.answer import cells, figure
+from analysis.comparison.answer import figure
 from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
-from analysis.text import MISSING, escape, is_missing, number, seconds_as_ms, share, table
-
-MAX_ROWS = 500
-"""Rows of a table; nobody reads more."""
-_MAX_VALUES = 3
-_SHARES = (("top1_agreement_ratio", "top-1 agreement"), ("accuracy_best", "held-out accuracy"))
-ENVIRONMENT = (
-    ("sweeps", "sweep"), ("device", "device_name"), ("driver", "driver_version"), ("processor", "cpu_name"),
-    ("CPUs", "n_cpus"), ("threads", "n_threads"), ("allocator", "allocator_settings"),
-    ("system", "os"), ("Python", "python_version"), ("torch", "torch_version"),
-    ("torchvision", "torchvision_version"), ("accelsweep", "accelsweep_version"),
-    ("commit", "git_commit"), ("host", "host"),
-)  # fmt: skip
-_SURE = f"ratio over {MIN_RATIO} and p under {MAX_P} after Holm's correction for the number of cells"
+from analysis.page.columns import MAX_ROWS, Column, column_table, in_word, known_of, part, plain
+from analysis.text import MISSING, counted, escape, is_missing, seconds_as_ms
 
 
 def cells_table(comparison: Comparison, baseline: str) -> str:
@@ -36,19 +23,21 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
         return ""
     several, shown = frame["side"].nunique() > 1, most_telling(frame)
     names = varying(frame, comparison.key)
-    extras = [("energy_ratio", "energy per item (ratio)"), ("memory_ratio", "peak memory (ratio)")]
-    extras = [(c, title) for c, title in extras if frame[c].notna().any()]
-    rows = [
-        [escape(name), *([escape(row["side"])] if several else []), row["verdict"], seconds_as_ms(row["baseline_s"]),
-         seconds_as_ms(row["other_s"]), figure(row).full_text, p_text(row["p"]), *(number(row[c]) for c, _ in extras),
-         str(row["n_rounds"])]
-        for name, row in zip(labels(shown, names), records(shown), strict=True)
-    ]  # fmt: skip
     unit = "ms/request" if "scenario" in frame and (frame["scenario"] == SERVER).all() else "ms/item"
     other = "side" if several else escape(frame["side"].iloc[0])
-    headers = ["cell", *(["side"] if several else []), "verdict", f"{escape(baseline)} ({unit})", f"{other} ({unit})",
-               "speed ratio (95 % interval)", "p", *(title for _, title in extras), "rounds or sweeps"]  # fmt: skip
-    text = table(headers, rows, n_left=3 if several else 2)
+    columns = [
+        Column("cell", lambda row: escape(label(row, names))),
+        *([in_word("side", "side")] if several else []),
+        Column("verdict", lambda row: str(row["verdict"])),
+        Column(f"{escape(baseline)} ({unit})", lambda row: seconds_as_ms(row["baseline_s"])),
+        Column(f"{other} ({unit})", lambda row: seconds_as_ms(row["other_s"])),
+        Column("speed ratio (95 % interval)", lambda row: figure(row).full_text),
+        Column("p", lambda row: p_text(row["p"])),
+        *known_of(frame, [plain("energy per item (ratio)", "energy_ratio"),
+                          plain("peak memory (ratio)", "memory_ratio")]),
+        Column("rounds or sweeps", lambda row: str(row["n_rounds"])),
+    ]  # fmt: skip
+    text = column_table(records(shown), columns, n_left=3 if several else 2)
     left = len(frame) - len(shown)
     return f"{text}\n\n{left:,} more cells are nearer to 1 or less certain." if left else text
 
@@ -70,23 +59,21 @@ def best_table(best: pd.DataFrame) -> str:
     if best.empty:
         return ""
     names = varying(best, [c for c in TASK_COLUMNS if c in best])
-    frugal = best["items_per_j"].notna().any()
-    shares = [(c, title) for c, title in _SHARES if best[c].notna().any()]
-    rows = []
-    for row in records(best):
-        is_baseline = row["side"] == best["side"].iloc[0]
-        figures = [number(row["throughput_items_per_s"]), "1" if is_baseline else figure(row).full_text]
-        figures += [share(row[c]) for c, _ in shares]
-        figures += [number(row["items_per_j"])] if frugal else []
-        words = [escape(label(row, names))] if names else []
-        words += [escape(row["side"]), escape(label(row, SETTINGS))]
-        words += [_frugal_words(row)] if frugal else []
-        rows.append([*words, *figures])
-    headers = [*(["work"] if names else []), "side", "fastest with",
-               *(["most frugal with (counter)"] if frugal else []),
-               "throughput (items/s)", "speed ratio (95 % interval)", *(title for _, title in shares),
-               *(["energy (items/J)"] if frugal else [])]  # fmt: skip
-    return table(headers, rows, n_left=2 + bool(names) + bool(frugal))
+    baseline = best["side"].iloc[0]
+    has_energy = best["items_per_j"].notna().any()
+    words = [
+        *([Column("work", lambda row: escape(label(row, names)))] if names else []),
+        in_word("side", "side"),
+        Column("fastest with", lambda row: escape(label(row, SETTINGS))),
+        *([Column("most frugal with (counter)", _frugal_words)] if has_energy else []),
+    ]
+    return column_table(records(best), [
+        *words,
+        plain("throughput (items/s)", "throughput_items_per_s"),
+        Column("speed ratio (95 % interval)", lambda row: "1" if row["side"] == baseline else figure(row).full_text),
+        *known_of(best, [part("top-1 agreement", "top1_agreement_ratio"), part("held-out accuracy", "accuracy_best"),
+                         plain("energy (items/J)", "items_per_j")]),
+    ], n_left=len(words), max_rows=len(best))  # fmt: skip
 
 
 def _frugal_words(row: dict[str, object]) -> str:
@@ -108,30 +95,13 @@ def outcomes_table(comparison: Comparison, baseline: str) -> str:
     """Cells that completed on one side only."""
     frame = comparison.outcomes
     names = varying(frame, comparison.key) or ["device", "batch_size"]
-    rows = [
-        [escape(label(row, names)), escape(row["side"]), row["baseline_status"], row["other_status"],
-         escape(row["reason"] or "")]
-        for row in records(frame.head(MAX_ROWS))
-    ]  # fmt: skip
-    if not rows:
-        return ""
-    text = table(["cell", "side", f"in {escape(baseline)}", "here", "reason"], rows, n_left=5)
-    left = len(frame) - len(rows)
-    return f"{text}\n\n{left:,} more cells." if left else text
-
-
-def environment_table(sides: Sequence[Side]) -> str:
-    """What measured each side; only the lines in which a side has something to say."""
-
-    def values(side: Side, column: str) -> str:
-        known = dict.fromkeys(v for v in (row.get(column) for row in side.rows) if v is not None)
-        told = [f"{v:g}" if isinstance(v, float) else str(v) for v in known]
-        more = [f"and {len(told) - _MAX_VALUES} more"] if len(told) > _MAX_VALUES else []
-        return ", ".join([*told[:_MAX_VALUES], *more])
-
-    rows = [[title, *(escape(values(side, column)) for side in sides)] for title, column in ENVIRONMENT]
-    rows = [row for row in rows if any(row[1:])]
-    return table(["", *(escape(side.label) for side in sides)], rows, n_left=1 + len(sides)) if rows else ""
+    return column_table(records(frame), [
+        Column("cell", lambda row: escape(label(row, names))),
+        in_word("side", "side"),
+        Column(f"in {escape(baseline)}", lambda row: str(row["baseline_status"])),
+        Column("here", lambda row: str(row["other_status"])),
+        Column("reason", lambda row: escape(row["reason"] or "")),
+    ], n_left=5)  # fmt: skip
 
 
 def method(comparison: Comparison) -> list[str]:
@@ -146,5 +116,5 @@ def method(comparison: Comparison) -> list[str]:
         f"the whole interval is within {100 * (MIN_RATIO - 1):.0f} %. All else is unclear.",
     ]
     if few:
-        said.append(f"{cells(few)} had fewer than three rounds or no samples: no interval and no verdict.")
+        said.append(f"{counted(few)} had fewer than three rounds or no samples: no interval and no verdict.")
     return said

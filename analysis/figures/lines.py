@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 
-from analysis.figures.panels import legend_entries
 from analysis.figures.style import COLOURS, LINES, MARKERS
 from analysis.stats.estimate import Figure
 
@@ -26,17 +25,17 @@ class Series:
 
     Attributes:
         label: What it is.
-        group: Told by colour and filling, such as the device.
+        group: Told by colour and filling, such as the device; empty where all lines are of one.
         kind: Told by marker and dashes, such as the precision; by colour too where there is one group.
         x: Of each point.
         y: Of each point, with its interval where known; points without a value are left out.
     """
 
     label: str
-    group: str
     kind: str
     x: Sequence[float]
     y: Sequence[Figure]
+    group: str = ""
 
 
 def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, joined: bool = True) -> None:
@@ -68,6 +67,17 @@ def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, jo
         )  # fmt: skip
 
 
+def values(series: Sequence[Series]) -> list[float]:
+    """The values of all lines, those that are known."""
+    return [f.value for one in series for f in one.y if f.value is not None]
+
+
+def in_unit(series: Sequence[Series]) -> tuple[list[Series], str]:
+    """Lines of seconds in the unit that their largest value reads best in (ms or s), and that unit."""
+    scale, unit = (1.0, "s") if max(values(series)) >= 10 else (1e3, "ms")
+    return [replace(one, y=[f.times(scale) for f in one.y]) for one in series], unit
+
+
 def mark_every(lengths: Sequence[int]) -> int:
     """Markers on one point in so many that they stay apart on the longest of the lines."""
     return max(1, max(lengths, default=1) // MAX_MARKERS)
@@ -80,10 +90,3 @@ def _errors(figures: Sequence[Figure]) -> list[list[float]] | None:
     lower = [max(0.0, f.value - f.low) if f.value is not None and f.low is not None else 0.0 for f in figures]
     upper = [max(0.0, f.high - f.value) if f.value is not None and f.high is not None else 0.0 for f in figures]
     return [lower, upper]
-
-
-def legend_last(axes: Axes, last: Sequence[str], **where: object) -> None:
-    """A legend with the lines first, and then the labels named."""
-    handles, labels = legend_entries(axes, last)
-    if labels:
-        axes.legend(handles, labels, **where)

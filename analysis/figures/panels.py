@@ -1,33 +1,34 @@
-"""Figures of several panels in the style of ``plots.py``, with one legend for all."""
+"""How a figure is made and saved, with one panel or several; its axes and its legend."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-import matplotlib as mpl
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
-from matplotlib.container import ErrorbarContainer
+from matplotlib.axis import Axis
+from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 
-from analysis.figures.style import Line, canvas, figure
+from analysis.figures.style import canvas
 
 _LABEL_SHARE = 0.065
 """Of an axis' length that a label of four digits takes."""
 INK, GREY = "#222222", "#777777"
 RIGHT_OF_AXES = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
 """Where a legend hides no data."""
+WIDTH, HEIGHT = 7.2, 4.0
+"""Of a figure of one panel, in inches."""
 
 
 @contextmanager
 def panels(
-    path: Path, n_rows: int, n_columns: int = 1, *, size: tuple[float, float], share_x: bool = True,
-    share_y: bool = False,
+    path: Path, n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float] = (WIDTH, HEIGHT),
+    share_x: bool = True, share_y: bool = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:  # fmt: skip
     """A figure of several axes, row by row, saved at the end with the same bytes for the same content.
 
@@ -47,25 +48,48 @@ def panels(
         yield drawn, list(grid.flat)
 
 
-def legend_entries(axes: Axes, last: Sequence[str]) -> tuple[list[Artist], list[str]]:
-    """Handles and labels of a legend with the lines first, and then the labels named; none where there is one line."""
-    handles, labels = axes.get_legend_handles_labels()
-    order = sorted(range(len(labels)), key=lambda i: labels[i] in last) if len(labels) > 1 else []
-    return [handles[i] for i in order], [labels[i] for i in order]
+def legend_entries(grid: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
+    """Handles and labels of the panels, each label once: of a panel lines with intervals and bars before all marks."""
+    found: dict[str, Artist] = {}
+    for axes in grid:
+        entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+        for handle, label in sorted(entries, key=lambda entry: not isinstance(entry[0], Container)):
+            found[label] = handle
+    return list(found.values()), list(found)
 
 
-def legend_beside(drawn: Figure, axes: Axes, last: Sequence[str] = (), heading: str | None = None) -> None:
-    """One legend for all panels right of the figure, lines first; a legend of one panel would push the others away.
+def legend_right(axes: Axes) -> None:
+    """A legend right of the one panel; none where there is one line."""
+    handles, labels = legend_entries([axes])
+    if len(labels) > 1:
+        axes.legend(handles, labels, **RIGHT_OF_AXES)
+
+
+def legend_beside(drawn: Figure, axes: Axes, heading: str | None = None) -> None:
+    """One legend for all panels right of the figure; a legend of one panel would push the others away.
 
     Args:
         drawn: The figure.
         axes: The panel whose lines are told.
-        last: Labels that come after all others.
         heading: What stands above them.
     """
-    handles, labels = legend_entries(axes, last)
-    if labels:
+    handles, labels = legend_entries([axes])
+    if len(labels) > 1:
         drawn.legend(handles, labels, loc="outside right upper", title=heading, alignment="left")
+
+
+def legend_below(drawn: Figure, grid: Sequence[Axes], n_columns: int) -> None:
+    """One legend for all panels under the figure."""
+    drawn.legend(*legend_entries(grid), loc="outside lower left", ncols=n_columns)
+
+
+def legend_above(axes: Axes, title: str) -> None:
+    """The title, and between it and the panel a legend in a row."""
+    axes.set_title(title, loc="left", pad=24)
+    axes.legend(
+        *legend_entries([axes]), loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2,
+        columnspacing=1.2, fontsize=9,
+    )  # fmt: skip
 
 
 def n_shown(shown: int, of_all: int) -> str | None:
@@ -76,6 +100,28 @@ def n_shown(shown: int, of_all: int) -> str | None:
 def written_out(value: float, _place: object = None) -> str:
     """A tick's number without exponent, ``1,000,000`` or ``0.05``; for ``set_major_formatter``."""
     return f"{value:,.9g}"
+
+
+def log_ticks(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
+    """Ticks of a logarithmic axis at these places of each decade, their numbers written out, none in between."""
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(written_out)
+
+
+def name_rows(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:
+    """A panel of rows from the top, at 0, -1, ... or the places given, each with its name and no line of a grid."""
+    axes.set_yticks([-i for i in range(len(names))] if places is None else places, names)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(visible=False, axis="y")
+
+
+def note_right(axes: Axes, y: float, text: str, away: float = 6) -> None:
+    """A short text right of a panel, at a height of its data and so many points away."""
+    axes.annotate(
+        text, (1.0, y), xycoords=("axes fraction", "data"), xytext=(away, 0), textcoords="offset points", va="center",
+        fontsize=8.5, color=INK, annotation_clip=False,
+    )  # fmt: skip
 
 
 def batch_axis(axes: Axes, batches: Sequence[float]) -> None:
@@ -111,32 +157,4 @@ def value_axis(axes: Axes, values: Sequence[float]) -> None:
         axes.set_ylim(0, max([axes.get_ylim()[1], *(1.06 * v for v in known)]))
         return
     axes.set_yscale("log")
-    decades = max(known) / min(known)
-    axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0) if decades < 1000 else (1.0,)))
-    axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(written_out)
-
-
-@contextmanager
-def plain_figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple[Figure, Axes]]:
-    """``plots.figure`` in which text from results is text: two dollar signs are no formula."""
-    with mpl.rc_context({"text.parse_math": False}), figure(path, size) as (drawn, axes):
-        yield drawn, axes
-
-
-def legend_outside(axes: Axes) -> None:
-    """A legend right of the axes, lines with intervals before all else."""
-    handles, told = axes.get_legend_handles_labels()
-    order = sorted(range(len(told)), key=lambda i: not isinstance(handles[i], ErrorbarContainer))
-    axes.legend([handles[i] for i in order], [told[i] for i in order], **RIGHT_OF_AXES)
-
-
-def in_unit(lines: Sequence[Line]) -> tuple[list[Line], str]:
-    """Lines of seconds in the unit that their largest value reads best in (ms or s), and that unit."""
-    largest = max(y for line in lines for y in line.y)
-    scale, unit = (1.0, "s") if largest >= 10 else (1e3, "ms")
-    return [
-        replace(line, y=[scale * y for y in line.y], low=[None if v is None else scale * v for v in line.low],
-                high=[None if v is None else scale * v for v in line.high])
-        for line in lines
-    ], unit  # fmt: skip
+    log_ticks(axes.yaxis, (1.0, 2.0, 5.0) if max(known) / min(known) < 1000 else (1.0,))

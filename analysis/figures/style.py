@@ -1,17 +1,15 @@
-"""Figures: one style, colour-blind safe and readable in grey, the same bytes for the same numbers."""
+"""The style of all figures: colour-blind safe, readable in grey, texts cut and legends given room."""
 
 from __future__ import annotations
 
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import style
-from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
@@ -44,27 +42,6 @@ for _message in ("Glyph .* missing from", "constrained_layout not applied"):
     warnings.filterwarnings("ignore", message=_message, category=UserWarning)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of a figure, with an interval around each point where known.
-
-    Attributes:
-        label: What it is.
-        x: Of each point.
-        y: Likewise.
-        low: Lower ends, None where unknown.
-        high: Upper ends.
-        group: Lines of one group share a colour; within it they differ by marker and line style.
-    """
-
-    label: str
-    x: Sequence[float]
-    y: Sequence[float]
-    low: Sequence[float | None] = ()
-    high: Sequence[float | None] = ()
-    group: str = ""
-
-
 @contextmanager
 def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
     """An empty figure, saved at the end without dates or versions in the file.
@@ -80,13 +57,6 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
         drawn.savefig(path, metadata=metadata)
-
-
-@contextmanager
-def figure(path: Path, size: tuple[float, float] = (7.2, 4.0)) -> Iterator[tuple[Figure, Axes]]:
-    """A figure with one pair of axes, saved at the end."""
-    with canvas(path, size) as drawn:
-        yield drawn, drawn.subplots()
 
 
 def _wrapped(label: str) -> str:
@@ -122,24 +92,3 @@ def grow_for_legends(drawn: Figure) -> None:
     missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
     if missing > 0:
         drawn.set_figheight(drawn.get_figheight() + missing)
-
-
-def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
-    """Draw lines with error bars and put the legend outside of the data."""
-    groups = list(dict.fromkeys(line.group for line in lines))
-    within: Mapping[str, list[Line]] = {g: [line for line in lines if line.group == g] for g in groups}
-    for g, group in enumerate(groups):
-        for i, line in enumerate(within[group]):
-            colour = COLOURS[(g if len(groups) > 1 else i) % len(COLOURS)]
-            errors = None
-            if line.low and line.high:
-                errors = [
-                    [0 if lo is None else max(0.0, y - lo) for y, lo in zip(line.y, line.low, strict=True)],
-                    [0 if hi is None else max(0.0, hi - y) for y, hi in zip(line.y, line.high, strict=True)],
-                ]
-            axes.errorbar(
-                line.x, line.y, yerr=errors, label=line.label, color=colour, capsize=2.5,
-                marker=MARKERS[(g + i) % len(MARKERS)], linestyle=LINES[i % len(LINES)],
-            )  # fmt: skip
-    if len(lines) > 1:
-        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)

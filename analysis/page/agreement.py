@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cells.naming import counted, equals, labels
+from analysis.cells.naming import equals, labels, out_of
 from analysis.text import some
 
 MIN_AGREEMENT_RATIO = 0.99
@@ -28,7 +28,7 @@ def wrong_answers(frame: pd.DataFrame) -> list[str]:
     worst = frame.loc[is_wrong, "max_rel_diff"].max()
     off = "" if pd.isna(worst) else f", by up to {100 * worst:.2g} % of the largest value"
     measured = is_wrong[is_wrong | (frame["status"] == "complete")]
-    return [f"{counted(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
+    return [f"{out_of(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
             f" recommended nowhere, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
 
 
@@ -41,10 +41,10 @@ def other_answers(done: pd.DataFrame) -> list[str]:
     said = []
     nonfinite, differs = done["n_nonfinite"] > 0, done["top1_agreement_ratio"] < MIN_AGREEMENT_RATIO
     if nonfinite.any():
-        said.append(f"{counted(nonfinite)} gave NaN or infinity where the reference has none.")
+        said.append(f"{out_of(nonfinite)} gave NaN or infinity where the reference has none.")
     if differs.any():
         worst = done.loc[done["top1_agreement_ratio"].idxmin()]
-        said.append(f"{counted(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
+        said.append(f"{out_of(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
                     f" the fewest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
                     f" {worst['precision']}.")  # fmt: skip
     return said

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
-from analysis.cells.naming import counted, equals
+from analysis.cells.naming import equals, out_of
 from analysis.page.agreement import other_answers, wrong_answers
-from analysis.text import escape, some
+from analysis.text import counted, escape, some
 
+MAX_FILES = 5
+"""Files named of those that cannot be read."""
 BUSY_RATIO = 0.1
 """Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
 SYSTEM_TIME_RATIO = 0.1
@@ -50,8 +52,8 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     Returns:
         Sentences, not escaped.
     """
-    done = frame[frame["status"] == "complete"]
-    return [*_timing(done), *wrong_answers(frame), *_inputs(frame, done), *_files(frame, n_cells, unreadable),
+    done, lost = frame[frame["status"] == "complete"], left_out(unreadable, (n_cells or 0) - len(frame), n_cells)
+    return [*_timing(done), *wrong_answers(frame), *_inputs(frame, done), *lost,
             *_stability(done), *_slow_precisions(done), *_memory(done), *_full_device(done), *other_answers(done),
             *_machines(frame)]  # fmt: skip
 
@@ -72,7 +74,7 @@ def _timing(done: pd.DataFrame) -> list[str]:
         said.append(f"The timer did not pass its proof on {devices}: times measured there cannot be trusted.")
     if unknown.any():
         devices = _named(done, unknown, "device")
-        said.append(f"The timer was not proven on {devices}: {counted(unknown)} may be timed wrongly.")
+        said.append(f"The timer was not proven on {devices}: {out_of(unknown)} may be timed wrongly.")
     return said
 
 
@@ -91,16 +93,24 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     return said
 
 
-def _files(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
-    said = []
-    if unreadable:
-        n = len(unreadable)
-        said.append(f"{n} {_of(n, 'file', 'files')} could not be read and {_of(n, 'was', 'were')} left out:"
-                    f" {some(unreadable, 5)}.")  # fmt: skip
-    missing = 0 if n_cells is None else n_cells - len(frame)
-    if missing > 0:
-        said.append(f"{missing} of the {n_cells} cells asked for {_of(missing, 'is', 'are')} missing:"
-                    " the sweep did not end.")  # fmt: skip
+def left_out(
+    unreadable: Sequence[str], n_missing: int, n_cells: int | None = None, sweep: str = "the sweep"
+) -> list[str]:  # fmt: skip
+    """Files that were skipped and cells that are missing.
+
+    Args:
+        unreadable: Names of the files.
+        n_missing: Cells asked for without a row; none if it is not over zero.
+        n_cells: All that were asked for, to be told beside them.
+        sweep: What did not end, in words.
+    """
+    said, n = [], len(unreadable)
+    if n:
+        said.append(f"{counted(n, 'file')} could not be read and {_of(n, 'was', 'were')} left out:"
+                    f" {some(unreadable, MAX_FILES)}.")  # fmt: skip
+    if n_missing > 0:
+        missing = counted(n_missing) if n_cells is None else f"{n_missing:,} of the {counted(n_cells)}"
+        said.append(f"{missing} asked for {_of(n_missing, 'is', 'are')} missing: {sweep} did not end.")
     return said
 
 
@@ -115,7 +125,7 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
         (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
-    return [f"{counted(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+    return [f"{out_of(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
 
 
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
@@ -149,7 +159,7 @@ def _memory(done: pd.DataFrame) -> list[str]:
     worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
     n = int(anew.sum())
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
-    said = (f"{counted(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
+    said = (f"{out_of(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
             f" {fresh:,.0f} MiB a step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
             f" {worst['precision']}.")  # fmt: skip
     if not _named(done, anew, "os").startswith("Linux"):
@@ -169,7 +179,7 @@ def _full_device(done: pd.DataFrame) -> list[str]:
         return []
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
     n = int(full.sum())
-    return [f"{counted(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
+    return [f"{out_of(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
             f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at"
             f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -59,46 +60,49 @@ def default_output(sweeps: Sequence[Path], name: str) -> Path:
     return (first if len(sweeps) == 1 else first.parent) / f"{name}.md"
 
 
-def write_page(path: Path, text: str, *, html: bool) -> Path:
-    """Write the Markdown, and the HTML page where asked; returns what a reader should open.
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """What is done here writes a page and its figures; results that cannot be read are counted, not raised.
 
     Raises:
-        AnalysisError: If the file cannot be written.
+        AnalysisError: If the page or a figure cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-        return write_html(path) if html else path
+        yield
     except OSError as error:
-        raise _cannot_write(path, error) from error
+        raise AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}") from error
 
 
-def _cannot_write(path: Path, error: OSError) -> AnalysisError:
-    return AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}")
+def write_page(path: Path, text: str, *, html: bool) -> Path:
+    """Write the Markdown, and the HTML page where asked; returns what a reader should open."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return write_html(path) if html else path
 
 
-def run_report(
-    arguments: Sequence[str], *, name: str, description: str, build: Callable[[Page], str], columns: Sequence[str]
-) -> int:
-    """The whole of a report script's main: read, build, write, print the file's name.
+def report_main(
+    subject: str, build: Callable[[Page], str], columns: Sequence[str], description: str
+) -> Callable[[Sequence[str]], int]:  # fmt: skip
+    """The whole main of the report on a subject: read, build, write, print the file's name.
 
     Args:
-        arguments: Of the command line.
-        name: Of the page, without suffix.
-        description: For ``--help``.
+        subject: The page is ``report_SUBJECT.md``.
         build: Makes the Markdown and draws the figures.
         columns: Columns of the trials table that ``build`` reads.
+        description: For ``--help``.
 
-    Raises:
-        AnalysisError: If there is no sweep, or the page or a figure cannot be written.
+    Returns:
+        Takes the arguments of the command line; raises AnalysisError if there is no sweep, or if the page or a figure
+        cannot be written.
     """
-    options: Any = parser(description).parse_args(arguments)
-    sweeps = find_sweeps(options.results)
-    target = options.output or default_output(sweeps, name)
-    page = Page(trials=load_sweeps(sweeps, columns), sweeps=sweeps, figures=target.parent / "figures")
-    try:
-        text = build(page)
-    except OSError as error:  # of a figure; results that cannot be read are counted, not raised
-        raise _cannot_write(target, error) from error
-    sys.stdout.write(f"{write_page(target, text, html=options.html)}\n")
-    return 0
+
+    def main(arguments: Sequence[str]) -> int:
+        options: Any = parser(description).parse_args(arguments)
+        sweeps = find_sweeps(options.results)
+        target = options.output or default_output(sweeps, f"report_{subject}")
+        page = Page(trials=load_sweeps(sweeps, columns), sweeps=sweeps, figures=target.parent / "figures")
+        with writing(target):
+            sys.stdout.write(f"{write_page(target, build(page), html=options.html)}\n")
+        return 0
+
+    return main

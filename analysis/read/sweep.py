@@ -52,20 +52,36 @@ def find_sweep(path: str | Path = "results") -> Path:
     Raises:
         AnalysisError: If there is none.
     """
+    return find_folder(path, "sweep", "trials", DESCRIPTION, "finetune")
+
+
+def find_folder(path: str | Path, what: str, table: str, description: str, command: str) -> Path:
+    """The folder of one sweep of any kind: the path itself, or the latest in a results folder.
+
+    Args:
+        path: Where to look; a file is taken as it is.
+        what: The kind of sweep in words.
+        table: The folder of its main table.
+        description: The name of the file that says what was asked.
+        command: The subcommand that makes such sweeps.
+
+    Raises:
+        AnalysisError: If there is none.
+    """
     folder = Path(path)
-    if (folder / "trials").is_dir() or (folder / DESCRIPTION).is_file() or folder.is_file():
+    if (folder / table).is_dir() or (folder / description).is_file() or folder.is_file():
         return folder
-    sweeps = [p.parent for p in folder.glob(f"*/{DESCRIPTION}")]
+    sweeps = list(folder.glob(f"*/{description}"))
     if not sweeps:
-        state = "holds no sweep" if folder.is_dir() else "holds no sweep (there is no such folder)"
-        raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep finetune`, or name its folder")
-    return max(sweeps, key=lambda p: (_created_at(p), p.name))
+        state = f"holds no {what}" if folder.is_dir() else f"holds no {what} (there is no such folder)"
+        raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep {command}`, or name its folder")
+    return max(sweeps, key=lambda file: (_created_at(file), file.parent.name)).parent
 
 
-def _created_at(sweep: Path) -> str:
+def _created_at(description: Path) -> str:
     """When a sweep was made; empty where its description cannot be read, which must not hide the other sweeps."""
     try:
-        return str(json.loads((sweep / DESCRIPTION).read_text()).get("created_at", ""))
+        return str(json.loads(description.read_text()).get("created_at", ""))
     except (ValueError, OSError, AttributeError):
         return ""
 
@@ -76,7 +92,15 @@ def load_description(path: str | Path) -> dict[str, Any]:
     Raises:
         AnalysisError: If it is of a schema version that this analysis does not know.
     """
-    file = Path(path) / DESCRIPTION
+    return read_description(Path(path) / DESCRIPTION, SCHEMA_VERSION)
+
+
+def read_description(file: Path, schema_version: int) -> dict[str, Any]:
+    """What was asked of a sweep of any kind; empty where the file is missing.
+
+    Raises:
+        AnalysisError: If it is unreadable or newer than this analysis.
+    """
     if not file.is_file():
         return {}
     try:
@@ -85,13 +109,13 @@ def load_description(path: str | Path) -> dict[str, Any]:
         raise AnalysisError(f"{str(file)!r} is no JSON: {error}") from error
     if not isinstance(description, dict):
         raise AnalysisError(f"{str(file)!r} does not describe a sweep")
-    _check_version(Path(path).name, description.get("schema_version"))
+    _check_version(file.parent.name, description.get("schema_version"), schema_version)
     return description
 
 
-def _check_version(name: str, version: object) -> None:
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise AnalysisError(f"{name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}")
+def _check_version(name: str, version: object, known: int = SCHEMA_VERSION) -> None:
+    if not isinstance(version, int) or version > known:
+        raise AnalysisError(f"{name}: schema version {version!r}; this analysis reads up to {known}")
 
 
 def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:

@@ -1,4 +1,4 @@
-"""What the report scripts share: several sweeps as one frame, one page written, figures beside it."""
+"""Several sweeps as one frame, and what a page is made from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from analysis.read.sweep import find_sweep, load_description, load_rounds, load_sweep
-from analysis.text import escape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,24 +26,6 @@ class Page:
     trials: pd.DataFrame
     sweeps: Sequence[Path]
     figures: Path
-
-    @property
-    def caveats(self) -> list[str]:
-        """What was left out while reading, what is missing, and whether several machines measured."""
-        unreadable, missing = self.trials.attrs["unreadable"], self.trials.attrs["missing"]
-        said = []
-        if unreadable:
-            n = len(unreadable)
-            files, were = ("file", "was") if n == 1 else ("files", "were")
-            said.append(f"{n} {files} could not be read and {were} left out: {escape(', '.join(unreadable))}.")
-        if missing:
-            cells = "cell asked for is" if missing == 1 else "cells asked for are"
-            sweep = "the sweep" if len(self.sweeps) == 1 else "a sweep"
-            said.append(f"{missing} {cells} missing: {sweep} did not end.")
-        n_hosts = self.trials["host"].nunique()
-        if n_hosts > 1:
-            said.append(f"The cells come from {n_hosts} machines.")
-        return said
 
     @cached_property
     def rounds(self) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
     """What to use, in Markdown; a paragraph a task where there are several, else a sentence each.
 
     Args:
-        frame: Trials, of ``strata.with_identity``.
+        frame: Trials, of ``identity.with_identity``.
         limits: What a setting must hold.
     """
     found = tasks(frame)

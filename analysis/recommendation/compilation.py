@@ -6,7 +6,7 @@ import math
 
 import pandas as pd
 
-from analysis.cells.identity import line_columns
+from analysis.cells.identity import stratum_columns
 from analysis.cells.naming import equals
 from analysis.cells.rows import Row
 from analysis.stats.estimate import known
@@ -24,7 +24,7 @@ def with_compilation(frame: pd.DataFrame) -> pd.DataFrame:
     ``fused``, that of the eager one.
 
     Args:
-        frame: Of ``strata.with_identity``.
+        frame: Of ``identity.with_identity``.
 
     Returns:
         The rows with ``won_back_items``, infinite where the step is no shorter, and ``uncompiled_items_per_s``; both
@@ -39,7 +39,7 @@ def with_compilation(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _step_without(frame: pd.DataFrame) -> pd.Series:
     """Seconds of the step of each cell's partner that is not compiled; null where there is none, or no need of one."""
-    alike = [c for c in (*line_columns(frame), "batch_size") if c != "compile"]
+    alike = [c for c in (*stratum_columns(frame), "batch_size") if c != "compile"]
     is_plain = equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()
     same = _looked_up(frame, frame[is_plain], alike)
     eager = frame[is_plain & equals(frame, "implementation", "eager")]

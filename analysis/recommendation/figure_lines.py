@@ -8,35 +8,16 @@ from dataclasses import dataclass
 import pandas as pd
 from matplotlib.axes import Axes
 
-from analysis.cells.columns import SETTING_COLUMNS, THROUGHPUT
+from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import groups, line_columns
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
-from analysis.contract.cells import TASK_COLUMNS
-from analysis.contract.choice import CHOSEN_BY
 from analysis.figures.lines import Series
-from analysis.figures.panels import GREY, INK, n_shown
+from analysis.figures.panels import GREY, n_shown, note_right
 from analysis.stats.estimate import Figure
 
 MAX_LINES = 12
 """More lines cannot be told apart; what the fastest is best compared with is kept."""
-WIDTH = 7.2
-"""Of a figure, in inches."""
-
-
-_FIGURES = (*CHOSEN_BY, *THROUGHPUT, "target_accuracy", "item", "trial_key", "sweep")
-
-
-def drawable(cells: pd.DataFrame) -> pd.DataFrame:
-    """The columns that figures read: of thousands of cells the other two hundred would be most of the work."""
-    options = [str(c) for c in cells if str(c).startswith("option ")]
-    return cells.filter(items=list(dict.fromkeys([*TASK_COLUMNS, *SETTING_COLUMNS, *options, *_FIGURES])))
-
-
-def item_of(cells: pd.DataFrame) -> str:
-    """What is counted, such as images."""
-    items = cells["item"].dropna().unique()
-    return str(items[0]) if len(items) == 1 else "items"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +80,7 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
     precisions are what the fast ones are compared with.
 
     Args:
-        cells: Measured cells of one task, of ``drawable``.
+        cells: Measured cells of one task.
         along: The column that changes along a line, such as the batch size.
     """
     names = line_columns(cells, [along]) or ["device"]
@@ -127,7 +108,4 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
 def limit_line(axes: Axes, value: float, text: str = "limit") -> None:
     """A dashed line at a limit or target, with its name beside it, where no curve runs."""
     axes.axhline(value, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
-    axes.annotate(
-        text, (1.0, value), xycoords=("axes fraction", "data"), xytext=(4, 0), textcoords="offset points",
-        va="center", fontsize=8.5, color=INK, annotation_clip=False,
-    )  # fmt: skip
+    note_right(axes, value, text, 4)

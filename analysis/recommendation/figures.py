@@ -9,42 +9,43 @@ from pathlib import Path
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
-from analysis.cells import rows as summaries
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, file_names, groups, of, task_columns
+from analysis.cells.identity import narrowed
 from analysis.cells.naming import label, varying
+from analysis.cells.rows import Row, complete, curves, items_of, records, setting_columns
 from analysis.cells.usable import best as choose
 from analysis.cells.usable import speed
 from analysis.contract.cells import SERVER
+from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import memory_bytes
 from analysis.figures.lines import Series, draw_series, mark_every
-from analysis.figures.panels import INK, batch_axis, legend_beside, panels, value_axis, written_out
-from analysis.recommendation.figure_lines import (
-    MAX_LINES,
+from analysis.figures.lines import values as values_of
+from analysis.figures.panels import (
+    INK,
     WIDTH,
-    Line,
-    colour_columns,
-    drawable,
-    fastest_lines,
-    item_of,
-    limit_line,
+    batch_axis,
+    legend_beside,
+    log_ticks,
+    name_rows,
+    note_right,
+    panels,
+    value_axis,
+    written_out,
 )
+from analysis.page.sections import Drawings
+from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
 from analysis.stats.estimate import Figure, known
 
 PANEL_HEIGHT = 2.5
-
 MAX_LINEAR_RATIO = 10
 """Settings further apart than that are drawn on a logarithmic scale."""
-
-
 MAX_TASKS = 6
 """Tasks with figures on the page; the tables have all."""
-Drawn = tuple[Path, str]
-"""A figure's file and its alternative text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,33 +53,33 @@ class Panel:
     """One of the figures over batch size: how a row's value is read, and the limit that it is held against."""
 
     title: str
-    read: Callable[[summaries.Row], Figure]
+    read: Callable[[Row], Figure]
     limit: float | None = None
 
 
 def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
     """Throughput, memory and energy over the batch size; bars where there is one batch size and several settings."""
-    done = summaries.complete(group.cells)
-    cells = drawable(done[(done["scenario"] != SERVER) & done[THROUGHPUT[0]].notna() & done["batch_size"].notna()])
+    done = complete(group.cells)
+    cells = done[(done["scenario"] != SERVER) & done[THROUGHPUT[0]].notna() & done["batch_size"].notna()]
     if len(cells) < 2:
         return None
-    held = cells.loc[within(limits, done.loc[cells.index]).index]
+    held = cells.loc[within(limits, cells).index]
     ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
     best = choose(held if len(held) else cells)
     assert best is not None, "every cell drawn has a throughput"
-    told = label(best, summaries.setting_columns(cells))
-    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {item_of(cells)}/s"
+    told = label(best, setting_columns(cells))
+    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {items_of(cells)}/s"
     if cells["batch_size"].nunique() < 2:
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
-    shown, lines = _panels(cells, item_of(cells), limits), fastest_lines(cells, "batch_size")
+    shown, lines = _panels(cells, items_of(cells), limits), fastest_lines(cells, "batch_size")
     with panels(path, len(shown), size=(WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
         for panel, ax in zip(shown, axes, strict=True):
             _draw_panel(ax, lines.shown, panel)
         batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
                      markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
-        legend_beside(drawn, axes[0], [ring], lines.heading)
+        legend_beside(drawn, axes[0], lines.heading)
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)
@@ -89,7 +90,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
 def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
     made = [line.series("batch_size", panel.read) for line in lines]
     draw_series(axes, made)
-    values = [f.value for series in made for f in series.y if f.value is not None]
+    values = values_of(made)
     if panel.limit is not None:
         limit_line(axes, panel.limit)
         values.append(panel.limit)
@@ -101,37 +102,35 @@ def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
 
 def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     """The throughput of settings that differ in words only, fastest first, as points with intervals."""
-    rows = summaries.records(cells.sort_values(THROUGHPUT[0], ascending=False, kind="stable").head(3 * MAX_LINES))
-    names = [c for c in summaries.setting_columns(cells) if c != "batch_size"]
+    rows = records(cells.sort_values(THROUGHPUT[0], ascending=False, kind="stable").head(3 * MAX_LINES))
+    names = [c for c in setting_columns(cells) if c != "batch_size"]
     figures = [speed(row) for row in rows]
     with panels(path, 1, size=(WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
         for y, f in enumerate(figures):
             value = math.nan if f.value is None else f.value
             ends = [[max(0.0, value - (f.low or value))], [max(0.0, (f.high or value) - value)]]
             axes.errorbar([value], [-y], xerr=ends, marker="o", color=INK, capsize=2.5)
-            axes.annotate(f.text, (1.0, -y), xycoords=("axes fraction", "data"), xytext=(6, 0), va="center",
-                          textcoords="offset points", fontsize=8.5, color=INK, annotation_clip=False)  # fmt: skip
-        axes.set_yticks([-y for y in range(len(rows))], [label(row, names) for row in rows])
+            note_right(axes, -y, f.text)
+        name_rows(axes, [label(row, names) for row in rows])
         axes.set_ylim(-len(rows) + 0.4, 0.6)
-        axes.grid(visible=False, axis="y")
         if figures[0].value and figures[-1].value and figures[0].value > MAX_LINEAR_RATIO * figures[-1].value:
             axes.set_xscale("log")
-            axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-            axes.xaxis.set_minor_locator(NullLocator())
+            log_ticks(axes.xaxis)
         else:
-            axes.set_xlim(0, None)
+            # Room right of the fastest is by the data's range, which can be less than half a marker.
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * (figures[0].value or 0.0)))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-        axes.xaxis.set_major_formatter(written_out)
-        axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({item_of(cells)}/s)")
+            axes.xaxis.set_major_formatter(written_out)
+        axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({items_of(cells)}/s)")
 
 
-def _memory(row: summaries.Row) -> Figure:
+def _memory(row: Row) -> Figure:
     value = known(row["device_peak_allocated_bytes"])
     value = known(row["peak_rss_bytes"]) if value is None else value
     return Figure(value=None if value is None else value / 2**30)
 
 
-def _reserved(row: summaries.Row) -> Figure:
+def _reserved(row: Row) -> Figure:
     value = memory_bytes(row)
     return Figure(value=None if value is None else value / 2**30)
 
@@ -147,15 +146,15 @@ def _panels(cells: pd.DataFrame, item: str, limits: Limits) -> list[Panel]:
         Panel(title="energy (J/item)", read=lambda r: Figure(value=known(r["energy_per_item_j"])),
               limit=limits.max_energy_j),
     ]  # fmt: skip
-    rows = summaries.records(cells)
+    rows = records(cells)
     sizes = [{row["batch_size"] for row in rows if panel.read(row).value is not None} for panel in made]
     return [panel for panel, of_panel in zip(made, sizes, strict=True) if len(of_panel) > 1]
 
 
 def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
     """The 99th percentile over the rate of arrivals."""
-    done = summaries.complete(group.cells)
-    cells = drawable(done[(done["scenario"] == SERVER) & done["latency_p99_s"].notna() & done["rate_per_s"].notna()])
+    done = complete(group.cells)
+    cells = done[(done["scenario"] == SERVER) & done["latency_p99_s"].notna() & done["rate_per_s"].notna()]
     if cells["rate_per_s"].nunique() < 2:
         return None
     lines = fastest_lines(cells, "rate_per_s")
@@ -166,21 +165,21 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
         draw_series(axes, made)
         if limit is not None:
             limit_line(axes, limit, f"limit {limit:g} ms")
-        value_axis(axes, [f.value for one in made for f in one.y if f.value is not None] + ([limit] if limit else []))
+        value_axis(axes, [*values_of(made), *([limit] if limit else [])])
         axes.set_xlim(0, None)
-        legend_beside(drawn, axes, heading=lines.heading)
+        legend_beside(drawn, axes, lines.heading)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
     return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
 
 
 def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
     """Held-out accuracy over the time trained; None where nothing was trained."""
-    done = drawable(summaries.complete(group.cells))
-    curves = summaries.curves(done, rounds)
-    if not curves:
+    done = complete(group.cells)
+    found = curves(done, rounds)
+    if not found:
         return None
-    ranked = sorted(range(len(curves)), key=lambda i: -float(curves[i][1]["accuracy"].max()))[:MAX_LINES]
-    shown = [curves[i] for i in sorted(ranked)]
+    ranked = sorted(range(len(found)), key=lambda i: -float(found[i][1]["accuracy"].max()))[:MAX_LINES]
+    shown = [found[i] for i in sorted(ranked)]
     targets = done["target_accuracy"].dropna().unique()
     target = float(targets[0]) if limits.min_accuracy is None and len(targets) == 1 else limits.min_accuracy
     with panels(path, 1, size=(WIDTH, 4.0)) as (drawn, (axes,)):
@@ -199,9 +198,9 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     return f"Held-out accuracy over training time{of(group.name)}, {settings}; the best reaches {100 * best:.1f} %"
 
 
-def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[summaries.Row, pd.DataFrame]]) -> list[Series]:
+def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[Row, pd.DataFrame]]) -> list[Series]:
     """Curves with the device's colour, on a single device the precision's; the other settings give the marker."""
-    names = [c for c in summaries.setting_columns(done) if c == "device" or varying(done, [c])]
+    names = [c for c in setting_columns(done) if c == "device" or varying(done, [c])]
     where = colour_columns(done, names)
     rest = [c for c in names if c not in where]
     return [
@@ -213,15 +212,33 @@ def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[summaries.Row, pd.Data
     ]  # fmt: skip
 
 
-KINDS = {"settings": draw_settings, "load": draw_load, "accuracy": draw_accuracy}
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of figure.
+
+    Attributes:
+        draw: Draws a task's cells into a file and returns the alternative text; None where there is nothing to draw.
+        columns: That it reads, besides those that name a cell.
+    """
+
+    draw: Callable[[Path, Group, pd.DataFrame, Limits], str | None]
+    columns: Sequence[str]
+
+
+KINDS = {
+    "settings": Kind(draw=draw_settings, columns=(*THROUGHPUT, *CHOSEN_BY)),
+    "load": Kind(draw=draw_load, columns=(*THROUGHPUT, "latency_p99_s", "deadline_s")),
+    "accuracy": Kind(draw=draw_accuracy, columns=("target_accuracy",)),
+}
 """How a figure's file name begins, and what draws it."""
+COLUMNS = tuple(dict.fromkeys(column for kind in KINDS.values() for column in kind.columns))
 
 
-def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Limits) -> tuple[list[Drawn], int]:
+def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Limits) -> tuple[Drawings, int]:
     """Draw every figure that the sweep has the numbers for.
 
     Args:
-        frame: Trials, of ``strata.with_identity``.
+        frame: Trials, of ``identity.with_identity``.
         rounds: Rounds of the same sweeps.
         folder: For the files.
         limits: Drawn as lines where a figure has the axis.
@@ -229,14 +246,13 @@ def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Li
     Returns:
         The figures task by task, and how many tasks have none because of ``MAX_TASKS``.
     """
-    found = [g for g in groups(frame, task_columns(frame)) if (g.cells["status"] == "complete").any()]
+    found = [g for g in groups(narrowed(frame, COLUMNS), task_columns(frame)) if len(complete(g.cells))]
     shown = found[:MAX_TASKS]
     names = {kind: file_names(kind, [group.name for group in shown]) for kind in KINDS}
-    drawn: list[Drawn] = []
+    drawn = []
     for i, group in enumerate(shown):
-        for kind, draw in KINDS.items():
-            path = folder / names[kind][i]
-            text = draw(path, group, rounds, limits)
-            if text is not None:
-                drawn.append((path, text))
-    return drawn, len(found) - len(shown)
+        for name, kind in KINDS.items():
+            path = folder / names[name][i]
+            text = kind.draw(path, group, rounds, limits)
+            drawn += [] if text is None else [(path, text)]
+    return Drawings(figures=drawn), len(found) - len(shown)

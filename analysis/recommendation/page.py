@@ -1,4 +1,4 @@
-"""Report.md."""
+"""The page ``report.md``: the whole story of a sweep."""
 
 from __future__ import annotations
 
@@ -11,32 +11,29 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells import rows as summaries
 from analysis.cells.identity import with_identity
 from analysis.cells.naming import label
+from analysis.cells.rows import counts_text
 from analysis.contract.limits import Limits
-from analysis.page import tables
 from analysis.page.caveats import as_markdown
 from analysis.page.caveats import caveats as sweep_caveats
-from analysis.page.command_line import default_output, parser, write_page
+from analysis.page.command_line import default_output, parser, write_page, writing
+from analysis.page.environment import environment_table, of_devices
+from analysis.page.tables import failures_table, grid_table
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
 from analysis.read.sweeps import Page, find_sweeps, load_sweeps
-from analysis.recommendation import tables as setting_tables
+from analysis.recommendation import figures, tables
 from analysis.recommendation.answer import answer
 from analysis.recommendation.compilation import with_compilation
-from analysis.recommendation.figures import MAX_TASKS, draw_all
 from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
 from analysis.text import escape, significant, visible
 
-COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s")
-
-
+COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s",
+           *figures.COLUMNS)  # fmt: skip
 MAX_TOLD = 6
 """Tasks named in one sentence."""
-
-
 LIMITS = {
     "max_latency_ms": "recommend only within this p99, or median step where samples are too few for a p99",
     "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
@@ -55,7 +52,7 @@ def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     said = [as_markdown(text) for text in sweep_caveats(frame, n_cells, unreadable)]
     said += _growing(frame, found)
     if n_not_drawn:
-        said.append(f"Figures show the first {MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")
+        said.append(f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")
     return said
 
 
@@ -103,29 +100,28 @@ def build(page: Page, limits: Limits) -> str:
     frame = with_compilation(with_identity(page.trials))
     found = tasks(frame)
     held = [Task(name=t.name, cells=within(limits, t.cells)) for t in found]
-    drawn, n_not_drawn = draw_all(frame, page.rounds, page.figures, limits)
+    drawn, n_not_drawn = figures.draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
-    cells, cells_shown = setting_tables.cells_table(frame)
+    cells, cells_shown = tables.cells_table(frame)
     return render(
         "recommendation/page.md.j2",
-        title=_title(frame, configs),
+        title=f"{_title(frame, configs)}: what this machine should use",
         answer=answer(frame, limits),
         caveats=caveats(page, frame, held, n_not_drawn),
         within=told(limits),
-        choices=setting_tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
-        precisions=setting_tables.precisions_table(frame, found),
-        batch_sizes=setting_tables.batch_sizes_table(frame),
-        front=setting_tables.front_table(frame, objectives, limits),
+        choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
+        precisions=tables.precisions_table(frame, found),
+        batch_sizes=tables.batch_sizes_table(frame),
+        front=tables.front_table(frame, objectives, limits),
         objectives=" and ".join(name.replace("_", " ") for name in objectives),
-        figures=[(f"{page.figures.name}/{path.name}", title) for path, title in drawn],
+        figures=drawn,
         cells=cells,
         cells_shown=cells_shown,
-        n_cells=f"{len(frame):,} {'cell' if len(frame) == 1 else 'cells'}",
-        counts=", ".join(f"{n:,} {status}" for status, n in summaries.status_counts(frame).items()),
-        grid=tables.grid_table(frame),
-        failures=tables.failures_table(frame),
-        environment=tables.environment_table(frame),
+        grid_counts=counts_text(frame),
+        grid=grid_table(frame),
+        failures=failures_table(frame),
+        environment=environment_table(of_devices(frame)),
         commands=commands(page),
         is_changed=bool(frame["git_commit"].astype("str").str.endswith("+").any()),
         sweeps=[escape(name) for name in page.descriptions],
@@ -160,12 +156,11 @@ def write_report(
     page = Page(trials=load_sweeps(sweeps, COLUMNS), sweeps=sweeps, figures=target.parent / "figures")
     try:
         given = Limits(**limits)
-        text = build(page, given if given.asked else limits_of(list(page.descriptions.values())))
+        asked = given if given.asked else limits_of(list(page.descriptions.values()))
     except ValueError as error:
         raise AnalysisError(str(error)) from error
-    except OSError as error:
-        raise AnalysisError(f"cannot write {str(error.filename or target)!r}: {error.strerror or error}") from error
-    return write_page(target, text, html=html)
+    with writing(target):
+        return write_page(target, build(page, asked), html=html)
 
 
 def main(arguments: Sequence[str]) -> int:

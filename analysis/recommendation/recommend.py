@@ -9,9 +9,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.identity import first
 from analysis.cells.naming import label, varying
-from analysis.cells.rows import Row, complete, extreme, memory_bytes, records
+from analysis.cells.rows import Row, complete, extreme, first, memory_bytes, records
 from analysis.cells.usable import best, speed, usable
 from analysis.contract.cells import SERVER, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
@@ -23,7 +22,7 @@ NEAR_BEST_RATIO = 0.95
 MIN_GROWTH_RATIO = 1.05
 """What the last step to a larger batch size must gain for a still larger one to be worth a try."""
 WHERE = ("machine", "run", "device")
-"""What a best is found for; the first two are of ``strata.with_identity`` and null where there is one."""
+"""What a best is found for; the first two are of ``identity.with_identity`` and null where there is one."""
 MACHINE = ("machine", "run", "host", "cpu_name")
 """What a device and the CPU that it is compared with must share."""
 
@@ -86,7 +85,7 @@ def tasks(frame: pd.DataFrame) -> list[Task]:
     """The cells measured to their end by what is done, in the order of the grid.
 
     Args:
-        frame: Of ``strata.with_identity``; the names tell what differs in it, measured to the end or not.
+        frame: Of ``identity.with_identity``; the names tell what differs in it, measured to the end or not.
     """
     names, done = varying(frame, TASK_COLUMNS), complete(frame)
     if not names:

@@ -7,42 +7,56 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.cells import rows as summaries
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.groups import groups, line_columns, word_columns, words
-from analysis.cells.naming import present, varying
-from analysis.cells.rows import with_role
+from analysis.cells.groups import Group, groups, line_columns, word_columns
+from analysis.cells.naming import varying
+from analysis.cells.rows import Row, items_of, memory_bytes, records, with_role
 from analysis.cells.usable import front, judged, speed
 from analysis.contract.cells import BOUNDS_BATCH, MEASURED, STATUSES, TASK_COLUMNS
 from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
-from analysis.contract.objectives import OBJECTIVES, memory_bytes
+from analysis.contract.objectives import OBJECTIVES
+from analysis.contract.objectives import memory_bytes as judged_memory_bytes
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
-from analysis.page.cell_table import NUMBERS, Column, between, cell_table, plain, setting, whole
+from analysis.page.columns import (
+    NUMBERS,
+    Column,
+    between,
+    cell_table,
+    column_table,
+    count,
+    known_of,
+    names,
+    names_of,
+    part,
+    plain,
+    setting,
+    settings,
+)
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.recommend import Choice, Task, best_per_precision
 from analysis.stats.estimate import known
-from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, share, significant, table
+from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, significant
 
 MAX_CELLS = 200
 """Of more cells than a reader would read, the table has the fastest of each line."""
 STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
 
 
-def _tail(row: summaries.Row) -> str:
+def _tail(row: Row) -> str:
     """The 99th percentile in ms, or how many samples there were instead of the 662 it takes."""
     if not is_missing(row["latency_p99_s"]):
         return seconds_as_ms(row["latency_p99_s"])
     return MISSING if is_missing(row["n_samples"]) else f"{MISSING} (n={int(row['n_samples'])})"
 
 
-def _won_back(row: summaries.Row) -> str:
+def _won_back(row: Row) -> str:
     """Items after which a compilation has saved the time that it took: about, as both steps are medians."""
     items = known(row.get(WON_BACK))
     return MISSING if items is None else "never" if math.isinf(items) else significant(items, 2)
 
 
-def _notes(row: summaries.Row) -> str:
+def _notes(row: Row) -> str:
     """What speaks against a cell's figures."""
     said = [
         ("pruned early", row["status"] == "pruned"),
@@ -60,30 +74,25 @@ def _notes(row: summaries.Row) -> str:
     return ", ".join(str(words) for words, holds in said if holds)
 
 
-def _percentage(title: str, column: str) -> Column:
-    return Column(title=title, show=lambda row: share(row[column]), needs=[column])
-
-
 def figure_columns(frame: pd.DataFrame) -> list[Column]:
     """The figures of a cell, for frames of ``prepared``."""
-    items = frame["item"].dropna().unique()
-    item = escape(items[0]) if len(items) == 1 else "items"
+    item = escape(items_of(frame))
     return [
         between(f"throughput ({item}/s)", THROUGHPUT),
-        Column(title=f"95 % interval ({item}/s)", show=lambda r: speed(r).interval_text, needs=THROUGHPUT[1:]),
+        Column(f"95 % interval ({item}/s)", lambda row: speed(row).interval_text, THROUGHPUT[1:]),
         between("median step (ms)", STEP, 1e3),
-        Column(title="p99 (ms)", show=_tail, needs=["step_median_s", "latency_p99_s"]),
-        Column(title="missed deadline", show=lambda r: whole(r["n_missed"]), needs=["n_missed"]),
-        Column(title="peak memory (GiB)", show=lambda r: gibibytes(r["peak"]), needs=["peak"]),
+        Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
+        count("missed deadline", "n_missed"),
+        plain("peak memory (GiB)", "peak", 2**-30),
         plain("energy (J/item)", "energy_per_item_j"),
-        _percentage("best accuracy", "accuracy_best"),
+        part("best accuracy", "accuracy_best"),
         plain("time to target (s)", "time_to_target_s"),
         plain("energy to target (J)", "energy_to_target_j"),
         plain("compilation (s)", "compile_s"),
-        Column(title=f"compilation won back after ({item})", show=_won_back, needs=[WON_BACK]),
-        _percentage("top-1 agreement", "top1_agreement_ratio"),
-        _percentage("share of FLOP/s ceiling", "flop_share_ratio"),
-        Column(title="notes", show=lambda r: escape(_notes(r)), needs=["has_notes"]),
+        Column(f"compilation won back after ({item})", _won_back, [WON_BACK]),
+        part("top-1 agreement", "top1_agreement_ratio"),
+        part("share of FLOP/s ceiling", "flop_share_ratio"),
+        Column("notes", lambda row: escape(_notes(row)), ["has_notes"]),
     ]  # fmt: skip
 
 
@@ -91,11 +100,11 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
     """The cells that were measured, in part or whole, with ``peak`` (bytes) and what notes need."""
     done = frame[frame["status"].isin(MEASURED)]
     done = done.assign(
-        peak=summaries.memory_bytes(done),
+        peak=memory_bytes(done),
         takes_memory_anew=takes_memory_anew(done),
         retries_allocations=retries_allocations(done),
     )
-    notes = [_notes(row) for row in summaries.records(done)]
+    notes = [_notes(row) for row in records(done)]
     return done.assign(has_notes=[True if text else None for text in notes])
 
 
@@ -103,7 +112,7 @@ def choices_table(frame: pd.DataFrame, found: Sequence[Choice]) -> str:
     """What to use for what: one row a cell that is the best for something.
 
     Args:
-        frame: Trials, of ``strata.with_identity``.
+        frame: Trials, of ``identity.with_identity``.
         found: Of ``recommend.choices``.
     """
     if not found:
@@ -111,32 +120,26 @@ def choices_table(frame: pd.DataFrame, found: Sequence[Choice]) -> str:
     chosen = prepared(pd.DataFrame([choice.row for choice in found]))
     left_out: tuple[str, ...] = ("95 % interval", "share of FLOP/s", "compilation", "missed")
     left_out += () if chosen["latency_p99_s"].notna().any() else ("p99",)
-    columns = [c for c in figure_columns(chosen) if not c.title.startswith(left_out) and _is_shown(chosen, c)]
-    wants = [", ".join(choice.wants) for choice in found]
-    return _named_table(frame, chosen, columns, lead=("for", wants))
+    columns = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
+    chosen = chosen.assign(wants=[", ".join(choice.wants) for choice in found])
+    return _named_table(frame, chosen, columns, lead=[Column("for", lambda row: escape(row["wants"]))])
 
 
 def _named_table(
-    frame: pd.DataFrame, chosen: pd.DataFrame, columns: Sequence[Column], lead: tuple[str, Sequence[str]] | None = None
+    frame: pd.DataFrame, chosen: pd.DataFrame, columns: Sequence[Column], lead: Sequence[Column] = ()
 ) -> str:
     """A table of a few of the frame's cells, named by all that tells the frame's cells apart."""
-    names = word_columns(frame)
-    numbers = [(c, title) for c, title in NUMBERS if c == "batch_size" or varying(frame, [c])]
-    headers = [*([lead[0]] if lead else []), *(_heading(c) for c in names), *(title for _, title in numbers)]
-    rows = [
-        [*words(row, names), *(setting(row, c) for c, _ in numbers), *(column.show(row) for column in columns)]
-        for row in summaries.records(chosen.head(MAX_CELLS))
-    ]
-    if lead:
-        rows = [[escape(text), *row] for text, row in zip(lead[1], rows, strict=False)]
-    return table([*headers, *(c.title for c in columns)], rows, n_left=len(names) + (1 if lead else 0))
+    words = [*lead, *names(word_columns(frame))]
+    told = settings([c for c, _ in NUMBERS if c == "batch_size" or varying(frame, [c])])
+    shown = [*words, *told, *known_of(chosen, columns)]
+    return column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
 
 
 def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     """The fastest cell of each task, device and precision, and its speed against fp32 on the same device.
 
     Args:
-        frame: Trials, of ``strata.with_identity``.
+        frame: Trials, of ``identity.with_identity``.
         found: Of ``recommend.tasks``.
     """
     best = [pair for task in found if not task.is_server for pair in best_per_precision(task)]
@@ -145,16 +148,16 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
     titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
     columns = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
-    gain = Column(title="times fp32", show=lambda r: r["over"].full_text if r["over"] else MISSING, needs=["over"])
+    gain = Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"])
     columns.insert(2, gain)
-    return _named_table(frame, chosen, [c for c in columns if _is_shown(chosen, c)])
+    return _named_table(frame, chosen, columns)
 
 
 def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
     """Every cell measured with its figures, and what is left out of the table in words.
 
     Args:
-        frame: Trials, of ``strata.with_identity``.
+        frame: Trials, of ``identity.with_identity``.
     """
     done, said = prepared(frame), ""
     if len(done) > MAX_CELLS:
@@ -171,24 +174,29 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
     """What a search for batch sizes found on each line: the fastest, the largest, and what ended it."""
     if frame["search_role"].isna().all():
         return ""
-    names = word_columns(frame)
-    item = figure_columns(frame)[0].title
-    rows = []
+    found = []
     for line in groups(frame, line_columns(frame)):
-        done = summaries.records(prepared(line.cells))
+        done = records(prepared(line.cells))
         fast, large = (with_role(done, role) for role in ("fastest", "largest"))
-        if fast is None or large is None:
-            continue
-        rows.append([
-            *words(line.row, names), _ended_by(line.cells, large), setting(fast, "batch_size"), speed(fast).text,
-            setting(large, "batch_size"), speed(large).text, gibibytes(large["peak"]),
-        ])  # fmt: skip
-    headers = [*(_heading(c) for c in names), "ended by", "fastest batch size", item, "largest batch size", item,
-               "its peak memory (GiB)"]  # fmt: skip
-    return table(headers, rows, n_left=len(names) + 1) if rows else ""
+        if fast is not None and large is not None:
+            found.append((line, fast, large))
+    words, item = names_of(word_columns(frame), _row), figure_columns(frame)[0].title
+    return column_table(found, [
+        *words,
+        Column("ended by", lambda found: _ended_by(found[0].cells, found[2])),
+        Column("fastest batch size", lambda found: setting(found[1], "batch_size")),
+        Column(item, lambda found: speed(found[1]).text),
+        Column("largest batch size", lambda found: setting(found[2], "batch_size")),
+        Column(item, lambda found: speed(found[2]).text),
+        Column("its peak memory (GiB)", lambda found: gibibytes(found[2]["peak"])),
+    ], n_left=len(words) + 1)  # fmt: skip
 
 
-def _ended_by(cells: pd.DataFrame, largest: summaries.Row) -> str:
+def _row(found: tuple[Group, Row, Row]) -> Row:
+    return found[0].row
+
+
+def _ended_by(cells: pd.DataFrame, largest: Row) -> str:
     """Why a search for batch sizes tried none over the largest."""
     beyond = cells[cells["batch_size"] > largest["batch_size"]].sort_values("batch_size")
     for status in (*BOUNDS_BATCH, "unsupported"):
@@ -214,18 +222,10 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) 
     shown = pd.concat(fronts)
     columns = figure_columns(shown)
     if "memory" in asked:  # what the front is made of, beside what is in tensors
-        shown = shown.assign(reserved=[memory_bytes(row) for row in judged(shown)])
+        shown = shown.assign(reserved=[judged_memory_bytes(row) for row in judged(shown)])
         told = Column(
             title="peak memory reserved (GiB)", show=lambda r: gibibytes(r["reserved"]),
             needs=["device_peak_reserved_bytes"],
         )  # fmt: skip
         columns.append(told)
     return cell_table(shown, columns, max_rows=MAX_CELLS)
-
-
-def _is_shown(frame: pd.DataFrame, column: Column) -> bool:
-    return not column.needs or bool(present(frame, column.needs))
-
-
-def _heading(column: str) -> str:
-    return column.removeprefix("option ").replace("_", " ")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,7 +50,7 @@ class Figure:
     def _end(self, end: float) -> str:
         if self.value is None or self.low is None or self.high is None or self.value <= 0 or end <= 0:
             return significant(end, 2)
-        # As many digits as render.number gives the value, so that all three end at the same decimal place.
+        # As many digits as text.number gives the value, so that all three end at the same decimal place.
         width = max(self.high - self.value, self.value - self.low, self.value * 1e-4)
         magnitude = math.floor(math.log10(self.value))
         digits = min(4, max(2, magnitude - math.floor(math.log10(width)) + 1))
@@ -60,6 +60,12 @@ class Figure:
 def known(value: Any) -> float | None:
     """A number as float; None where it is null in any of pandas' ways."""
     return None if is_missing(value) else float(value)
+
+
+def of_row(row: Mapping[str, Any], columns: Sequence[str]) -> Figure:
+    """A row's value, with its interval where the columns of both ends are named too."""
+    value, low, high = (known(row.get(column)) for column in (*columns, "", "")[:3])
+    return Figure(value=value, low=low, high=high)
 
 
 def ratio(over: Figure, under: Figure) -> Figure:

@@ -1,38 +1,34 @@
-"""."""
+"""The sentences that the report on coverage begins with."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.subjects.coverage import tables
-from analysis.text import escape, share, some
+from analysis.subjects.coverage.quantities import WORKS
+from analysis.text import counted, escape, share, some
 
 
-def _counted(n: int, noun: str) -> str:
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def summary(frame: pd.DataFrame) -> list[str]:
+def answer(frame: pd.DataFrame) -> list[str]:
     """What the sweep found, in sentences, one per device."""
     found = []
     for device, mine in frame.groupby("device"):
         forward = mine[mine["direction"] == "forward"]
         parts = []
         for dtype, group in forward.groupby("dtype", sort=False):
-            works = group["outcome"].isin(tables.WORKS).mean()
+            works = group["outcome"].isin(WORKS).mean()
             parts.append(f"{share(works)} in {dtype}")
         n_operations = len(mine[["source", "operation"]].drop_duplicates())
-        found.append(f"On {escape(device)}, of {_counted(n_operations, 'operation')} run, these work forward: "
+        found.append(f"On {escape(device)}, of {counted(n_operations, 'operation')} run, these work forward: "
                      f"{', '.join(parts)}.")  # fmt: skip
         for outcome in ("fallback", "wrong values", "crashed", "timeout"):
             names = list(dict.fromkeys(mine.loc[mine["outcome"] == outcome, "operation"]))
             if names:
                 shown = some([escape(n) for n in names], 6)
-                found.append(f"{_counted(len(names), 'operation')} on {escape(device)} with {outcome}: {shown}.")
+                found.append(f"{counted(len(names), 'operation')} on {escape(device)} with {outcome}: {shown}.")
     description = frame.attrs["description"]
     missing = description.get("n_cells", 0) - frame["operation_key"].nunique()
     if missing > 0:
-        found.append(f"The sweep is not finished: {_counted(missing, 'cell')} of {description['n_cells']} missing.")
+        found.append(f"The sweep is not finished: {counted(missing, 'cell')} of {description['n_cells']} missing.")
     for source, why in description.get("missing_sources", {}).items():
         found.append(f"Left out: {escape(source)}: {escape(why)}.")
     if frame.attrs["unreadable"]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.read.sweep import AnalysisError, without_cells
+from analysis.read.sweep import AnalysisError, find_folder, read_description, without_cells
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "coverage.json"
@@ -29,32 +27,7 @@ def find_coverage(path: str | Path = "results") -> Path:
     Raises:
         AnalysisError: If there is none.
     """
-    folder = Path(path)
-    if folder.is_file() or (folder / TABLE).is_dir():
-        return folder
-    sweeps = [p.parent for p in folder.glob(f"*/{DESCRIPTION}")]
-    if not sweeps:
-        raise AnalysisError(f"{str(folder)!r} holds no coverage sweep; run one with `accelsweep op-coverage`")
-    return max(sweeps, key=lambda p: (load_description(p).get("created_at", ""), p.name))
-
-
-def load_description(sweep: Path) -> dict[str, Any]:
-    """What was asked of a sweep; empty for a lone Parquet file.
-
-    Raises:
-        AnalysisError: If it is unreadable or newer than this analysis.
-    """
-    file = sweep / DESCRIPTION
-    if not file.is_file():
-        return {}
-    try:
-        description: dict[str, Any] = json.loads(file.read_text())
-    except ValueError as error:
-        raise AnalysisError(f"{str(file)!r} is no JSON: {error}") from error
-    version = description.get("schema_version")
-    if not isinstance(version, int) or version > SCHEMA_VERSION:
-        raise AnalysisError(f"{sweep.name}: schema version {version!r}; this analysis reads up to {SCHEMA_VERSION}")
-    return description
+    return find_folder(path, "coverage sweep", TABLE, DESCRIPTION, "op-coverage")
 
 
 def load_coverage(path: str | Path = "results") -> pd.DataFrame:
@@ -99,6 +72,6 @@ def load_coverage(path: str | Path = "results") -> pd.DataFrame:
     frame = frame.sort_values(["device", "source", "family", "operation", "dtype", "direction"], ignore_index=True)
     for name in ("dtype", "direction"):
         frame[name] = frame[name].astype(str)
-    description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
+    description = without_cells(read_description(sweep / DESCRIPTION, SCHEMA_VERSION)) if sweep.is_dir() else {}
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": unreadable}
     return frame

@@ -6,40 +6,18 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
-from analysis.page.command_line import OneLineParser, write_page
+from analysis.page.command_line import OneLineParser, write_page, writing
+from analysis.page.environment import environment_table, of_devices
 from analysis.page.templates import render
 from analysis.subjects.coverage import changes, tables
-from analysis.subjects.coverage.answer import summary
+from analysis.subjects.coverage.answer import answer
 from analysis.subjects.coverage.load import DIRECTIONS, find_coverage, load_coverage
 from analysis.text import escape
 
 NAME = "report_coverage"
-
-
-def compare(frame: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
-    """The section that tells two results apart."""
-    both = changes.matched(frame, other)
-    supported, broken, timed = changes.newly_supported(both), changes.newly_broken(both), changes.speeds(both)
-    versions = [", ".join(sorted(f["torch_version"].dropna().unique())) or "unknown" for f in (other, frame)]
-    n_new, n_gone = len(frame) - len(both), len(other) - len(both)
-    told = (
-        f"torch {escape(versions[0])} before, {escape(versions[1])} now. {len(both):,} rows are in both, {n_new:,} only"
-        f" in this result and {n_gone:,} only in the other. {len(timed):,} were timed in both; a change under"
-        f" {changes.FASTER:g} times is noise."
-    )
-    return {
-        "told": told,
-        "tables": [
-            (f"Newly supported: {len(supported)}", changes.changed_table(supported)),
-            (f"Newly broken: {len(broken)}", changes.changed_table(broken)),
-            (f"Faster: {int((timed['gain'] > changes.FASTER).sum())}", changes.speed_table(timed, faster=True)),
-            (f"Slower: {int((timed['gain'] < 1 / changes.FASTER).sum())}", changes.speed_table(timed, faster=False)),
-        ],
-    }
 
 
 def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
@@ -54,10 +32,11 @@ def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
     return render(
         "subjects/coverage/page.md.j2",
         title=f"What works on {', '.join(escape(d) for d in devices)} with torch {escape(versions)}",
-        summary=summary(frame),
-        changes=None if other is None else compare(frame, other),
+        answer=answer(frame),
+        caveats=[],
+        changes=None if other is None else changes.compare(frame, other),
         against="" if other is None else escape(Path(other.attrs["path"]).name),
-        counts=tables.counts(frame),
+        outcomes=tables.counts(frame),
         matrices=[
             (device, direction, tables.matrix(frame[frame["device"] == device], direction))
             for device in devices
@@ -73,7 +52,7 @@ def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
         ],
         overtaking=tables.overtaking(frame),
         slower=tables.slower(frame),
-        environment=tables.environment(frame),
+        environment=environment_table(of_devices(frame)),
         command=shlex.join(frame.attrs["description"].get("command", [])),
     )
 
@@ -95,7 +74,8 @@ def write_coverage_report(
     sweep = find_coverage(path)
     other = None if against is None else load_coverage(against)
     target = output or (sweep if sweep.is_dir() else sweep.parent) / f"{NAME}.md"
-    return write_page(target, build(load_coverage(sweep), other), html=html)
+    with writing(target):
+        return write_page(target, build(load_coverage(sweep), other), html=html)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from analysis.cells.rows import records
+from analysis.page.columns import Column, column_table, in_word
 from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS
+from analysis.subjects.coverage.quantities import WORKS, timed
 from analysis.text import escape, is_missing, significant, table
 
 MAX_REASON = 240
 MAX_SLOWER = 20
-WORKS = ("supported", "wrong by rounding")
-NEVER = ("unsupported", "crashed", "timeout")
 
 
 def _present(frame: pd.DataFrame, column: str, order: Sequence[str]) -> list[str]:
@@ -82,17 +83,20 @@ def wrong(frame: pd.DataFrame, outcome: str) -> str:
     if chosen.empty:
         return ""
     chosen = chosen.sort_values(["rounding_units", "tolerance_ratio"], ascending=False, kind="stable")
-    several = frame["device"].nunique() > 1
-    rows = []
-    for row in chosen.to_dict("records"):
-        rows.append([
-            *([escape(row["device"])] if several else []), escape(row["operation"]), row["dtype"], row["direction"],
-            _number(row["max_abs_diff"]), _number(row["tolerance_ratio"]), _number(row["rounding_units"]),
-            f"{int(row['n_wrong'])}/{int(row['n_compared'])}",
-        ])  # fmt: skip
-    heads = [*(["device"] if several else []), "operation", "dtype", "direction", "off by", "over the tolerance",
-             "roundings", "samples"]  # fmt: skip
-    return table(heads, rows, n_left=len(heads) - 4)
+    words = [*_device(frame), in_word("operation", "operation"), in_word("dtype", "dtype"),
+             in_word("direction", "direction")]  # fmt: skip
+    return column_table(records(chosen), [
+        *words,
+        Column("off by", lambda row: _number(row["max_abs_diff"])),
+        Column("over the tolerance", lambda row: _number(row["tolerance_ratio"])),
+        Column("roundings", lambda row: _number(row["rounding_units"])),
+        Column("samples", lambda row: f"{int(row['n_wrong'])}/{int(row['n_compared'])}"),
+    ], n_left=len(words), max_rows=len(chosen))  # fmt: skip
+
+
+def _device(frame: pd.DataFrame) -> list[Column]:
+    """The column that names the device, where there are several."""
+    return [in_word("device", "device")] if frame["device"].nunique() > 1 else []
 
 
 def _number(value: object) -> str:
@@ -100,18 +104,6 @@ def _number(value: object) -> str:
         return "n/a"
     number = float(str(value))
     return "NaN or infinity" if number == float("inf") else significant(number)
-
-
-def timed(frame: pd.DataFrame) -> pd.DataFrame:
-    """Rows with times of the device and the CPU, with the ratio of both at the largest size as ``speedup``."""
-    rows = frame[(frame["direction"] == "forward") & frame["timing_cpu_s"].map(lambda v: not _empty(v))].copy()
-    rows["speedup"] = [c[-1] / d[-1] for c, d in zip(rows["timing_cpu_s"], rows["timing_device_s"], strict=True)]
-    rows["largest"] = [int(e[-1]) for e in rows["timing_elements"]]
-    return rows
-
-
-def _empty(value: object) -> bool:
-    return not hasattr(value, "__len__") or len(value) == 0
 
 
 def overtaking(frame: pd.DataFrame) -> str:
@@ -132,17 +124,8 @@ def slower(frame: pd.DataFrame) -> str:
     """Operations that are slower than on the CPU at the largest size timed, slowest first; empty if none is."""
     rows = timed(frame)
     rows = rows[rows["speedup"] < 1].sort_values("speedup").head(MAX_SLOWER)
-    cells = [
-        [escape(r["device"]), escape(r["operation"]), r["dtype"], f"{r['largest']:,}", significant(1 / r["speedup"])]
-        for r in rows.to_dict("records")
-    ]
-    headers = ["device", "operation", "dtype", "elements", "times slower than the CPU"]
-    return table(headers, cells, n_left=3) if cells else ""
-
-
-def environment(frame: pd.DataFrame) -> str:
-    """What ran it, one row per device."""
-    names = ["device", "device_name", "driver_version", "torch_version", "torchvision_version", "python_version", "os"]
-    known = frame.dropna(subset=["torch_version"]).drop_duplicates(["device", "torch_version"])
-    rows = [["" if is_missing(row[n]) else escape(row[n]) for n in names] for row in known.to_dict("records")]
-    return table([n.replace("_", " ") for n in names], rows, n_left=len(names)) if rows else ""
+    return column_table(records(rows), [
+        in_word("device", "device"), in_word("operation", "operation"), in_word("dtype", "dtype"),
+        Column("elements", lambda row: f"{row['largest']:,}"),
+        Column("times slower than the CPU", lambda row: significant(1 / row["speedup"])),
+    ], n_left=3)  # fmt: skip

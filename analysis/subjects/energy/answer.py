@@ -1,4 +1,4 @@
-"""."""
+"""The sentences that the report on energy begins with."""
 
 from __future__ import annotations
 
@@ -7,24 +7,18 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.groups import groups, machine_columns, setting
-from analysis.cells.rows import Row
-from analysis.page.sections import counted, listed
+from analysis.cells.rows import items
 from analysis.subjects.energy.quantities import best, sources, unknown
-from analysis.text import escape, is_missing, number, significant
-
-
-def _items(row: Row) -> str:
-    return "items" if is_missing(row.get("item")) else str(row["item"])
+from analysis.text import counted, escape, is_missing, listed, number, significant
 
 
 def best_sentences(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """The most frugal cell of each task, and what the fastest one costs more."""
     said = []
     for name, frugal, fastest in best(cells, names):
-        items = escape(_items(frugal))
         where = f"{escape(name)}: most" if name else "Most"
         each = f"{significant(frugal['energy_per_item_j'])} J each"
-        told = f"{where} {items} per joule with **{escape(setting(cells, frugal))}**: " \
+        told = f"{where} {escape(items(frugal))} per joule with **{escape(setting(cells, frugal))}**: " \
                f"{significant(1 / frugal['energy_per_item_j'])} ({each})"  # fmt: skip
         if frugal["trial_key"] == fastest["trial_key"]:
             said.append(f"{told}; it is the fastest too.")

@@ -1,23 +1,24 @@
-"""."""
+"""The table of the report on energy, as Markdown."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from analysis.page.cell_table import Column, between, cell_table, part, plain
+from analysis.cells.columns import THROUGHPUT
+from analysis.page.columns import Column, between, cell_table, in_word, part, plain
 from analysis.subjects.energy.quantities import sources
-from analysis.text import escape, is_missing
 
-THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
+
+def tables(cells: pd.DataFrame) -> dict[str, str]:
+    """The page's tables, by the names that its template has for them."""
+    return {"costs": costs_table(cells)}
 
 
 def costs_table(cells: pd.DataFrame) -> str:
     """Every cell whose energy is known."""
-    front = Column(title="Pareto front", show=lambda r: "yes" if r["is_on_front"] else "")
-    covers = [] if len(sources(cells)) < 2 else [
-        Column(title=title, show=lambda r, c=column: "" if is_missing(r[c]) else escape(r[c]))  # type: ignore[misc]
-        for title, column in (("source", "energy_source"), ("covers", "energy_domain"))
-    ]  # fmt: skip
+    lead = [Column("Pareto front", lambda row: "yes" if row["is_on_front"] else "")]
+    if len(sources(cells)) > 1:
+        lead += [in_word("source", "energy_source"), in_word("covers", "energy_domain")]
     columns = [
         between("throughput (items/s)", THROUGHPUT),
         plain("energy (J/item)", "energy_per_item_j"),
@@ -30,4 +31,4 @@ def costs_table(cells: pd.DataFrame) -> str:
         plain("window (s)", "energy_window_s"),
         plain("energy to target accuracy (J)", "energy_to_target_j"),
     ]
-    return cell_table(cells, columns, lead=[front, *covers])
+    return cell_table(cells, columns, lead=lead)

@@ -1,23 +1,23 @@
-"""."""
+"""The sentences that the report on finetuning begins with."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
+from analysis.cells.groups import by_task
 from analysis.subjects.finetune.quantities import Training, cheapest, most_accurate
-from analysis.subjects.finetune.tables import _UNITS, cost_text, percent, percent_interval
+from analysis.subjects.finetune.tables import UNITS, cost_text, percent, percent_interval
 from analysis.text import escape, significant
 
 
 def answer(found: Sequence[Training]) -> list[str]:
     """For each task: which training reached its target first, the best accuracy, and the least energy."""
     said = []
-    for task, members in itertools.groupby(found, key=lambda t: t.task):
-        of_task = list(members)
+    for task in by_task(found):
+        of_task = task.members
         sentences = [*_soonest(of_task), *_best(of_task), *_least(of_task, "items"), *_least(of_task, "joules")]
-        said += [f"{escape(task)}: {sentence}" if task else sentence for sentence in sentences]
+        said += [f"{escape(task.name)}: {sentence}" if task.name else sentence for sentence in sentences]
     return said
 
 
@@ -64,4 +64,4 @@ def _least(found: Sequence[Training], cost: str) -> list[str]:
         return []
     training, spent = least
     word = {"items": "Fewest images", "joules": "Least energy"}[cost]
-    return [f"{word} to the target: {cost_text(spent)} {_UNITS[cost]}, with {escape(training.label)}."]
+    return [f"{word} to the target: {cost_text(spent)} {UNITS[cost]}, with {escape(training.label)}."]

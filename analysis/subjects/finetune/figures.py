@@ -7,12 +7,14 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import MaxNLocator
 
+from analysis.cells.groups import Task, of
 from analysis.figures.lines import Series, draw_series, mark_every
-from analysis.figures.panels import GREY, INK, panels, written_out
+from analysis.figures.panels import GREY, INK, legend_below, log_ticks, panels, written_out
 from analysis.stats.estimate import Figure
 from analysis.subjects.finetune.quantities import COSTS, Training
+from analysis.text import listed
 
 MAX_LINES = 10
 """More curves cannot be told apart; those that came to the best accuracy are kept."""
@@ -21,17 +23,14 @@ _WIDE = 12.0
 _TARGET = "first at the target"
 
 
-def draw_training(path: Path, trainings: Sequence[Training], *, title: str) -> list[str]:
+def draw_training(path: Path, task: Task[Training]) -> str:
     """Draw one task's curves; rings where they first reach their target, grey lines for trainings given up early.
 
     Args:
         path: Of the file.
-        trainings: With rounds, one or more, of one task.
-        title: Of the figure.
-
-    Returns:
-        What the panels are over, in words.
+        task: Its trainings, those with rounds.
     """
+    trainings, title = task.members, f"Held-out accuracy{of(task.name)}"
     shown = most_accurate_curves(trainings)
     pruned = [training for training in trainings if training.is_pruned]
     every = [*shown, *pruned]
@@ -49,13 +48,9 @@ def draw_training(path: Path, trainings: Sequence[Training], *, title: str) -> l
             axes.set_xlabel(COSTS[cost])
         _accuracy_axis(grid[0], every)
         grid[0].set(title=title, ylabel="held-out accuracy (%)")
-        handles = {
-            label: handle for axes in grid for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-        }
-        last = ("pruned", _TARGET)
-        order = sorted(handles, key=lambda label: label in last)
-        drawn.legend([handles[name] for name in order], order, loc="outside lower left", ncols=3)
-    return [COSTS[cost] for cost in costs]
+        legend_below(drawn, grid, 3)
+    lines = "; ".join(training.label for training in trainings[:MAX_LINES])
+    return f"{title} over {listed([COSTS[cost] for cost in costs])}, of {lines}"
 
 
 def most_accurate_curves(trainings: Sequence[Training], n: int = MAX_LINES) -> list[Training]:
@@ -110,9 +105,7 @@ def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
     axes.set_xscale("log")
     starts = [float(values[np.isfinite(values)][0]) for values in spent if np.isfinite(values).any()]
     subs = (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0)
-    axes.xaxis.set_major_locator(LogLocator(subs=subs))
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(written_out)
+    log_ticks(axes.xaxis, subs)
 
 
 def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:

@@ -12,8 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import special
 
-from analysis.cells.identity import MACHINE, RUN, first, line_columns, words
-from analysis.cells.naming import label, varying
+from analysis.cells.groups import groups
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
+from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import TASK_COLUMNS
 from analysis.stats.estimate import Figure, known
@@ -81,6 +82,11 @@ class Training:
         return share_of(value, self.n_heldout)
 
 
+def with_rounds(found: Sequence[Training]) -> list[Training]:
+    """The trainings whose rounds are known."""
+    return [training for training in found if training.accuracy.size]
+
+
 def wilson(shares: Floats, n: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
     """Lower and upper ends of the interval of shares of ``n`` items by Wilson's score, each of the shares' shape.
 
@@ -105,8 +111,8 @@ def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
     """Every cell that trained, pruned ones included, in the order of the rows.
 
     Args:
-        frame: Of ``strata.with_identity``.
-        rounds: Of ``script.load_all_rounds``.
+        frame: Of ``identity.with_identity``.
+        rounds: Of ``read.sweeps.load_all_rounds``.
     """
     scored = rounds[rounds["accuracy"].notna()]
     curves = dict(list(scored.sort_values("round", kind="stable").groupby(["sweep", "trial_key"], sort=False)))
@@ -114,21 +120,14 @@ def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
     has_rounds = np.array([key in curves for key in zip(whole["sweep"], whole["trial_key"], strict=True)], dtype=bool)
     trained = whole[has_rounds | whole["accuracy_best"].notna().to_numpy()]
     found = []
-    for task, of_task in _tasks(trained):
-        names = [*line_columns(frame), "batch_size"]
-        told = [c for c in names if c in {"device", "precision"} or c in varying(of_task, names)]
-        for row in records(of_task):
+    # Whether the head or all of it is trained is a setting like any other.
+    for task in groups(trained, varying(trained, [c for c in TASK_COLUMNS if c != "tune"])):
+        names = [*stratum_columns(frame), "batch_size"]
+        told = [c for c in names if c in {"device", "precision"} or c in varying(task.cells, names)]
+        for row in records(task.cells):
             curve = curves.get((row["sweep"], row["trial_key"]), scored.iloc[:0])
-            found.append(_training(task, told, row, curve))
+            found.append(_training(task.name, told, row, curve))
     return found
-
-
-def _tasks(frame: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """The frame by what is trained; whether the head or all of it is a setting like any other."""
-    names = varying(frame, [c for c in TASK_COLUMNS if c != "tune"])
-    if not names:
-        return [("", frame)] if len(frame) else []
-    return [(label(first(group), names), group) for _, group in frame.groupby(names, sort=False, dropna=False)]
 
 
 def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> Training:
@@ -136,7 +135,7 @@ def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> 
     kind = [c for c in told if c not in where]
     items, joules = (curve[c].to_numpy(np.float64, na_value=np.nan).cumsum() for c in ("items", "energy_j"))
     return Training(
-        task=task, label=label(row, told), place=label(row, where), kind=words(row, kind), row=row,
+        task=task, label=label(row, told), place=label(row, where), kind=in_words(row, kind), row=row,
         seconds=curve["elapsed_s"].to_numpy(np.float64, na_value=np.nan), items=items, joules=joules,
         accuracy=curve["accuracy"].to_numpy(np.float64),
     )  # fmt: skip

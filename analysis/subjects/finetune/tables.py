@@ -1,16 +1,23 @@
-"""Sentences and tables of a finetuning report, as Markdown."""
+"""The tables of the report on finetuning, as Markdown."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from analysis.page.columns import Column, column_table
 from analysis.stats.estimate import Figure, known
-from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, levels
-from analysis.text import MISSING, escape, number, table
+from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, levels, with_rounds
+from analysis.text import MISSING, escape, joined, number
 
 MAX_ROWS = 200
-_UNITS = {"seconds": "s of training", "items": "images", "joules": "J"}
+UNITS = {"seconds": "s of training", "items": "images", "joules": "J"}
+
+
+def tables(found: Sequence[Training]) -> dict[str, Any]:
+    """The page's tables, by the names that its template has for them."""
+    return {"trainings": trainings_table(found), "levels": level_tables(found)}
 
 
 def percent(figure: Figure) -> str:
@@ -38,24 +45,27 @@ def cost_interval(spent: Figure | None) -> str:
 
 
 def trainings_table(found: Sequence[Training]) -> str:
-    """Every training: its accuracy, what its target took, its speed; at most ``MAX_ROWS``."""
-    rows = []
-    has_energy = any(t.target is not None and cost_to(t, t.target, "joules") is not None for t in found)
-    for t in found[:MAX_ROWS]:
-        spent = {cost: None if t.target is None else cost_to(t, t.target, cost) for cost in COSTS}
-        rows.append([
-            _name(t), percent(t.best), percent_interval(t.best), percent(t.final),
-            MISSING if t.target is None else f"{100 * t.target:g}", cost_text(spent["seconds"]),
-            cost_interval(spent["seconds"]), cost_text(spent["items"]),
-            *([cost_text(spent["joules"])] if has_energy else []),
-            number(known(t.row["throughput_items_per_s"])), number(known(t.row["measured_s"])), _epochs(t),
-            "pruned" if t.is_pruned else "complete",
-        ])  # fmt: skip
-    headers = ["setting", "best accuracy (%)", "95 % interval (%)", "last accuracy (%)", "target (%)",
-               "time to target (s)", "could be (s)", "images to target",
-               *(["energy to target (J)"] if has_energy else []), "throughput (images/s)", "trained (s)", "epochs",
-               "status"]  # fmt: skip
-    return table(headers, rows) if rows else ""
+    """Every training: its accuracy, what its target took, its speed."""
+
+    def cost(training: Training, what: str) -> Figure | None:
+        return None if training.target is None else cost_to(training, training.target, what)
+
+    energy = Column("energy to target (J)", lambda t: cost_text(cost(t, "joules")))
+    return column_table(found, [
+        Column("setting", _name),
+        Column("best accuracy (%)", lambda t: percent(t.best)),
+        Column("95 % interval (%)", lambda t: percent_interval(t.best)),
+        Column("last accuracy (%)", lambda t: percent(t.final)),
+        Column("target (%)", lambda t: MISSING if t.target is None else f"{100 * t.target:g}"),
+        Column("time to target (s)", lambda t: cost_text(cost(t, "seconds"))),
+        Column("could be (s)", lambda t: cost_interval(cost(t, "seconds"))),
+        Column("images to target", lambda t: cost_text(cost(t, "items"))),
+        *([energy] if any(cost(t, "joules") is not None for t in found) else []),
+        Column("throughput (images/s)", lambda t: number(known(t.row["throughput_items_per_s"]))),
+        Column("trained (s)", lambda t: number(known(t.row["measured_s"]))),
+        Column("epochs", _epochs),
+        Column("status", lambda t: "pruned" if t.is_pruned else "complete"),
+    ], max_rows=MAX_ROWS)  # fmt: skip
 
 
 def _epochs(training: Training) -> str:
@@ -67,22 +77,19 @@ def _epochs(training: Training) -> str:
 
 
 def _name(training: Training) -> str:
-    return escape(", ".join(word for word in (training.task, training.label) if word))
+    return escape(joined(training.task, training.label))
 
 
 def level_tables(found: Sequence[Training]) -> list[tuple[str, str]]:
     """What each level of accuracy took, in time, images and joules: (what, table)."""
     made = []
-    with_rounds = [t for t in found if t.accuracy.size][:MAX_ROWS]
-    columns = levels(with_rounds) if with_rounds else []
+    scored = with_rounds(found)
+    reached = levels(scored) if scored else []
     for cost, name in COSTS.items():
-        shown = [[cost_to(t, level, cost) for level in columns] for t in with_rounds]
-        rows = [
-            [_name(t), *(cost_text(spent) for spent in own)]
-            for t, own in zip(with_rounds, shown, strict=True)
-            if any(spent is not None for spent in own)
-        ]
-        if rows:
-            headers = ["setting", *(f"{100 * level:g} %" for level in columns)]
-            made.append((name, table(headers, rows)))
+        spent = [(t, [cost_to(t, level, cost) for level in reached]) for t in scored]
+        columns = [Column(f"{100 * level:g} %", lambda pair, i=i: cost_text(pair[1][i]))  # type: ignore[misc]
+                   for i, level in enumerate(reached)]  # fmt: skip
+        known_of = [(t, costs) for t, costs in spent if any(one is not None for one in costs)]
+        text = column_table(known_of, [Column("setting", lambda pair: _name(pair[0])), *columns], max_rows=MAX_ROWS)
+        made += [(name, text)] if text else []
     return made

@@ -1,4 +1,4 @@
-"""."""
+"""The sentences that the report on latency begins with."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pandas as pd
 from analysis.cells.groups import full_name, groups, machine_columns, setting
 from analysis.cells.rows import records
 from analysis.contract.cells import MIN_SAMPLES, SERVER
-from analysis.page.sections import counted, listed
 from analysis.subjects.latency.quantities import (
     held_rates,
     load_curves,
@@ -16,7 +15,7 @@ from analysis.subjects.latency.quantities import (
     timed,
 )
 from analysis.subjects.latency.transfers import transfers
-from analysis.text import escape, number, seconds_as_ms, share, significant
+from analysis.text import counted, escape, listed, number, seconds_as_ms, share, significant
 
 MAX_SENTENCES = 8
 

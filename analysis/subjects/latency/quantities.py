@@ -15,6 +15,8 @@ from analysis.contract.choice import KEEPS_UP_RATIO
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
                "p99.9": "latency_p999_s"}  # fmt: skip
 """Names and columns, ascending."""
+TAIL = ("latency_p99_s", "tail_low_s", "tail_high_s")
+"""A cell's p99 and the ends of its interval, of ``tails.tail_intervals``."""
 FRAME_RATES = (100, 60, 30, 20, 10)
 """Frames per second whose period is a deadline that cameras and control loops have."""
 COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s", "deadline_s", "completed_rate_per_s",

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.cells.groups import header, machine_columns, word_columns, words
-from analysis.cells.rows import Row, complete
-from analysis.page.cell_table import Column, between, cell_table, count, interval, part, plain
-from analysis.subjects.latency.quantities import PERCENTILES, deadlines_s, held_rates, load_cells, rates_at, timed
-from analysis.subjects.latency.transfers import BANDWIDTHS, transfers
-from analysis.text import MISSING, is_missing, significant, table
+from analysis.cells.groups import machine_columns, word_columns
+from analysis.cells.rows import Row, complete, records
+from analysis.page.columns import (
+    Column,
+    between,
+    cell_table,
+    column_table,
+    count,
+    interval,
+    known_of,
+    names,
+    names_of,
+    part,
+    plain,
+)
+from analysis.subjects.latency.quantities import PERCENTILES, TAIL, deadlines_s, held_rates, load_cells, rates_at, timed
+from analysis.subjects.latency.transfers import BANDWIDTHS, bandwidths, transfers
+from analysis.text import is_missing, significant
 
-TAIL = ("latency_p99_s", "tail_low_s", "tail_high_s")
-"""A cell's p99 and the ends of its interval."""
+
+def tables(frame: pd.DataFrame) -> dict[str, str]:
+    """The page's tables, by the names that its template has for them."""
+    return {
+        "at_deadlines": deadlines_table(frame), "held": held_table(frame), "load": load_table(frame),
+        "percentiles": percentiles_table(frame), "transfers": transfers_table(frame),
+        "bandwidths": bandwidths_table(bandwidths(frame)),
+    }  # fmt: skip
 
 
 def percentiles_table(frame: pd.DataFrame) -> str:
@@ -47,7 +65,7 @@ def held_table(frame: pd.DataFrame) -> str:
     """The highest arrival rate that holds each deadline asked for."""
     columns = [
         plain("deadline (ms)", "deadline_s", 1e3),
-        Column(title="highest rate held (1/s)", show=_held),
+        Column("highest rate held (1/s)", _held),
         plain("throughput there (items/s)", "held_items_per_s"),
         plain("p99 there (ms)", "held_p99_s", 1e3),
         plain("lowest rate over it that failed (1/s)", "failed_per_s"),
@@ -66,11 +84,14 @@ def deadlines_table(frame: pd.DataFrame) -> str:
     told = rates_at(done, deadlines)
     if not told:
         return ""
-    names = [c for c in word_columns(done) if c != "scenario" or done["scenario"].nunique(dropna=False) > 1]
-    rows = [[*words(row, names), *(_best(cell) for cell in best)] for row, best in told]
+    named = [c for c in word_columns(done) if c != "scenario" or done["scenario"].nunique(dropna=False) > 1]
+    words = names_of(named, lambda pair: pair[0])
     # A frame rate's period has no end in decimals; three digits are what people call it.
-    headers = [f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)" for d in deadlines]
-    return table([*(header(c) for c in names), *headers], rows, n_left=len(names))
+    return column_table(told, [
+        *words,
+        *(Column(f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)", lambda pair, i=i: _best(pair[1][i]))  # type: ignore[misc]
+          for i, d in enumerate(deadlines)),
+    ], n_left=len(words), max_rows=len(told))  # fmt: skip
 
 
 def _best(row: Row | None) -> str:
@@ -89,26 +110,16 @@ def transfers_table(frame: pd.DataFrame) -> str:
         part("copies' share", "copy_share_ratio"),
         plain("one after the other (ms)", "serial_step_s", 1e3),
         plain("overlapped (ms)", "overlapped_step_s", 1e3),
-        Column(
-            title="speed-up by overlap",
-            show=lambda r: MISSING if is_missing(r["overlap_speedup"]) else significant(r["overlap_speedup"]),
-            needs=["overlap_speedup"],
-        ),
+        plain("speed-up by overlap", "overlap_speedup"),
     ]
     return cell_table(transfers(frame), columns, without=["scenario", "rate_per_s"])
 
 
 def bandwidths_table(frame: pd.DataFrame) -> str:
     """Bandwidths of large copies in GB/s (10^9 bytes), one row a machine's device."""
-    if frame.empty:
-        return ""
-    names = [*machine_columns(frame), "device"]
-    columns = [plain(f"{title} (GB/s)", column, 1e-9) for column, title in BANDWIDTHS.items()]
-    columns = [c for c in columns if frame[c.needs[0]].notna().any()]
-    has_word = frame["unified_memory"].notna().any()
-    rows = []
-    for row in ({str(k): v for k, v in r.items()} for r in frame.to_dict("records")):
-        unified = {True: "one for both", False: "separate"}.get(row["unified_memory"], "")
-        rows.append([*words(row, names), *([unified] if has_word else []), *(c.show(row) for c in columns)])
-    headers = [*names, *(["memory"] if has_word else []), *(c.title for c in columns)]
-    return table(headers, rows, n_left=len(names) + has_word)
+    words = names([*machine_columns(frame), "device"])
+    if frame["unified_memory"].notna().any():
+        unified = {True: "one for both", False: "separate"}
+        words.append(Column("memory", lambda row: unified.get(row["unified_memory"], "")))
+    shown = [*words, *known_of(frame, [plain(f"{title} (GB/s)", c, 1e-9) for c, title in BANDWIDTHS.items()])]
+    return column_table(records(frame), shown, n_left=len(words))

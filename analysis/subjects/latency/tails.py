@@ -1,4 +1,4 @@
-"""."""
+"""The intervals of tails, from the raw samples of each cell."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""."""
+"""The sentences that the report on memory begins with."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.groups import full_name
-from analysis.cells.rows import records
+from analysis.cells.rows import items, records
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
-from analysis.page.sections import counted, listed
 from analysis.subjects.memory.quantities import Fit, verdict_counts
-from analysis.text import escape, gibibytes, is_missing, number, share
+from analysis.text import counted, escape, gibibytes, is_missing, listed, number, share
 
 MAX_SENTENCES = 8
-
-
-_MANY = 5
+"""Settings that ran out of memory told one by one; the table has all."""
+MAX_TOLD = 5
+"""Settings of which the growth is told."""
 
 
 def fit_sentences(found: Sequence[Fit]) -> list[str]:
@@ -60,14 +59,9 @@ def growth_sentence(found: Sequence[Fit]) -> list[str]:
     told = [
         f"{number(f.growth.per_item_bytes * 2**-20, f.growth.low * 2**-20, f.growth.high * 2**-20)} MiB"  # type: ignore[operator]
         f"{f' with {escape(f.name)}' if f.name else ''}"
-        for f in rising[:_MANY]
+        for f in rising[:MAX_TOLD]
     ]
-    return [f"Each further {_item(rising[0])} takes {listed(told)}."] if told else []
-
-
-def _item(fit: Fit) -> str:
-    item = fit.row.get("item")
-    return "item" if is_missing(item) else escape(str(item).removesuffix("s"))
+    return [f"Each further {escape(items(rising[0].row).removesuffix('s'))} takes {listed(told)}."] if told else []
 
 
 def leak_sentences(cells: pd.DataFrame) -> list[str]:

@@ -9,67 +9,81 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, NullLocator
 
-from analysis.cells.groups import groups, line_columns, word_columns
+from analysis.cells.groups import Group, groups, line_columns, of, word_columns
 from analysis.cells.naming import label, labels
 from analysis.cells.rows import records
-from analysis.contract.cells import BOUNDS_BATCH, LEAK_BYTES_PER_STEP
-from analysis.figures.panels import batch_axis, legend_outside, plain_figure, value_axis
-from analysis.figures.style import COLOURS, Line, draw_lines
+from analysis.contract.cells import LEAK_BYTES_PER_STEP
+from analysis.figures.lines import Series, draw_series
+from analysis.figures.lines import values as values_of
+from analysis.figures.panels import (
+    GREY,
+    INK,
+    WIDTH,
+    batch_axis,
+    legend_above,
+    legend_right,
+    name_rows,
+    panels,
+    value_axis,
+)
+from analysis.figures.style import COLOURS
+from analysis.stats.estimate import Figure
 from analysis.subjects.memory.quantities import SLOPES, VERDICTS, peaks, slope_verdict
 from analysis.text import is_missing
 
 MAX_LINES = 8
 MAX_ROWS = 30
-_INK = "#444444"
 _GIB = 2**30
-_LOOKS = {"leak": (">", COLOURS[1], COLOURS[1]), "undecided": ("o", "#777777", "white"),
+_LOOKS = {"leak": (">", COLOURS[1], COLOURS[1]), "undecided": ("o", GREY, "white"),
           "none": ("o", COLOURS[0], COLOURS[0])}  # fmt: skip
 
 
-def peak_lines(cells: pd.DataFrame) -> list[Line]:
+def peak_lines(cells: pd.DataFrame) -> list[Series]:
     """Peak memory in GiB over the batch size, of the cells of one device.
 
-    What the allocator reserved is a line of its own beside what tensors took.
+    What the allocator reserved is a line of its own beside what tensors took, told by the marker; without any the
+    settings are.
 
     Args:
         cells: Of ``peaks``.
     """
-    names = line_columns(cells)
+    has_reserved = cells["device_peak_reserved_bytes"].notna().any()
     lines = []
-    for group in groups(cells, names):
-        told = label(group.row, names)
+    for group in groups(cells, line_columns(cells)):
         ordered = group.cells.sort_values("batch_size", kind="stable")
         for column, kind in (("peak_bytes", ""), ("device_peak_reserved_bytes", ", reserved")):
             known = ordered[ordered[column].notna()].drop_duplicates("batch_size", keep="last")
             if len(known):
-                lines.append(Line(label=told + kind, x=known["batch_size"].tolist(),
-                                  y=(known[column].astype("float64") / _GIB).tolist(), group=told))  # fmt: skip
+                lines.append(Series(
+                    label=group.name + kind, group=group.name if has_reserved else "",
+                    kind=kind if has_reserved else group.name, x=known["batch_size"].tolist(),
+                    y=[Figure(value=float(peak) / _GIB) for peak in known[column]],
+                ))  # fmt: skip
     return lines
 
 
-def draw_peaks(path: Path, frame: pd.DataFrame, *, title: str, y_label: str) -> int:
+def draw_peaks(path: Path, group: Group) -> str | None:
     """Peak memory over batch size; a cross where a batch ended out of memory, a line at what there is.
 
     Args:
         path: The file.
-        frame: All cells of one device and task.
-        title: Of the figure.
-        y_label: Of the axis.
-
-    Returns:
-        How many lines there were; at most ``MAX_LINES`` are drawn.
+        group: All cells of one device and task.
     """
-    cells = peaks(frame)
+    cells, is_oom = peaks(group.cells), group.cells["status"] == "oom"
+    if cells.empty or cells["batch_size"].nunique() + is_oom.sum() < 2:
+        return None
+    whose = "device memory" if cells["device_peak_allocated_bytes"].notna().any() else "memory of the process"
+    title = f"Peak {whose} over batch size{of(group.name)}"
     lines = peak_lines(cells)
     shown = lines[:MAX_LINES]
     capacity = cells["capacity_bytes"].max() / _GIB
-    failed = frame[frame["status"].isin(BOUNDS_BATCH) & frame["batch_size"].notna()]
-    values = [y for line in shown for y in line.y]
+    failed = group.cells[is_oom & group.cells["batch_size"].notna()]
+    values = values_of(shown)
     sizes = [x for line in shown for x in line.x]
-    with plain_figure(path) as (_, axes):
-        draw_lines(axes, shown)
+    with panels(path) as (_, (axes,)):
+        draw_series(axes, shown)
         if not is_missing(capacity) and (len(failed) or max(values) > capacity / 4):
-            axes.axhline(capacity, color=_INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
+            axes.axhline(capacity, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
                          label=f"all there is, {capacity:,.3g} GiB")  # fmt: skip
             values.append(capacity)
         if len(failed):
@@ -77,10 +91,11 @@ def draw_peaks(path: Path, frame: pd.DataFrame, *, title: str, y_label: str) -> 
             _draw_failed(axes, failed, max(values))
         batch_axis(axes, sizes)
         value_axis(axes, values)
-        axes.set(title=title, xlabel="batch size", ylabel=y_label)
-        if len(axes.get_legend_handles_labels()[1]) > 1:
-            legend_outside(axes)
-    return len(lines)
+        axes.set(title=title, xlabel="batch size", ylabel=f"peak {whose} (GiB)")
+        legend_right(axes)
+    left = f", the first {MAX_LINES} of {len(lines)} lines" if len(lines) > MAX_LINES else ""
+    crosses = ", crosses where a batch ended out of memory" if is_oom.any() else ""
+    return f"{title}{crosses}{left}"
 
 
 def _draw_failed(axes: Axes, failed: pd.DataFrame, height: float) -> None:
@@ -91,46 +106,52 @@ def _draw_failed(axes: Axes, failed: pd.DataFrame, height: float) -> None:
     names = [c for c in word_columns(failed) if failed[c].nunique(dropna=False) > 1]
     for size, cells in failed.groupby("batch_size"):
         told = "\n".join(dict.fromkeys(labels(cells, names))) if names else ""
-        axes.annotate(told, (size, height), xytext=(0, -8), textcoords="offset points", fontsize=8, color=_INK,
+        axes.annotate(told, (size, height), xytext=(0, -8), textcoords="offset points", fontsize=8, color=INK,
                       ha="center", va="top")  # fmt: skip
 
 
-def draw_leaks(path: Path, cells: pd.DataFrame, names: Sequence[str], *, title: str) -> None:
+def draw_leaks(path: Path, found: Group) -> str | None:
     """Growth of host and device memory with 95 % intervals, one row a cell and memory.
 
     Args:
         path: The file.
-        cells: Of ``memory.leaks``; the first ``MAX_ROWS`` are drawn.
-        names: Columns that name a cell.
-        title: Of the figure.
+        found: Cells of ``quantities.leaks``; the first ``MAX_ROWS`` are drawn.
     """
-    rows = [(row, kind) for row in records(cells.head(MAX_ROWS)) for kind in SLOPES
-            if not is_missing(row[f"{SLOPES[kind]}_bytes_per_step"])][:MAX_ROWS]  # fmt: skip
+    cells = found.cells
+    if not (cells["leak_verdict"] != "none").any():  # a picture of zeros says no more than a sentence
+        return None
+    title = "Growth of memory while a step repeats"
+    left = f" (the first {MAX_ROWS} rows)" if len(cells) > MAX_ROWS else ""
+    names = [*word_columns(cells), *(["batch_size"] if cells["batch_size"].notna().any() else [])]
+    slopes = [(f"{label(row, names)}, {kind}", [row[f"{begin}{end}_bytes_per_step"] for end in ("_low", "", "_high")])
+              for row in records(cells.head(MAX_ROWS)) for kind, begin in SLOPES.items()]  # fmt: skip
+    slopes = [(name, slope) for name, slope in slopes if not is_missing(slope[1])][:MAX_ROWS]
     limit = LEAK_BYTES_PER_STEP / 2**10
-    with plain_figure(path, (7.2, 1.5 + 0.27 * len(rows))) as (_, axes):
+    with panels(path, size=(WIDTH, 1.5 + 0.27 * len(slopes))) as (_, (axes,)):
         axes.axvline(0, color="#999999", linewidth=0.8)
-        axes.axvline(limit, color=_INK, linewidth=1.2, linestyle=(0, (1, 2)), label=f"limit, {limit:g} KiB per step")
-        for i, (row, kind) in enumerate(rows):
-            low, value, high = (row[f"{SLOPES[kind]}{end}_bytes_per_step"] for end in ("_low", "", "_high"))
-            marker, colour, face = _LOOKS[slope_verdict(low, high)]
-            if not is_missing(low):
-                axes.plot([low / 2**10, high / 2**10], [-i, -i], color=colour, linewidth=1.4, solid_capstyle="butt")
-            axes.plot(value / 2**10, -i, marker=marker, color=colour, markerfacecolor=face, markersize=6)
-        axes.set_yticks([-i for i in range(len(rows))], [f"{label(row, names)}, {kind}" for row, kind in rows])
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
+        axes.axvline(limit, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), label=f"limit, {limit:g} KiB per step")
+        for i, (_, slope) in enumerate(slopes):
+            _draw_slope(axes, -i, slope)
+        name_rows(axes, [name for name, _ in slopes])
         axes.spines["left"].set_visible(False)
-        axes.set_ylim(-len(rows) + 0.4, 0.6)
+        axes.set_ylim(-len(slopes) + 0.4, 0.6)
         _growth_axis(axes)
-        seen = {
-            slope_verdict(*(row[f"{SLOPES[k]}_{end}_bytes_per_step"] for end in ("low", "high"))) for row, k in rows
-        }
+        seen = {slope_verdict(low, high) for _, (low, _, high) in slopes}
         for verdict in (v for v in VERDICTS if v in seen):
             marker, colour, face = _LOOKS[verdict]
             axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=verdict)
         axes.set(xlabel="growth of memory (KiB per step), 95 % interval")
-        axes.set_title(title, loc="left", pad=24)
-        axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2, fontsize=9)
+        legend_above(axes, f"{title}{left}")
+    return f"{title}: slope and 95 % interval in KiB per step, worst first{left}"
+
+
+def _draw_slope(axes: Axes, y: float, slope: Sequence[float]) -> None:
+    """A slope in bytes per step as a point with its interval, in the look of its verdict."""
+    low, value, high = slope
+    marker, colour, face = _LOOKS[slope_verdict(low, high)]
+    if not is_missing(low):
+        axes.plot([low / 2**10, high / 2**10], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
+    axes.plot(value / 2**10, y, marker=marker, color=colour, markerfacecolor=face, markersize=6)
 
 
 def _growth_axis(axes: Axes) -> None:

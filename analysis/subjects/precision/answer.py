@@ -1,11 +1,11 @@
-"""."""
+"""The sentences that the report on precisions begins with."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from analysis.subjects.precision.quantities import Overview
-from analysis.subjects.precision.tables import _named, _number
+from analysis.subjects.precision.tables import ratio_text
 from analysis.text import escape, significant
 
 
@@ -17,13 +17,13 @@ def answer(overviews: Sequence[Overview], reference: str) -> list[str]:
 
 
 def _sentence(o: Overview, reference: str) -> str:
-    cells = "one cell" if o.n_cells == 1 else f"{o.n_cells} cells, {_number(o.slowest)} to {_number(o.fastest)}"
+    cells = "one cell" if o.n_cells == 1 else f"{o.n_cells} cells, {ratio_text(o.slowest)} to {ratio_text(o.fastest)}"
     told = (
-        f"{f'{escape(o.task)}: ' if o.task else ''}**{_named(o.precision)} on {escape(o.place)} runs at {o.speed.text} "
+        f"{f'{escape(o.task)}: ' if o.task else ''}**{escape(o.precision)} on {escape(o.place)} runs at {o.speed.text} "
     )
     told += f"times the speed of fp32** ({cells})"
-    more = [f"takes {_number(o.memory)} times the memory" if o.memory is not None else "",
-            f"{_number(o.energy)} times the energy per item" if o.energy is not None else ""]  # fmt: skip
+    more = [f"takes {ratio_text(o.memory)} times the memory" if o.memory is not None else "",
+            f"{ratio_text(o.energy)} times the energy per item" if o.energy is not None else ""]  # fmt: skip
     told += "".join(f", {m}" for m in more if m)
     if o.best.value is not None and o.n_cells > 1:
         told += f"; at the best batch size of each it is {o.best.text} times"

@@ -10,11 +10,14 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from analysis.cells.groups import Task, of
 from analysis.cells.rows import Row
 from analysis.figures.lines import Series, draw_series
-from analysis.figures.panels import GREY, batch_axis, legend_beside, panels
+from analysis.figures.lines import values as values_of
+from analysis.figures.panels import GREY, WIDTH, batch_axis, legend_beside, panels
 from analysis.stats.estimate import Figure, known
 from analysis.subjects.precision.quantities import Pair
+from analysis.text import listed
 
 MAX_LINES = 8
 """More lines in a panel cannot be told apart."""
@@ -44,21 +47,19 @@ PANELS = (
 )
 
 
-def draw_precision(path: Path, pairs: Sequence[Pair], *, title: str) -> list[str]:
+def draw_precision(path: Path, task: Task[Pair]) -> str:
     """Draw one task's pairs over the batch size, or over the precisions where there is one batch size.
 
     Args:
         path: Of the file.
-        pairs: Of which both cells were measured, one or more, of one task.
-        title: Of the figure.
-
-    Returns:
-        What the panels show, in words.
+        task: Its pairs, of which both cells were measured.
     """
+    pairs, title = task.members, f"Precisions against fp32{of(task.name)}"
+    lines, on = ("; ".join(dict.fromkeys(p.line for p in pairs)), ", ".join(dict.fromkeys(p.place for p in pairs)))
     places = list(dict.fromkeys(pair.place for pair in pairs))[:MAX_PLACES]
     shown = [panel for panel in PANELS if any(panel.of(pair).value is not None for pair in pairs)]
     over = _Over(pairs)
-    width = 3.0 + 2.6 * len(places) if len(places) > 1 else 7.2
+    width = 3.0 + 2.6 * len(places) if len(places) > 1 else WIDTH
     with panels(path, len(shown), len(places), size=(width, 1.0 + 1.75 * len(shown)), share_y=True) as (drawn, grid):
         for i, axes in enumerate(grid):
             panel, name = shown[i // len(places)], places[i % len(places)]
@@ -72,7 +73,8 @@ def draw_precision(path: Path, pairs: Sequence[Pair], *, title: str) -> list[str
         drawn.align_ylabels()
         if any(over.lines):
             legend_beside(drawn, grid[len(places) - 1])
-    return [panel.y_label.split("\n(")[0].replace("\n", " ") for panel in shown]
+    told = listed([panel.y_label.split("\n(")[0].replace("\n", " ") for panel in shown])
+    return f"{title}: {told} of {lines} on {on}"
 
 
 class _Over:
@@ -115,11 +117,9 @@ def _draw_panel(axes: Axes, panel: Panel, pairs: Sequence[Pair], over: _Over) ->
     for line in over.lines:
         own = sorted((pair for pair in pairs if over.line(pair) == line), key=over.x)
         named = line or "default settings"
-        series.append(
-            Series(label=named, group="", kind=line, x=[over.x(p) for p in own], y=[panel.of(p) for p in own])
-        )
+        series.append(Series(label=named, kind=line, x=[over.x(p) for p in own], y=[panel.of(p) for p in own]))
     draw_series(axes, series, joined=over.is_batch)
-    values = [f.value for one in series for f in one.y if f.value is not None]
+    values = values_of(series)
     if not values:
         axes.annotate("unknown", (0.5, 0.5), xycoords="axes fraction", ha="center", va="center", color=GREY)
     elif panel.is_ratio:

@@ -3,41 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 
-from analysis.cells.groups import file_names, of
+from analysis.cells.groups import by_task
 from analysis.cells.identity import with_identity
+from analysis.cells.rows import items_of
 from analysis.contract.cells import MEASURED, SERVER
-from analysis.page.command_line import run_report
-from analysis.page.sections import MAX_FIGURES, Drawn, counted, fill, links, listed, shortened
+from analysis.page.command_line import report_main
+from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
-from analysis.subjects.precision import tables
 from analysis.subjects.precision.answer import answer
 from analysis.subjects.precision.figures import MAX_LINES, MAX_PLACES, draw_precision
-from analysis.subjects.precision.quantities import BASE, COLUMNS, Pair, overviews, pairs, unequal_outcomes
-from analysis.text import escape
+from analysis.subjects.precision.quantities import BASE, COLUMNS, Pair, overviews, pairs
+from analysis.subjects.precision.tables import tables
+from analysis.text import counted, escape
 
-NAME = "report_precision"
 NOTHING = "No cell was measured both in fp32 and in another precision, so there is nothing to compare."
-
-
-def draw(measured: Sequence[Pair], folder: Path) -> list[Drawn]:
-    """One figure a task, at most ``MAX_FIGURES``."""
-    by_task: dict[str, list[Pair]] = {}
-    for pair in measured:
-        by_task.setdefault(pair.task, []).append(pair)
-    drawn: list[Drawn] = []
-    for name, (task, own) in zip(file_names("precision", list(by_task)), by_task.items(), strict=True):
-        if len(drawn) == MAX_FIGURES:
-            break
-        title = f"Precisions against fp32{of(task)}"
-        shown = draw_precision(folder / name, own, title=title)
-        lines = "; ".join(dict.fromkeys(pair.line for pair in own))
-        places = ", ".join(dict.fromkeys(pair.place for pair in own))
-        drawn.append((folder / name, f"{title}: {listed(shown)} of {lines} on {places}"))
-    return drawn
 
 
 def left_out(frame: pd.DataFrame, found: Sequence[Pair], measured: Sequence[Pair]) -> list[str]:
@@ -47,14 +29,11 @@ def left_out(frame: pd.DataFrame, found: Sequence[Pair], measured: Sequence[Pair
     n_alone = len(others) - sum(pair.row["status"] in MEASURED for pair in found)
     if n_alone > 0:
         said.append(f"{counted(n_alone)} in another precision without the same cell in fp32 left out.")
-    for task in dict.fromkeys(pair.task for pair in measured):
-        own = [pair for pair in measured if pair.task == task]
-        if len({p.line for p in own}) > MAX_LINES or len({p.place for p in own}) > MAX_PLACES:
-            said.append(f"Figures show the first {MAX_LINES} lines on the first {MAX_PLACES} devices; the tables have "
-                        "more.")  # fmt: skip
-            break
-    if len(measured) > tables.MAX_ROWS:
-        said.append(f"The table of cells has the first {tables.MAX_ROWS} of {len(measured):,}.")
+    tasks = [task.members for task in by_task(measured)]
+    if any(len({p.line for p in own}) > MAX_LINES or len({p.place for p in own}) > MAX_PLACES for own in tasks):
+        said.append(
+            f"Figures show the first {MAX_LINES} lines on the first {MAX_PLACES} devices; the tables have more."
+        )
     return said
 
 
@@ -64,22 +43,20 @@ def build(page: Page) -> str:
     found = pairs(frame)
     measured = [pair for pair in found if pair.is_measured]
     seen = overviews(found)
-    items = frame["item"].dropna().unique()
     references = [escape(name) for name in frame["reference"].dropna().unique()]
     reference = " or ".join(references)
+    drawn = draw_each(page, "precision", by_task(measured), draw_precision)
     return fill(
         "subjects/precision/page.md.j2", page, "Precisions against fp32",
         answer=shortened(answer(seen, reference)) or [NOTHING],
-        left_out=left_out(frame, found, measured),
-        figures=links(draw(measured, page.figures), page.figures),
-        overview=tables.overview_table(seen),
+        figures=drawn.leaving_out(left_out(frame, found, measured)),
+        **tables(seen, found, escape(items_of(frame))),
         has_server=any(pair.row["scenario"] == SERVER for pair in measured),
         reference=reference,
-        outcomes=tables.outcomes_table(unequal_outcomes(found)),
-        cells=tables.pairs_table(measured, escape(items[0]) if len(items) == 1 else "items"),
     )  # fmt: skip
 
 
-def main(arguments: Sequence[str]) -> int:
-    told = "Write the report on the precisions: speed, memory, energy and agreement against fp32."
-    return run_report(arguments, name=NAME, description=told, build=build, columns=COLUMNS)
+main = report_main(
+    "precision", build, COLUMNS,
+    "Write the report on the precisions: speed, memory, energy and agreement against fp32.",
+)  # fmt: skip

@@ -8,12 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.identity import MACHINE, RUN, line_columns, tasks, words
-from analysis.cells.naming import label, varying
+from analysis.cells.groups import tasks
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
+from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, memory_bytes, records
 from analysis.cells.usable import speed
 from analysis.contract.cells import MEASURED, SERVER
 from analysis.stats.estimate import Figure, geometric_mean, known, ratio
+from analysis.text import joined
 
 BASE = "fp32"
 AGREEMENT = ("max_abs_diff", "max_softmax_diff", "top1_agreement_ratio")
@@ -57,7 +59,7 @@ class Pair:
     @property
     def line(self) -> str:
         """What the pairs of other batch sizes share: the precision, and the kind where there are several."""
-        return ", ".join(word for word in (self.precision, self.kind) if word)
+        return joined(self.precision, self.kind)
 
     @property
     def batch_size(self) -> float:
@@ -111,17 +113,22 @@ def pairs(frame: pd.DataFrame) -> list[Pair]:
     """Every cell in another precision with the same cell in fp32, in the order of the rows.
 
     Args:
-        frame: Of ``strata.with_identity``; a cell without its like in fp32 is left out.
+        frame: Of ``identity.with_identity``; a cell without its like in fp32 is left out.
     """
     found = []
-    for task, of_task in tasks(frame.assign(peak_bytes=memory_bytes(frame))):
-        columns = [*(c for c in line_columns(frame) if c != "precision"), "batch_size"]
-        told = [c for c in varying(of_task, columns) if c not in {"device", MACHINE, RUN, "batch_size"}]
-        keys = of_task[columns].astype(object).where(of_task[columns].notna(), None).itertuples(index=False, name=None)
-        keyed = list(zip(keys, records(of_task), strict=True))
+    for task in tasks(frame.assign(peak_bytes=memory_bytes(frame))):
+        columns = [*(c for c in stratum_columns(frame) if c != "precision"), "batch_size"]
+        told = [c for c in varying(task.cells, columns) if c not in {"device", MACHINE, RUN, "batch_size"}]
+        keys = (
+            task.cells[columns]
+            .astype(object)
+            .where(task.cells[columns].notna(), None)
+            .itertuples(index=False, name=None)
+        )
+        keyed = list(zip(keys, records(task.cells), strict=True))
         bases = {key: row for key, row in keyed if row["precision"] == BASE}
         found += [
-            _pair(task, words(row, told), row, bases[key])
+            _pair(task.name, in_words(row, told), row, bases[key])
             for key, row in keyed
             if row["precision"] != BASE and key in bases
         ]

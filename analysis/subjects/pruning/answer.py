@@ -1,4 +1,4 @@
-"""."""
+"""The sentences that the report on pruning and searches begins with."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from collections.abc import Sequence
 from analysis.cells.rows import records
 from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES
-from analysis.page.sections import counted, listed
 from analysis.subjects.pruning.quantities import (
     Study,
     may_be_best,
     saving,
     total,
 )
-from analysis.subjects.pruning.search_tables import _size, objective_text
+from analysis.subjects.pruning.search_tables import objective_text, size_text
 from analysis.subjects.pruning.searches import BatchSearch, Search
-from analysis.subjects.pruning.tables import _range, _rounds
-from analysis.text import escape, significant
+from analysis.subjects.pruning.tables import range_text
+from analysis.text import counted, escape, listed, significant
 
 
 def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
@@ -38,7 +37,7 @@ def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
         after = (
             f" after {min(rounds)} to {max(rounds)} rounds"
             if min(rounds) < max(rounds)
-            else f" after {_rounds(rounds[0])}"
+            else f" after {counted(rounds[0], 'round')}"
         )
     with_pruned = [study for study in studies if study.pruned]
     said = [f"**{len(pruned)} of {counted(n_cells)} were given up**{after}, {_saved(with_pruned)}."]
@@ -56,7 +55,7 @@ def _saved(studies: Sequence[Study]) -> str:
     told = (
         f"{spent}; measured whole they would have taken an estimated {significant(sums.spent_s + sums.saved.value)} s: "
     )
-    told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({_range(sums)})"
+    told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({range_text(sums)})"
     whole = total([saving(study, "wall_s") for study in studies])
     share = sums.share
     told += "" if share is None else f", {100 * share:.0f} % of the measuring in their studies"
@@ -114,6 +113,6 @@ def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
             continue
         end = "; memory ended no size" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
         rate = f"{speed(s.fastest).text} items/s"
-        told = f"{escape(s.label)}: the fastest batch size is **{_size(s.fastest)}** ({rate})"
-        said.append(f"{told}, the largest that ran {_size(s.largest)}{end}.")
+        told = f"{escape(s.label)}: the fastest batch size is **{size_text(s.fastest)}** ({rate})"
+        said.append(f"{told}, the largest that ran {size_text(s.largest)}{end}.")
     return said

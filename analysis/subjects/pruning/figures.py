@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.contract.objectives import OBJECTIVES
-from analysis.figures.panels import GREY, INK, panels, value_axis
+from analysis.figures.panels import GREY, INK, WIDTH, legend_below, name_rows, panels, value_axis
 from analysis.figures.style import COLOURS
 from analysis.subjects.pruning.quantities import Cell, Saving, Study, progress, saving
 from analysis.subjects.pruning.tables import Rounds, rounds_of
-from analysis.text import significant
+from analysis.text import listed, significant
 
 MAX_CELLS = 24
 """More bars do not fit a page; the pruned cells come first."""
@@ -21,18 +21,18 @@ _WIDE = 20.0
 """Times that the best may be the worst before the axis becomes logarithmic."""
 
 
-def draw_study(path: Path, study: Study, rounds: Rounds, *, title: str) -> str | None:
+def draw_study(path: Path, study: Study, *, rounds: Rounds) -> str | None:
     """Draw a study with pruned cells.
 
     Args:
         path: Of the file.
         study: With one pruned cell at least.
         rounds: Of all cells.
-        title: Of the figure.
 
     Returns:
-        What the figure shows, in words; None where neither rounds nor times are known, and nothing is drawn.
+        The alternative text; None where neither rounds nor times are known, and nothing is drawn.
     """
+    title = f"Pruning of {study.name}"
     figure = study.pruned_on or ""
     shown = _shown(study)
     seen = [(cell, progress(cell, rounds_of(rounds, cell), figure)) for cell in study.cells]
@@ -40,17 +40,16 @@ def draw_study(path: Path, study: Study, rounds: Rounds, *, title: str) -> str |
     n_panels = int(has_curves) + bool(shown)
     if not n_panels:
         return None
-    size = (9.2 if n_panels == 2 else 7.2, 1.3 + max(2.2, 0.24 * len(shown)))
+    size = (9.2 if n_panels == 2 else WIDTH, 1.3 + max(2.2, 0.24 * len(shown)))
     with panels(path, 1, n_panels, size=size, share_x=False) as (drawn, grid):
         if has_curves:
             _draw_curves(grid[0], seen, figure)
         if shown:
             _draw_bars(grid[-1], shown, saving(study))
         grid[0].set_title(title)
-        handles = {name: h for axes in grid for h, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-        drawn.legend(list(handles.values()), list(handles), loc="outside lower left", ncols=4)
+        legend_below(drawn, grid, 4)
     curves = [f"{OBJECTIVES[figure].round_title} after each round"] if has_curves else []
-    return " and ".join([*curves, *(["seconds of measuring of each cell"] if shown else [])])
+    return f"{title}: {listed([*curves, *(['seconds of measuring of each cell'] if shown else [])])}"
 
 
 def _shown(study: Study) -> list[Cell]:
@@ -93,16 +92,8 @@ def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
     for i, cell in enumerate(cells):
         spent = cell.spent_s or 0.0
         if cell.is_pruned:
-            axes.barh(
-                -i,
-                spent,
-                color=COLOURS[1],
-                height=0.7,
-                hatch="////",
-                edgecolor="white",
-                linewidth=0,
-                label="pruned, measured",
-            )
+            axes.barh(-i, spent, color=COLOURS[1], height=0.7, hatch="////", edgecolor="white", linewidth=0,
+                      label="pruned, measured")  # fmt: skip
             if typical is not None and typical > spent:
                 axes.barh(-i, typical - spent, left=spent, color="none", edgecolor=COLOURS[1], linewidth=0.9,
                           linestyle=":", height=0.7, label="saved (estimate)")  # fmt: skip
@@ -112,8 +103,7 @@ def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
         axes.axvline(typical, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3)
         axes.annotate(f"median {significant(typical, 2)} s", (typical, 0.62), xytext=(3, 0), textcoords="offset points",
                       fontsize=8.5, color=INK, va="center")  # fmt: skip
-    axes.set_yticks([-i for i in range(len(cells))], [cell.label for cell in cells])
+    name_rows(axes, [cell.label for cell in cells])
     axes.set_ylim(-len(cells) + 0.4, 0.95)
-    axes.tick_params(axis="y", length=0, labelsize=8.5)
-    axes.grid(visible=False, axis="y")
+    axes.tick_params(axis="y", labelsize=8.5)
     axes.set_xlabel("measuring (s)")

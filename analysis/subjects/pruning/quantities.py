@@ -10,8 +10,8 @@ from statistics import median
 import pandas as pd
 
 from analysis.cells.columns import STRATUM
-from analysis.cells.identity import MACHINE, RUN, line_columns, words
-from analysis.cells.naming import label, varying
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
+from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, records
 from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES, PRUNE_ON, told_values
@@ -119,7 +119,7 @@ def studies(frame: pd.DataFrame) -> list[Study]:
     is_told_apart = frame.assign(study=names).groupby("study")["sweep"].nunique().gt(1).to_dict()
     found = []
     for (sweep, name), rows in grouped:
-        told = varying(rows, [*line_columns(frame), "batch_size"]) or ["device", "precision", "batch_size"]
+        told = varying(rows, [*stratum_columns(frame), "batch_size"]) or ["device", "precision", "batch_size"]
         told = [c for c in told if c not in {MACHINE, RUN}]
         cells = [Cell(label=_label(row, told), row=row, spent_s=known(row["measured_s"])) for row in records(rows)]
         found.append(
@@ -129,7 +129,7 @@ def studies(frame: pd.DataFrame) -> list[Study]:
 
 
 def _label(row: Row, told: Sequence[str]) -> str:
-    return words(row, told) or label(row, ["device", "precision", "batch_size"])
+    return in_words(row, told) or label(row, ["device", "precision", "batch_size"])
 
 
 def _strata(frame: pd.DataFrame) -> pd.Series:

@@ -9,49 +9,53 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.cells.groups import Task
 from analysis.cells.usable import speed
 from analysis.contract.cells import BOUNDS_BATCH
 from analysis.contract.objectives import OBJECTIVES, Objective
-from analysis.figures.lines import Series, draw_series, legend_last
-from analysis.figures.panels import GREY, INK, RIGHT_OF_AXES, batch_axis, panels, value_axis
+from analysis.figures.lines import Series, draw_series, values
+from analysis.figures.panels import GREY, INK, WIDTH, batch_axis, legend_right, panels, value_axis
 from analysis.figures.style import COLOURS
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import known
 from analysis.subjects.pruning.searches import BatchSearch, Search
 
 _CHARACTER_PT = 4.8
 """Width of a character at the names' size, in points."""
-_FASTEST, _LARGEST, _OOM = "fastest", "largest that ran", "out of memory"
+MAX_LINES = 8
+"""More batch searches in one figure cannot be told apart."""
 
 
-def draw_search(path: Path, search: Search, *, title: str) -> str:
+def draw_search(path: Path, search: Search) -> str | None:
     """Draw a search: of one objective the best so far over the trials, of several each against the first.
 
     Returns:
-        What the figure shows, in words.
+        The alternative text; None where no cell is complete, and nothing is drawn.
     """
+    if not search.candidates.any():
+        return None
+    title = f"Search of {search.name}"
     objectives = [OBJECTIVES[name] for name in search.objectives]
     if len(objectives) == 1:
-        with panels(path, 1, size=(7.2, 4.0)) as (_, (axes,)):
+        with panels(path) as (_, (axes,)):
             _draw_history(axes, search, objectives[0])
             axes.set_title(title)
-            axes.legend(**RIGHT_OF_AXES)
-        return f"{objectives[0].title} of each trial and the best so far"
+            legend_right(axes)
+        return f"{title}: {objectives[0].title} of each trial and the best so far"
     others = objectives[1:]
-    with panels(path, len(others), size=(7.2, 0.8 + 3.2 * len(others))) as (drawn, grid):
+    with panels(path, len(others), size=(WIDTH, 0.8 + 3.2 * len(others))) as (drawn, grid):
         for axes, other in zip(grid, others, strict=True):
             _draw_front(axes, search, objectives[0], other)
             axes.set_ylabel(other.title)
         grid[-1].set_xlabel(objectives[0].title)
         grid[0].set_title(title)
-        grid[0].legend(**RIGHT_OF_AXES)
+        legend_right(grid[0])
         drawn.draw_without_rendering()  # lays out, so that names can be kept apart
         for axes, other in zip(grid, others, strict=True):
             at = np.flatnonzero(search.front)
             points = zip(search.values(objectives[0])[at], search.values(other)[at], strict=True)
             _name_points(axes, list(points), [search.labels[int(i)] for i in at])
-    return (
-        f"{' and '.join(o.title for o in others)} over {objectives[0].title} of every complete cell, the front joined"
-    )
+    told = " and ".join(o.title for o in others)
+    return f"{title}: {told} over {objectives[0].title} of every complete cell, the front joined"
 
 
 def _draw_front(axes: Axes, search: Search, first: Objective, other: Objective) -> None:
@@ -115,29 +119,32 @@ def _draw_history(axes: Axes, search: Search, objective: Objective) -> None:
     axes.set(xlabel="trial, in the order of measuring", ylabel=objective.title)
 
 
-def draw_batches(path: Path, found: Sequence[BatchSearch], *, title: str) -> None:
+def draw_batches(path: Path, searched: Task[BatchSearch]) -> str | None:
     """Throughput over the batch sizes tried, the fastest and the largest marked, crosses where memory ended."""
-    series, oom = [], []
+    found = [s for s in searched.members if any(row["status"] == "complete" for row in s.rows)][:MAX_LINES]
+    if not found:
+        return None
+    title, series, oom = "Batch sizes tried", [], []
     for search in found:
         rows = [row for row in search.rows if known(row["throughput_items_per_s"])]
-        rates: list[Figure] = [speed(row) for row in rows]
-        series.append(Series(label=search.label, group="", kind=search.label, x=[float(r["batch_size"]) for r in rows],
-                             y=rates))  # fmt: skip
+        series.append(Series(label=search.label, kind=search.label, x=[float(r["batch_size"]) for r in rows],
+                             y=[speed(row) for row in rows]))  # fmt: skip
         oom += [float(row["batch_size"]) for row in search.rows if row["status"] in BOUNDS_BATCH]
-    values = [f.value for one in series for f in one.y if f.value is not None]
-    with panels(path, 1, size=(7.2, 4.0)) as (_, (axes,)):
+    with panels(path) as (_, (axes,)):
         draw_series(axes, series)
-        value_axis(axes, values)
-        axes.set_ylim(axes.get_ylim()[0], (1.12 if axes.get_yscale() == "linear" else 1.4) * max(values))
-        _mark(axes, [s.fastest for s in found], marker="*", label=_FASTEST)
-        _mark(axes, [s.largest for s in found], marker="o", label=_LARGEST)
+        value_axis(axes, values(series))
+        axes.set_ylim(axes.get_ylim()[0], (1.12 if axes.get_yscale() == "linear" else 1.4) * max(values(series)))
+        _mark(axes, [s.fastest for s in found], marker="*", label="fastest")
+        _mark(axes, [s.largest for s in found], marker="o", label="largest that ran")
         if oom:
             bottom = axes.get_ylim()[0]
             axes.plot(oom, [bottom] * len(oom), linestyle="", marker="x", markersize=9, markeredgewidth=2, color=INK,
-                      clip_on=False, label=_OOM)  # fmt: skip
+                      clip_on=False, label="out of memory")  # fmt: skip
         batch_axis(axes, [*(x for one in series for x in one.x), *oom])
-        legend_last(axes, [_FASTEST, _LARGEST, _OOM], **RIGHT_OF_AXES)
+        legend_right(axes)
         axes.set(title=title, xlabel="batch size", ylabel="throughput (items/s)")
+    lines = "; ".join(s.label for s in found)
+    return f"{title}: throughput over batch size of {lines}, the fastest and the largest marked"
 
 
 def _mark(axes: Axes, rows: Sequence[dict[str, object] | None], *, marker: str, label: str) -> None:

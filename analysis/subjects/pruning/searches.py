@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.cells.identity import MACHINE, RUN, line_columns, lines, tasks, words
-from analysis.cells.naming import label, varying
+from analysis.cells.groups import lines, tasks
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
+from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, records, with_role
 from analysis.cells.usable import front, judged, mask
 from analysis.contract.cells import BOUNDS_BATCH
@@ -19,6 +20,7 @@ from analysis.contract.choice import is_candidate
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES, Objective
 from analysis.stats.estimate import known
+from analysis.text import joined
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -66,7 +68,7 @@ def searches(frame: pd.DataFrame, descriptions: Mapping[str, Mapping[str, Any]])
     """The searches of the sweeps.
 
     Args:
-        frame: Of ``strata.with_identity``.
+        frame: Of ``identity.with_identity``.
         descriptions: What was asked of each sweep, by its name; one without is taken for no search.
     """
     configs = {name: d.get("config") or {} for name, d in descriptions.items()}
@@ -78,7 +80,7 @@ def searches(frame: pd.DataFrame, descriptions: Mapping[str, Mapping[str, Any]])
         if search is None or not objectives:
             continue
         cells = rows.sort_values("study_trial", kind="stable", ignore_index=True)
-        names = [c for c in line_columns(frame) if c not in {MACHINE, RUN}]
+        names = [c for c in stratum_columns(frame) if c not in {MACHINE, RUN}]
         told = [c for c in (*names, "batch_size") if c in varying(cells, [*names, "batch_size"])]
         is_several = frame.loc[frame["study_name"] == study, "sweep"].nunique() > 1
         found.append(Search(
@@ -90,7 +92,7 @@ def searches(frame: pd.DataFrame, descriptions: Mapping[str, Mapping[str, Any]])
 
 
 def _label(row: Row, told: Sequence[str]) -> str:
-    return words(row, told) or label(row, ["device", "precision", "batch_size"])
+    return in_words(row, told) or label(row, ["device", "precision", "batch_size"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,16 +120,16 @@ def batch_searches(frame: pd.DataFrame) -> list[BatchSearch]:
     """The batch sizes found, one entry for each combination of the other settings.
 
     Args:
-        frame: Of ``strata.with_identity``.
+        frame: Of ``identity.with_identity``.
     """
     sought = frame[frame["search_role"].notna()]
     found = []
-    for task, of_task in tasks(sought):
-        for name, cells in lines(of_task):
-            rows = records(cells)
+    for task in tasks(sought):
+        for line in lines(task.cells):
+            rows = records(line.cells)
             oom = [int(row["batch_size"]) for row in rows if row["status"] in BOUNDS_BATCH]
             found.append(BatchSearch(
-                label=", ".join(word for word in (task, name) if word), rows=rows, fastest=with_role(rows, "fastest"),
+                label=joined(task.name, line.name), rows=rows, fastest=with_role(rows, "fastest"),
                 largest=with_role(rows, "largest"), smallest_oom=min(oom, default=None),
                 measured_s=sum(known(row["measured_s"]) or 0.0 for row in rows),
             ))  # fmt: skip

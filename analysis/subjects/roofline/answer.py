@@ -1,4 +1,4 @@
-"""."""
+"""The sentences that the report on the roofline begins with."""
 
 from __future__ import annotations
 
@@ -9,24 +9,30 @@ import pandas as pd
 from analysis.cells.groups import groups, line_columns, task_columns
 from analysis.cells.naming import label, present
 from analysis.cells.rows import records
-from analysis.page.sections import counted, listed
-from analysis.subjects.roofline.quantities import (
-    APART_RATIO,
-    FAR_RATIO,
-    Roof,
-    unplaced,
-)
-from analysis.subjects.roofline.tables import _LIMITS
-from analysis.text import escape, share, significant
+from analysis.subjects.roofline.quantities import APART_RATIO, BANDWIDTH, COMPUTE, FAR_RATIO, Roof, roofs, unplaced
+from analysis.text import counted, escape, listed, share, significant
 
 MAX_SENTENCES = 8
-
-
+"""Groups of cells told one by one; the table has all."""
+_LIMITS = {COMPUTE: "the FLOP/s of a matrix product", BANDWIDTH: "the bandwidth of a copy"}
 _REASONS = {
     "compiled": "torch.compile hides its operations from the counter",
     "not counted": "the counter knows none of its operations",
     "no step time": "the time of a single step was not measured",
 }
+
+
+def answer(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """What binds and how close the cells come, or that none can be placed.
+
+    Args:
+        frame: All cells.
+        cells: Of ``placed``.
+    """
+    said = [*reached_sentences(cells), *far_sentence(cells), *over_sentence(cells), *apart_sentences(roofs(cells))]
+    if not said and (frame["status"] == "complete").any():
+        said = ["No cell has both its FLOPs and bytes and the ceilings of its device, so none can be placed."]
+    return [*said, *unplaced_sentences(frame)]
 
 
 def reached_sentences(cells: pd.DataFrame) -> list[str]:

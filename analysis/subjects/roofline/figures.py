@@ -15,16 +15,16 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.cells.groups import groups, line_columns, machine_columns
+from analysis.cells.groups import Group, groups, line_columns, machine_columns, of
 from analysis.cells.naming import label
 from analysis.cells.rows import Row, records
-from analysis.figures.panels import plain_figure
+from analysis.figures.panels import INK, panels
 from analysis.figures.style import MARKERS
-from analysis.subjects.roofline.quantities import Roof
+from analysis.subjects.roofline.quantities import Roof, roofs
 from analysis.text import significant
 
 MAX_PANELS = 6
-_INK, _SOFT = "#222222", "#555555"
+_SOFT = "#555555"
 _SCALES = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _FAR = 100.0
 Limits = tuple[tuple[float, float], tuple[float, float]]
@@ -42,28 +42,26 @@ def _tick(value: float, _: object = None) -> str:
     return f"{value / scale:.4g} {prefix}".strip()
 
 
-def draw_rooflines(path: Path, roofs: Sequence[Roof], *, title: str) -> None:
+def draw_rooflines(path: Path, device: Group) -> str:
     """Draw the roofs of one device, one panel each with axes in common, and each cell where it lies.
 
     Shades tell the batch size, darker is larger; markers tell all else that differs.
 
     Args:
         path: The file.
-        roofs: Of one device; the first ``MAX_PANELS`` are drawn.
-        title: Of the figure.
+        device: Its cells, of ``placed``; the roofs of the first ``MAX_PANELS`` precisions are drawn.
     """
-    shown = list(roofs[:MAX_PANELS])
+    found, title = roofs(device.cells), f"Roofline{of(device.name)}"
+    shown = found[:MAX_PANELS]
     n_columns = min(2, len(shown))
     n_rows = math.ceil(len(shown) / n_columns)
     looks, limits = Looks(shown), _limits(shown)
     handles = looks.legend()
     n_told = 5 if n_columns > 1 and not looks.has_long_names else 2
     size = (4.2 * n_columns + 0.4, 0.8 + 3.3 * n_rows + 0.2 * math.ceil(len(handles) / n_told))
-    with plain_figure(path, size) as (drawn, axes):
-        axes.remove()
-        panels = list(drawn.subplots(n_rows, n_columns, sharex=True, sharey=True, squeeze=False).flatten())
+    with panels(path, n_rows, n_columns, size=size, share_y=True) as (drawn, grid):
         slanted = []
-        for i, (panel, roof) in enumerate(zip(panels, shown, strict=False)):
+        for i, (panel, roof) in enumerate(zip(grid, shown, strict=False)):
             slanted += _draw_roof(panel, roof, limits)
             ordered = roof.group.cells.sort_values("batch_size", kind="stable")
             for alike in groups(ordered, [*looks.names, "batch_size"]):
@@ -74,11 +72,21 @@ def draw_rooflines(path: Path, roofs: Sequence[Roof], *, title: str) -> None:
                 panel.set_xlabel("arithmetic intensity (FLOP/B)")
             if i % n_columns == 0:
                 panel.set_ylabel("achieved (FLOP/s)")
-        for panel in panels[len(shown) :]:
+        for panel in grid[len(shown) :]:
             panel.set_visible(False)
         drawn.suptitle(title, x=0.01, ha="left", fontsize=11)
         drawn.legend(handles=handles, loc="outside lower left", ncols=n_told, fontsize=9, columnspacing=1.4)
         _slant(slanted)
+    tops = "; ".join(_ceilings(roof) for roof in shown)
+    left = f", the first {MAX_PANELS} of {len(found)} precisions" if len(found) > MAX_PANELS else ""
+    return f"{title}: achieved FLOP/s over arithmetic intensity below the measured ceilings ({tops}){left}"
+
+
+def _ceilings(roof: Roof) -> str:
+    """A roof's ceilings in words, for an alternative text, which the template escapes."""
+    flops = "unknown" if roof.flop_per_s is None else engineering(roof.flop_per_s, "FLOP/s")
+    moved = "unknown" if roof.bytes_per_s is None else engineering(roof.bytes_per_s, "B/s")
+    return f"{roof.group.row['precision']}: {flops}, {moved}"
 
 
 class Looks:
@@ -105,13 +113,13 @@ class Looks:
         """Light to dark over the batch sizes, which stays an order in grey; a dark edge keeps the light ones seen."""
         at = self._sizes.index(batch_size) / max(1, len(self._sizes) - 1) if batch_size in self._sizes else 0.0
         colour = mpl.colormaps["viridis_r"](0.12 + 0.88 * at)
-        return {"markerfacecolor": colour, "markeredgecolor": _INK, "markeredgewidth": 0.6, "markersize": 7.5}
+        return {"markerfacecolor": colour, "markeredgecolor": INK, "markeredgewidth": 0.6, "markersize": 7.5}
 
     def legend(self) -> list[Line2D]:
         """Settings by marker, then batch sizes by shade: at most seven of them, the smallest and the largest kept."""
         plain = {"linestyle": "", "markersize": 7.5}
         handles = [
-            Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="white", markeredgecolor=_INK, label=name, **plain)
+            Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="white", markeredgecolor=INK, label=name, **plain)
             for i, name in enumerate(self._settings[: len(MARKERS)])
         ]
         step = math.ceil(len(self._sizes) / 7)
@@ -150,10 +158,10 @@ def _draw_roof(axes: Axes, roof: Roof, limits: Limits) -> list[Slanted]:
     if math.isnan(heights[0]):
         return []
     axes.fill_between(grid, heights, top, color="#f0f0f0", linewidth=0, zorder=0)
-    axes.plot(grid, heights, color=_INK, linewidth=1.6, zorder=2)
+    axes.plot(grid, heights, color=INK, linewidth=1.6, zorder=2)
     if roof.flop_per_s is not None and roof.attainable(high) == roof.flop_per_s:
         axes.annotate(engineering(roof.flop_per_s, "FLOP/s"), (high, roof.flop_per_s), xytext=(-4, 4), fontsize=8.5,
-                      textcoords="offset points", ha="right", color=_INK)  # fmt: skip
+                      textcoords="offset points", ha="right", color=INK)  # fmt: skip
     if ridge is not None and low < ridge < high:
         axes.plot([ridge, ridge], [bottom, roof.attainable(ridge)], color=_SOFT, linewidth=0.9, linestyle=(0, (1, 2)))
         is_far = math.log(ridge / low) > 0.6 * math.log(high / low)
@@ -174,7 +182,7 @@ def _tell_bandwidth(axes: Axes, roof: Roof, limits: Limits) -> list[Slanted]:
     x = math.exp(0.5 * (math.log(begin) + math.log(end)))
     text = axes.annotate(
         engineering(roof.bytes_per_s, "B/s"), (x, roof.bytes_per_s * x), xytext=(-3, 3), textcoords="offset points",
-        ha="center", va="bottom", rotation_mode="anchor", fontsize=8.5, color=_INK,
+        ha="center", va="bottom", rotation_mode="anchor", fontsize=8.5, color=INK,
     )  # fmt: skip
     return [(text, axes)]
 

@@ -1,4 +1,4 @@
-"""."""
+"""The tables of the report on the roofline, as Markdown."""
 
 from __future__ import annotations
 
@@ -6,18 +6,15 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.cells.groups import header, words
 from analysis.cells.rows import Row
-from analysis.page.cell_table import Column, cell_table, part, plain, scaled
-from analysis.subjects.roofline.quantities import (
-    BANDWIDTH,
-    COMPUTE,
-    Roof,
-    roof_columns,
-)
-from analysis.text import MISSING, is_missing, number, significant, table
+from analysis.page.columns import Column, cell_table, column_table, in_word, names_of, part, plain, scaled
+from analysis.subjects.roofline.quantities import Roof, roof_columns, roofs
+from analysis.text import is_missing, number
 
-_LIMITS = {COMPUTE: "the FLOP/s of a matrix product", BANDWIDTH: "the bandwidth of a copy"}
+
+def tables(cells: pd.DataFrame) -> dict[str, str]:
+    """The page's tables, by the names that its template has for them."""
+    return {"cells": cells_table(cells), "ceilings": ceilings_table(roofs(cells), cells)}
 
 
 def cells_table(cells: pd.DataFrame) -> str:
@@ -29,10 +26,9 @@ def cells_table(cells: pd.DataFrame) -> str:
         flops = [None if is_missing(row[c]) else row["flops_per_step"] / row[c] * 1e-9 for c in ends]
         return number(*flops) if flops[0] is not None else scaled(row["achieved_flop_per_s"], 1e-9)
 
-    lead = [Column(title="limit that binds", show=lambda r: "" if is_missing(r["binding"]) else r["binding"])]
     columns = [
         plain("intensity (FLOP/B)", "intensity_flop_per_byte"),
-        Column(title="achieved (GFLOP/s)", show=achieved),
+        Column("achieved (GFLOP/s)", achieved),
         plain("achieved (GB/s)", "achieved_bytes_per_s", 1e-9),
         plain("at most (GFLOP/s)", "attainable_flop_per_s", 1e-9),
         part("share of FLOP/s", "flop_share_ratio"),
@@ -41,20 +37,15 @@ def cells_table(cells: pd.DataFrame) -> str:
         plain("per step (GFLOP)", "flops_per_step", 1e-9),
         plain("per step (GB)", "bytes_per_step", 1e-9),
     ]  # fmt: skip
-    return cell_table(cells, columns, lead=lead)
+    return cell_table(cells, columns, lead=[in_word("limit that binds", "binding")])
 
 
 def ceilings_table(found: Sequence[Roof], cells: pd.DataFrame) -> str:
     """The ceilings of each device and precision, and the intensity from which on FLOP/s binds."""
-    if not found:
-        return ""
-    names = roof_columns(cells)
-    rows = []
-    for roof in found:
-        ridge = roof.ridge_flop_per_byte
-        rows.append([
-            *words(roof.group.row, names), scaled(roof.flop_per_s, 1e-9), scaled(roof.bytes_per_s, 1e-9),
-            MISSING if ridge is None else significant(ridge),
-        ])  # fmt: skip
-    headers = [*(header(c) for c in names), "matrix product (GFLOP/s)", "copy (GB/s)", "ridge (FLOP/B)"]
-    return table(headers, rows, n_left=len(names))
+    words = names_of(roof_columns(cells), lambda roof: roof.group.row) if found else []
+    return column_table(found, [
+        *words,
+        Column("matrix product (GFLOP/s)", lambda roof: scaled(roof.flop_per_s, 1e-9)),
+        Column("copy (GB/s)", lambda roof: scaled(roof.bytes_per_s, 1e-9)),
+        Column("ridge (FLOP/B)", lambda roof: scaled(roof.ridge_flop_per_byte)),
+    ], n_left=len(words))  # fmt: skip

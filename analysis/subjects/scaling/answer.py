@@ -1,11 +1,11 @@
-"""."""
+"""The sentences that the report on scaling begins with."""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 
+from analysis.cells.groups import by_task
 from analysis.subjects.scaling.crossover import FASTEST, Crossover
 from analysis.subjects.scaling.quantities import Curve, knee
 from analysis.subjects.scaling.tables import batch_text, crossover_range, crossover_text, knee_range
@@ -15,11 +15,10 @@ from analysis.text import escape, seconds_as_ms
 def answer(curves: Sequence[Curve], crossovers: Sequence[Crossover], item: str) -> list[str]:
     """For each task one paragraph: the best batch of each device, its knee, and the crossovers."""
     said = []
-    for task, of_task in itertools.groupby(curves, key=lambda c: c.task):
-        members = list(of_task)
-        sentences = [_best_sentence(_best(group), item) for group in _by_place(members)]
-        sentences += [_crossover_sentence(c) for c in _telling([c for c in crossovers if c.task == task])]
-        said.append(f"{f'{escape(task)}: ' if task else ''}{' '.join(sentences)}")
+    for task in by_task(curves):
+        sentences = [_best_sentence(_best(group), item) for group in _by_place(task.members)]
+        sentences += [_crossover_sentence(c) for c in _telling([c for c in crossovers if c.task == task.name])]
+        said.append(f"{f'{escape(task.name)}: ' if task.name else ''}{' '.join(sentences)}")
     return said
 
 

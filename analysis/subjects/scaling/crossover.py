@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
-from analysis.cells.identity import MACHINE, RUN, line_columns
+from analysis.cells.groups import by_task
+from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.rows import Row
 from analysis.stats.estimate import Figure, ratio
 from analysis.subjects.scaling.quantities import Curve, Point
@@ -81,11 +81,11 @@ def crossovers(found: Sequence[Curve], frame: pd.DataFrame) -> list[Crossover]:
         found: Of ``curves``.
         frame: What the curves are of, for its columns.
     """
-    shared = [c for c in line_columns(frame) if c != "device"]
+    shared = [c for c in stratum_columns(frame) if c != "device"]
     origin = [c for c in shared if c in {MACHINE, RUN}]
     met = []
-    for task, of_task in itertools.groupby(found, key=lambda c: c.task):
-        members = list(of_task)
+    for of_task in by_task(found):
+        task, members = of_task.name, of_task.members
         cpus = {_place(curve.row, shared): curve for curve in members if curve.device == CPU}
         for other in members:
             cpu = cpus.get(_place(other.row, shared))

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 
+from analysis.cells.groups import Task, of
 from analysis.cells.identity import MACHINE, RUN
-from analysis.figures.lines import Series, draw_series
-from analysis.figures.panels import GREY, INK, batch_axis, legend_beside, n_shown, panels, value_axis
+from analysis.figures.lines import Series, draw_series, values
+from analysis.figures.panels import GREY, INK, WIDTH, batch_axis, legend_beside, n_shown, panels, value_axis
 from analysis.stats.estimate import Figure
-from analysis.subjects.scaling.crossover import Crossover
+from analysis.subjects.scaling.crossover import FASTEST, Crossover
 from analysis.subjects.scaling.quantities import Curve, knee
 from analysis.text import is_missing, significant
 
@@ -22,33 +23,39 @@ MAX_CURVES = 12
 TITLE_CHARACTERS = 46
 
 
-def draw_scaling(path: Path, curves: Sequence[Curve], crossover: Crossover | None, *, title: str, item: str) -> None:
+def draw_scaling(path: Path, task: Task[Curve], *, crossovers: Sequence[Crossover], item: str) -> str | None:
     """Draw one task's curves, rings around their knees, and where the accelerator overtakes the CPU.
 
     Args:
         path: Of the file.
-        curves: One or more, of one task.
-        crossover: The one to mark, if any.
-        title: Of the figure.
+        task: Its curves; of a single batch size nothing is drawn.
+        crossovers: Of all tasks; the task's own is marked, that between the fastest settings if there are several.
         item: What is counted, such as images.
     """
+    curves = task.members
+    if len({p.batch_size for curve in curves for p in curve.points}) < 2:
+        return None
+    crossing = [c for c in crossovers if c.task == task.name and c.crosses]
+    marked = next((c for c in crossing if c.label.startswith(FASTEST)), crossing[0] if crossing else None)
+    title = f"Throughput and median step over batch size{of(task.name)}"
     shown = fastest(curves)
-    batches = [p.batch_size for curve in shown for p in curve.points]
-    with panels(path, 2, size=(7.2, 6.0)) as (drawn, (above, below)):
-        rates = [[p.throughput for p in curve.points] for curve in shown]
-        steps = [[p.step.times(1e3) for p in curve.points] for curve in shown]
-        for axes, figures in ((above, rates), (below, steps)):
-            draw_series(axes, [series(curve, values) for curve, values in zip(shown, figures, strict=True)])
-            value_axis(axes, [f.value for of_curve in figures for f in of_curve if f.value is not None])
-        if crossover is not None:
-            _mark_crossover(above, crossover)
+    with panels(path, 2, size=(WIDTH, 6.0)) as (drawn, (above, below)):
+        rates = [series(curve, [p.throughput for p in curve.points]) for curve in shown]
+        steps = [series(curve, [p.step.times(1e3) for p in curve.points]) for curve in shown]
+        for axes, lines in ((above, rates), (below, steps)):
+            draw_series(axes, lines)
+            value_axis(axes, values(lines))
+        if marked is not None:
+            _mark_crossover(above, marked)
         _mark_knees(above, shown)
         _mark_pruned(above, shown)
-        batch_axis(below, batches)
-        legend_beside(drawn, above, [_KNEE, _PRUNED], n_shown(len(shown), len(curves)))
+        batch_axis(below, [p.batch_size for curve in shown for p in curve.points])
+        legend_beside(drawn, above, n_shown(len(shown), len(curves)))
         # Broken before the legend beside it, which begins at the same height.
         above.set(title=textwrap.fill(title, TITLE_CHARACTERS), ylabel=f"throughput ({item}/s)")
         below.set(xlabel="batch size", ylabel="median step (ms)")
+    overtakes = f"; {marked.device} overtakes the CPU at batch {marked.batch:.2g}" if marked else ""
+    return f"{title}, with 95 % intervals, of {'; '.join(curve.label for curve in curves[:MAX_CURVES])}{overtakes}"
 
 
 def fastest(curves: Sequence[Curve], n: int = MAX_CURVES) -> list[Curve]:

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from analysis.cells.identity import first, lines, tasks
+from analysis.cells.columns import THROUGHPUT
+from analysis.cells.groups import lines, tasks
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import MEASURED, SERVER
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import Figure, known, of_row
 
+STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
+COLUMNS = ("scenario", "batch_size", *THROUGHPUT, *STEP)
 NEAR_BEST = 0.95
 """The knee is the smallest batch that has this share of the best throughput."""
 
@@ -84,17 +87,18 @@ def is_server(frame: pd.DataFrame) -> pd.Series:
 
 
 def curves(frame: pd.DataFrame) -> list[Curve]:
-    """The curves of a frame of ``strata.with_identity``, tasks and settings in the order of the rows.
+    """The curves of a frame of ``identity.with_identity``, tasks and settings in the order of the rows.
 
     Server cells are left out, and settings of which no cell was measured.
     """
     found = []
-    for task, of_task in tasks(frame[~is_server(frame)]):
-        for label, cells in lines(of_task):
-            points = [_point(row) for row in records(cells) if _is_measured(row)]
-            failed = {float(row["batch_size"]): str(row["status"]) for row in records(cells) if not _is_measured(row)}
+    for task in tasks(frame[~is_server(frame)]):
+        for line in lines(task.cells):
+            rows = records(line.cells)
+            points = [_point(row) for row in rows if _is_measured(row)]
+            failed = {float(row["batch_size"]): str(row["status"]) for row in rows if not _is_measured(row)}
             if points:
-                found.append(Curve(task=task, label=label, row=first(cells), points=points, failed=failed))
+                found.append(Curve(task=task.name, label=line.name, row=line.row, points=points, failed=failed))
     return found
 
 
@@ -103,14 +107,10 @@ def _is_measured(row: Row) -> bool:
 
 
 def _point(row: Row) -> Point:
-    throughput, step = (
-        Figure(value=known(row[name.format("")]), low=known(row[name.format("low_")]),
-               high=known(row[name.format("high_")]))
-        for name in ("throughput_{}items_per_s", "step_median_{}s")
-    )  # fmt: skip
     return Point(
-        batch_size=float(row["batch_size"]), throughput=throughput, step=step, is_pruned=row["status"] == "pruned"
-    )
+        batch_size=float(row["batch_size"]), throughput=of_row(row, THROUGHPUT), step=of_row(row, STEP),
+        is_pruned=row["status"] == "pruned",
+    )  # fmt: skip
 
 
 def knee(curve: Curve) -> Knee | None:

@@ -1,16 +1,14 @@
-"""Sentences and tables of a scaling report, as Markdown."""
+"""The tables of the report on scaling, as Markdown."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from analysis.page.columns import Column, column_table
 from analysis.subjects.scaling.crossover import Crossover
-from analysis.subjects.scaling.quantities import Curve, Knee, knee
-from analysis.text import MISSING, escape, number, seconds_as_ms, significant, table
-
-MAX_ROWS = 500
-"""Rows of a table; nobody reads more, and the Parquet files have them all."""
+from analysis.subjects.scaling.quantities import Curve, Knee, Point, knee
+from analysis.text import MISSING, escape, joined, number, seconds_as_ms, significant
 
 
 def batch_text(batch: float) -> str:
@@ -55,56 +53,74 @@ def _interpolated(found: Crossover, batch: float) -> str:
     return number(batch, found.low, found.high)
 
 
+def tables(curves: Sequence[Curve], met: Sequence[Crossover], item: str) -> dict[str, str]:
+    """The page's tables, by the names that its template has for them."""
+    return {
+        "knees": knee_table(curves, item), "crossovers": crossover_table(met), "cells": cells_table(curves, item),
+    }  # fmt: skip
+
+
 def knee_table(curves: Sequence[Curve], item: str) -> str:
     """For each curve its best batch and its knee."""
-    rows = []
-    for curve in curves:
-        found, best = knee(curve), curve.best
-        shown = [MISSING] * 5
-        if found is not None:
-            at = found.point
-            shown = [batch_text(at.batch_size), knee_range(found), at.throughput.text, seconds_as_ms(at.step.value),
-                     "yes" if found.is_open else "no"]  # fmt: skip
-        name = ", ".join(word for word in (curve.task, curve.label) if word)
-        rows.append([
-            escape(name), batch_text(best.batch_size), best.throughput.text, best.throughput.interval_text,
-            seconds_as_ms(best.step.value, best.step.low, best.step.high), *shown,
-        ])  # fmt: skip
-    headers = ["setting", "best batch", f"throughput ({item}/s)", f"95 % interval ({item}/s)", "median step (ms)",
-               "knee batch", "could be", f"throughput at knee ({item}/s)", "step at knee (ms)",
-               "still growing"]  # fmt: skip
-    return table(headers, rows) if rows else ""
+
+    def at_knee(show: Callable[[Knee], str]) -> Callable[[Curve], str]:
+        return lambda curve: MISSING if (found := knee(curve)) is None else show(found)
+
+    return column_table(curves, [
+        Column("setting", lambda curve: escape(joined(curve.task, curve.label))),
+        Column("best batch", lambda curve: batch_text(curve.best.batch_size)),
+        Column(f"throughput ({item}/s)", lambda curve: curve.best.throughput.text),
+        Column(f"95 % interval ({item}/s)", lambda curve: curve.best.throughput.interval_text),
+        Column("median step (ms)", lambda curve: curve.best.step.times(1e3).text),
+        Column("knee batch", at_knee(lambda found: batch_text(found.point.batch_size))),
+        Column("could be", at_knee(knee_range)),
+        Column(f"throughput at knee ({item}/s)", at_knee(lambda found: found.point.throughput.text)),
+        Column("step at knee (ms)", at_knee(lambda found: seconds_as_ms(found.point.step.value))),
+        Column("still growing", at_knee(lambda found: "yes" if found.is_open else "no")),
+    ])  # fmt: skip
 
 
 def crossover_table(found: Sequence[Crossover]) -> str:
     """Every accelerator against the CPU."""
-    rows = []
-    for c in found:
-        name = ", ".join(word for word in (c.task, c.device, c.label) if word)
-        rows.append([escape(name), crossover_text(c), crossover_range(c), f"{batch_text(c.smallest)}",
-                     c.at_smallest.full_text, batch_text(c.largest), c.at_largest.full_text])  # fmt: skip
-    headers = ["against the CPU", "crossover batch", "95 % interval", "smallest batch",
-               "speed there over the CPU's", "largest batch", "speed there over the CPU's"]  # fmt: skip
-    return table(headers, rows) if rows else ""
+    return column_table(found, [
+        Column("against the CPU", lambda c: escape(joined(c.task, c.device, c.label))),
+        Column("crossover batch", crossover_text),
+        Column("95 % interval", crossover_range),
+        Column("smallest batch", lambda c: batch_text(c.smallest)),
+        Column("speed there over the CPU's", lambda c: c.at_smallest.full_text),
+        Column("largest batch", lambda c: batch_text(c.largest)),
+        Column("speed there over the CPU's", lambda c: c.at_largest.full_text),
+    ])  # fmt: skip
 
 
 def cells_table(curves: Sequence[Curve], item: str) -> str:
     """Every cell of the curves, those that failed too."""
-    rows = []
+    cells: list[tuple[Curve, float, Point | None]] = []
     for curve in curves:
+        measured = {p.batch_size: p for p in curve.points}
+        cells += [(curve, batch, measured.get(batch)) for batch in sorted({*measured, *curve.failed})]
+
+    def of(show: Callable[[Point], str]) -> Callable[[tuple[Curve, float, Point | None]], str]:
+        return lambda cell: MISSING if cell[2] is None else show(cell[2])
+
+    def share(cell: tuple[Curve, float, Point | None]) -> str:
+        curve, _, point = cell
         best = curve.best.throughput.value or math.nan
-        name = escape(", ".join(word for word in (curve.task, curve.label) if word))
-        shown: dict[float, list[str]] = {b: [*[MISSING] * 5, escape(s)] for b, s in curve.failed.items()}
-        for p in curve.points:
-            step = p.step.times(1e3)
-            shown[p.batch_size] = [
-                p.throughput.text, p.throughput.interval_text, f"{100 * (p.throughput.value or 0) / best:.1f}",
-                step.text, step.interval_text, "pruned" if p.is_pruned else "complete",
-            ]  # fmt: skip
-        rows += [[name, batch_text(b), *shown[b]] for b in sorted(shown)]
-    headers = ["setting", "batch size", f"throughput ({item}/s)", f"95 % interval ({item}/s)", "of its best (%)",
-               "median step (ms)", "95 % interval (ms)", "status"]  # fmt: skip
-    rows = rows[:MAX_ROWS]
-    if all(row[-1] == "complete" for row in rows):
-        headers, rows = headers[:-1], [row[:-1] for row in rows]
-    return table(headers, rows) if rows else ""
+        return MISSING if point is None else f"{100 * (point.throughput.value or 0) / best:.1f}"
+
+    def status(cell: tuple[Curve, float, Point | None]) -> str:
+        curve, batch, point = cell
+        return escape(curve.failed[batch]) if point is None else "pruned" if point.is_pruned else "complete"
+
+    columns = [
+        Column("setting", lambda cell: escape(joined(cell[0].task, cell[0].label))),
+        Column("batch size", lambda cell: batch_text(cell[1])),
+        Column(f"throughput ({item}/s)", of(lambda p: p.throughput.text)),
+        Column(f"95 % interval ({item}/s)", of(lambda p: p.throughput.interval_text)),
+        Column("of its best (%)", share),
+        Column("median step (ms)", of(lambda p: p.step.times(1e3).text)),
+        Column("95 % interval (ms)", of(lambda p: p.step.times(1e3).interval_text)),
+    ]
+    if any(status(cell) != "complete" for cell in cells):
+        columns.append(Column("status", status))
+    return column_table(cells, columns)

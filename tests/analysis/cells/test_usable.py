@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.cells.usable import KEEPS_UP_RATIO, falls_behind, usable
+from analysis.cells.usable import KEEPS_UP_RATIO, usable
+from analysis.contract.choice import falls_behind
 from tests.analysis.conftest import row
 from tests.analysis.made_up import server
 

@@ -12,10 +12,10 @@ import pytest
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
 
-from analysis.cells.identity import with_identity
+from analysis.cells.identity import narrowed, with_identity
 from analysis.figures.panels import value_axis
 from analysis.read.sweeps import load_sweeps
-from analysis.recommendation.figure_lines import MAX_LINES, drawable, fastest_lines
+from analysis.recommendation.figure_lines import MAX_LINES, fastest_lines
 from analysis.recommendation.figures import MAX_TASKS
 from analysis.recommendation.page import write_report
 from analysis.subjects.precision import page as report_precision
@@ -33,7 +33,7 @@ def test_the_fastest_lines_are_kept_in_the_order_of_the_grid_each_by_batch_size(
     rows = [row(10 * i + j, learning_rate=float(i + 1), batch_size=size, step_median_s=0.1 / (1 + (7 * i) % 15))
             for i in range(15) for j, size in enumerate((8, 4))]  # fmt: skip
     frame: pd.DataFrame = with_identity(load_sweeps([write_sweep(rows)]))
-    lines = fastest_lines(drawable(frame), "batch_size").shown
+    lines = fastest_lines(frame, "batch_size").shown
     slowest = {f"cpu, fp32, lr {i + 1}" for i in range(15) if (7 * i) % 15 < 15 - MAX_LINES}
     assert [line.label for line in lines] == [
         f"cpu, fp32, lr {i + 1}" for i in range(15) if f"cpu, fp32, lr {i + 1}" not in slowest
@@ -87,7 +87,7 @@ def many_settings(**shared: object) -> list[dict[str, object]]:
 
 def test_the_slowest_precision_is_drawn_too_and_each_has_a_colour(write_sweep: Write) -> None:
     frame = with_identity(load_sweeps([write_sweep(many_settings())]))
-    lines = fastest_lines(drawable(frame), "batch_size").shown
+    lines = fastest_lines(frame, "batch_size").shown
     assert [line.group for line in lines] == [p for p in ("fp32", "tf32", "bf16", "fp16") for _ in range(3)]
     assert len({(line.group, line.kind) for line in lines}) == MAX_LINES
 
@@ -99,7 +99,7 @@ def test_beside_the_fastest_stands_what_differs_from_it_in_one_setting_and_the_l
              "throughput_items_per_s": times * float(str(r["throughput_items_per_s"]))}
             for name, times in (("fused", 10), ("eager", 1)) for i, r in enumerate(many_settings())]  # fmt: skip
     frame = with_identity(load_sweeps([write_sweep(rows)]))
-    lines = fastest_lines(drawable(frame), "batch_size")
+    lines = fastest_lines(frame, "batch_size")
     shown = {line.label for line in lines.shown}
     beside = (
         "fp32, fused",
@@ -176,3 +176,19 @@ def test_a_value_near_the_top_of_an_axis_from_zero_keeps_its_whole_marker() -> N
         value_axis(axes, [1.00, 1.05])
         assert axes.get_ylim() == pytest.approx((0, 1.06 * 1.05))
         plt.close(drawn)
+
+
+def test_a_figure_that_asks_for_a_column_that_was_not_read_says_so(write_sweep: Write) -> None:
+    frame = with_identity(load_sweeps([write_sweep([row(0)])]))
+    assert {"step_median_s", "batch_size", "trial_key"} <= set(narrowed(frame, ["step_median_s"]))
+    with pytest.raises(KeyError, match="colour"):
+        narrowed(frame, ["colour"])
+
+
+def test_the_fastest_of_several_bars_alike_is_shown_whole(write_sweep: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    ends: list[float] = []
+    look_at_figures(monkeypatch, lambda f: ends.append(f.axes[0].get_xlim()[1]))
+    rows = [row(i, batch_size=8, memory_format=f"f{i}", throughput_items_per_s=100.0 + i,
+                throughput_low_items_per_s=None, throughput_high_items_per_s=None) for i in range(2)]  # fmt: skip
+    assert described(write_sweep, rows)
+    assert min(ends) >= 1.03 * 101.0

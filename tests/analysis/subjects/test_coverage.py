@@ -12,6 +12,7 @@ import pytest
 from analysis.read.sweep import AnalysisError
 from analysis.subjects.coverage.load import load_coverage
 from analysis.subjects.coverage.page import build, write_coverage_report
+from sweeps.coverage.store import DESCRIPTION
 from sweeps.store.operation_columns import OPERATIONS, VERDICTS
 from tests.analysis.subjects.filled import operation as row
 from tests.analysis.subjects.filled import write_operations as write
@@ -153,3 +154,24 @@ def test_the_page_is_written_beside_the_results_or_where_it_is_told(tmp_path: Pa
 
 def test_every_verdict_of_the_schema_is_known_to_the_report() -> None:
     assert {row["verdict"] for row in ROWS} == set(VERDICTS)
+
+
+def test_a_description_that_cannot_be_read_hides_no_other_sweep(tmp_path: Path) -> None:
+    write(tmp_path / "a", ROWS)
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / DESCRIPTION).write_text('{"created_at": "9')
+    assert load_coverage(tmp_path).attrs["path"] == str(tmp_path / "a")
+
+
+def test_a_description_that_is_no_table_of_names_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", ROWS)
+    (folder / DESCRIPTION).write_text("[]")
+    with pytest.raises(AnalysisError, match="does not describe a sweep"):
+        load_coverage(folder)
+
+
+def test_a_page_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    folder = write(tmp_path / "a", ROWS)
+    (folder / "report_coverage.md").mkdir()
+    with pytest.raises(AnalysisError, match="cannot write"):
+        write_coverage_report(folder)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pandas as pd
+import pytest
+from matplotlib.figure import Figure
 
 from analysis.cells.groups import groups
 from analysis.cells.identity import with_identity
@@ -13,7 +15,7 @@ from analysis.subjects.energy import figures as energy_figures
 from analysis.subjects.energy import page as report_energy
 from analysis.subjects.energy.quantities import best, costs, domain_columns, sources, unknown
 from tests.analysis import states
-from tests.analysis.conftest import Write, row
+from tests.analysis.conftest import Write, look_at_figures, row
 
 
 def cell(index: int, throughput: float, joules: float | None, **values: object) -> dict[str, object]:
@@ -111,3 +113,16 @@ def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
     assert [group.name for group in shown] == [f"f{i}" for i in range(4, 12)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
     assert "the most frugal 8 of 12 settings" in text
+
+
+def test_no_two_ways_of_doing_a_task_look_alike(write_sweep: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[tuple[object, object]] = []
+
+    def look(drawn: Figure) -> None:
+        told = {line.get_label(): line for line in drawn.axes[0].get_lines()}
+        looks.extend((told[name].get_color(), told[name].get_marker()) for name in told if name.startswith("gpu"))
+
+    look_at_figures(monkeypatch, look)
+    rows = [cell(i, 100.0 + i, 1.0 + i, batch_size=1, memory_format=f"f{i}") for i in range(8)]
+    assert report_energy.main([str(write_sweep(rows))]) == 0
+    assert len(looks) == len(set(looks)) == 8

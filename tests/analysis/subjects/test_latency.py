@@ -156,7 +156,7 @@ def test_percentiles_lie_on_an_axis_of_nines_and_only_where_known(write_sweep: W
     lines, n = percentile_lines(frame_of(write_sweep, rows))
     assert n == 1, "one point is no line"
     assert lines[0].x == pytest.approx([nines(0.5), 1])
-    assert list(lines[0].y) == [0.1, 0.2]
+    assert [figure.value for figure in lines[0].y] == [0.1, 0.2]
 
 
 def test_of_many_cells_the_smallest_and_the_largest_batch_are_drawn(write_sweep: Write) -> None:

@@ -190,3 +190,12 @@ def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
     text = page(folder)
     assert "bf16 on cpu runs at 2.00 times the speed of fp32** (one cell)." in text
     assert "top-1" not in text
+
+
+def test_tasks_without_a_figure_are_told(write_sweep: Write) -> None:
+    pairs_of = [
+        [cell(2 * i, "fp32", 100, model=f"m{i}"), cell(2 * i + 1, "bf16", 200, model=f"m{i}")] for i in range(14)
+    ]
+    text = page(write_sweep([one for pair in pairs_of for one in pair]))
+    assert text.count("![") == 12
+    assert "2 more figures would be too many: their numbers are in the table." in text

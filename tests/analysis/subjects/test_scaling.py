@@ -230,5 +230,5 @@ def test_many_tasks_are_told_in_part_and_tabulated_in_full(write_sweep: Write) -
     rows = [r for i in range(14) for r in cells({1: 10, 2: 20}, first=2 * i, model=f"m{i}")]
     text = page(write_sweep(rows))
     assert "2 more like these: see the tables." in text
-    assert "12 of 14 tasks have a figure; the tables have all." in text
+    assert "2 more figures would be too many: their numbers are in the table." in text
     assert "| m13, cpu, fp32 | 2 |" in text
