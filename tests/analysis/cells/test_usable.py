@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from analysis.cells.usable import KEEPS_UP_RATIO, usable
-from analysis.contract.choice import falls_behind
+from analysis.cells.usable import usable
+from analysis.contract.choice import KEEPS_UP_RATIO, falls_behind
 from tests.analysis.conftest import row
 from tests.analysis.made_up import server
 
@@ -36,4 +36,4 @@ def test_random_arrivals_alone_do_not_count_as_falling_behind(completed: float, 
     assert KEEPS_UP_RATIO == 0.9
     asked = server(0, 10.0, 0.02, completed=completed)
     found = {**asked, "rate_per_s": None, "max_rate_per_s": 10.0}
-    assert falls_behind(frame_of(asked, found)).tolist() == [is_behind, is_behind]
+    assert [falls_behind(asked), falls_behind(found)] == [is_behind, is_behind]

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from analysis.contract.choice import best, front, is_usable, pareto
 from analysis.contract.limits import Limits
@@ -53,6 +55,13 @@ def test_the_front_is_what_no_other_point_beats() -> None:
         points = [tuple(float(drawn.randrange(6)) for _ in range(n_axes)) for _ in range(60)]
         beaten = [any(o != p and all(a >= b for a, b in zip(o, p, strict=True)) for o in points) for p in points]
         assert pareto(points) == [not one for one in beaten]
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 3).map(float)] * 2), max_size=12))
+def test_of_equal_points_all_are_kept(points: list[tuple[float, ...]]) -> None:
+    on_front = [point for point, is_on in zip(points, pareto(points), strict=True) if is_on]
+    assert sorted(on_front) == sorted(p for p in points if p in set(on_front))
+    assert bool(on_front) == bool(points)
 
 
 def test_a_front_heeds_limits_and_unknown_figures() -> None:

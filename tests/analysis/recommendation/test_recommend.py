@@ -190,8 +190,8 @@ def test_limits_leave_only_cells_that_are_known_to_hold_them(identified: Any) ->
 def test_no_accuracy_at_all_is_held_by_any_that_is_known(identified: Any) -> None:
     done = only(identified(machine())).cells
     known = done.assign(accuracy_best=[0.0, *[None] * (len(done) - 1)]).astype({"accuracy_best": float})
-    assert Limits(min_accuracy=0).held(known).tolist() == [True, *[False] * (len(done) - 1)]
-    assert not Limits(min_accuracy=0.1).held(known).any()
+    assert within(Limits(min_accuracy=0), known).index.tolist() == known.index[:1].tolist()
+    assert within(Limits(min_accuracy=0.1), known).empty
 
 
 def test_the_nearest_cell_misses_its_worst_limit_by_the_least(identified: Any) -> None:

@@ -14,7 +14,7 @@ from analysis.figures.style import figure
 from sweeps.commands import main
 from sweeps.session.reports import report_safely
 from tests.sweeps.conftest import ROOT, Run
-from tests.sweeps.store.test_merge import write
+from tests.sweeps.store.made import write
 
 ONE = ("--pipeline", "resize", "--batch-size", "1", "--precision", "fp32", "--device", "cpu", "--min-rounds", "2",
        "--min-s", "0.05", "--max-s", "0.1")  # fmt: skip
