@@ -21,8 +21,8 @@ from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.batches import laid_out
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
-from workloads.steady import SteadyWork
-from workloads.torch_private import compile_options
+from workloads.runtime.torch_private import compile_options
+from workloads.scenarios import SteadyWork
 
 if TYPE_CHECKING:
     from workloads.pipelines.taps import Stage

@@ -19,8 +19,7 @@ from workloads.models.freezing import freeze
 from workloads.models.reference import identity_of, known_reference_outputs
 from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import apply_precision, autocast, compute_dtype
-from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, is_served
-from workloads.steady import SteadyWork
+from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, SteadyWork, is_served
 
 if TYPE_CHECKING:
     ScenarioName = str

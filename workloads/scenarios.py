@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -57,3 +58,21 @@ class Sending:
 def is_served(name: object) -> bool:
     """Whether a scenario of this name has requests arrive; false for what names none."""
     return name in SCENARIOS and SCENARIOS[str(name)].is_served
+
+
+class SteadyWork:
+    """What a workload has whose steps are all alike, so that a scenario can send them: no rounds, no end of its own."""
+
+    steps_per_round: int | None = None
+
+    def end_round(self, round_index: int) -> Mapping[str, float]:
+        return {}
+
+    def is_done(self) -> bool:
+        return False
+
+    def quality(self) -> Mapping[str, object]:
+        return {}
+
+    def teardown(self) -> None:
+        vars(self).clear()

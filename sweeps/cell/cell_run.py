@@ -19,8 +19,9 @@ from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve
-from sweeps.measure.device.device import open_device, reset_device_state, set_threads, unsupported_reason
+from sweeps.measure.device.device import open_device, set_threads, unsupported_reason
 from sweeps.measure.device.environment import environment
+from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.conditions import ConditionMonitor
 from sweeps.measure.monitors.energy import EnergyMonitor

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from workloads.torch_private import TorchDispatchMode
+from workloads.runtime.torch_private import TorchDispatchMode
 
 _READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
 """Operations in place that overwrite their tensor without reading it."""

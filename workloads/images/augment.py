@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
-from workloads.streams import send
+from workloads.runtime.streams import send
 
 Augmentation = Literal["none", "crop", "crop-flip"]
 SCALE = (0.64, 1.0)

@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from workloads.images.files import Encoded, decode
-from workloads.streams import has_streams, send
+from workloads.runtime.streams import has_streams, send
 
 MAX_AHEAD_BYTES = 2**30
 """Pixels that the processes may hold ready together."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import torch
 
-from workloads.torch_private import leaves_of
+from workloads.runtime.torch_private import leaves_of
 
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8, "uint8": torch.uint8,

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
-from workloads.torch_private import operator_database, tree_map
+from workloads.runtime.torch_private import operator_database, tree_map
 
 _NO_VALUES: tuple[tuple[str, str], ...] = (
     (r"^(new_)?empty", "its memory is uninitialised"),

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from workloads.operations.base import evenly
 from workloads.operations.encoding import NotPlainError, encode, n_elements
-from workloads.torch_private import is_overload
+from workloads.runtime.torch_private import is_overload
 
 MAX_ELEMENTS = 1_500_000
 """Calls on more elements are left out: in float64 on two cores one takes seconds."""

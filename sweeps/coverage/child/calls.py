@@ -10,7 +10,7 @@ import torch
 
 from sweeps.coverage.child.differences import tensors_of
 from workloads.operations.base import Sample
-from workloads.torch_private import tree_map
+from workloads.runtime.torch_private import tree_map
 
 FORWARD, BACKWARD = "forward", "backward"
 DIRECTIONS = (FORWARD, BACKWARD)

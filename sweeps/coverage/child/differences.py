@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from workloads.operations.base import Tolerance
-from workloads.torch_private import leaves_of
+from workloads.runtime.torch_private import leaves_of
 
 _TIES = re.compile(r"^(torch\.Tensor\.)?(sort|topk|mode|kthvalue)(\[|$)")
 """Which of equal elements comes first is not promised (torch.sort's and torch.topk's documentation)."""

@@ -18,7 +18,7 @@ from sweeps.coverage.child.verdicts import run_direction
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Sample, Tolerance, device_tolerance
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
-from workloads.torch_private import TorchDispatchMode, tree_map
+from workloads.runtime.torch_private import TorchDispatchMode, tree_map
 
 MAX_CALLS = 6
 _TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)

@@ -16,7 +16,7 @@ from sweeps.coverage.child.calls import FORWARD, call
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.measure.timing.clock import Timer
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, Sample, evenly
-from workloads.torch_private import tree_map
+from workloads.runtime.torch_private import tree_map
 
 TARGET_ELEMENTS = (2**10, 2**14, 2**18, 2**22)
 MAX_CALL_S = 0.02

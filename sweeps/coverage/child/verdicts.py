@@ -18,7 +18,7 @@ from sweeps.coverage.child.calls import BACKWARD, FORWARD, NothingToDifferentiat
 from sweeps.coverage.child.differences import Difference, DifferentKindError, comparable, difference
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
-from workloads.torch_private import TorchDispatchMode
+from workloads.runtime.torch_private import TorchDispatchMode
 
 ROUNDING_UNITS = 16.0
 """Differences within so many unit roundoffs at the largest magnitude count as rounding, beyond as wrong values.

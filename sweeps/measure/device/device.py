@@ -6,24 +6,21 @@ On Apple and Intel GPUs (mps, xpu) this file follows PyTorch's documented interf
 from __future__ import annotations
 
 import functools
-import gc
 import platform
-import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import psutil
 import torch
 
 from sweeps.measure.device import nvml
 from sweeps.measure.device.host import cpu_name
-from sweeps.measure.device.memory_counters import backend_of, empty_cache, reset_peaks
+from sweeps.measure.device.memory_counters import backend_of
 from sweeps.measure.device.precisions import probe
 from workloads.precision import PRECISIONS
-from workloads.torch_private import has_compiled, lacks_triton
+from workloads.runtime.torch_private import lacks_triton
 
 
 def _property(device: torch.device, name: str, otherwise: Any = None) -> Any:
@@ -197,20 +194,6 @@ def unsupported_reason(device: torch.device | str, precision: str) -> str | None
 def compile_note(device: torch.device) -> str | None:
     """What to know of torch.compile here before asking for it; None if nothing. Found without compiling anything."""
     return _kind(device).compile_note(device)
-
-
-def reset_device_state(device: torch.device, seed: int) -> None:
-    """Make a process that has measured before as good as new: allocator, peaks, compiler, seeds."""
-    gc.collect()
-    if device.type != "cpu":
-        synchronize(device)
-        empty_cache(device)
-        reset_peaks(device)
-    if has_compiled():
-        torch.compiler.reset()
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 @functools.cache

@@ -20,7 +20,7 @@ import torch
 
 from sweeps.measure.device.device import has_unified_memory
 from sweeps.measure.timing.clock import Step, Timer
-from workloads.streams import has_streams
+from workloads.runtime.streams import has_streams
 
 BANDWIDTH_BYTES = 64 * 2**20
 REPEATS = 7

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from analysis.cells.columns import SERVER
+from analysis.contract.cells import SERVER
 from sweeps.cell.scenarios import MAX_OFFLINE_STEPS, plan_for, serve
 from sweeps.measure.timing.clock import Timer
 from sweeps.plan.parsing import parse

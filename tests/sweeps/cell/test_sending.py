@@ -11,8 +11,7 @@ from sweeps.cell.cell_run import CellRun
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import Defaults, NoOptions, SetupFacts
-from workloads.scenarios import SCENARIOS, Sending
-from workloads.steady import SteadyWork
+from workloads.scenarios import SCENARIOS, Sending, SteadyWork
 
 FACTS = {
     "timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 1e9},

@@ -22,12 +22,12 @@ from sweeps.measure.device.device import (
     new_event,
     nvml_handle,
     open_device,
-    reset_device_state,
     set_threads,
     synchronize,
     unsupported_reason,
 )
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.device.memory_counters import DeviceMemory, memory_now
 from sweeps.measure.device.precisions import float32_products
 from workloads.precision import PRECISIONS

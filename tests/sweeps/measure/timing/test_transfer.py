@@ -12,7 +12,7 @@ from sweeps.measure.timing import transfer
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import Transfers, measure_transfers
 from sweeps.store.schema import TRIALS
-from workloads.streams import has_streams
+from workloads.runtime.streams import has_streams
 
 CPU = torch.device("cpu")
 BATCH = torch.rand(1, 3, 8, 8)

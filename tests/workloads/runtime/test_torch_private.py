@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from workloads import torch_private
+from workloads.runtime import torch_private
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 PRIVATE = re.compile(
     r"torch\.utils\._|torch\._dynamo\b(?!\")|torch\._inductor|torch\._ops|from torch\.testing\._internal"
 )
@@ -86,7 +86,7 @@ def test_a_step_is_run_and_its_bytes_are_unknown_where_operations_cannot_be_watc
     code = """
 import sys, types, torch, torch.utils._python_dispatch
 del torch.utils._python_dispatch.TorchDispatchMode
-from workloads.torch_private import TorchDispatchMode
+from workloads.runtime.torch_private import TorchDispatchMode
 class Counter(TorchDispatchMode):
     pass
 try:

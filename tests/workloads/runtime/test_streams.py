@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from workloads.streams import has_streams, send
+from workloads.runtime.streams import has_streams, send
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(autouse=True)
