@@ -18,7 +18,7 @@ from analysis.recommendation import compilation
 from analysis.recommendation import limits as limit_words
 from analysis.recommendation.recommend import Best, Task, best_per_device, most_frugal, tasks
 from analysis.stats.estimate import Figure, known
-from analysis.text import escape, is_missing, number, seconds_as_ms, share, significant
+from analysis.text import escape, is_missing, number, seconds_as_ms, share, significant, some
 
 NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
 MAX_TASKS = 12
@@ -31,12 +31,7 @@ LENGTHENED_BY = {"finetune": "--epochs"}
 
 
 def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
-    """What to use, in Markdown; a paragraph a task where there are several, else a sentence each.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-        limits: What a setting must hold.
-    """
+    """What to use, in Markdown; a paragraph a task where there are several, else a sentence each."""
     found = tasks(frame)
     if not found:
         return [NOTHING]
@@ -67,16 +62,11 @@ def _energy_known(frame: pd.DataFrame) -> list[str]:
 
 
 class Teller:
-    """Words for one task of a sweep.
-
-    Args:
-        frame: All of the sweep's trials, which decide what goes without saying.
-        task: The task.
-        limits: What a setting must hold.
-    """
+    """Words for one task of a sweep, whose whole frame decides what goes without saying."""
 
     def __init__(self, frame: pd.DataFrame, task: Task, limits: Limits) -> None:
         self._task, self._limits, self._limits_told = task, limits, limit_words.told(limits)
+        self._within = f" within {self._limits_told}" if limits.asked else ""
         self._held = replace(task, cells=limit_words.within(limits, task.cells))
         self._names = setting_columns(frame)
         self._where = "On this machine" if count_machines(frame) < 2 else "Of these machines"
@@ -89,11 +79,12 @@ class Teller:
         best = best_per_device(self._held)
         if not best:
             return [self._nothing()]
-        said = [self._server(best[0]) if self._task.is_server else self._fastest(best[0])]
-        compiled = None if self._task.is_server else compilation.told(best[0].row, self._task.item)
-        said += [compiled] if compiled else []
-        said += [self._other(one) for one in best[1:]]
-        return said + ([] if self._task.is_server else self._close(best[0])) + self._training()
+        others = [self._other(one) for one in best[1:]]
+        if self._task.is_server:
+            return [self._server(best[0].row), *others, *self._training()]
+        compiled = compilation.told(best[0].row, self._task.item)
+        said = [self._fastest(best[0]), *([compiled] if compiled else []), *others]
+        return said + self._close(best[0]) + self._training()
 
     def _told(self, row: Row, *, like: Row | None = None) -> str:
         """A row's settings; of those that ``like`` shares nothing is said."""
@@ -110,9 +101,8 @@ class Teller:
         ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"))
         gains = [_gain(ratio, of) for ratio, of in ratios if ratio]
         gain = f", {' and '.join(gains)}" if gains else ""
-        within = f" within {self._limits_told}" if self._limits.asked else ""
         held = f" ({limit_words.figures(self._limits, row)})" if self._limits.asked else ""
-        what = f"{self._where} {self._subject} is fastest{within} with **{self._told(row)}**"
+        what = f"{self._where} {self._subject} is fastest{self._within} with **{self._told(row)}**"
         return f"{what}: {self._rate(row)}{held}{_doubt(row)}{gain}{self._energy(row)}."
 
     def _energy(self, row: Row) -> str:
@@ -126,15 +116,13 @@ class Teller:
 
     def _other(self, best: Best) -> str:
         where = escape(label(best.row, ["device", *(c for c in ("machine", "run") if c in self._names)]))
-        p99 = f", p99 {seconds_as_ms(best.row['latency_p99_s'])} ms" if self._task.is_server else ""
+        p99 = f", {_p99(best.row)}" if self._task.is_server else ""
         return f"On {where} the best is {self._told(best.row)}: {self._rate(best.row)}{p99}{_doubt(best.row)}."
 
     def _close(self, best: Best) -> list[str]:
         if not best.close:
             return []
-        named = "; ".join(self._told(row) for row in best.close[:MAX_CLOSE])
-        more = f" and {len(best.close) - MAX_CLOSE} more" if len(best.close) > MAX_CLOSE else ""
-        return [f"Not told apart from it, or within 2 %: {named}{more}."]
+        return [f"Not told apart from it, or within 2 %: {some([*map(self._told, best.close)], MAX_CLOSE, '; ')}."]
 
     def _training(self) -> list[str]:
         """What training reached, and how soon."""
@@ -163,17 +151,14 @@ class Teller:
         return [f"{told}: with first steps counted, as long as they were in this sweep, {target} comes soonest with"
                 f" {self._told(row)}, after {significant(spent_s.min())} s."]  # fmt: skip
 
-    def _server(self, best: Best) -> str:
-        row = best.row
-        p99 = f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
+    def _server(self, row: Row) -> str:
         if is_missing(row.get("deadline_s")):
             what = "serves the highest rate measured without falling behind"
         else:
             what = f"serves the highest rate within {1e3 * row['deadline_s']:g} ms"
-        within = f" within {self._limits_told}" if self._limits.asked else ""
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
-        told = f"{self._where} {self._subject} {what}{within} with **{self._told(row)}**"
-        return f"{told}: {self._rate(row)}{arriving}, {p99}."
+        told = f"{self._where} {self._subject} {what}{self._within} with **{self._told(row)}**"
+        return f"{told}: {self._rate(row)}{arriving}, {_p99(row)}."
 
     def _nothing(self) -> str:
         """Why no cell can be recommended, and which comes nearest."""
@@ -185,9 +170,8 @@ class Teller:
         nearest = self._limits.nearest(records(cells))
         if nearest is None:
             return f"No cell of {self._subject} is known to hold {self._limits_told}."
-        figures = limit_words.figures(self._limits, nearest)
-        nothing = f"No cell of {self._subject} holds {self._limits_told}"
-        return f"{nothing}; nearest is **{self._told(nearest)}** with {figures}."
+        is_near = f"nearest is **{self._told(nearest)}** with {limit_words.figures(self._limits, nearest)}"
+        return f"No cell of {self._subject} holds {self._limits_told}; {is_near}."
 
     def _overloaded(self) -> str:
         cells = self._task.cells
@@ -196,14 +180,16 @@ class Teller:
         rate = "" if is_missing(row.get("rate_per_s")) else f" at {row['rate_per_s']:g} requests/s"
         limit = known(row.get("deadline_s"))
         what = "keeps up with its arrivals" if limit is None else f"holds its deadline of {1e3 * limit:g} ms"
-        p99 = f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
-        return f"No cell of {self._subject} {what}; nearest is **{self._told(row)}**{rate}, {p99}."
+        return f"No cell of {self._subject} {what}; nearest is **{self._told(row)}**{rate}, {_p99(row)}."
+
+
+def _p99(row: Row) -> str:
+    return f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
 
 
 def _gain(ratio: Figure, of: str) -> str:
     """``3.1 times fp32``, with as many digits as the interval supports, at most three; or that it could be chance."""
-    shorter = number(ratio.value)
-    times = ratio.text if len(ratio.text) < len(shorter) else shorter
+    times = min(number(ratio.value), ratio.text, key=len)
     if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
         return f"not told apart from {of} ({times} times, {ratio.interval_text})"
     return f"{times} times {of}"

@@ -23,29 +23,20 @@ def with_compilation(frame: pd.DataFrame) -> pd.DataFrame:
     without it is that of the cell alike in all but ``compile``; of an implementation that is always compiled, such as
     ``fused``, that of the eager one.
 
-    Args:
-        frame: Of ``identity.with_identity``.
-
     Returns:
         The rows with ``won_back_items``, infinite where the step is no shorter, and ``uncompiled_items_per_s``; both
         null where nothing was compiled, or no cell alike was measured without.
     """
-    steps = _step_without(frame)
+    # Of each cell's partner that is not compiled, in seconds.
+    alike = [c for c in (*stratum_columns(frame), "batch_size") if c != "compile"]
+    plain = frame[equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()]
+    eager = plain[equals(plain, "implementation", "eager")]
+    of_eager = _looked_up(frame, eager, [c for c in alike if c != "implementation"])
+    steps = _looked_up(frame, plain, alike).fillna(of_eager).where(frame["compile_s"].notna())
     gained = steps - frame["step_median_s"]
     n_steps = (frame["compile_s"] / gained).mask(gained <= 0, math.inf)
     items = frame["items_per_step"]
     return frame.assign(**{WON_BACK: n_steps * items, WITHOUT: (items / steps).mask(n_steps.isna())})
-
-
-def _step_without(frame: pd.DataFrame) -> pd.Series:
-    """Seconds of the step of each cell's partner that is not compiled; null where there is none, or no need of one."""
-    alike = [c for c in (*stratum_columns(frame), "batch_size") if c != "compile"]
-    is_plain = equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()
-    same = _looked_up(frame, frame[is_plain], alike)
-    eager = frame[is_plain & equals(frame, "implementation", "eager")]
-    return same.fillna(_looked_up(frame, eager, [c for c in alike if c != "implementation"])).where(
-        frame["compile_s"].notna()
-    )
 
 
 def _looked_up(frame: pd.DataFrame, plain: pd.DataFrame, columns: list[str]) -> pd.Series:
@@ -57,12 +48,7 @@ def _looked_up(frame: pd.DataFrame, plain: pd.DataFrame, columns: list[str]) -> 
 
 
 def told(row: Row, item: str) -> str | None:
-    """What a row's compilation takes and when it is won back, as a sentence; None where that is not known.
-
-    Args:
-        row: Of ``with_compilation``.
-        item: What is counted, such as images.
-    """
+    """What the compilation of a row takes and when it is won back, as a sentence; None where that is not known."""
     compile_s, items, without = (known(row.get(c)) for c in ("compile_s", WON_BACK, WITHOUT))
     if compile_s is None or items is None or without is None or not math.isfinite(items):
         return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -14,7 +14,7 @@ from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
 from analysis.figures.lines import Series
 from analysis.figures.panels import GREY, n_shown, note_right
-from analysis.stats.estimate import Figure
+from analysis.stats.estimate import of_row
 
 MAX_LINES = 12
 """More lines cannot be told apart; what the fastest is best compared with is kept."""
@@ -22,13 +22,9 @@ MAX_LINES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """Cells that differ in nothing but what runs along the line.
+    """Cells that differ in nothing but what runs along the line, in order.
 
-    Attributes:
-        label: What tells the line from the others, in words.
-        group: What has a colour, of ``colour_columns``.
-        kind: Its other settings, which have a marker.
-        rows: Its cells, in order.
+    Its group is what has a colour, of ``colour_columns``; its kind are its other settings, which have a marker.
     """
 
     label: str
@@ -36,18 +32,16 @@ class Line:
     kind: str
     rows: list[Row]
 
-    def series(self, x: str, read: Callable[[Row], Figure]) -> Series:
-        """The line with the values of a column as x, and what is read from the rows as y."""
+    def series(self, x: str, y: Sequence[str]) -> Series:
+        """The line with the values of a column as x; those of another as y, with its interval where three are named."""
         return Series(label=self.label, group=self.group, kind=self.kind, x=[row[x] for row in self.rows],
-                      y=[read(row) for row in self.rows])  # fmt: skip
+                      y=[of_row(row, y) for row in self.rows])  # fmt: skip
 
 
 def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """The columns that colour tells: machine and device where they vary, else the precision if more than it varies.
+    """Of the columns that tell lines apart those that colour tells.
 
-    Args:
-        cells: What is drawn.
-        names: The columns that tell its lines apart.
+    Machine and device where they vary, else the precision if more than it varies.
     """
     where = varying(cells, [c for c in ("machine", "run", "device") if c in names])
     if where:
@@ -56,23 +50,7 @@ def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return ["precision"] if "precision" in told and len(told) > 1 else []
 
 
-@dataclass(frozen=True, kw_only=True)
-class Lines:
-    """Lines that a figure shows, by colour and in the order of the grid, and of how many.
-
-    Colours come in the grid's order too, so that a precision has the same in every figure of a sweep.
-    """
-
-    shown: list[Line]
-    n_all: int
-
-    @property
-    def heading(self) -> str | None:
-        """What the legend begins with where some are left out."""
-        return n_shown(len(self.shown), self.n_all)
-
-
-def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
+def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], str | None]:
     """The ``MAX_LINES`` lines of a figure: the fastest, those that differ from it in one setting, the fastest others.
 
     A setting's worth is seen between lines that differ in nothing else: eager beside fused, though a dozen of the fused
@@ -82,6 +60,10 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
     Args:
         cells: Measured cells of one task.
         along: The column that changes along a line, such as the batch size.
+
+    Returns:
+        By colour and in the order of the grid, in which colours come too, so that a precision has the same in every
+        figure of a sweep; and what the legend begins with where some are left out.
     """
     names = line_columns(cells, [along]) or ["device"]
     where = colour_columns(cells, names)
@@ -102,7 +84,7 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> Lines:
              rows=records(one.cells.sort_values(along, kind="stable")))
         for i, one in ((i, found[i]) for i in sorted(ranked, key=lambda i: (colours.index(colours[i]), i)))
     ]  # fmt: skip
-    return Lines(shown=shown, n_all=len(found))
+    return shown, n_shown(len(shown), len(found))
 
 
 def limit_line(axes: Axes, value: float, text: str = "limit") -> None:

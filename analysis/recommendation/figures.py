@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from analysis.cells.groups import Group, file_names, groups, of, task_columns
 from analysis.cells.identity import narrowed
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, complete, curves, items_of, records, setting_columns
+from analysis.cells.rows import memory_bytes as tensor_bytes
 from analysis.cells.usable import best as choose
 from analysis.cells.usable import speed
 from analysis.contract.cells import SERVER
@@ -39,7 +39,7 @@ from analysis.figures.panels import (
 from analysis.page.sections import Drawings
 from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import Figure
 
 PANEL_HEIGHT = 2.5
 MAX_LINEAR_RATIO = 10
@@ -50,10 +50,10 @@ MAX_TASKS = 6
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """One of the figures over batch size: how a row's value is read, and the limit that it is held against."""
+    """One of the figures over batch size: the column that it shows (of an interval three), and the limit on it."""
 
     title: str
-    read: Callable[[Row], Figure]
+    columns: Sequence[str]
     limit: float | None = None
 
 
@@ -72,14 +72,15 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     if cells["batch_size"].nunique() < 2:
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
-    shown, lines = _panels(cells, items_of(cells), limits), fastest_lines(cells, "batch_size")
+    cells, shown = _panels(cells, limits)
+    lines, heading = fastest_lines(cells, "batch_size")
     with panels(path, len(shown), size=(WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
         for panel, ax in zip(shown, axes, strict=True):
-            _draw_panel(ax, lines.shown, panel)
+            _draw_panel(ax, lines, panel)
         batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
                      markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
-        legend_beside(drawn, axes[0], lines.heading)
+        legend_beside(drawn, axes[0], heading)
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)
@@ -88,7 +89,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
 
 
 def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
-    made = [line.series("batch_size", panel.read) for line in lines]
+    made = [line.series("batch_size", panel.columns) for line in lines]
     draw_series(axes, made)
     values = values_of(made)
     if panel.limit is not None:
@@ -104,51 +105,40 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     """The throughput of settings that differ in words only, fastest first, as points with intervals."""
     rows = records(cells.sort_values(THROUGHPUT[0], ascending=False, kind="stable").head(3 * MAX_LINES))
     names = [c for c in setting_columns(cells) if c != "batch_size"]
-    figures = [speed(row) for row in rows]
+    values = [float(row[THROUGHPUT[0]]) for row in rows]
     with panels(path, 1, size=(WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
-        for y, f in enumerate(figures):
-            value = math.nan if f.value is None else f.value
+        for y, (row, value) in enumerate(zip(rows, values, strict=True)):
+            f = speed(row)
             ends = [[max(0.0, value - (f.low or value))], [max(0.0, (f.high or value) - value)]]
             axes.errorbar([value], [-y], xerr=ends, marker="o", color=INK, capsize=2.5)
             note_right(axes, -y, f.text)
         name_rows(axes, [label(row, names) for row in rows])
         axes.set_ylim(-len(rows) + 0.4, 0.6)
-        if figures[0].value and figures[-1].value and figures[0].value > MAX_LINEAR_RATIO * figures[-1].value:
+        if 0 < MAX_LINEAR_RATIO * values[-1] < values[0]:
             axes.set_xscale("log")
             log_ticks(axes.xaxis)
         else:
             # Room right of the fastest is by the data's range, which can be less than half a marker.
-            axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * (figures[0].value or 0.0)))
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * values[0]))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(written_out)
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({items_of(cells)}/s)")
 
 
-def _memory(row: Row) -> Figure:
-    value = known(row["device_peak_allocated_bytes"])
-    value = known(row["peak_rss_bytes"]) if value is None else value
-    return Figure(value=None if value is None else value / 2**30)
-
-
-def _reserved(row: Row) -> Figure:
-    value = memory_bytes(row)
-    return Figure(value=None if value is None else value / 2**30)
-
-
-def _panels(cells: pd.DataFrame, item: str, limits: Limits) -> list[Panel]:
-    memory, read, reserved = None, _memory, ""
+def _panels(cells: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, list[Panel]]:
+    """The cells with the columns that panels show, and those panels that have values at two batch sizes."""
+    memory, peak_bytes, reserved = None, tensor_bytes(cells), ""
     if limits.max_memory_gb is not None:  # drawn is what the limit judges
-        memory, read = limits.max_memory_gb * 1e9 / 2**30, _reserved
+        memory = limits.max_memory_gb * 1e9 / 2**30
+        peak_bytes = pd.Series([memory_bytes(row) for row in records(cells)], index=cells.index, dtype="float64")
         reserved = " reserved" if cells["device_peak_reserved_bytes"].notna().any() else ""
     made = [
-        Panel(title=f"throughput ({item}/s)", read=speed),
-        Panel(title=f"peak memory{reserved} (GiB)", read=read, limit=memory),
-        Panel(title="energy (J/item)", read=lambda r: Figure(value=known(r["energy_per_item_j"])),
-              limit=limits.max_energy_j),
-    ]  # fmt: skip
-    rows = records(cells)
-    sizes = [{row["batch_size"] for row in rows if panel.read(row).value is not None} for panel in made]
-    return [panel for panel, of_panel in zip(made, sizes, strict=True) if len(of_panel) > 1]
+        Panel(title=f"throughput ({items_of(cells)}/s)", columns=THROUGHPUT),
+        Panel(title=f"peak memory{reserved} (GiB)", columns=["peak_gib"], limit=memory),
+        Panel(title="energy (J/item)", columns=["energy_per_item_j"], limit=limits.max_energy_j),
+    ]
+    cells = cells.assign(peak_gib=peak_bytes / 2**30)
+    return cells, [p for p in made if cells.loc[cells[p.columns[0]].notna(), "batch_size"].nunique() > 1]
 
 
 def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
@@ -157,8 +147,8 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
     cells = done[(done["scenario"] == SERVER) & done["latency_p99_s"].notna() & done["rate_per_s"].notna()]
     if cells["rate_per_s"].nunique() < 2:
         return None
-    lines = fastest_lines(cells, "rate_per_s")
-    made = [line.series("rate_per_s", lambda row: Figure(value=1e3 * row["latency_p99_s"])) for line in lines.shown]
+    lines, heading = fastest_lines(cells.assign(p99_ms=1e3 * cells["latency_p99_s"]), "rate_per_s")
+    made = [line.series("rate_per_s", ["p99_ms"]) for line in lines]
     deadlines = cells["deadline_s"].dropna().unique()
     limit = limits.max_latency_ms or (1e3 * float(deadlines[0]) if len(deadlines) == 1 else None)
     with panels(path, 1, size=(WIDTH, 3.6)) as (drawn, (axes,)):
@@ -167,7 +157,7 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
             limit_line(axes, limit, f"limit {limit:g} ms")
         value_axis(axes, [*values_of(made), *([limit] if limit else [])])
         axes.set_xlim(0, None)
-        legend_beside(drawn, axes, lines.heading)
+        legend_beside(drawn, axes, heading)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
     return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
 
@@ -212,36 +202,14 @@ def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[Row, pd.DataFrame]]) -
     ]  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Kind:
-    """A kind of figure.
-
-    Attributes:
-        draw: Draws a task's cells into a file and returns the alternative text; None where there is nothing to draw.
-        columns: That it reads, besides those that name a cell.
-    """
-
-    draw: Callable[[Path, Group, pd.DataFrame, Limits], str | None]
-    columns: Sequence[str]
-
-
-KINDS = {
-    "settings": Kind(draw=draw_settings, columns=(*THROUGHPUT, *CHOSEN_BY)),
-    "load": Kind(draw=draw_load, columns=(*THROUGHPUT, "latency_p99_s", "deadline_s")),
-    "accuracy": Kind(draw=draw_accuracy, columns=("target_accuracy",)),
-}
-"""How a figure's file name begins, and what draws it."""
-COLUMNS = tuple(dict.fromkeys(column for kind in KINDS.values() for column in kind.columns))
+KINDS = {"settings": draw_settings, "load": draw_load, "accuracy": draw_accuracy}
+"""How a figure's file name begins, and what draws a task's cells and returns the alternative text, None for nothing."""
+COLUMNS = (*THROUGHPUT, *CHOSEN_BY, "target_accuracy")
+"""What figures read besides the columns that name a cell."""
 
 
 def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Limits) -> tuple[Drawings, int]:
-    """Draw every figure that the sweep has the numbers for.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-        rounds: Rounds of the same sweeps.
-        folder: For the files.
-        limits: Drawn as lines where a figure has the axis.
+    """Draw every figure that the sweep has the numbers for, limits as lines where a figure has the axis.
 
     Returns:
         The figures task by task, and how many tasks have none because of ``MAX_TASKS``.
@@ -251,8 +219,8 @@ def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Li
     names = {kind: file_names(kind, [group.name for group in shown]) for kind in KINDS}
     drawn = []
     for i, group in enumerate(shown):
-        for name, kind in KINDS.items():
-            path = folder / names[name][i]
-            text = kind.draw(path, group, rounds, limits)
+        for kind, draw in KINDS.items():
+            path = folder / names[kind][i]
+            text = draw(path, group, rounds, limits)
             drawn += [] if text is None else [(path, text)]
     return Drawings(figures=drawn), len(found) - len(shown)

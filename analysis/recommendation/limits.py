@@ -10,9 +10,7 @@ import pandas as pd
 from analysis.cells.rows import Row
 from analysis.cells.usable import mask
 from analysis.contract.limits import Limits
-from analysis.text import gibibytes, is_missing, number, seconds_as_ms, share
-
-_LEAST_ACCURACY = 1e-9
+from analysis.text import gibibytes, is_missing, listed, number, seconds_as_ms, share
 
 
 def told(limits: Limits) -> str:
@@ -23,8 +21,7 @@ def told(limits: Limits) -> str:
         "max_energy_j": lambda value: f"{value:g} J per item",
         "min_accuracy": lambda value: f"at least {100 * value:g} % accuracy",
     }
-    said = [words[name](value) for name, value in limits.asked.items()]
-    return " and ".join([", ".join(said[:-1]), said[-1]] if len(said) > 1 else said)
+    return listed([words[name](value) for name, value in limits.asked.items()])
 
 
 def figures(limits: Limits, row: Row) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +48,9 @@ def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     is_search = any((d.get("config") or {}).get("search") for d in descriptions)
     n_cells = None if is_search or None in asked else sum(asked)
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
+    not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
     said = [as_markdown(text) for text in sweep_caveats(frame, n_cells, unreadable)]
-    said += _growing(frame, found)
-    if n_not_drawn:
-        said.append(f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables.")
-    return said
+    return [*said, *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
 
 
 def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
@@ -61,35 +58,30 @@ def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
     if frame["search_role"].notna().any():
         return []
     told = []
-    for task in found:
-        for best in best_per_device(task)[:1]:
-            gain = may_grow(frame, best.row)
-            if gain is not None:
-                name = f"{escape(task.name)}: " if task.name else ""
-                size = f"batch {best.row['batch_size']:,.0f} on {escape(best.row['device'])}"
-                told.append(f"{name}{size}, {significant(gain, 3)} times the next smaller one")
+    for name, row in [(task.name, best.row) for task in found for best in best_per_device(task)[:1]]:
+        gain = may_grow(frame, row)
+        if gain is not None:
+            size = f"batch {row['batch_size']:,.0f} on {escape(row['device'])}"
+            told.append(f"{f'{escape(name)}: ' if name else ''}{size}, {significant(gain)} times the next smaller one")
     if not told:
         return []
     more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
-    return [
-        "A larger batch than any measured may be faster still (`--batch-size auto` finds it), for the largest is the"
-        f" fastest: {'; '.join(told[:MAX_TOLD])}{more}."
-    ]
+    return ["A larger batch than any measured may be faster still (`--batch-size auto` finds it), for the largest is"
+            f" the fastest: {'; '.join(told[:MAX_TOLD])}{more}."]  # fmt: skip
 
 
 def commands(page: Page) -> list[str]:
     """The command lines that made the sweeps, and those that go on with what is missing; each on one line."""
     made = []
     for name, description in page.descriptions.items():
-        command = [str(word) for word in description.get("command") or ()]
         origins = description.get("merged_from") or ()
-        made += [[str(word) for word in origin.get("command") or ()] for origin in origins]
-        if command:
-            made.append(command)
-        if origins:
-            continue  # each goes on by itself
-        n_rows = int((page.trials["sweep"] == name).sum())
-        if command and (description.get("n_cells") or 0) > n_rows and not description["config"].get("search"):
+        made += [[str(word) for word in told.get("command") or ()] for told in origins]
+        command = [str(word) for word in description.get("command") or ()]
+        if not command:
+            continue
+        made.append(command)
+        is_short = (description.get("n_cells") or 0) > int((page.trials["sweep"] == name).sum())
+        if is_short and not origins and not description["config"].get("search"):  # what was merged goes on by itself
             output = command[command.index("--output") :][:2] if "--output" in command else []
             made.append([*command[:2], "--resume", str(description.get("sweep_id", name)), *output])
     return [visible(" ".join(shlex.join(words).split())) for words in made]
@@ -145,8 +137,7 @@ def write_report(
         paths: Sweeps' folders, or results folders (their latest sweep).
         output: The Markdown file; ``report.md`` in the sweep's folder by default. Figures go beside it.
         html: Write one self-contained HTML file too, and return that.
-        limits: ``max_latency_ms``, ``max_memory_gb``, ``max_energy_j``, ``min_accuracy``; without any those that the
-            sweep itself was asked to hold.
+        limits: Of ``Limits``; without any those that the sweep itself was asked to hold.
 
     Raises:
         AnalysisError: If there is no sweep, a limit makes no sense, or the page cannot be written.
@@ -165,9 +156,9 @@ def write_report(
 
 def main(arguments: Sequence[str]) -> int:
     described = parser("Write the report: the whole story of a sweep on one page.")
-    for field in fields(Limits):
-        described.add_argument(f"--{field.name.replace('_', '-')}", type=float, help=LIMITS[field.name])
+    for name, told_of_it in LIMITS.items():
+        described.add_argument(f"--{name.replace('_', '-')}", type=float, help=told_of_it)
     options = described.parse_args(arguments)
-    limits = {field.name: getattr(options, field.name) for field in fields(Limits)}
+    limits = {name: getattr(options, name) for name in LIMITS}
     sys.stdout.write(f"{write_report(options.results, options.output, html=options.html, **limits)}\n")
     return 0

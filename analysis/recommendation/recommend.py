@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.naming import label, varying
-from analysis.cells.rows import Row, complete, extreme, first, memory_bytes, records
+from analysis.cells.groups import groups
+from analysis.cells.naming import present, varying
+from analysis.cells.rows import Row, complete, extreme, items_of, memory_bytes, records
 from analysis.cells.usable import best, speed, usable
 from analysis.contract.cells import SERVER, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
@@ -62,36 +63,22 @@ class Task:
         return bool((self.cells["scenario"] == SERVER).any())
 
     @property
-    def is_training(self) -> bool:
-        return bool(self.cells["accuracy_best"].notna().any())
-
-    @property
     def item(self) -> str:
         """What is counted, such as images."""
-        items = self.cells["item"].dropna()
-        return str(items.iloc[0]) if len(items) else "items"
+        return items_of(self.cells)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """A cell, and all that it is the best one for."""
 
-    task: Task
     wants: list[str]
     row: Row
 
 
 def tasks(frame: pd.DataFrame) -> list[Task]:
-    """The cells measured to their end by what is done, in the order of the grid.
-
-    Args:
-        frame: Of ``identity.with_identity``; the names tell what differs in it, measured to the end or not.
-    """
-    names, done = varying(frame, TASK_COLUMNS), complete(frame)
-    if not names:
-        return [Task(name="", cells=done)] if len(done) else []
-    groups = done.groupby(names, sort=False, dropna=False)
-    return [Task(name=label(first(cells), names), cells=cells) for _, cells in groups]
+    """The cells measured to their end by what is done; names tell what differs in the frame, ended or not."""
+    return [Task(name=g.name, cells=g.cells) for g in groups(complete(frame), varying(frame, TASK_COLUMNS))]
 
 
 def best_per_device(task: Task) -> list[Best]:
@@ -117,10 +104,8 @@ def best_per_precision(task: Task) -> list[tuple[Row, Figure | None]]:
     cells, found = usable(task.cells), []
     for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
         fp32 = best(group[group["precision"] == "fp32"])
-        for precision, alike in group.groupby("precision", sort=False):
-            row = best(alike)
-            if row is not None:
-                found.append((row, None if precision == "fp32" else _gain(row, fp32)))
+        rows = [best(alike) for _, alike in group.groupby("precision", sort=False)]
+        found += [(row, None if row["precision"] == "fp32" else _gain(row, fp32)) for row in rows if row]
     return found
 
 
@@ -132,7 +117,7 @@ def _gain(row: Row, other: Row | None) -> Figure | None:
     return ratio(speed(row), speed(other))
 
 
-def _same(cells: pd.DataFrame, row: Row, columns: tuple[str, ...]) -> pd.Series:
+def _same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
     """Cells with the row's values in some columns, null being a value."""
     alike = pd.Series(True, index=cells.index)
     for column in columns:
@@ -141,15 +126,10 @@ def _same(cells: pd.DataFrame, row: Row, columns: tuple[str, ...]) -> pd.Series:
     return alike
 
 
-def most_frugal(task: Task, beside: Row | None = None) -> Row | None:
-    """The cell with the most items per joule; where counters cover different things, of those that cover the same.
-
-    Args:
-        task: The work.
-        beside: The cell whose counter decides what is compared.
-    """
+def most_frugal(task: Task, beside: Row) -> Row | None:
+    """The cell with the most items per joule; where counters cover different things, by the counter of ``beside``."""
     cells = task.cells[task.cells["items_per_j"].notna()]
-    if beside is not None and cells["energy_domain"].nunique(dropna=False) > 1:
+    if cells["energy_domain"].nunique(dropna=False) > 1:
         cells = cells[_same(cells, beside, ("energy_domain",))]
     return extreme(cells, cells["items_per_j"], largest=True)
 
@@ -161,41 +141,35 @@ def choices(task: Task) -> list[Choice]:
     if fastest is None:
         return []
     near = cells[cells[THROUGHPUT[0]] >= NEAR_BEST_RATIO * fastest[THROUGHPUT[0]]]
-    has_latency = not task.is_training and not (cells["scenario"].isin([SERVER, "offline"])).all()
-    wants: list[tuple[str, Callable[[], Row | None]]] = [
-        ("highest rate that holds" if task.is_server else "highest throughput", lambda: fastest),
-        ("shortest step", lambda: extreme(cells, cells["step_median_s"], largest=False) if has_latency else None),
-        ("least memory within 5 % of the highest throughput",
-         lambda: None if task.is_server else extreme(near, memory_bytes(near), largest=False)),
-        (f"most {task.item} per joule", lambda: most_frugal(task, fastest)),
-        ("best accuracy", lambda: best(cells, "accuracy")),
-        ("soonest at the target accuracy", lambda: extreme(cells, cells["time_to_target_s"], largest=False)),
-        ("least energy to the target accuracy", lambda: extreme(cells, cells["energy_to_target_j"], largest=False)),
-    ]  # fmt: skip
+    has_latency = task.cells["accuracy_best"].isna().all() and not cells["scenario"].isin([SERVER, "offline"]).all()
+    wants = {
+        "highest rate that holds" if task.is_server else "highest throughput": fastest,
+        "shortest step": extreme(cells, cells["step_median_s"], largest=False) if has_latency else None,
+        "least memory within 5 % of the highest throughput":
+            None if task.is_server else extreme(near, memory_bytes(near), largest=False),
+        f"most {task.item} per joule": most_frugal(task, fastest),
+        "best accuracy": best(cells, "accuracy"),
+        "soonest at the target accuracy": extreme(cells, cells["time_to_target_s"], largest=False),
+        "least energy to the target accuracy": extreme(cells, cells["energy_to_target_j"], largest=False),
+    }  # fmt: skip
     found: dict[str, Choice] = {}
-    for want, find in wants:
-        row = find()
+    for want, row in wants.items():
         if row is not None:
             key = f"{row.get('sweep')} {row['trial_key']}"
-            found.setdefault(key, Choice(task=task, wants=[], row=row)).wants.append(want)
+            found.setdefault(key, Choice(wants=[], row=row)).wants.append(want)
     return list(found.values())
 
 
 def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
     """What the step to the largest batch size gained, if the fastest cell has it and the next might be faster still.
 
-    Args:
-        cells: All of the sweep's, failures too.
-        best: The fastest cell.
-
-    Returns:
-        The ratio to the next smaller batch size of the same line; None where doubling gained under 5 %, where a larger
-        batch was measured or ran out of memory, or where there is no smaller one.
+    The ratio to the next smaller batch size of the same line; None where doubling gained under 5 %, where a larger
+    batch was measured or ran out of memory (the cells are all of the sweep's), or where there is no smaller one.
     """
     options = [str(c) for c in cells if str(c).startswith("option ")]
     settings = ("precision", "memory_format", "compile", "implementation", "feed", "learning_rate", "node", *options)
-    names = [c for c in (*TASK_COLUMNS, *WHERE, *settings) if c in cells]
-    line = cells[_same(cells, best, tuple(names)) & cells["batch_size"].notna()]
+    names = present(cells, (*TASK_COLUMNS, *WHERE, *settings))
+    line = cells[_same(cells, best, names) & cells["batch_size"].notna()]
     if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:
         return None
     smaller = line[(line["batch_size"] < best["batch_size"]) & line[THROUGHPUT[0]].notna()]

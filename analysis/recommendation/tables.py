@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.groups import Group, groups, line_columns, word_columns
+from analysis.cells.groups import groups, line_columns, word_columns
 from analysis.cells.naming import varying
 from analysis.cells.rows import Row, items_of, memory_bytes, records, with_role
 from analysis.cells.usable import front, judged, speed
@@ -25,6 +25,7 @@ from analysis.page.columns import (
     cell_table,
     column_table,
     count,
+    in_word,
     known_of,
     names,
     names_of,
@@ -40,7 +41,6 @@ from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms,
 
 MAX_CELLS = 200
 """Of more cells than a reader would read, the table has the fastest of each line."""
-STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
 
 
 def _tail(row: Row) -> str:
@@ -80,7 +80,7 @@ def figure_columns(frame: pd.DataFrame) -> list[Column]:
     return [
         between(f"throughput ({item}/s)", THROUGHPUT),
         Column(f"95 % interval ({item}/s)", lambda row: speed(row).interval_text, THROUGHPUT[1:]),
-        between("median step (ms)", STEP, 1e3),
+        between("median step (ms)", ("step_median_s", "step_median_low_s", "step_median_high_s"), 1e3),
         Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
         count("missed deadline", "n_missed"),
         plain("peak memory (GiB)", "peak", 2**-30),
@@ -109,20 +109,15 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def choices_table(frame: pd.DataFrame, found: Sequence[Choice]) -> str:
-    """What to use for what: one row a cell that is the best for something.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-        found: Of ``recommend.choices``.
-    """
+    """What to use for what: one row a cell that is the best for something."""
     if not found:
         return ""
     chosen = prepared(pd.DataFrame([choice.row for choice in found]))
-    left_out: tuple[str, ...] = ("95 % interval", "share of FLOP/s", "compilation", "missed")
-    left_out += () if chosen["latency_p99_s"].notna().any() else ("p99",)
+    tail = () if chosen["latency_p99_s"].notna().any() else ("p99",)
+    left_out = ("95 % interval", "share of FLOP/s", "compilation", "missed", *tail)
     columns = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
     chosen = chosen.assign(wants=[", ".join(choice.wants) for choice in found])
-    return _named_table(frame, chosen, columns, lead=[Column("for", lambda row: escape(row["wants"]))])
+    return _named_table(frame, chosen, columns, lead=[in_word("for", "wants")])
 
 
 def _named_table(
@@ -136,34 +131,23 @@ def _named_table(
 
 
 def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
-    """The fastest cell of each task, device and precision, and its speed against fp32 on the same device.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-        found: Of ``recommend.tasks``.
-    """
+    """The fastest cell of each task, device and precision, and its speed against fp32 on the same device."""
     best = [pair for task in found if not task.is_server for pair in best_per_precision(task)]
     if len(best) < 2:
         return ""
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
     titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
     columns = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
-    gain = Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"])
-    columns.insert(2, gain)
+    columns.insert(2, Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"]))
     return _named_table(frame, chosen, columns)
 
 
 def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
-    """Every cell measured with its figures, and what is left out of the table in words.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-    """
+    """Every cell measured with its figures, and what is left out of the table in words."""
     done, said = prepared(frame), ""
     if len(done) > MAX_CELLS:
-        names = line_columns(done)
         best = done[done[THROUGHPUT[0]].notna()].sort_values(THROUGHPUT[0], ascending=False, kind="stable")
-        fastest = best.drop_duplicates(names).sort_index().head(MAX_CELLS)
+        fastest = best.drop_duplicates(line_columns(done)).sort_index().head(MAX_CELLS)
         said = (f"{len(fastest)} of {len(done):,} cells: the fastest batch size of each line. All are in the"
                 " Parquet files.")  # fmt: skip
         done = fastest
@@ -180,7 +164,7 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
         fast, large = (with_role(done, role) for role in ("fastest", "largest"))
         if fast is not None and large is not None:
             found.append((line, fast, large))
-    words, item = names_of(word_columns(frame), _row), figure_columns(frame)[0].title
+    words, item = names_of(word_columns(frame), lambda found: found[0].row), figure_columns(frame)[0].title
     return column_table(found, [
         *words,
         Column("ended by", lambda found: _ended_by(found[0].cells, found[2])),
@@ -190,10 +174,6 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
         Column(item, lambda found: speed(found[2]).text),
         Column("its peak memory (GiB)", lambda found: gibibytes(found[2]["peak"])),
     ], n_left=len(words) + 1)  # fmt: skip
-
-
-def _row(found: tuple[Group, Row, Row]) -> Row:
-    return found[0].row
 
 
 def _ended_by(cells: pd.DataFrame, largest: Row) -> str:
@@ -207,13 +187,7 @@ def _ended_by(cells: pd.DataFrame, largest: Row) -> str:
 
 
 def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> str:
-    """The cells on the Pareto front of a search for several objectives, task by task.
-
-    Args:
-        frame: Trials, of ``identity.with_identity``.
-        objectives: What was searched for.
-        limits: What a cell on the front must hold.
-    """
+    """The cells on the Pareto front of a search for several objectives within the limits, task by task."""
     asked = [name for name in objectives if name in OBJECTIVES]
     studies = prepared(frame).groupby(["sweep", *TASK_COLUMNS], sort=False, dropna=False)
     fronts = [cells[front(cells, asked, limits)] for _, cells in studies]
@@ -223,9 +197,6 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) 
     columns = figure_columns(shown)
     if "memory" in asked:  # what the front is made of, beside what is in tensors
         shown = shown.assign(reserved=[judged_memory_bytes(row) for row in judged(shown)])
-        told = Column(
-            title="peak memory reserved (GiB)", show=lambda r: gibibytes(r["reserved"]),
-            needs=["device_peak_reserved_bytes"],
-        )  # fmt: skip
-        columns.append(told)
+        columns.append(Column("peak memory reserved (GiB)", lambda r: gibibytes(r["reserved"]),
+                              ["device_peak_reserved_bytes"]))  # fmt: skip
     return cell_table(shown, columns, max_rows=MAX_CELLS)

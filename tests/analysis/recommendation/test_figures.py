@@ -33,7 +33,7 @@ def test_the_fastest_lines_are_kept_in_the_order_of_the_grid_each_by_batch_size(
     rows = [row(10 * i + j, learning_rate=float(i + 1), batch_size=size, step_median_s=0.1 / (1 + (7 * i) % 15))
             for i in range(15) for j, size in enumerate((8, 4))]  # fmt: skip
     frame: pd.DataFrame = with_identity(load_sweeps([write_sweep(rows)]))
-    lines = fastest_lines(frame, "batch_size").shown
+    lines, _ = fastest_lines(frame, "batch_size")
     slowest = {f"cpu, fp32, lr {i + 1}" for i in range(15) if (7 * i) % 15 < 15 - MAX_LINES}
     assert [line.label for line in lines] == [
         f"cpu, fp32, lr {i + 1}" for i in range(15) if f"cpu, fp32, lr {i + 1}" not in slowest
@@ -87,7 +87,7 @@ def many_settings(**shared: object) -> list[dict[str, object]]:
 
 def test_the_slowest_precision_is_drawn_too_and_each_has_a_colour(write_sweep: Write) -> None:
     frame = with_identity(load_sweeps([write_sweep(many_settings())]))
-    lines = fastest_lines(frame, "batch_size").shown
+    lines, _ = fastest_lines(frame, "batch_size")
     assert [line.group for line in lines] == [p for p in ("fp32", "tf32", "bf16", "fp16") for _ in range(3)]
     assert len({(line.group, line.kind) for line in lines}) == MAX_LINES
 
@@ -99,8 +99,8 @@ def test_beside_the_fastest_stands_what_differs_from_it_in_one_setting_and_the_l
              "throughput_items_per_s": times * float(str(r["throughput_items_per_s"]))}
             for name, times in (("fused", 10), ("eager", 1)) for i, r in enumerate(many_settings())]  # fmt: skip
     frame = with_identity(load_sweeps([write_sweep(rows)]))
-    lines = fastest_lines(frame, "batch_size")
-    shown = {line.label for line in lines.shown}
+    lines, heading = fastest_lines(frame, "batch_size")
+    shown = {line.label for line in lines}
     beside = (
         "fp32, fused",
         "bf16, fused",
@@ -109,9 +109,9 @@ def test_beside_the_fastest_stands_what_differs_from_it_in_one_setting_and_the_l
         "tf32, compile reduce-overhead, fused",
     )
     assert {f"cuda, {name}" for name in ("tf32, fused", *beside)} <= shown
-    assert lines.heading == "12 of 32 settings"
-    assert [line.group for line in lines.shown] == sorted(
-        (line.group for line in lines.shown), key=("fp32", "tf32", "bf16", "fp16").index
+    assert heading == "12 of 32 settings"
+    assert [line.group for line in lines] == sorted(
+        (line.group for line in lines), key=("fp32", "tf32", "bf16", "fp16").index
     ), "the fastest one's eager line comes first in the grid and still not first in colour"
     headings: list[str] = []
     look_at_figures(monkeypatch, lambda f: headings.extend(legend.get_title().get_text() for legend in f.legends))
