@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import math
+import statistics
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,9 +49,8 @@ def _by_cell(row: dict[str, Any], baseline: str) -> str:
         found = f"**{side} is faster than {other} in {faster:,} {of} and slower in {slower:,}**"
     elif faster or slower:
         word = "faster" if faster else "slower"
-        found = (
-            f"**{side} is {word} than {other} {every if max(faster, slower) == n else f'in {faster + slower:,} {of}'}**"
-        )
+        where = every if faster + slower == n else f"in {faster + slower:,} {of}"
+        found = f"**{side} is {word} than {other} {where}**"
     elif row["same"] == n:
         found = f"**{side} is as fast as {other}**, within 5 % {every}"
     else:
@@ -68,9 +67,10 @@ def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: boo
     settings = [c for c in SETTINGS if c in best]
     if has_cells and ours[settings].astype(str).equals(theirs[settings].astype(str)):
         return []
+    mark = "" if has_cells else "**"
     pairs = [(a, b) for a, b in zip(records(ours), records(theirs), strict=True) if known(b["ratio"]) is not None]
     if len(pairs) > MAX_NAMED:
-        return [_over_all_work([b for _, b in pairs], varying(best, work), side, baseline, "" if has_cells else "**")]
+        return [_over_all_work([b for _, b in pairs], varying(best, work), side, baseline, mark)]
     said = []
     for a, b in pairs:
         names = varying(best, work)
@@ -78,7 +78,6 @@ def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: boo
         item, frugal = escape(b["item"] or "items"), known(b["energy_ratio"])
         rates = [f"{number(r['throughput_items_per_s'])} {item}/s ({escape(label(r, settings))})" for r in (b, a)]
         energy = f"; {significant(frugal)} times the {item} per joule" if frugal else ""
-        mark = "" if has_cells else "**"
         said.append(f"{subject}, {mark}{escape(side)} does {figure(b).full_text} times the work of {escape(baseline)}"
                     f"{mark}: {rates[0]} against {rates[1]}{energy}.")  # fmt: skip
     return said
@@ -96,9 +95,9 @@ def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[st
     """Geometric means of the joules per item and the peak bytes over the baseline's, where known."""
     told = []
     for column, word in (("energy_ratio", "joules per item"), ("memory_ratio", "peak memory")):
-        ratios: Any = frame[column].dropna()
+        ratios = frame[column].dropna().tolist()
         if len(ratios):
-            mean = math.exp(math.fsum(math.log(v) for v in ratios) / len(ratios))
+            mean = statistics.geometric_mean(ratios)
             of = f" (geometric mean of {counted(len(ratios))})" if len(ratios) > 1 else ""
             told.append(f"{significant(mean, 3)} times the {word}{of}")
     return [f"{escape(side)} takes {' and '.join(told)} of {escape(baseline)}."] if told else []

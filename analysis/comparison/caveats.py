@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain
 
 from analysis.cells.matching import Difference, Side
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SERVER
-from analysis.page.caveats import as_markdown, left_out
-from analysis.page.caveats import caveats as caveats_of_sweep
+from analysis.page import caveats as of_sweep
 from analysis.stats.resampling import MIN_BLOCKS
 from analysis.text import counted, escape
 
 
 def caveats(comparison: Comparison, sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
     """Sentences in Markdown, most important first; empty where nothing is known to be wrong."""
-    found = [_allowed(sides, allowed), _of_measurement(sides), _left_out(sides), _energy_domains(sides, allowed)]
-    return [*chain(*found), *_servers(comparison), *_single_runs(comparison, sides)]
+    return [*_allowed(sides, allowed), *_of_measurement(sides), *_left_out(sides), *_energy_domains(sides, allowed),
+            *_servers(comparison), *_single_runs(comparison, sides)]  # fmt: skip
 
 
 def difference_text(found: Difference, baseline: str) -> str:
@@ -31,9 +29,9 @@ def _of_measurement(sides: Sequence[Side]) -> list[str]:
     """What is wrong with the measurements of each side; the same of several is said once."""
     found: dict[str, list[str]] = {}
     for side in sides:
-        for text in caveats_of_sweep(side.trials, None, []):
+        for text in of_sweep.caveats(side.trials, None, []):
             found.setdefault(text, []).append(side.label)
-    return [f"{escape(', '.join(labels))}: {as_markdown(text)}" for text, labels in found.items()]
+    return [f"{escape(', '.join(labels))}: {of_sweep.as_markdown(text)}" for text, labels in found.items()]
 
 
 def _allowed(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
@@ -51,13 +49,10 @@ def _allowed(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
 
 def _left_out(sides: Sequence[Side]) -> list[str]:
     """Files that were skipped and cells that are missing, once for sides that were split from one."""
-    said: list[str] = []
     loaded = {tuple(side.trials.attrs.get("paths", [side.label])): side for side in sides}
-    for side in loaded.values():
-        lost = side.trials.attrs
-        found = left_out(lost.get("unreadable", []), lost.get("missing", 0), sweep="a sweep")
-        said += [escape(f"{side.label}: {text}") for text in found]
-    return said
+    lost = [(side.label, side.trials.attrs) for side in loaded.values()]
+    return [escape(f"{name}: {text}") for name, of_side in lost for text in
+            of_sweep.left_out(of_side.get("unreadable", []), of_side.get("missing", 0), sweep="a sweep")]  # fmt: skip
 
 
 def _energy_domains(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:

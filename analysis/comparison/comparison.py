@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.cells.matching import Difference, Key, Side, differences, key_columns
-from analysis.comparison.timings import Timings, items_per_sample
+from analysis.cells.matching import Difference, Side, differences, key_columns
+from analysis.comparison.timings import Timings, drawn_ratio, items_per_sample
 from analysis.contract.cells import MEASURED, STATUSES
-from analysis.stats.resampling import MIN_BLOCKS, N_DRAWS, Blocks, Floats, interval, median_draws, ratio_interval
+from analysis.stats.resampling import N_DRAWS, Blocks, Floats, interval
 from analysis.stats.significance import Significance, holm
 
 MIN_RATIO = 1.05
@@ -22,12 +22,14 @@ MIN_RATIO = 1.05
 MAX_P = 0.002
 """That of asv's comparisons; here after correction for the number of cells."""
 NOT_MEASURED = tuple(status for status in STATUSES if status not in MEASURED)
-VERDICTS = ("faster", "slower", "same", "unclear")
+CERTAIN = ("faster", "slower")
+VERDICTS = (*CERTAIN, "same", "unclear")
 
 _Rows = Sequence[dict[str, Any]]
 _FIGURES = ["side", "baseline_s", "other_s", "ratio", "ratio_low", "ratio_high", "p", "verdict"]
 _FIGURES += ["n_rounds", "energy_ratio", "memory_ratio"]
 _SIDE_FIGURES = ["side", "n_cells", "ratio", "ratio_low", "ratio_high"]
+_OUTCOME = ["side", "baseline_status", "other_status", "reason"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +64,13 @@ class Comparison:
 
 
 def compare(
-    sides: Sequence[Side], *, across: Sequence[str] = (), seed: int = 0, timings: Sequence[Timings] | None = None
+    sides: Sequence[Side], *, across: Sequence[str] = (), timings: Sequence[Timings] | None = None
 ) -> Comparison:
-    """Compare every side with the first, on the cells that both completed.
+    """Compare every side with the first, on the cells that both completed; equal rows give equal numbers.
 
     Args:
         sides: Two or more; the first is the baseline.
         across: Columns left out of the match, because they are what differs between the sides.
-        seed: Of the bootstrap's draws; equal seeds and rows give equal numbers.
         timings: Of the sides in their order; made where not given.
 
     Raises:
@@ -78,7 +79,7 @@ def compare(
     if len(sides) < 2:
         raise ValueError(f"a comparison needs two sides or more, got {len(sides)}")
     key = key_columns(sides, across)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     significance = Significance()
     cells: list[dict[str, Any]] = []
     overview: list[dict[str, Any]] = []
@@ -105,9 +106,15 @@ def compare(
         key=key,
         cells=frame,
         sides=_counted(pd.DataFrame(overview, columns=_SIDE_FIGURES), frame),
-        outcomes=pd.DataFrame(outcomes, columns=[*key, "side", "baseline_status", "other_status", "reason"]),
+        outcomes=pd.DataFrame(outcomes, columns=[*key, *_OUTCOME]),
         differences=found,
     )
+
+
+def most_telling(verdicts: Sequence[str], ratios: Sequence[float], n: int) -> list[int]:
+    """Positions of the ``n`` cells furthest from a ratio of 1, certain differences first chosen; in their own order."""
+    order = np.lexsort((-np.abs(np.log(np.asarray(ratios, np.float64))), ~np.isin(verdicts, CERTAIN)))
+    return sorted(order[:n].tolist())
 
 
 class _GeometricMean:
@@ -142,19 +149,13 @@ def _speeds(
     """Times of one pair; where a side has no samples its row's median gives a ratio without interval."""
     ours = a.median if a else _row_median(rows[0][-1])
     theirs = b.median if b else _row_median(rows[1][-1])
-    ratio, low, high, n_rounds = ours / theirs, math.nan, math.nan, 0
-    draws, n_blocks = None, (0, 0)
-    if a and b:
-        n_blocks = a.n_blocks, b.n_blocks
-        n_rounds = min(n_blocks)
-        if n_rounds >= MIN_BLOCKS:
-            draws = median_draws(a, rng) / median_draws(b, rng)
-            low, high = ratio_interval(a, b, draws)
+    n_blocks = (a.n_blocks, b.n_blocks) if a and b else (0, 0)
+    ratio, (draws, low, high) = ours / theirs, drawn_ratio(a, b, rng)
     if not math.isnan(ratio):
         mean.add(ratio, draws, n_blocks)
     return {
         "baseline_s": ours, "other_s": theirs, "ratio": ratio, "ratio_low": low, "ratio_high": high,
-        "p": math.nan, "verdict": None, "n_rounds": n_rounds,
+        "p": math.nan, "verdict": None, "n_rounds": min(n_blocks),
     }  # fmt: skip
 
 
@@ -204,18 +205,11 @@ def _outcomes(baseline: Side, other: Side, key: Sequence[str]) -> list[dict[str,
     """Cells that completed on one side and failed on the other."""
     found: list[dict[str, Any]] = []
     complete = [side.rows_by_key(key, ["complete"]) for side in (baseline, other)]
-    failed = [side.rows_by_key(key, NOT_MEASURED) for side in (baseline, other)]
-
-    def add(k: Key, failing: Side, position: int, statuses: tuple[str, str]) -> None:
-        row = failing.rows[position]
-        reason = row.get("status_reason") or row.get("error_type")
-        figures = {"side": other.label, "baseline_status": statuses[0], "other_status": statuses[1]}
-        found.append(dict(zip(key, k, strict=True)) | figures | {"reason": reason})
-
-    for k, positions in failed[1].items():
-        if k in complete[0] and k not in complete[1]:
-            add(k, other, positions[-1], ("complete", other.rows[positions[-1]]["status"]))
-    for k, positions in failed[0].items():
-        if k in complete[1] and k not in complete[0]:
-            add(k, baseline, positions[-1], (baseline.rows[positions[-1]]["status"], "complete"))
+    for failing, here, there in ((other, complete[1], complete[0]), (baseline, complete[0], complete[1])):
+        for k, positions in failing.rows_by_key(key, NOT_MEASURED).items():
+            if k in there and k not in here:
+                row = failing.rows[positions[-1]]
+                statuses = ("complete", row["status"]) if failing is other else (row["status"], "complete")
+                figures = (other.label, *statuses, row.get("status_reason") or row.get("error_type"))
+                found.append(dict(zip([*key, *_OUTCOME], (*k, *figures), strict=True)))
     return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.comparison.comparison import MIN_RATIO
+from analysis.comparison.comparison import MIN_RATIO, most_telling
 from analysis.figures.panels import GREY, INK, name_rows, note_right, panels
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure, known
@@ -22,7 +22,6 @@ _LABEL_CHARACTERS = 46
 """Longer labels take a second line."""
 _AXES_INCHES, _FIGURES_INCHES, _CHARACTER_INCHES = 3.6, 1.65, 0.079
 """Widths of the axes, of the figures right of them, and of a label's character."""
-_CERTAIN = ("faster", "slower")
 # Marker, colour and filling all differ, so that the verdict survives a grey printer.
 _LOOKS = {
     "faster": (">", COLOURS[0], COLOURS[0]),
@@ -30,12 +29,7 @@ _LOOKS = {
     "same": ("o", GREY, GREY),
     "unclear": ("o", GREY, "white"),
 }
-_TOLD = {
-    "faster": "faster",
-    "slower": "slower",
-    "same": f"same within {100 * (MIN_RATIO - 1):.0f} %",
-    "unclear": "unclear",
-}
+_TOLD = {"same": f"same within {100 * (MIN_RATIO - 1):.0f} %"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,16 +48,11 @@ class Ratio:
         return Figure(value=self.ratio, low=known(self.low), high=known(self.high)).full_text
 
 
-def most_different(rows: Sequence[Ratio], n: int = MAX_ROWS) -> list[Ratio]:
-    """The ``n`` rows furthest from 1, those with a certain difference first chosen; in their own order."""
-    furthest = sorted(range(len(rows)), key=lambda i: (rows[i].verdict not in _CERTAIN, -abs(math.log(rows[i].ratio))))
-    return [rows[i] for i in sorted(furthest[:n])]
-
-
-def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title: str, x_label: str) -> None:
-    """Draw the rows from the top, and the geometric mean as a diamond under a line."""
-    shown = most_different(rows)
-    labels = [_in_lines(row.label) for row in [*shown, *([mean] if mean else [])]]
+def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, title: str) -> None:
+    """Draw the most telling rows from the top, and the geometric mean as a diamond under a line."""
+    shown = [rows[i] for i in most_telling([row.verdict for row in rows], [row.ratio for row in rows], MAX_ROWS)]
+    every = [*shown, *([mean] if mean else [])]
+    labels = [_in_lines(row.label) for row in every]
     lines = [line for label in labels for line in label.split("\n")]
     row_inches = 0.27 + 0.13 * max(label.count("\n") for label in labels)
     width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
@@ -82,8 +71,8 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, *, title:
         name_rows(axes, labels, positions)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(positions[-1] - 0.6, 0.6)
-        _scale(axes, [*shown, *([mean] if mean else [])])
-        axes.set(xlabel=x_label)
+        _scale(axes, every)
+        axes.set(xlabel="ratio of speeds, 95 % interval (over 1 is faster)")
         axes.set_title(title, loc="left", x=0, pad=22)
         _legend(axes, [row.verdict for row in shown])
 
@@ -128,7 +117,9 @@ def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
 def _legend(axes: Axes, verdicts: Sequence[str]) -> None:
     for verdict in (name for name in _LOOKS if name in verdicts):
         marker, colour, face = _LOOKS[verdict]
-        axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=_TOLD[verdict])
+        axes.plot(
+            [], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=_TOLD.get(verdict, verdict)
+        )
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.2,
         fontsize=8.5,

@@ -63,8 +63,7 @@ def draw(comparison: Comparison, baseline: str, folder: Path) -> Drawings:
         path = folder / ("compare.png" if len(comparison.sides) == 1 else f"compare-{i}.png")
         left_out = f", the {MAX_ROWS} of {len(rows):,} cells furthest from 1" if len(rows) > MAX_ROWS else ""
         title = f"Speed of {side} relative to {baseline}"
-        draw_forest(path, rows, mean, title=f"{title}{left_out}",
-                    x_label="ratio of speeds, 95 % interval (over 1 is faster)")  # fmt: skip
+        draw_forest(path, rows, mean, f"{title}{left_out}")
         shown = "; ".join(f"{row.label} {row.told}" for row in [*rows[:MAX_TOLD], *([mean] if mean else [])])
         more = f"; {len(rows) - MAX_TOLD:,} more in the table" if len(rows) > MAX_TOLD else ""
         drawn.append((path, f"{title}, 95 % intervals: {shown}{more}"))
@@ -111,11 +110,12 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
     timings = [Timings(side) for side in sides]
     comparison = compare(sides, across=free, timings=timings)
     baseline = sides[0].label
-    best, of_best = best_cells(sides, across=free, timings=timings)
-    refuse([*comparison.differences, *of_best], baseline)
+    best, of_best = best_cells(sides, timings, free)
+    found = [*comparison.differences, *of_best]
+    refuse(found, baseline)
     if comparison.cells.empty and best.empty and comparison.outcomes.empty:
         raise AnalysisError(nothing_shared(sides, comparison.key))
-    known_by_one = dict.fromkeys(difference_text(d, baseline) for d in [*comparison.differences, *of_best])
+    known_by_one = dict.fromkeys(difference_text(d, baseline) for d in found)
     doubts = [f"Recorded by one side only: {escape(text)}." for text in known_by_one]
     if comparison.cells.empty:
         why = nothing_shared(sides, comparison.key)

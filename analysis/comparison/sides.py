@@ -63,12 +63,7 @@ def _samples(sweep: Path, name: str) -> pd.DataFrame:
 
 
 def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str | None = None) -> list[Side]:
-    """All sides in the order named, each split by the values of the columns in ``across``; the baseline first.
-
-    Args:
-        texts: As on the command line.
-        across: Columns to split by.
-        baseline: Name of the side to compare the others with; default: the first.
+    """All sides as named on the command line, each split by the values of ``across``; the baseline first.
 
     Raises:
         AnalysisError: If fewer than two sides result, or a column or the baseline does not exist.

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import pandas as pd
 
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import records
 from analysis.comparison.answer import figure
-from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison
+from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison, most_telling
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.page.columns import MAX_ROWS, Column, column_table, in_word, known_of, part, plain
 from analysis.text import MISSING, counted, escape, is_missing, seconds_as_ms
@@ -21,7 +20,8 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
     frame = comparison.cells
     if frame.empty:
         return ""
-    several, shown = frame["side"].nunique() > 1, most_telling(frame)
+    several = frame["side"].nunique() > 1
+    shown = frame.iloc[most_telling(frame["verdict"], frame["ratio"], MAX_ROWS)]
     names = varying(frame, comparison.key)
     unit = "ms/request" if "scenario" in frame and (frame["scenario"] == SERVER).all() else "ms/item"
     other = "side" if several else escape(frame["side"].iloc[0])
@@ -40,13 +40,6 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
     text = column_table(records(shown), columns, n_left=3 if several else 2)
     left = len(frame) - len(shown)
     return f"{text}\n\n{left:,} more cells are nearer to 1 or less certain." if left else text
-
-
-def most_telling(frame: pd.DataFrame, n: int = MAX_ROWS) -> pd.DataFrame:
-    """The ``n`` cells furthest from a ratio of 1, certain differences first chosen; in their own order."""
-    is_unsure = ~frame["verdict"].isin(["faster", "slower"])
-    order = np.lexsort((-np.abs(np.log(frame["ratio"].to_numpy(np.float64))), is_unsure))
-    return frame.iloc[np.sort(order[:n])]
 
 
 def p_text(p: float) -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from analysis.cells.matching import Side
 from analysis.contract.cells import SERVER
-from analysis.stats.resampling import MIN_BLOCKS, Blocks, Floats
+from analysis.stats.resampling import MIN_BLOCKS, Blocks, Floats, median_draws, ratio_interval
 
 
 class Timings:
@@ -21,17 +21,10 @@ class Timings:
     """
 
     def __init__(self, side: Side) -> None:
-        self._trials = side.rows
-        samples = side.samples
-        if "phase" in samples:
-            samples = samples[(samples["phase"] == "measure").to_numpy()]
+        self._trials, samples = side.rows, side.samples
         self._seconds = samples["seconds"].to_numpy(np.float64, na_value=np.nan)
         self._round = samples["round"].to_numpy(np.int64)
-        self._names = ["sweep_id", "trial_key"] if "sweep_id" in samples else ["trial_key"]
-        groups = samples.groupby(self._names, sort=False, observed=True).indices
-        self._rows: dict[tuple[object, ...], NDArray[np.intp]] = {
-            name if isinstance(name, tuple) else (name,): np.asarray(rows) for name, rows in groups.items()
-        }
+        self._rows = samples.groupby(["sweep_id", "trial_key"], sort=False, observed=True).indices
 
     def blocks(self, positions: Sequence[int]) -> Blocks | None:
         """Seconds per item of the trials at these row positions, which are one cell measured repeatedly.
@@ -39,7 +32,13 @@ class Timings:
         Of the server scenario: seconds from a request's scheduled arrival to its answer.
         None where there are no samples.
         """
-        found = [part for position in positions if (part := self._of_row(position)) is not None]
+        found = []
+        for row in (self._trials[position] for position in positions):
+            where = self._rows.get((row["sweep_id"], row["trial_key"]), [])
+            values = self._seconds[where] / items_per_sample(row)
+            usable = values > 0  # also drops NaN
+            if usable.any():
+                found.append((values[usable], self._round[where][usable]))
         if not found:
             return None
         runs = np.repeat(np.arange(len(found)), [len(values) for values, _ in found])
@@ -47,14 +46,15 @@ class Timings:
         block = runs if len(found) >= MIN_BLOCKS else runs * (int(rounds.max()) + 1) + rounds
         return Blocks(values=np.concatenate([values for values, _ in found]), block=block.astype(np.int64))
 
-    def _of_row(self, position: int) -> tuple[Floats, NDArray[np.int64]] | None:
-        row = self._trials[position]
-        where = self._rows.get(tuple(row[name] for name in self._names))
-        if where is None:
-            return None
-        values, rounds = self._seconds[where] / items_per_sample(row), self._round[where]
-        usable = values > 0  # also drops NaN
-        return (values[usable], rounds[usable]) if usable.any() else None
+
+def drawn_ratio(
+    a: Blocks | None, b: Blocks | None, rng: np.random.Generator
+) -> tuple[Floats | None, float, float]:  # fmt: skip
+    """Bootstrap draws of the ratio of two medians and its interval; None and NaN where a side has too few blocks."""
+    if a is None or b is None or min(a.n_blocks, b.n_blocks) < MIN_BLOCKS:
+        return None, math.nan, math.nan
+    draws = median_draws(a, rng) / median_draws(b, rng)
+    return draws, *ratio_interval(a, b, draws)
 
 
 def items_per_sample(row: dict[str, Any]) -> float:

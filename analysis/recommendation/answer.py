@@ -7,10 +7,9 @@ from dataclasses import replace
 
 import pandas as pd
 
+from analysis.cells import usable
 from analysis.cells.naming import label
 from analysis.cells.rows import Row, extreme, records, setting_columns
-from analysis.cells.usable import best as best_of
-from analysis.cells.usable import speed, usable
 from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
@@ -94,7 +93,7 @@ class Teller:
         return escape(label(row, names))
 
     def _rate(self, row: Row) -> str:
-        return f"{speed(row).text} {escape(self._task.item)}/s"
+        return f"{usable.speed(row).text} {escape(self._task.item)}/s"
 
     def _fastest(self, best: Best) -> str:
         row = best.row
@@ -127,7 +126,7 @@ class Teller:
     def _training(self) -> list[str]:
         """What training reached, and how soon."""
         cells, said = self._held.cells, []
-        best = best_of(cells, "accuracy")
+        best = usable.best(cells, "accuracy")
         if best is not None:
             said.append(f"The best held-out accuracy is {share(best['accuracy_best'])}, with {self._told(best)}.")
         soonest = extreme(cells, cells["time_to_target_s"], largest=False)
@@ -162,7 +161,7 @@ class Teller:
 
     def _nothing(self) -> str:
         """Why no cell can be recommended, and which comes nearest."""
-        cells = usable(self._task.cells)
+        cells = usable.usable(self._task.cells)
         if cells.empty and self._task.is_server:
             return self._overloaded()
         if not self._limits.asked:

@@ -10,36 +10,25 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.cells import usable
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, file_names, groups, of, task_columns
 from analysis.cells.identity import narrowed
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, complete, curves, items_of, records, setting_columns
 from analysis.cells.rows import memory_bytes as tensor_bytes
-from analysis.cells.usable import best as choose
-from analysis.cells.usable import speed
 from analysis.contract.cells import SERVER
 from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import memory_bytes
+from analysis.figures import panels
 from analysis.figures.lines import Series, draw_series, mark_every
 from analysis.figures.lines import values as values_of
-from analysis.figures.panels import (
-    INK,
-    WIDTH,
-    batch_axis,
-    legend_beside,
-    log_ticks,
-    name_rows,
-    note_right,
-    panels,
-    value_axis,
-    written_out,
-)
 from analysis.page.sections import Drawings
 from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
 from analysis.stats.estimate import Figure
+from analysis.text import counted
 
 PANEL_HEIGHT = 2.5
 MAX_LINEAR_RATIO = 10
@@ -65,22 +54,22 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
         return None
     held = cells.loc[within(limits, cells).index]
     ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
-    best = choose(held if len(held) else cells)
+    best = usable.best(held if len(held) else cells)
     assert best is not None, "every cell drawn has a throughput"
     told = label(best, setting_columns(cells))
-    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {items_of(cells)}/s"
+    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {usable.speed(best).text} {items_of(cells)}/s"
     if cells["batch_size"].nunique() < 2:
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
     cells, shown = _panels(cells, limits)
     lines, heading = fastest_lines(cells, "batch_size")
-    with panels(path, len(shown), size=(WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
+    with panels.panels(path, len(shown), size=(panels.WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
         for panel, ax in zip(shown, axes, strict=True):
             _draw_panel(ax, lines, panel)
-        batch_axis(axes[-1], cells["batch_size"].tolist())
+        panels.batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
-                     markerfacecolor="none", markeredgecolor=INK, label=ring)  # fmt: skip
-        legend_beside(drawn, axes[0], heading)
+                     markerfacecolor="none", markeredgecolor=panels.INK, label=ring)  # fmt: skip
+        panels.legend_beside(drawn, axes[0], heading)
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)
@@ -95,9 +84,9 @@ def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
     if panel.limit is not None:
         limit_line(axes, panel.limit)
         values.append(panel.limit)
-    value_axis(axes, values)
+    panels.value_axis(axes, values)
     if axes.get_yscale() == "linear":
-        axes.yaxis.set_major_formatter(written_out)
+        axes.yaxis.set_major_formatter(panels.written_out)
     axes.set(ylabel=panel.title)
 
 
@@ -106,22 +95,22 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     rows = records(cells.sort_values(THROUGHPUT[0], ascending=False, kind="stable").head(3 * MAX_LINES))
     names = [c for c in setting_columns(cells) if c != "batch_size"]
     values = [float(row[THROUGHPUT[0]]) for row in rows]
-    with panels(path, 1, size=(WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
+    with panels.panels(path, 1, size=(panels.WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
         for y, (row, value) in enumerate(zip(rows, values, strict=True)):
-            f = speed(row)
+            f = usable.speed(row)
             ends = [[max(0.0, value - (f.low or value))], [max(0.0, (f.high or value) - value)]]
-            axes.errorbar([value], [-y], xerr=ends, marker="o", color=INK, capsize=2.5)
-            note_right(axes, -y, f.text)
-        name_rows(axes, [label(row, names) for row in rows])
+            axes.errorbar([value], [-y], xerr=ends, marker="o", color=panels.INK, capsize=2.5)
+            panels.note_right(axes, -y, f.text)
+        panels.name_rows(axes, [label(row, names) for row in rows])
         axes.set_ylim(-len(rows) + 0.4, 0.6)
         if 0 < MAX_LINEAR_RATIO * values[-1] < values[0]:
             axes.set_xscale("log")
-            log_ticks(axes.xaxis)
+            panels.log_ticks(axes.xaxis)
         else:
             # Room right of the fastest is by the data's range, which can be less than half a marker.
             axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * values[0]))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.xaxis.set_major_formatter(written_out)
+            axes.xaxis.set_major_formatter(panels.written_out)
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({items_of(cells)}/s)")
 
 
@@ -151,13 +140,13 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
     made = [line.series("rate_per_s", ["p99_ms"]) for line in lines]
     deadlines = cells["deadline_s"].dropna().unique()
     limit = limits.max_latency_ms or (1e3 * float(deadlines[0]) if len(deadlines) == 1 else None)
-    with panels(path, 1, size=(WIDTH, 3.6)) as (drawn, (axes,)):
+    with panels.panels(path, 1, size=(panels.WIDTH, 3.6)) as (drawn, (axes,)):
         draw_series(axes, made)
         if limit is not None:
             limit_line(axes, limit, f"limit {limit:g} ms")
-        value_axis(axes, [*values_of(made), *([limit] if limit else [])])
+        panels.value_axis(axes, [*values_of(made), *([limit] if limit else [])])
         axes.set_xlim(0, None)
-        legend_beside(drawn, axes, heading)
+        panels.legend_beside(drawn, axes, heading)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
     return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
 
@@ -172,19 +161,19 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     shown = [found[i] for i in sorted(ranked)]
     targets = done["target_accuracy"].dropna().unique()
     target = float(targets[0]) if limits.min_accuracy is None and len(targets) == 1 else limits.min_accuracy
-    with panels(path, 1, size=(WIDTH, 4.0)) as (drawn, (axes,)):
+    with panels.panels(path, 1, size=(panels.WIDTH, 4.0)) as (drawn, (axes,)):
         draw_series(axes, _accuracies(done, shown), mark_every=mark_every([len(curve) for _, curve in shown]))
         if target is not None:
             limit_line(axes, 100 * target, f"target {100 * target:g} %")
         axes.set_ylim(0, 103)
         axes.set_xlim(0, None)
-        legend_beside(drawn, axes)
+        panels.legend_beside(drawn, axes)
         axes.set(
             title=f"Held-out accuracy over training time{of(group.name)}",
             xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)",
         )  # fmt: skip
     best = max(float(curve["accuracy"].max()) for _, curve in shown)
-    settings = "1 setting" if len(shown) == 1 else f"{len(shown)} settings"
+    settings = counted(len(shown), "setting")
     return f"Held-out accuracy over training time{of(group.name)}, {settings}; the best reaches {100 * best:.1f} %"
 
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from analysis.cells.identity import with_identity
-from analysis.cells.naming import label
+from analysis.cells.naming import common
 from analysis.cells.rows import counts_text
 from analysis.contract.limits import Limits
-from analysis.page.caveats import as_markdown
-from analysis.page.caveats import caveats as sweep_caveats
+from analysis.page.caveats import as_markdown, caveats
 from analysis.page.command_line import default_output, parser, write_page, writing
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.tables import failures_table, grid_table
@@ -41,7 +41,7 @@ LIMITS = {
 }
 
 
-def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
+def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
     """What speaks against the numbers, escaped, most important first."""
     descriptions = page.descriptions.values()
     asked: list[Any] = [d.get("n_cells") for d in descriptions]
@@ -49,7 +49,7 @@ def caveats(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     n_cells = None if is_search or None in asked else sum(asked)
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
     not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
-    said = [as_markdown(text) for text in sweep_caveats(frame, n_cells, unreadable)]
+    said = [as_markdown(text) for text in caveats(frame, n_cells, unreadable)]
     return [*said, *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
 
 
@@ -91,7 +91,7 @@ def build(page: Page, limits: Limits) -> str:
     """The report's Markdown; its figures are written into ``page.figures``."""
     frame = with_compilation(with_identity(page.trials))
     found = tasks(frame)
-    held = [Task(name=t.name, cells=within(limits, t.cells)) for t in found]
+    held = [replace(task, cells=within(limits, task.cells)) for task in found]
     drawn, n_not_drawn = figures.draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
@@ -100,7 +100,7 @@ def build(page: Page, limits: Limits) -> str:
         "recommendation/page.md.j2",
         title=f"{_title(frame, configs)}: what this machine should use",
         answer=answer(frame, limits),
-        caveats=caveats(page, frame, held, n_not_drawn),
+        caveats=_doubts(page, frame, held, n_not_drawn),
         within=told(limits),
         choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=tables.precisions_table(frame, found),
@@ -124,8 +124,7 @@ def _title(frame: pd.DataFrame, configs: Sequence[Mapping[str, Any]]) -> str:
     """The workload, and the model where all cells have the same."""
     if frame.empty:
         return escape(configs[0].get("workload", "an empty sweep") if configs else "an empty sweep")
-    same = [c for c in ("workload", "model") if frame[c].nunique(dropna=False) == 1]
-    return escape(label({c: frame[c].iloc[0] for c in same}, same) if same else "several workloads")
+    return escape(common(frame, ("workload", "model")) or "several workloads")
 
 
 def write_report(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.groups import groups
+from analysis.cells.groups import Group, groups
 from analysis.cells.naming import present, varying
 from analysis.cells.rows import Row, complete, extreme, items_of, memory_bytes, records
 from analysis.cells.usable import best, speed, usable
@@ -46,17 +46,8 @@ class Best:
     close: list[Row]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Task:
-    """Cells that do the same work, so that their speeds can be compared.
-
-    Attributes:
-        name: What tells the task from the others, in words; empty where there is one.
-        cells: Those measured to their end, in the order of the grid.
-    """
-
-    name: str
-    cells: pd.DataFrame
+class Task(Group):
+    """Cells measured to their end that do the same work, so that their speeds can be compared."""
 
     @property
     def is_server(self) -> bool:
@@ -68,17 +59,9 @@ class Task:
         return items_of(self.cells)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """A cell, and all that it is the best one for."""
-
-    wants: list[str]
-    row: Row
-
-
 def tasks(frame: pd.DataFrame) -> list[Task]:
     """The cells measured to their end by what is done; names tell what differs in the frame, ended or not."""
-    return [Task(name=g.name, cells=g.cells) for g in groups(complete(frame), varying(frame, TASK_COLUMNS))]
+    return [Task(**vars(group)) for group in groups(complete(frame), varying(frame, TASK_COLUMNS))]
 
 
 def best_per_device(task: Task) -> list[Best]:
@@ -134,8 +117,8 @@ def most_frugal(task: Task, beside: Row) -> Row | None:
     return extreme(cells, cells["items_per_j"], largest=True)
 
 
-def choices(task: Task) -> list[Choice]:
-    """The best cell for each thing that can be wanted of a task; a cell that is best for several comes once."""
+def choices(task: Task) -> list[Row]:
+    """The best cell for each thing wanted of a task; each once, with all that it is best for as ``wants``."""
     cells = usable(task.cells)
     fastest = best(cells)
     if fastest is None:
@@ -152,11 +135,10 @@ def choices(task: Task) -> list[Choice]:
         "soonest at the target accuracy": extreme(cells, cells["time_to_target_s"], largest=False),
         "least energy to the target accuracy": extreme(cells, cells["energy_to_target_j"], largest=False),
     }  # fmt: skip
-    found: dict[str, Choice] = {}
+    found: dict[tuple[object, object], Row] = {}
     for want, row in wants.items():
         if row is not None:
-            key = f"{row.get('sweep')} {row['trial_key']}"
-            found.setdefault(key, Choice(wants=[], row=row)).wants.append(want)
+            found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(want)
     return list(found.values())
 
 

@@ -17,25 +17,10 @@ from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
 from analysis.contract.objectives import memory_bytes as judged_memory_bytes
+from analysis.page import columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
-from analysis.page.columns import (
-    NUMBERS,
-    Column,
-    between,
-    cell_table,
-    column_table,
-    count,
-    in_word,
-    known_of,
-    names,
-    names_of,
-    part,
-    plain,
-    setting,
-    settings,
-)
 from analysis.recommendation.compilation import WON_BACK
-from analysis.recommendation.recommend import Choice, Task, best_per_precision
+from analysis.recommendation.recommend import Task, best_per_precision
 from analysis.stats.estimate import known
 from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, significant
 
@@ -74,60 +59,55 @@ def _notes(row: Row) -> str:
     return ", ".join(str(words) for words, holds in said if holds)
 
 
-def figure_columns(frame: pd.DataFrame) -> list[Column]:
+def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
     """The figures of a cell, for frames of ``prepared``."""
     item = escape(items_of(frame))
     return [
-        between(f"throughput ({item}/s)", THROUGHPUT),
-        Column(f"95 % interval ({item}/s)", lambda row: speed(row).interval_text, THROUGHPUT[1:]),
-        between("median step (ms)", ("step_median_s", "step_median_low_s", "step_median_high_s"), 1e3),
-        Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
-        count("missed deadline", "n_missed"),
-        plain("peak memory (GiB)", "peak", 2**-30),
-        plain("energy (J/item)", "energy_per_item_j"),
-        part("best accuracy", "accuracy_best"),
-        plain("time to target (s)", "time_to_target_s"),
-        plain("energy to target (J)", "energy_to_target_j"),
-        plain("compilation (s)", "compile_s"),
-        Column(f"compilation won back after ({item})", _won_back, [WON_BACK]),
-        part("top-1 agreement", "top1_agreement_ratio"),
-        part("share of FLOP/s ceiling", "flop_share_ratio"),
-        Column("notes", lambda row: escape(_notes(row)), ["has_notes"]),
+        columns.between(f"throughput ({item}/s)", THROUGHPUT),
+        columns.Column(f"95 % interval ({item}/s)", lambda row: speed(row).interval_text, THROUGHPUT[1:]),
+        columns.between("median step (ms)", ("step_median_s", "step_median_low_s", "step_median_high_s"), 1e3),
+        columns.Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
+        columns.count("missed deadline", "n_missed"),
+        columns.plain("peak memory (GiB)", "peak", 2**-30),
+        columns.plain("energy (J/item)", "energy_per_item_j"),
+        columns.part("best accuracy", "accuracy_best"),
+        columns.plain("time to target (s)", "time_to_target_s"),
+        columns.plain("energy to target (J)", "energy_to_target_j"),
+        columns.plain("compilation (s)", "compile_s"),
+        columns.Column(f"compilation won back after ({item})", _won_back, [WON_BACK]),
+        columns.part("top-1 agreement", "top1_agreement_ratio"),
+        columns.part("share of FLOP/s ceiling", "flop_share_ratio"),
+        columns.in_word("notes", "notes")._replace(needs=["notes"]),
     ]  # fmt: skip
 
 
 def prepared(frame: pd.DataFrame) -> pd.DataFrame:
-    """The cells that were measured, in part or whole, with ``peak`` (bytes) and what notes need."""
+    """The cells that were measured, in part or whole, with ``peak`` (bytes) and ``notes``."""
     done = frame[frame["status"].isin(MEASURED)]
-    done = done.assign(
-        peak=memory_bytes(done),
-        takes_memory_anew=takes_memory_anew(done),
-        retries_allocations=retries_allocations(done),
-    )
-    notes = [_notes(row) for row in records(done)]
-    return done.assign(has_notes=[True if text else None for text in notes])
+    done = done.assign(takes_memory_anew=takes_memory_anew(done), retries_allocations=retries_allocations(done))
+    return done.assign(peak=memory_bytes(done), notes=[_notes(row) or None for row in records(done)])
 
 
-def choices_table(frame: pd.DataFrame, found: Sequence[Choice]) -> str:
-    """What to use for what: one row a cell that is the best for something."""
+def choices_table(frame: pd.DataFrame, found: Sequence[Row]) -> str:
+    """What to use for what: one row for each of ``recommend.choices``."""
     if not found:
         return ""
-    chosen = prepared(pd.DataFrame([choice.row for choice in found]))
+    chosen = prepared(pd.DataFrame(found))
     tail = () if chosen["latency_p99_s"].notna().any() else ("p99",)
     left_out = ("95 % interval", "share of FLOP/s", "compilation", "missed", *tail)
-    columns = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
-    chosen = chosen.assign(wants=[", ".join(choice.wants) for choice in found])
-    return _named_table(frame, chosen, columns, lead=[in_word("for", "wants")])
+    figures = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
+    wants = columns.Column("for", lambda row: escape(", ".join(row["wants"])))
+    return _named_table(frame, chosen, figures, lead=[wants])
 
 
 def _named_table(
-    frame: pd.DataFrame, chosen: pd.DataFrame, columns: Sequence[Column], lead: Sequence[Column] = ()
+    frame: pd.DataFrame, chosen: pd.DataFrame, figures: Sequence[columns.Column], lead: Sequence[columns.Column] = ()
 ) -> str:
     """A table of a few of the frame's cells, named by all that tells the frame's cells apart."""
-    words = [*lead, *names(word_columns(frame))]
-    told = settings([c for c, _ in NUMBERS if c == "batch_size" or varying(frame, [c])])
-    shown = [*words, *told, *known_of(chosen, columns)]
-    return column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
+    words = [*lead, *columns.names(word_columns(frame))]
+    told = columns.settings([c for c, _ in columns.NUMBERS if c == "batch_size" or varying(frame, [c])])
+    shown = [*words, *told, *columns.known_of(chosen, figures)]
+    return columns.column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
 
 
 def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
@@ -137,9 +117,9 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
         return ""
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
     titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
-    columns = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
-    columns.insert(2, Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"]))
-    return _named_table(frame, chosen, columns)
+    figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
+    gain = columns.Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"])
+    return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:]])
 
 
 def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
@@ -151,7 +131,7 @@ def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
         said = (f"{len(fastest)} of {len(done):,} cells: the fastest batch size of each line. All are in the"
                 " Parquet files.")  # fmt: skip
         done = fastest
-    return cell_table(done, figure_columns(done), max_rows=MAX_CELLS), said
+    return columns.cell_table(done, figure_columns(done), max_rows=MAX_CELLS), said
 
 
 def batch_sizes_table(frame: pd.DataFrame) -> str:
@@ -164,15 +144,15 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
         fast, large = (with_role(done, role) for role in ("fastest", "largest"))
         if fast is not None and large is not None:
             found.append((line, fast, large))
-    words, item = names_of(word_columns(frame), lambda found: found[0].row), figure_columns(frame)[0].title
-    return column_table(found, [
+    words, item = columns.names_of(word_columns(frame), lambda found: found[0].row), figure_columns(frame)[0].title
+    return columns.column_table(found, [
         *words,
-        Column("ended by", lambda found: _ended_by(found[0].cells, found[2])),
-        Column("fastest batch size", lambda found: setting(found[1], "batch_size")),
-        Column(item, lambda found: speed(found[1]).text),
-        Column("largest batch size", lambda found: setting(found[2], "batch_size")),
-        Column(item, lambda found: speed(found[2]).text),
-        Column("its peak memory (GiB)", lambda found: gibibytes(found[2]["peak"])),
+        columns.Column("ended by", lambda found: _ended_by(found[0].cells, found[2])),
+        columns.Column("fastest batch size", lambda found: columns.setting(found[1], "batch_size")),
+        columns.Column(item, lambda found: speed(found[1]).text),
+        columns.Column("largest batch size", lambda found: columns.setting(found[2], "batch_size")),
+        columns.Column(item, lambda found: speed(found[2]).text),
+        columns.Column("its peak memory (GiB)", lambda found: gibibytes(found[2]["peak"])),
     ], n_left=len(words) + 1)  # fmt: skip
 
 
@@ -194,9 +174,9 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) 
     if len(asked) < 2 or not fronts:
         return ""
     shown = pd.concat(fronts)
-    columns = figure_columns(shown)
+    figures = figure_columns(shown)
     if "memory" in asked:  # what the front is made of, beside what is in tensors
         shown = shown.assign(reserved=[judged_memory_bytes(row) for row in judged(shown)])
-        columns.append(Column("peak memory reserved (GiB)", lambda r: gibibytes(r["reserved"]),
+        figures.append(columns.Column("peak memory reserved (GiB)", lambda r: gibibytes(r["reserved"]),
                               ["device_peak_reserved_bytes"]))  # fmt: skip
-    return cell_table(shown, columns, max_rows=MAX_CELLS)
+    return columns.cell_table(shown, figures, max_rows=MAX_CELLS)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.cells.matching import Side, differences, key_columns, split
-from analysis.comparison.comparison import Comparison, compare
+from analysis.comparison.comparison import Comparison, compare, most_telling
 from analysis.comparison.timings import Timings, items_per_sample
 from tests.analysis.conftest import row
 
@@ -23,13 +23,12 @@ def samples_of(
     key: str, step_s: float, *, spread: float = 0.01, between: float = 0.004, n_rounds: int = 6, n: int = 25, seed: int = 0,
     sweep_id: str = "s",
 ) -> pd.DataFrame:  # fmt: skip
-    """Lognormal steps around ``step_s`` in rounds that differ by ``between``; and a warm-up that must not count."""
+    """Lognormal steps around ``step_s`` in rounds that differ by ``between``."""
     rng = np.random.default_rng([SEED_OF_NOISE, seed])
     level = np.repeat(rng.normal(0, between, n_rounds), n)
     seconds = step_s * np.exp(level + rng.normal(0, spread, n_rounds * n))
-    measured = pd.DataFrame({"phase": "measure", "round": np.repeat(np.arange(n_rounds), n), "seconds": seconds})
-    warmup = pd.DataFrame({"phase": "warmup", "round": 0, "seconds": [100 * step_s] * 5})
-    return pd.concat([warmup, measured]).assign(trial_key=key, sweep_id=sweep_id)
+    rounds = np.repeat(np.arange(n_rounds), n)
+    return pd.DataFrame({"trial_key": key, "sweep_id": sweep_id, "round": rounds, "seconds": seconds})
 
 
 def side(
@@ -107,6 +106,13 @@ def test_each_side_of_three_is_compared_with_the_first() -> None:
         compare([side("a", [0.1])])
 
 
+def test_the_cells_furthest_from_one_are_told_certain_ones_first_in_their_own_order() -> None:
+    verdicts, found = ["same", "faster", "unclear", "slower", "faster"], [1.01, 2.0, 9.0, 0.25, 1.5]
+    assert most_telling(verdicts, found, 3) == [1, 3, 4]
+    assert most_telling(verdicts, found, 4) == [1, 2, 3, 4], "then those that are not certain"
+    assert most_telling(verdicts, found, 30) == [0, 1, 2, 3, 4]
+
+
 def test_equal_rows_give_equal_numbers() -> None:
     def run() -> Comparison:
         return compare([side("a", [0.1, 0.2]), side("b", [0.11, 0.2], seed=1)])
@@ -154,8 +160,10 @@ def test_two_rounds_give_a_ratio_and_no_interval() -> None:
     assert cell["verdict"] == "unclear"
 
 
-def test_an_older_schema_without_phases_or_with_unusable_samples_counts_what_is_there() -> None:
-    samples = pd.DataFrame({"trial_key": "k000", "round": [0, 0, 1, 1], "seconds": [0.1, 0.0, np.nan, 0.3]})
+def test_samples_that_are_unusable_are_left_out() -> None:
+    samples = pd.DataFrame(
+        {"trial_key": "k000", "sweep_id": "s", "round": [0, 0, 1, 1], "seconds": [0.1, 0.0, np.nan, 0.3]}
+    )
     blocks = Timings(Side(label="a", trials=pd.DataFrame([row(0, batch_size=1)]), samples=samples)).blocks([0])
     assert blocks is not None
     assert blocks.values.tolist() == [0.1, 0.3]

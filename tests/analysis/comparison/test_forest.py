@@ -18,7 +18,6 @@ from analysis.comparison.forest import (
     _legend,
     _scale,
     draw_forest,
-    most_different,
 )
 
 
@@ -29,16 +28,9 @@ def ratio(value: float, verdict: str = "faster", label: str = "cell") -> Ratio:
 def drawn(tmp_path: Path, rows: list[Ratio], mean: Ratio | None = None) -> tuple[int, int]:
     """Height and width of the picture in pixels."""
     path = tmp_path / "forest.png"
-    draw_forest(path, rows, mean, title="Speed of b relative to a", x_label="ratio")
+    draw_forest(path, rows, mean, "Speed of b relative to a")
     height, width, _ = imread(path).shape
     return height, width
-
-
-def test_the_rows_furthest_from_one_are_shown_certain_ones_first_in_their_own_order() -> None:
-    rows = [ratio(1.01, "same"), ratio(2.0), ratio(9.0, "unclear"), ratio(0.25, "slower"), ratio(1.5)]
-    assert [row.ratio for row in most_different(rows, 3)] == [2.0, 0.25, 1.5]
-    assert [row.ratio for row in most_different(rows, 4)] == [2.0, 9.0, 0.25, 1.5], "then those that are not certain"
-    assert most_different(rows) == rows
 
 
 def test_a_ratio_is_told_with_its_interval_where_there_is_one() -> None:

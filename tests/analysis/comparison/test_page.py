@@ -29,10 +29,11 @@ ROOT = Path(__file__).parent.parent.parent.parent
 
 
 def steps(cell: Cell, seed: int, n_rounds: int = 6, n: int = 25) -> list[dict[str, Any]]:
-    """Samples of a cell around its median step."""
+    """Samples of a cell around its median step; and one of a warm-up that must not count."""
     rng = np.random.default_rng([seed, int(cell["trial_index"])])
     medians = cell["step_median_s"] * np.exp(rng.normal(0, 0.003, n_rounds))
-    return [
+    warmup = {"trial_key": cell["trial_key"], "phase": "warmup", "round": 0, "index": 0, "seconds": 100.0}
+    return [warmup] + [
         {"trial_key": cell["trial_key"], "phase": "measure", "round": r, "index": i, "seconds": median * noise}
         for r, median in enumerate(medians) for i, noise in enumerate(np.exp(rng.normal(0, 0.01, n)))
     ]  # fmt: skip

@@ -113,7 +113,7 @@ def test_servers_count_only_at_rates_that_they_keep_up_with(identified: Any) -> 
     task = only(identified(rows))
     assert usable(task.cells)["trial_key"].tolist() == ["k000", "k004"]
     assert keys([b.row for b in best_per_device(task)]) == ["k004"]
-    assert [c.wants for c in choices(task)] == [["highest rate that holds"]]
+    assert [c["wants"] for c in choices(task)] == [["highest rate that holds"]]
 
 
 def test_gains_of_servers_are_told_only_of_rates_that_were_searched(identified: Any) -> None:
@@ -131,7 +131,7 @@ def test_each_want_has_its_cell_and_a_cell_that_is_best_for_several_comes_once(i
         row(2, batch_size=16, step_median_s=0.198, peak_rss_bytes=400, energy_per_item_j=0.1, items_per_j=10.0),
     ]  # fmt: skip
     found = choices(only(identified(rows)))
-    assert [(c.row["trial_key"], c.wants) for c in found] == [
+    assert [(c["trial_key"], c["wants"]) for c in found] == [
         ("k002", ["highest throughput", "most images per joule"]),
         ("k000", ["shortest step"]),
         ("k001", ["least memory within 5 % of the highest throughput"]),
@@ -143,7 +143,7 @@ def test_training_is_chosen_by_what_it_reaches_and_not_by_its_step(identified: A
                 time_to_target_s=None if i else 20.0, energy_to_target_j=None if i else 5.0, step_median_s=0.1)
             for i in range(2)]  # fmt: skip
     found = choices(only(identified(rows)))
-    assert [(c.row["trial_key"], c.wants) for c in found] == [
+    assert [(c["trial_key"], c["wants"]) for c in found] == [
         ("k001", ["highest throughput", "least memory within 5 % of the highest throughput"]),
         ("k000", ["best accuracy", "soonest at the target accuracy", "least energy to the target accuracy"]),
     ]
