@@ -13,7 +13,7 @@ from analysis.cells.rows import records
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SETTINGS, TASK_COLUMNS
 from analysis.stats.estimate import Figure, geometric_mean, known, of_row
-from analysis.text import counted, escape, number, significant
+from analysis.text import counted, escape, number, significant, some
 
 MAX_NAMED = 3
 """Cells or pieces of work that a sentence names; the tables have all."""
@@ -32,9 +32,8 @@ def answer(comparison: Comparison, best: pd.DataFrame, baseline: str) -> list[st
         # What is measured alike comes first; machines with different devices may share no cell that matters.
         said += [_by_cell(row, baseline), *at_its_best] if row["n_cells"] else [*at_its_best, _by_cell(row, baseline)]
         said += _energy_and_memory(comparison.cells[comparison.cells["side"] == row["side"]], row["side"], baseline)
-    if comparison.has_regression:
-        said.append(f"**Regression**: {escape(regression(comparison, baseline))}.")
-    return said
+    regressed = regression(comparison, baseline)
+    return [*said, *([f"**Regression**: {escape(regressed)}."] if regressed else [])]
 
 
 def _by_cell(row: dict[str, Any], baseline: str) -> str:
@@ -103,8 +102,8 @@ def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[st
     return [f"{escape(side)} takes {' and '.join(told)} of {escape(baseline)}."] if told else []
 
 
-def regression(comparison: Comparison, baseline: str) -> str:
-    """What became slower or was lost, the worst named; not escaped."""
+def regression(comparison: Comparison, baseline: str) -> str | None:
+    """Which cells are slower than in the baseline, or completed there and fail here, the worst named; not escaped."""
     names, several = varying(comparison.cells, comparison.key), len(comparison.sides) > 1
     slower = comparison.cells[comparison.cells["verdict"] == "slower"].sort_values("ratio", kind="stable")
     lost = comparison.outcomes[comparison.outcomes["baseline_status"] == "complete"]
@@ -112,11 +111,9 @@ def regression(comparison: Comparison, baseline: str) -> str:
     for frame, word in ((slower, "slower"), (lost, "lost")):
         if frame.empty:
             continue
-        rows = records(frame.head(MAX_NAMED))
         words = names if word == "slower" else varying(comparison.outcomes, comparison.key) or ["device", "batch_size"]
         named = [f"{name}{' in ' + r['side'] if several else ''}:"
                  f" {figure(r).text if word == 'slower' else r['other_status']}"
-                 for name, r in zip(labels(frame.head(MAX_NAMED), words), rows, strict=True)]  # fmt: skip
-        more = f" and {len(frame) - MAX_NAMED:,} more" if len(frame) > MAX_NAMED else ""
-        told.append(f"{counted(len(frame))} {word} ({'; '.join(named)}{more})")
-    return f"against {baseline}, {' and '.join(told)}"
+                 for name, r in zip(labels(frame, words), records(frame), strict=True)]  # fmt: skip
+        told.append(f"{counted(len(frame))} {word} ({some(named, MAX_NAMED, '; ')})")
+    return f"against {baseline}, {' and '.join(told)}" if told else None

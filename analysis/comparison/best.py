@@ -29,10 +29,7 @@ def best_cells(
 ) -> tuple[pd.DataFrame, list[Difference]]:
     """The fastest and the most frugal completed cell of each side, for all work that every side has completed.
 
-    Args:
-        sides: Two or more; the first is the baseline of the ratios.
-        timings: Of the sides in their order.
-        across: Columns that may differ between the sides.
+    The first side is the baseline, and columns in ``across`` may differ; timings are of the sides in their order.
 
     Returns:
         One row a piece of work and side: the work's columns, ``side``, the settings of the fastest cell (of servers

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +28,6 @@ VERDICTS = (*CERTAIN, "same", "unclear")
 _Rows = Sequence[dict[str, Any]]
 _FIGURES = ["side", "baseline_s", "other_s", "ratio", "ratio_low", "ratio_high", "p", "verdict"]
 _FIGURES += ["n_rounds", "energy_ratio", "memory_ratio"]
-_SIDE_FIGURES = ["side", "n_cells", "ratio", "ratio_low", "ratio_high"]
-_OUTCOME = ["side", "baseline_status", "other_status", "reason"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +52,7 @@ class Comparison:
     cells: pd.DataFrame
     sides: pd.DataFrame
     outcomes: pd.DataFrame
-    differences: list[Difference] = field(default_factory=list)
-
-    @property
-    def has_regression(self) -> bool:
-        """Whether a cell is slower than in the baseline, or completed there and fails here."""
-        lost = bool((self.outcomes["baseline_status"] == "complete").any())
-        return lost or bool((self.cells["verdict"] == "slower").any())
+    differences: list[Difference]
 
 
 def compare(
@@ -68,10 +60,8 @@ def compare(
 ) -> Comparison:
     """Compare every side with the first, on the cells that both completed; equal rows give equal numbers.
 
-    Args:
-        sides: Two or more; the first is the baseline.
-        across: Columns left out of the match, because they are what differs between the sides.
-        timings: Of the sides in their order; made where not given.
+    Columns in ``across`` are left out of the match, because they are what differs between the sides. Timings are of the
+    sides in their order, and made where not given.
 
     Raises:
         ValueError: Fewer than two sides.
@@ -83,7 +73,6 @@ def compare(
     significance = Significance()
     cells: list[dict[str, Any]] = []
     overview: list[dict[str, Any]] = []
-    outcomes: list[dict[str, Any]] = []
     found: list[Difference] = []
     timings = timings or [Timings(side) for side in sides]
     baseline = sides[0]
@@ -100,13 +89,12 @@ def compare(
             figures = _speeds(a, b, rows, rng, mean) | _costs(rows, across)
             cells.append(dict(zip(key, k, strict=True)) | {"side": other.label} | figures)
         overview.append({"side": other.label} | mean.figures())
-        outcomes += _outcomes(baseline, other, key)
     frame = _judged(pd.DataFrame(cells, columns=[*key, *_FIGURES]), holm(significance.p_values()))
     return Comparison(
         key=key,
         cells=frame,
-        sides=_counted(pd.DataFrame(overview, columns=_SIDE_FIGURES), frame),
-        outcomes=pd.DataFrame(outcomes, columns=[*key, *_OUTCOME]),
+        sides=_counted(pd.DataFrame(overview), frame),
+        outcomes=_outcomes(sides, key),
         differences=found,
     )
 
@@ -201,15 +189,15 @@ def _counted(sides: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     return sides.join(counts.fillna(0).astype(int), on="side")
 
 
-def _outcomes(baseline: Side, other: Side, key: Sequence[str]) -> list[dict[str, Any]]:
+def _outcomes(sides: Sequence[Side], key: Sequence[str]) -> pd.DataFrame:
     """Cells that completed on one side and failed on the other."""
-    found: list[dict[str, Any]] = []
-    complete = [side.rows_by_key(key, ["complete"]) for side in (baseline, other)]
-    for failing, here, there in ((other, complete[1], complete[0]), (baseline, complete[0], complete[1])):
-        for k, positions in failing.rows_by_key(key, NOT_MEASURED).items():
-            if k in there and k not in here:
-                row = failing.rows[positions[-1]]
-                statuses = ("complete", row["status"]) if failing is other else (row["status"], "complete")
-                figures = (other.label, *statuses, row.get("status_reason") or row.get("error_type"))
-                found.append(dict(zip([*key, *_OUTCOME], (*k, *figures), strict=True)))
-    return found
+    found = []
+    for other in sides[1:]:
+        for failing, passing in ((other, sides[0]), (sides[0], other)):
+            here, there = (side.rows_by_key(key, ["complete"]) for side in (failing, passing))
+            for k, positions in failing.rows_by_key(key, NOT_MEASURED).items():
+                if k in there and k not in here:
+                    row = failing.rows[positions[-1]]
+                    statuses = ("complete", row["status"]) if failing is other else (row["status"], "complete")
+                    found.append((*k, other.label, *statuses, row.get("status_reason") or row.get("error_type")))
+    return pd.DataFrame(found, columns=[*key, "side", "baseline_status", "other_status", "reason"])

@@ -71,11 +71,7 @@ def draw(comparison: Comparison, baseline: str, folder: Path) -> Drawings:
 
 
 def refuse(found: Sequence[Difference], baseline: str) -> None:
-    """Refuse sides that did different work.
-
-    Raises:
-        AnalysisError: Naming what differs and the option that allows it.
-    """
+    """Refuse sides that did different work: an AnalysisError names what differs and the option that allows it."""
     known = [d for d in found if not d.is_unknown]
     if known:
         told = "; ".join(dict.fromkeys(difference_text(d, baseline) for d in known))
@@ -108,8 +104,7 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
     check_known(sides, allowed)
     check_unambiguous(sides, free)
     timings = [Timings(side) for side in sides]
-    comparison = compare(sides, across=free, timings=timings)
-    baseline = sides[0].label
+    comparison, baseline = compare(sides, across=free, timings=timings), sides[0].label
     best, of_best = best_cells(sides, timings, free)
     found = [*comparison.differences, *of_best]
     refuse(found, baseline)
@@ -135,7 +130,7 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
         outcomes=tables.outcomes_table(comparison, baseline),
         environment=environment_table([(side.label, side.rows) for side in sides]),
     )
-    return text, regression(comparison, baseline) if comparison.has_regression else None
+    return text, regression(comparison, baseline)
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -13,15 +14,9 @@ from analysis.cells.matching import Side, key_columns, split
 from analysis.read.sweep import AnalysisError, load_samples
 from analysis.read.sweeps import find_sweeps, load_sweeps, names
 
-_SAMPLE_COLUMNS = ("trial_key", "phase", "round", "seconds")
-
 
 def load_side(text: str) -> Side:
-    """One side; several sweeps of one side are joined by commas or matched by a pattern.
-
-    Raises:
-        AnalysisError: If one of them is no sweep.
-    """
+    """One side, its sweeps joined by commas or matched by a pattern; an AnalysisError where one is no sweep."""
     name, separator, rest = text.partition("=")
     if not separator or "/" in name:
         name, rest = "", text
@@ -49,7 +44,7 @@ def _samples(sweep: Path, name: str) -> pd.DataFrame:
 
     Where an older schema lacks the phase all samples are measured ones; where it lacks the round they are one round.
     """
-    frame = load_samples(sweep, _SAMPLE_COLUMNS) if sweep.is_dir() else pd.DataFrame()
+    frame = load_samples(sweep, ("trial_key", "phase", "round", "seconds")) if sweep.is_dir() else pd.DataFrame()
     unreadable = frame.attrs.get("unreadable", [])
     if not {"trial_key", "seconds"} <= set(frame.columns):
         frame = pd.DataFrame({"trial_key": pd.Series(dtype=object), "seconds": pd.Series(dtype="float64")})
@@ -78,11 +73,7 @@ def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str |
         except ValueError as error:
             raise AnalysisError(f"--across: {error}") from error
         is_alone = len(sides) == 1
-        sides = [
-            Side(label=part.label if is_alone else f"{side.label} {part.label}", trials=part.trials,
-                 samples=part.samples)
-            for side, part in parts
-        ]  # fmt: skip
+        sides = [part if is_alone else replace(part, label=f"{side.label} {part.label}") for side, part in parts]
     if len(sides) < 2:
         raise AnalysisError(f"a comparison needs two sides, got {', '.join(s.label for s in sides) or 'none'}")
     if baseline is not None and baseline not in (side.label for side in sides):
@@ -91,22 +82,14 @@ def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str |
 
 
 def check_known(sides: Sequence[Side], columns: Sequence[str]) -> None:
-    """Refuse a column that no side has, which is a slip of the keyboard.
-
-    Raises:
-        AnalysisError: Naming it.
-    """
+    """Refuse, by an AnalysisError that names it, a column that no side has: a slip of the keyboard."""
     for column in columns:
         if not any(name in side.facts for side in sides for name in (column, f"option {column}")):
             raise AnalysisError(f"--allow-different: results have no column or option {column!r}")
 
 
 def check_unambiguous(sides: Sequence[Side], columns: Sequence[str]) -> None:
-    """Refuse a side in which cells that differ in a column left out of the match would pass for one.
-
-    Raises:
-        AnalysisError: Naming the side, the column and its values.
-    """
+    """Refuse, by an AnalysisError, a side in which cells that differ in a column left out of the match pass for one."""
     key = key_columns(sides, columns)
     for side in sides:
         for positions in side.rows_by_key(key, ["complete"]).values():

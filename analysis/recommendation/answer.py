@@ -23,8 +23,6 @@ NOTHING = "No cell of this sweep was measured to its end, so there is nothing to
 MAX_TASKS = 12
 """More tasks than that are not read as sentences; the tables have all."""
 MAX_CLOSE = 2
-NO_COUNTER = "no counter could be read"
-PERIODS = "ten periods of the counter"
 LENGTHENED_BY = {"finetune": "--epochs"}
 """The option that makes a cell's window longer; a training ends with its epochs, whatever ``--min-s`` asks."""
 
@@ -48,13 +46,13 @@ def _energy_known(frame: pd.DataFrame) -> list[str]:
     """
     is_unknown = bool(frame["items_per_j"].isna().all())
     if is_unknown and frame["energy_source"].isna().all():
-        return [f"Energy is unknown here: {NO_COUNTER}."]
+        return ["Energy is unknown here: no counter could be read."]
     counted = frame[(frame["status"] == "complete") & frame["energy_source"].notna() & frame["max_rate_per_s"].isna()]
     short = counted[counted["items_per_j"].isna()]
     if short.empty:
         return []
     options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in short["workload"].unique())
-    why = f"shorter than {PERIODS} ({', '.join(options)})"
+    why = f"shorter than ten periods of the counter ({', '.join(options)})"
     if is_unknown:
         return [f"Energy is unknown here: the cells were {why}."]
     return [f"Energy is known of {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]
@@ -87,10 +85,8 @@ class Teller:
 
     def _told(self, row: Row, *, like: Row | None = None) -> str:
         """A row's settings; of those that ``like`` shares nothing is said."""
-        names = [c for c in self._names if like is None or not _is_same(row.get(c), like.get(c))]
-        if self._task.is_server:
-            names = [c for c in names if c != "rate_per_s"]
-        return escape(label(row, names))
+        names = [c for c in self._names if like is None or label(row, [c]) != label(like, [c])]
+        return escape(label(row, [c for c in names if c != "rate_per_s" or not self._task.is_server]))
 
     def _rate(self, row: Row) -> str:
         return f"{usable.speed(row).text} {escape(self._task.item)}/s"
@@ -192,10 +188,6 @@ def _gain(ratio: Figure, of: str) -> str:
     if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
         return f"not told apart from {of} ({times} times, {ratio.interval_text})"
     return f"{times} times {of}"
-
-
-def _is_same(one: object, other: object) -> bool:
-    return (is_missing(one) and is_missing(other)) or one == other
 
 
 def _doubt(row: Row) -> str:

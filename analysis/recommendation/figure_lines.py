@@ -22,10 +22,7 @@ MAX_LINES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """Cells that differ in nothing but what runs along the line, in order.
-
-    Its group is what has a colour, of ``colour_columns``; its kind are its other settings, which have a marker.
-    """
+    """Cells that differ in nothing but what runs along; the group has a colour, the kind (other settings) a marker."""
 
     label: str
     group: str
@@ -39,10 +36,7 @@ class Line:
 
 
 def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """Of the columns that tell lines apart those that colour tells.
-
-    Machine and device where they vary, else the precision if more than it varies.
-    """
+    """What colour tells of these: machine and device where they vary, else the precision if more than it varies."""
     where = varying(cells, [c for c in ("machine", "run", "device") if c in names])
     if where:
         return where
@@ -56,10 +50,6 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], str | No
     A setting's worth is seen between lines that differ in nothing else: eager beside fused, though a dozen of the fused
     ones are faster than any eager one. What room is left goes to the fastest of each colour in turn, since slow
     precisions are what the fast ones are compared with.
-
-    Args:
-        cells: Measured cells of one task.
-        along: The column that changes along a line, such as the batch size.
 
     Returns:
         By colour and in the order of the grid, in which colours come too, so that a precision has the same in every

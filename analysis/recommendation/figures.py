@@ -15,15 +15,13 @@ from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, file_names, groups, of, task_columns
 from analysis.cells.identity import narrowed
 from analysis.cells.naming import label, varying
-from analysis.cells.rows import Row, complete, curves, items_of, records, setting_columns
-from analysis.cells.rows import memory_bytes as tensor_bytes
+from analysis.cells.rows import Row, complete, curves, items_of, memory_bytes, records, setting_columns
 from analysis.contract.cells import SERVER
 from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
-from analysis.contract.objectives import memory_bytes
+from analysis.contract.objectives import OBJECTIVES
 from analysis.figures import panels
-from analysis.figures.lines import Series, draw_series, mark_every
-from analysis.figures.lines import values as values_of
+from analysis.figures.lines import Series, draw_series, mark_every, values
 from analysis.page.sections import Drawings
 from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
@@ -52,7 +50,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     cells = done[(done["scenario"] != SERVER) & done[THROUGHPUT[0]].notna() & done["batch_size"].notna()]
     if len(cells) < 2:
         return None
-    held = cells.loc[within(limits, cells).index]
+    held = within(limits, cells)
     ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
     best = usable.best(held if len(held) else cells)
     assert best is not None, "every cell drawn has a throughput"
@@ -80,11 +78,9 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
 def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
     made = [line.series("batch_size", panel.columns) for line in lines]
     draw_series(axes, made)
-    values = values_of(made)
     if panel.limit is not None:
         limit_line(axes, panel.limit)
-        values.append(panel.limit)
-    panels.value_axis(axes, values)
+    panels.value_axis(axes, [*values(made), *([] if panel.limit is None else [panel.limit])])
     if axes.get_yscale() == "linear":
         axes.yaxis.set_major_formatter(panels.written_out)
     axes.set(ylabel=panel.title)
@@ -94,21 +90,21 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     """The throughput of settings that differ in words only, fastest first, as points with intervals."""
     rows = records(cells.sort_values(THROUGHPUT[0], ascending=False, kind="stable").head(3 * MAX_LINES))
     names = [c for c in setting_columns(cells) if c != "batch_size"]
-    values = [float(row[THROUGHPUT[0]]) for row in rows]
+    speeds = [float(row[THROUGHPUT[0]]) for row in rows]
     with panels.panels(path, 1, size=(panels.WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
-        for y, (row, value) in enumerate(zip(rows, values, strict=True)):
+        for y, (row, value) in enumerate(zip(rows, speeds, strict=True)):
             f = usable.speed(row)
             ends = [[max(0.0, value - (f.low or value))], [max(0.0, (f.high or value) - value)]]
             axes.errorbar([value], [-y], xerr=ends, marker="o", color=panels.INK, capsize=2.5)
             panels.note_right(axes, -y, f.text)
         panels.name_rows(axes, [label(row, names) for row in rows])
         axes.set_ylim(-len(rows) + 0.4, 0.6)
-        if 0 < MAX_LINEAR_RATIO * values[-1] < values[0]:
+        if 0 < MAX_LINEAR_RATIO * speeds[-1] < speeds[0]:
             axes.set_xscale("log")
             panels.log_ticks(axes.xaxis)
         else:
             # Room right of the fastest is by the data's range, which can be less than half a marker.
-            axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * values[0]))
+            axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * speeds[0]))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(panels.written_out)
         axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({items_of(cells)}/s)")
@@ -116,10 +112,11 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
 
 def _panels(cells: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, list[Panel]]:
     """The cells with the columns that panels show, and those panels that have values at two batch sizes."""
-    memory, peak_bytes, reserved = None, tensor_bytes(cells), ""
+    memory, peak_bytes, reserved = None, memory_bytes(cells), ""
     if limits.max_memory_gb is not None:  # drawn is what the limit judges
         memory = limits.max_memory_gb * 1e9 / 2**30
-        peak_bytes = pd.Series([memory_bytes(row) for row in records(cells)], index=cells.index, dtype="float64")
+        judged = [OBJECTIVES["memory"].of_row(row) for row in records(cells)]
+        peak_bytes = pd.Series(judged, index=cells.index, dtype="float64")
         reserved = " reserved" if cells["device_peak_reserved_bytes"].notna().any() else ""
     made = [
         Panel(title=f"throughput ({items_of(cells)}/s)", columns=THROUGHPUT),
@@ -144,7 +141,7 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
         draw_series(axes, made)
         if limit is not None:
             limit_line(axes, limit, f"limit {limit:g} ms")
-        panels.value_axis(axes, [*values_of(made), *([limit] if limit else [])])
+        panels.value_axis(axes, [*values(made), *([limit] if limit else [])])
         axes.set_xlim(0, None)
         panels.legend_beside(drawn, axes, heading)
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
@@ -198,11 +195,7 @@ COLUMNS = (*THROUGHPUT, *CHOSEN_BY, "target_accuracy")
 
 
 def draw_all(frame: pd.DataFrame, rounds: pd.DataFrame, folder: Path, limits: Limits) -> tuple[Drawings, int]:
-    """Draw every figure that the sweep has the numbers for, limits as lines where a figure has the axis.
-
-    Returns:
-        The figures task by task, and how many tasks have none because of ``MAX_TASKS``.
-    """
+    """Draw what the sweep has the numbers for, task by task; and how many tasks have none because of ``MAX_TASKS``."""
     found = [g for g in groups(narrowed(frame, COLUMNS), task_columns(frame)) if len(complete(g.cells))]
     shown = found[:MAX_TASKS]
     names = {kind: file_names(kind, [group.name for group in shown]) for kind in KINDS}

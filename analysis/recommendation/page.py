@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -95,10 +95,13 @@ def build(page: Page, limits: Limits) -> str:
     drawn, n_not_drawn = figures.draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
+    shared = common(frame, ("workload", "model")) or "several workloads"
+    if frame.empty:
+        shared = configs[0].get("workload", "an empty sweep") if configs else "an empty sweep"
     cells, cells_shown = tables.cells_table(frame)
     return render(
         "recommendation/page.md.j2",
-        title=f"{_title(frame, configs)}: what this machine should use",
+        title=f"{escape(shared)}: what this machine should use",
         answer=answer(frame, limits),
         caveats=_doubts(page, frame, held, n_not_drawn),
         within=told(limits),
@@ -120,23 +123,13 @@ def build(page: Page, limits: Limits) -> str:
     )
 
 
-def _title(frame: pd.DataFrame, configs: Sequence[Mapping[str, Any]]) -> str:
-    """The workload, and the model where all cells have the same."""
-    if frame.empty:
-        return escape(configs[0].get("workload", "an empty sweep") if configs else "an empty sweep")
-    return escape(common(frame, ("workload", "model")) or "several workloads")
-
-
 def write_report(
     paths: str | Path | Sequence[str | Path], output: Path | None = None, *, html: bool = False, **limits: float | None
 ) -> Path:
-    """Write the report of one sweep, or of several as one.
+    """Write the report of one sweep, or of several as one, by default as ``report.md`` in the sweep's folder.
 
-    Args:
-        paths: Sweeps' folders, or results folders (their latest sweep).
-        output: The Markdown file; ``report.md`` in the sweep's folder by default. Figures go beside it.
-        html: Write one self-contained HTML file too, and return that.
-        limits: Of ``Limits``; without any those that the sweep itself was asked to hold.
+    Without limits (of ``Limits``) it takes those that the sweep itself was asked to hold. The path returned is that of
+    the self-contained HTML file where ``html`` asks for one too.
 
     Raises:
         AnalysisError: If there is no sweep, a limit makes no sense, or the page cannot be written.

@@ -30,14 +30,11 @@ MACHINE = ("machine", "run", "host", "cpu_name")
 
 @dataclass(frozen=True, kw_only=True)
 class Best:
-    """The best cell of one task on one device.
+    """The fastest cell of one task on one device; of the server scenario the highest rate that it keeps up with.
 
-    Attributes:
-        row: The fastest cell; of the server scenario the one with the highest rate that it keeps up with.
-        over_fp32: Its speed over the fastest fp32 cell of the same task and device; None if it is fp32 or none was.
-        over_cpu: Its speed over the fastest CPU cell of the same task and machine; None on the CPU.
-        close: Other cells on the device within ``CLOSE_RATIO`` or with an interval that reaches the fastest's, in the
-            order of their speed.
+    Its speed is told over the fastest fp32 cell of the device (None if it is fp32 or none was) and over the fastest CPU
+    cell of the machine (None on the CPU). Close are other cells of the device within ``CLOSE_RATIO``, or with an
+    interval that reaches the fastest's, in the order of their speed.
     """
 
     row: Row

@@ -16,7 +16,6 @@ from analysis.contract.cells import BOUNDS_BATCH, MEASURED, STATUSES, TASK_COLUM
 from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
-from analysis.contract.objectives import memory_bytes as judged_memory_bytes
 from analysis.page import columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.recommendation.compilation import WON_BACK
@@ -176,7 +175,7 @@ def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) 
     shown = pd.concat(fronts)
     figures = figure_columns(shown)
     if "memory" in asked:  # what the front is made of, beside what is in tensors
-        shown = shown.assign(reserved=[judged_memory_bytes(row) for row in judged(shown)])
+        shown = shown.assign(reserved=[OBJECTIVES["memory"].of_row(row) for row in judged(shown)])
         figures.append(columns.Column("peak memory reserved (GiB)", lambda r: gibibytes(r["reserved"]),
                               ["device_peak_reserved_bytes"]))  # fmt: skip
     return columns.cell_table(shown, figures, max_rows=MAX_CELLS)

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from analysis.cells.matching import Side, differences, key_columns, split
+from analysis.comparison.answer import regression
 from analysis.comparison.comparison import Comparison, compare, most_telling
 from analysis.comparison.timings import Timings, items_per_sample
 from tests.analysis.conftest import row
@@ -57,7 +58,7 @@ def test_ratios_cover_what_was_planted_and_only_what_is_large_and_certain_is_fas
     }  # fmt: skip
     assert (cells.loc[cells["planted"] == 1.03, "p"] < 0.002).any(), "3 % can be certain, and are of no interest"
     assert cells["baseline_s"][2] == pytest.approx(0.1 / 4, rel=0.01), "seconds per item of a batch of 4"
-    assert comparison.has_regression
+    assert regression(comparison, "a")
 
 
 def test_a_large_difference_that_is_not_certain_is_unclear() -> None:
@@ -200,10 +201,10 @@ def test_what_completed_on_one_side_only_is_told_and_what_was_lost_is_a_regressi
     assert found.outcomes[["batch_size", "side", "baseline_status", "other_status", "reason"]].values.tolist() == [
         [2, "b", "complete", "oom", "OutOfMemoryError"]
     ]
-    assert found.has_regression
+    assert regression(found, "a")
     gained = compare([lost, whole])
     assert gained.outcomes[["side", "baseline_status", "other_status"]].values.tolist() == [["a", "oom", "complete"]]
-    assert not gained.has_regression
+    assert not regression(gained, "a")
     absent = compare([whole, side("c", [0.1])])
     assert absent.outcomes.empty, "what was not asked for was not lost"
     retried = Side(label="b", trials=pd.concat([lost.trials, whole.trials.iloc[1:]]), samples=lost.samples)
