@@ -90,9 +90,7 @@ def _most_frugal(side: Side, names: Sequence[str], fastest: dict[Key, _Cell]) ->
     return _largest(side, names, "items_per_j", is_comparable)
 
 
-def _largest(
-    side: Side, names: Sequence[str], figure: str, may: Callable[[Key, Row], bool]
-) -> dict[Key, _Cell]:  # fmt: skip
+def _largest(side: Side, names: Sequence[str], figure: str, may: Callable[[Key, Row], bool]) -> dict[Key, _Cell]:
     """For each piece of work the completed cell whose median of the figure over the runs that may count is largest."""
     cells: dict[Key, list[_Cell]] = {}
     for k, positions in side.rows_by_key([*names, *key_columns([side], names)], ["complete"]).items():

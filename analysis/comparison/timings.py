@@ -47,9 +47,7 @@ class Timings:
         return Blocks(values=np.concatenate([values for values, _ in found]), block=block.astype(np.int64))
 
 
-def drawn_ratio(
-    a: Blocks | None, b: Blocks | None, rng: np.random.Generator
-) -> tuple[Floats | None, float, float]:  # fmt: skip
+def drawn_ratio(a: Blocks | None, b: Blocks | None, rng: np.random.Generator) -> tuple[Floats | None, float, float]:
     """Bootstrap draws of the ratio of two medians and its interval; None and NaN where a side has too few blocks."""
     if a is None or b is None or min(a.n_blocks, b.n_blocks) < MIN_BLOCKS:
         return None, math.nan, math.nan

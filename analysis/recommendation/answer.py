@@ -147,13 +147,11 @@ class Teller:
                 f" {self._told(row)}, after {significant(spent_s.min())} s."]  # fmt: skip
 
     def _server(self, row: Row) -> str:
-        if is_missing(row.get("deadline_s")):
-            what = "serves the highest rate measured without falling behind"
-        else:
-            what = f"serves the highest rate within {1e3 * row['deadline_s']:g} ms"
+        limit = known(row.get("deadline_s"))
+        holding = "measured without falling behind" if limit is None else f"within {1e3 * limit:g} ms"
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
-        told = f"{self._where} {self._subject} {what}{self._within} with **{self._told(row)}**"
-        return f"{told}: {self._rate(row)}{arriving}, {_p99(row)}."
+        what = f"{self._where} {self._subject} serves the highest rate {holding}{self._within}"
+        return f"{what} with **{self._told(row)}**: {self._rate(row)}{arriving}, {_p99(row)}."
 
     def _nothing(self) -> str:
         """Why no cell can be recommended, and which comes nearest."""

@@ -66,8 +66,7 @@ def best_per_device(task: Task) -> list[Best]:
     cells, found = usable(task.cells), []
     for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
         row = best(group)
-        if row is None:
-            continue
+        assert row is not None, "a usable cell has a throughput"
         fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
         here = cells[_same(cells, row, MACHINE)]
         cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
