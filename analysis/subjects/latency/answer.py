@@ -7,13 +7,7 @@ import pandas as pd
 from analysis.cells.groups import full_name, groups, machine_columns, setting
 from analysis.cells.rows import records
 from analysis.contract.cells import MIN_SAMPLES, SERVER
-from analysis.subjects.latency.quantities import (
-    held_rates,
-    load_curves,
-    lowest_tails,
-    shortest_steps,
-    timed,
-)
+from analysis.subjects.latency.quantities import TAIL, held_rates, load_curves, lowest_tails, shortest_steps, timed
 from analysis.subjects.latency.transfers import transfers
 from analysis.text import counted, escape, listed, number, seconds_as_ms, share, significant
 
@@ -25,19 +19,17 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
     steps = timed(frame)
     steps = steps[steps["scenario"] != SERVER]
     shortest, said = shortest_steps(frame), []
-    for task, tail, row in lowest_tails(steps):
-        told = f"{tail.name} of {seconds_as_ms(row[tail.column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
-        median = "" if tail.name == "p50" else f", median {seconds_as_ms(row['latency_p50_s'])} ms"
+    for task, tail, column, row in lowest_tails(steps):
+        told = f"{tail} of {seconds_as_ms(row[column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
+        if tail != "p50":
+            told += f", median {seconds_as_ms(row['latency_p50_s'])} ms"
         where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
         quick = shortest.get((task.name, str(row["device"])), row)
-        quicker = ""
         if quick["step_median_s"] < row["latency_p50_s"]:
-            has_no = "" if pd.notna(quick[tail.column]) else f" and no {tail.name}"
-            median_s = seconds_as_ms(quick["step_median_s"])
-            quicker = f"; **{escape(setting(frame, quick))}** has a median of {median_s} ms{has_no}"
-        said.append(
-            f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}{median}{quicker}."
-        )
+            has_no = "" if pd.notna(quick[column]) else f" and no {tail}"
+            median = f"{seconds_as_ms(quick['step_median_s'])} ms{has_no}"
+            told += f"; **{escape(setting(frame, quick))}** has a median of {median}"
+        said.append(f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}.")
     if len(said) > MAX_SENTENCES:
         said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
     if said and steps["latency_p99_s"].isna().all():
@@ -55,11 +47,8 @@ def load_sentences(frame: pd.DataFrame) -> list[str]:
     said = []
     for curve in load_curves(frame):
         keeps = curve.cells[~curve.cells["is_saturated"]]
-        ends = [
-            f"{seconds_as_ms(row['latency_p99_s'], row['tail_low_s'], row['tail_high_s'])} ms at "
-            f"{_rate(row['offered_per_s'])} requests/s"
-            for row in (records(keeps.iloc[[0, -1]]) if len(keeps) else [])
-        ]
+        ends = [f"{seconds_as_ms(*(row[c] for c in TAIL))} ms at {_rate(row['offered_per_s'])} requests/s"
+                for row in (records(keeps.iloc[[0, -1]]) if len(keeps) else [])]  # fmt: skip
         over = [_rate(v) for v in curve.cells.loc[curve.cells["is_saturated"], "offered_per_s"]]
         parts = [f"p99 is {listed(list(dict.fromkeys(ends)))}"] if ends else []
         parts += [f"queue grows without end at {listed(over)} requests/s"] if over else []
@@ -94,20 +83,14 @@ def transfer_sentences(frame: pd.DataFrame) -> list[str]:
     cells = cells[(cells["device"] != "cpu") & cells["copy_share_ratio"].notna()]
     for group in groups(cells, [*machine_columns(frame), "device"]):
         row = records(group.cells.loc[[group.cells["copy_share_ratio"].idxmax()]])[0]
-        gain = "" if pd.isna(row["overlap_speedup"]) else (
-            f"; overlapped with the computation a step is {significant(row['overlap_speedup'], 2)} times as fast"
-        )  # fmt: skip
-        how = escape(setting(cells, row))
-        said.append(
-            f"On {escape(group.name)} copies take up to {share(row['copy_share_ratio'])} of a step, with {how}{gain}."
-        )
+        copied = f"copies take up to {share(row['copy_share_ratio'])} of a step, with {escape(setting(cells, row))}"
+        if pd.notna(row["overlap_speedup"]):
+            gain = significant(row["overlap_speedup"], 2)
+            copied += f"; overlapped with the computation a step is {gain} times as fast"
+        said.append(f"On {escape(group.name)} {copied}.")
         pinned, pageable = row["h2d_pinned_bytes_per_s"], row["h2d_pageable_bytes_per_s"]
         if pd.notna(pinned) and pd.notna(pageable):
-            times, rates = (
-                significant(pinned / pageable, 2),
-                f"{number(pinned / 1e9)} against {number(pageable / 1e9)} GB/s",
-            )
-            said.append(
-                f"There pinned memory is copied to the device {times} times as fast as pageable memory ({rates})."
-            )
+            times = f"{significant(pinned / pageable, 2)} times as fast as pageable memory"
+            rates = f"{number(pinned / 1e9)} against {number(pageable / 1e9)} GB/s"
+            said.append(f"There pinned memory is copied to the device {times} ({rates}).")
     return said

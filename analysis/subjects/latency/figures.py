@@ -27,7 +27,7 @@ from analysis.figures.panels import (
     value_axis,
 )
 from analysis.figures.style import COLOURS
-from analysis.stats.estimate import Figure, of_row
+from analysis.stats.estimate import of_row
 from analysis.subjects.latency.quantities import PERCENTILES, TAIL, load_curves
 from analysis.text import is_missing, seconds_as_ms
 
@@ -47,10 +47,7 @@ def percentile_lines(cells: pd.DataFrame) -> tuple[list[Series], int]:
     """Latency over percentile, a line for each cell with two percentiles at least, at most ``MAX_LINES``.
 
     Of more cells those with the smallest and the largest batch of each way of doing the task are taken, of the quickest
-    ways first.
-
-    Returns:
-        The lines, x by ``nines`` and y in seconds, and the number of cells there were.
+    ways first. Returned are the lines, x by ``nines`` and y in seconds, and the number of cells there were.
     """
     shown = cells[cells[list(PERCENTILES.values())].notna().sum(axis=1) > 1]
     n = len(shown)
@@ -63,10 +60,9 @@ def percentile_lines(cells: pd.DataFrame) -> tuple[list[Series], int]:
     coloured = "precision" if shown["device"].nunique() == 1 else "device"
     lines = []
     for row, name in zip(records(shown), labels(shown, names), strict=True):
-        points = [(nines(_SHARES[p]), Figure(value=float(row[c]))) for p, c in PERCENTILES.items()
-                  if not is_missing(row[c])]  # fmt: skip
-        lines.append(Series(label=name, group=str(row[coloured]), kind=label(row, [n for n in names if n != coloured]),
-                            x=[x for x, _ in points], y=[y for _, y in points]))  # fmt: skip
+        kind = label(row, [n for n in names if n != coloured])
+        points = {nines(_SHARES[p]): of_row(row, [c]) for p, c in PERCENTILES.items() if not is_missing(row[c])}
+        lines.append(Series(label=name, group=str(row[coloured]), kind=kind, x=list(points), y=list(points.values())))
     return lines, n
 
 
@@ -78,8 +74,8 @@ def draw_percentiles(path: Path, task: Group) -> str | None:
     left = f" ({len(lines)} of {n} cells)" if len(lines) < n else ""
     title = f"Latency by percentile{of(task.name)}"
     scaled, unit = in_unit(lines)
-    ends = {x for line in lines for x in line.x}
-    ticks = {name: nines(s) for name, s in _SHARES.items() if nines(s) <= max(ends)}
+    end = max(x for line in lines for x in line.x)
+    ticks = {name: nines(s) for name, s in _SHARES.items() if nines(s) <= end}
     with panels(path) as (_, (axes,)):
         draw_series(axes, scaled)
         axes.set_xticks(list(ticks.values()), list(ticks))
@@ -140,11 +136,7 @@ def draw_load_curves(path: Path, task: Group) -> str | None:
 
 
 def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:
-    """Of more cells than bars that a figure holds the fastest of each task, device and batch size, in their order.
-
-    Args:
-        cells: Of ``transfers``.
-    """
+    """Of more cells than a figure holds bars the fastest of each task, device and batch size, in their order."""
     if len(cells) <= MAX_BARS:
         return cells
     names = [*task_columns(cells), "device", "batch_size"]
@@ -153,12 +145,7 @@ def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw_transfers(path: Path, group: Group) -> str | None:
-    """Bars of copy in, computation and copy out as shares of the step; a mark where the overlapped step ends.
-
-    Args:
-        path: The file.
-        group: Cells of ``transfers``, of one device.
-    """
+    """Bars of copy in, computation and copy out as shares of the step; a mark where the overlapped step ends."""
     if group.row["device"] == "cpu":  # its copies stay in one memory, and are too short to see
         return None
     shown, n = transfers_shown(group.cells), len(group.cells)

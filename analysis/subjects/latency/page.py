@@ -8,17 +8,12 @@ from analysis.contract.cells import MIN_SAMPLES
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, identified
 from analysis.read.sweeps import Page
+from analysis.subjects.latency import tables
 from analysis.subjects.latency.answer import deadline_sentences, load_sentences, tail_sentences, transfer_sentences
-from analysis.subjects.latency.figures import (
-    draw_load_curves,
-    draw_percentiles,
-    draw_transfers,
-)
+from analysis.subjects.latency.figures import draw_load_curves, draw_percentiles, draw_transfers
 from analysis.subjects.latency.quantities import COLUMNS, PERCENTILES, load_cells, timed
-from analysis.subjects.latency.tables import tables
 from analysis.subjects.latency.tails import tail_intervals
-from analysis.subjects.latency.transfers import COLUMNS as COPY_COLUMNS
-from analysis.subjects.latency.transfers import transfers
+from analysis.subjects.latency.transfers import COPY_COLUMNS, transfers
 
 
 def build(page: Page) -> str:
@@ -29,15 +24,16 @@ def build(page: Page) -> str:
     tails = tail_intervals(done[done["latency_p99_s"].notna()], page.sweeps)
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")
     copies = transfers(frame)
-    needed = zip(PERCENTILES, MIN_SAMPLES.values(), strict=True)
     by_device = groups(copies, [*machine_columns(copies), "device"])
     return fill(
         "subjects/latency/page.md.j2", page, "Latency",
         answer=[*tail_sentences(frame), *load_sentences(frame), *deadline_sentences(frame), *transfer_sentences(frame)],
-        **tables(frame),
+        at_deadlines=tables.deadlines_table(frame), held=tables.held_table(frame), load=tables.load_table(frame),
+        percentiles=tables.percentiles_table(frame), transfers=tables.transfers_table(frame),
+        bandwidths=tables.bandwidths_table(frame),
         load_figures=draw_each(page, "load", groups(load_cells(frame), task_columns(frame)), draw_load_curves),
         percentile_figures=draw_each(page, "percentiles", groups(timed(frame), task_columns(frame)), draw_percentiles),
-        samples_needed=", ".join(f"{name} from {n:,}" for name, n in needed),
+        samples_needed=", ".join(f"{p} from {n:,}" for p, n in zip(PERCENTILES, MIN_SAMPLES.values(), strict=True)),
         transfer_figures=draw_each(page, "transfers", by_device, draw_transfers),
     )  # fmt: skip
 

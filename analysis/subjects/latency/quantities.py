@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
 import pandas as pd
 
 from analysis.cells.groups import Group, groups, line_columns, machine_columns, task_columns
-from analysis.cells.rows import Row, complete, records
+from analysis.cells.naming import varying
+from analysis.cells.rows import Row, complete, extreme, records
 from analysis.contract.cells import SERVER
 from analysis.contract.choice import KEEPS_UP_RATIO
 
@@ -25,21 +26,6 @@ COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s",
            "precision")  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
-class Tail:
-    """The highest percentile that all of some cells can be ranked by.
-
-    Attributes:
-        name: Such as ``p99``.
-        column: Of the trials table.
-        cells: Those that have it.
-    """
-
-    name: str
-    column: str
-    cells: pd.DataFrame
-
-
 def timed(frame: pd.DataFrame) -> pd.DataFrame:
     """The complete cells with a latency to tell: steps timed one by one, or requests."""
     done = complete(frame)
@@ -47,28 +33,20 @@ def timed(frame: pd.DataFrame) -> pd.DataFrame:
     return done[known | (done["n_samples"].notna() & ~(done["steps_per_sample"] > 1))]
 
 
-def ranked_tail(frame: pd.DataFrame) -> Tail | None:
-    """The 99th percentile where any cell has it, else the highest one that is known; None where none is."""
-    for name in ("p99", "p95", "p90", "p50"):
-        cells = frame[frame[PERCENTILES[name]].notna()]
-        if len(cells):
-            return Tail(name=name, column=PERCENTILES[name], cells=cells)
-    return None
+def lowest_tails(frame: pd.DataFrame) -> list[tuple[Group, str, str, Row]]:
+    """For each machine and task the cell of each device with the lowest tail, behind the percentile's name and column.
 
-
-def lowest_tails(frame: pd.DataFrame) -> list[tuple[Group, Tail, Row]]:
-    """For each machine and task the cell of each device with the lowest tail, lowest first.
-
-    Devices of one task are compared by one percentile, the highest that any of its cells has.
+    Devices of one task are compared by one percentile: the 99th where any cell has it, else the highest one known. The
+    lowest comes first.
     """
     found = []
     for task in groups(frame, task_columns(frame)):
-        tail = ranked_tail(task.cells)
-        if tail is None:
-            continue
-        best = tail.cells.loc[tail.cells.groupby("device", sort=False)[tail.column].idxmin()]
-        ordered = best.sort_values(tail.column, kind="stable")
-        found += [(task, tail, row) for row in records(ordered)]
+        known = [p for p in ("p99", "p95", "p90", "p50") if task.cells[PERCENTILES[p]].notna().any()]
+        if known:
+            column = PERCENTILES[known[0]]
+            cells = task.cells[task.cells[column].notna()]
+            best = cells.loc[cells.groupby("device", sort=False)[column].idxmin()]
+            found += [(task, known[0], column, row) for row in records(best.sort_values(column, kind="stable"))]
     return found
 
 
@@ -89,10 +67,8 @@ def shortest_steps(frame: pd.DataFrame) -> dict[tuple[str, str], Row]:
 def load_cells(frame: pd.DataFrame) -> pd.DataFrame:
     """The complete cells of the server scenario, with what a load curve is made of.
 
-    Returns:
-        Added: ``offered_per_s``, the arrival rate (of a search the highest that held its limit), ``missed_ratio``
-        and ``dropped_ratio`` of the requests, ``is_saturated``: under 90 % of the requests were completed as they
-        came.
+    Added are ``offered_per_s``, the arrival rate (of a search the highest that held its limit), ``missed_ratio`` and
+    ``dropped_ratio`` of the requests, ``is_saturated``: under 90 % of the requests were completed as they came.
     """
     server = complete(frame)
     server = server[server["completed_rate_per_s"].notna()]
@@ -110,41 +86,31 @@ def load_curves(frame: pd.DataFrame) -> list[Group]:
     cells = load_cells(frame)
     cells = cells[cells["offered_per_s"].notna() & cells["latency_p99_s"].notna()]
     machine = machine_columns(frame)  # told even where only one of the page's machines has such cells
-    names = [*machine, *line_columns(cells, without=machine), *_batch(cells)]
-    curves = [Group(name=g.name, row=g.row, cells=g.cells.sort_values("offered_per_s", kind="stable"))
-              for g in groups(cells, names)]  # fmt: skip
-    return [curve for curve in curves if curve.cells["offered_per_s"].nunique() > 1]
-
-
-def _batch(frame: pd.DataFrame) -> list[str]:
-    return ["batch_size"] if frame["batch_size"].nunique() > 1 else []
+    names = [*machine, *line_columns(cells, without=machine), *varying(cells, ["batch_size"])]
+    return [replace(curve, cells=curve.cells.sort_values("offered_per_s", kind="stable"))
+            for curve in groups(cells, names) if curve.cells["offered_per_s"].nunique() > 1]  # fmt: skip
 
 
 def held_rates(frame: pd.DataFrame) -> pd.DataFrame:
     """The highest arrival rate that held its deadline, for each setting of the server scenario that had one.
 
     A search's rate counts, and so does each rate that was a cell of its own: it held if its 99th percentile is
-    within the deadline.
-
-    Returns:
-        The columns that name a setting, ``batch_size``, ``deadline_s``, ``item`` and ``held_per_s`` (NaN if none
-        held), ``held_p99_s``, ``held_items_per_s`` there, and ``failed_per_s``, the lowest rate over it that did
-        not hold (NaN if none was seen: then the true limit may be higher).
+    within the deadline. Added to the setting's first cell are ``held_per_s`` (NaN if none held), ``held_p99_s`` and
+    ``held_items_per_s`` there, and ``failed_per_s``, the lowest rate over it that did not hold (NaN if none was seen:
+    then the true limit may be higher).
     """
     cells = load_cells(frame)
     cells = cells[cells["deadline_s"].notna() & cells["latency_p99_s"].notna()]
-    names = [*line_columns(cells), *_batch(cells), *(["deadline_s"] if cells["deadline_s"].nunique() > 1 else [])]
     rows = []
-    for group in groups(cells, names):
+    for group in groups(cells, [*line_columns(cells), *varying(cells, ["batch_size", "deadline_s"])]):
         holds = group.cells["latency_p99_s"] <= group.cells["deadline_s"]
-        held = group.cells[holds & group.cells["offered_per_s"].notna()]
-        best = records(held.loc[[held["offered_per_s"].idxmax()]])[0] if len(held) else {}
+        held = group.cells[holds]
+        best = extreme(held, held["offered_per_s"], largest=True) or {}
         failed = group.cells.loc[~holds, "offered_per_s"]
-        failed = failed[failed > best.get("offered_per_s", 0.0)]
         rows.append({
             **group.row, "held_per_s": best.get("offered_per_s"), "held_p99_s": best.get("latency_p99_s"),
             "held_items_per_s": best.get("throughput_items_per_s"),
-            "failed_per_s": failed.min() if len(failed) else None,
+            "failed_per_s": failed[failed > best.get("offered_per_s", 0.0)].min(),
         })  # fmt: skip
     numbers = ("held_per_s", "held_p99_s", "held_items_per_s", "failed_per_s")
     return pd.DataFrame(rows, columns=[*cells.columns, *numbers]).astype(dict.fromkeys(numbers, "float64"))
@@ -152,20 +118,14 @@ def held_rates(frame: pd.DataFrame) -> pd.DataFrame:
 
 def deadlines_s(frame: pd.DataFrame) -> list[float]:
     """The deadlines worth telling, ascending: those asked for and the periods of usual frame rates."""
-    asked = [float(v) for v in frame["deadline_s"].dropna().unique()]
-    return sorted({*(round(v, 6) for v in asked), *(round(1 / rate, 6) for rate in FRAME_RATES)})
+    return sorted({round(float(v), 6) for v in (*frame["deadline_s"].dropna(), *(1 / rate for rate in FRAME_RATES))})
 
 
 def rates_at(frame: pd.DataFrame, deadlines: Sequence[float]) -> list[tuple[Row, list[Row | None]]]:
-    """For each machine, task, device and way of doing it the most items per second whose p99 holds each deadline.
+    """For each machine, task, device and way of doing it its first row and for each deadline (in s) the fastest cell's.
 
-    Args:
-        frame: Complete cells. Those without a p99 are left out: not known to hold a deadline is not held.
-        deadlines: In seconds.
-
-    Returns:
-        The first row of each group that has a p99 at all, and for each deadline the row of the best cell; None
-        where no cell holds it.
+    That is the cell with the most items per second whose p99 holds the deadline, None where there is none. Of the
+    complete cells given those without a p99 are left out: not known to hold a deadline is not held.
     """
     known = frame[frame["latency_p99_s"].notna() & frame["throughput_items_per_s"].notna()]
     told = []

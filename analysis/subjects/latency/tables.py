@@ -2,46 +2,25 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pandas as pd
 
 from analysis.cells.groups import machine_columns, word_columns
 from analysis.cells.rows import Row, complete, records
-from analysis.page.columns import (
-    Column,
-    between,
-    cell_table,
-    column_table,
-    count,
-    interval,
-    known_of,
-    names,
-    names_of,
-    part,
-    plain,
-)
+from analysis.page.columns import Column, between, cell_table, column_table, count, interval, names, part, plain
 from analysis.subjects.latency.quantities import PERCENTILES, TAIL, deadlines_s, held_rates, load_cells, rates_at, timed
 from analysis.subjects.latency.transfers import BANDWIDTHS, bandwidths, transfers
 from analysis.text import is_missing, significant
 
-
-def tables(frame: pd.DataFrame) -> dict[str, str]:
-    """The page's tables, by the names that its template has for them."""
-    return {
-        "at_deadlines": deadlines_table(frame), "held": held_table(frame), "load": load_table(frame),
-        "percentiles": percentiles_table(frame), "transfers": transfers_table(frame),
-        "bandwidths": bandwidths_table(bandwidths(frame)),
-    }  # fmt: skip
+TAIL_COLUMNS = [between("p99 (ms)", TAIL, 1e3), interval("95 % interval of p99 (ms)", TAIL, 1e3)]
 
 
 def percentiles_table(frame: pd.DataFrame) -> str:
     """Percentiles of every cell timed step by step, in ms, and the samples they rest on."""
-    columns = [count("samples", "n_samples")]
-    for name, column in PERCENTILES.items():
-        if name == "p99":
-            columns += [between("p99 (ms)", TAIL, 1e3), interval("95 % interval of p99 (ms)", TAIL, 1e3)]
-        else:
-            columns.append(plain(f"{name} (ms)", column, 1e3))
-    return cell_table(timed(frame), columns)
+    columns = {name: [plain(f"{name} (ms)", column, 1e3)] for name, column in PERCENTILES.items()}
+    columns["p99"] = TAIL_COLUMNS
+    return cell_table(timed(frame), [count("samples", "n_samples"), *chain.from_iterable(columns.values())])
 
 
 def load_table(frame: pd.DataFrame) -> str:
@@ -49,8 +28,7 @@ def load_table(frame: pd.DataFrame) -> str:
     columns = [
         plain("arrivals (1/s)", "offered_per_s"),
         plain("completed (1/s)", "completed_rate_per_s"),
-        between("p99 (ms)", TAIL, 1e3),
-        interval("95 % interval of p99 (ms)", TAIL, 1e3),
+        *TAIL_COLUMNS,
         plain("deadline (ms)", "deadline_s", 1e3),
         part("missed", "missed_ratio"),
         part("dropped", "dropped_ratio"),
@@ -65,7 +43,10 @@ def held_table(frame: pd.DataFrame) -> str:
     """The highest arrival rate that holds each deadline asked for."""
     columns = [
         plain("deadline (ms)", "deadline_s", 1e3),
-        Column("highest rate held (1/s)", _held),
+        Column(
+            "highest rate held (1/s)",
+            lambda row: "none" if is_missing(row["held_per_s"]) else significant(row["held_per_s"]),
+        ),
         plain("throughput there (items/s)", "held_items_per_s"),
         plain("p99 there (ms)", "held_p99_s", 1e3),
         plain("lowest rate over it that failed (1/s)", "failed_per_s"),
@@ -73,24 +54,16 @@ def held_table(frame: pd.DataFrame) -> str:
     return cell_table(held_rates(frame), columns, without=["rate_per_s"])
 
 
-def _held(row: Row) -> str:
-    return "none" if is_missing(row["held_per_s"]) else significant(row["held_per_s"])
-
-
 def deadlines_table(frame: pd.DataFrame) -> str:
     """Items per second within each deadline; empty where no cell has a p99."""
     done = complete(frame)
     deadlines = deadlines_s(done)
-    told = rates_at(done, deadlines)
-    if not told:
-        return ""
-    named = [c for c in word_columns(done) if c != "scenario" or done["scenario"].nunique(dropna=False) > 1]
-    words = names_of(named, lambda pair: pair[0])
+    told = [{**row, **dict(zip(deadlines, best, strict=True))} for row, best in rates_at(done, deadlines)]
+    words = names(word_columns(done))
     # A frame rate's period has no end in decimals; three digits are what people call it.
     return column_table(told, [
         *words,
-        *(Column(f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)", lambda pair, i=i: _best(pair[1][i]))  # type: ignore[misc]
-          for i, d in enumerate(deadlines)),
+        *(Column(f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)", lambda row, d=d: _best(row[d])) for d in deadlines),  # type: ignore[misc]
     ], n_left=len(words), max_rows=len(told))  # fmt: skip
 
 
@@ -117,9 +90,10 @@ def transfers_table(frame: pd.DataFrame) -> str:
 
 def bandwidths_table(frame: pd.DataFrame) -> str:
     """Bandwidths of large copies in GB/s (10^9 bytes), one row a machine's device."""
+    frame = bandwidths(frame)
     words = names([*machine_columns(frame), "device"])
     if frame["unified_memory"].notna().any():
         unified = {True: "one for both", False: "separate"}
         words.append(Column("memory", lambda row: unified.get(row["unified_memory"], "")))
-    shown = [*words, *known_of(frame, [plain(f"{title} (GB/s)", c, 1e-9) for c, title in BANDWIDTHS.items()])]
-    return column_table(records(frame), shown, n_left=len(words))
+    rates = [plain(f"{title} (GB/s)", c, 1e-9) for c, title in BANDWIDTHS.items() if frame[c].notna().any()]
+    return column_table(records(frame), [*words, *rates], n_left=len(words))

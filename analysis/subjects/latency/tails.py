@@ -15,13 +15,8 @@ from analysis.stats.quantiles import cluster_sizes, quantile_interval
 _COLUMNS = ("trial_key", "phase", "round", "index", "seconds")
 
 
-def tail_intervals(trials: pd.DataFrame, sweeps: Sequence[Path], share: float = 0.99) -> pd.DataFrame:
-    """The 95 % interval of a percentile of each cell that has samples.
-
-    Args:
-        trials: Cells, with ``sweep`` and ``trial_key``.
-        sweeps: The folders they come from; a Parquet file has no samples.
-        share: Of the samples that lie under the percentile.
+def tail_intervals(trials: pd.DataFrame, sweeps: Sequence[Path]) -> pd.DataFrame:
+    """The 95 % interval of each cell's 99th percentile, of those that have samples; a Parquet file has none.
 
     Returns:
         ``sweep``, ``trial_key``, ``tail_low_s``, ``tail_high_s`` (NaN where an end is beyond the samples).
@@ -39,7 +34,7 @@ def tail_intervals(trials: pd.DataFrame, sweeps: Sequence[Path], share: float = 
         order = [c for c in ("trial_key", "round", "index") if c in samples]
         for key, mine in samples.sort_values(order, kind="stable").groupby("trial_key", sort=False):
             sizes = cluster_sizes(mine["round"].to_numpy(np.int64))
-            low, high = quantile_interval(mine["seconds"].to_numpy(np.float64), share, sizes)
+            low, high = quantile_interval(mine["seconds"].to_numpy(np.float64), 0.99, sizes)
             rows.append({"sweep": name, "trial_key": key, "tail_low_s": low, "tail_high_s": high})
     columns = {"sweep": "object", "trial_key": "object", "tail_low_s": "float64", "tail_high_s": "float64"}
     return pd.DataFrame(rows, columns=list(columns)).astype(columns)

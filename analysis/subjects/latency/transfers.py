@@ -10,19 +10,16 @@ from analysis.cells.rows import complete
 BANDWIDTHS = {"h2d_pageable_bytes_per_s": "to device, pageable", "h2d_pinned_bytes_per_s": "to device, pinned",
               "h2d_nonblocking_bytes_per_s": "to device, pinned, non-blocking",
               "d2h_pageable_bytes_per_s": "to host, pageable", "d2h_pinned_bytes_per_s": "to host, pinned"}  # fmt: skip
-COLUMNS = ("copy_in_s", "compute_s", "copy_out_s", "overlapped_step_s", "copy_share_ratio", *BANDWIDTHS,
-           "unified_memory")  # fmt: skip
 _SERIAL = ["copy_in_s", "compute_s", "copy_out_s"]
+COPY_COLUMNS = (*_SERIAL, "overlapped_step_s", "copy_share_ratio", *BANDWIDTHS, "unified_memory")
 
 
 def transfers(frame: pd.DataFrame) -> pd.DataFrame:
     """The cells whose copies and computation were timed, one for each batch size and way of doing it.
 
     The scenario and the arrival rate do not change a copy, so only the first of cells that differ in them is kept.
-
-    Returns:
-        Added: ``serial_step_s``, copies and computation one after the other, and ``overlap_speedup``, that over the
-        step with all overlapped (NaN where it was not measured).
+    Added are ``serial_step_s``, copies and computation one after the other, and ``overlap_speedup``, that over the step
+    with all overlapped (NaN where it was not measured).
     """
     cells = complete(frame)
     cells = cells[cells[_SERIAL].notna().all(axis=1)]
@@ -33,16 +30,12 @@ def transfers(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def bandwidths(frame: pd.DataFrame) -> pd.DataFrame:
-    """Bytes per second of large copies of each machine's device.
+    """Bytes per second of large copies: the first cell of each machine and device, with ``BANDWIDTHS`` of all of them.
 
     Each worker process measures them once; of several workers it is the median.
-
-    Returns:
-        One row a machine and device: the columns that name it, those of ``BANDWIDTHS`` and ``unified_memory``.
     """
-    cells = frame[frame[list(BANDWIDTHS)].notna().any(axis=1)]
-    rows = [
-        {**g.row, **g.cells[list(BANDWIDTHS)].astype("float64").median().to_dict()}
-        for g in groups(cells, [*machine_columns(cells), "device"])
-    ]
+    names = list(BANDWIDTHS)
+    cells = frame[frame[names].notna().any(axis=1)]
+    rows = [{**g.row, **g.cells[names].astype("float64").median()}
+            for g in groups(cells, [*machine_columns(cells), "device"])]  # fmt: skip
     return pd.DataFrame(rows, columns=list(cells.columns))

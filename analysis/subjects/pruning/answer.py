@@ -7,41 +7,25 @@ from collections.abc import Sequence
 from analysis.cells.rows import records
 from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES
-from analysis.subjects.pruning.quantities import (
-    Study,
-    may_be_best,
-    saving,
-    total,
-)
-from analysis.subjects.pruning.search_tables import objective_text, size_text
+from analysis.subjects.pruning.quantities import Study, may_be_best, saving, total
 from analysis.subjects.pruning.searches import BatchSearch, Search
-from analysis.subjects.pruning.tables import range_text
+from analysis.subjects.pruning.tables import objective_text, size_text, span_text
 from analysis.text import counted, escape, listed, significant
 
 
 def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
-    """What was given up and what that saved.
-
-    Args:
-        studies: All of them.
-        asked: The pruners that the sweeps had, in words; empty where there was none.
-    """
+    """What was given up and what that saved; ``asked`` are the pruners that the sweeps had, in words."""
     pruned = [cell for study in studies for cell in study.pruned]
     n_cells = sum(len(study.cells) for study in studies)
     if not pruned:
         told = f"No cell was pruned, though {' and '.join(asked)} looked on" if asked else "No pruner looked on"
         return [f"{told}: none of {counted(n_cells)} was given up."] if n_cells else []
-    rounds = [n for cell in pruned if (n := cell.n_rounds) is not None]
-    after = ""
-    if rounds:
-        after = (
-            f" after {min(rounds)} to {max(rounds)} rounds"
-            if min(rounds) < max(rounds)
-            else f" after {counted(rounds[0], 'round')}"
-        )
+    rounds = sorted({n for cell in pruned if (n := cell.n_rounds) is not None})
+    span = f"{rounds[0]} to {rounds[-1]} rounds" if len(rounds) > 1 else "".join(counted(n, "round") for n in rounds)
+    after = f" after {span}" if rounds else ""
     with_pruned = [study for study in studies if study.pruned]
-    said = [f"**{len(pruned)} of {counted(n_cells)} were given up**{after}, {_saved(with_pruned)}."]
-    return [*said, *_trust(with_pruned)]
+    said = f"**{len(pruned)} of {counted(n_cells)} were given up**{after}, {_saved(with_pruned)}."
+    return [said, *_trust(with_pruned)]
 
 
 def _saved(studies: Sequence[Study]) -> str:
@@ -52,13 +36,12 @@ def _saved(studies: Sequence[Study]) -> str:
     if sums.saved.value is None:
         return f"{spent}; what that saved is unknown, for no cell of their studies is complete"
     verb = "saved" if sums.saved.value > 0 else "cost"
-    told = (
-        f"{spent}; measured whole they would have taken an estimated {significant(sums.spent_s + sums.saved.value)} s: "
-    )
-    told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({range_text(sums)})"
+    estimate = significant(sums.spent_s + sums.saved.value)
+    told = f"{spent}; measured whole they would have taken an estimated {estimate} s: "
+    told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({span_text(sums.saved)} s)"
     whole = total([saving(study, "wall_s") for study in studies])
-    share = sums.share
-    told += "" if share is None else f", {100 * share:.0f} % of the measuring in their studies"
+    if sums.share is not None:
+        told += f", {100 * sums.share:.0f} % of the measuring in their studies"
     if whole.saved.value is not None:
         told += f"; {significant(whole.saved.value)} s counting whole cells, from set-up to the last check"
     return told
@@ -86,22 +69,16 @@ def search_answer(found: Sequence[Search]) -> list[str]:
         n_of = f"{len(s.cells)} cells" if s.n_asked in (None, len(s.cells)) else f"{len(s.cells)} of {s.n_asked} cells"
         told = f"The search of {escape(s.name)} ({escape(s.sampler)}, {n_of}) for {names}"
         if not s.front.any():
-            said.append(f"{told} has no complete cell{' that holds the limits' if s.has_limits else ''}.")
+            said.append(f"{told} has no complete cell{' that holds the limits' if s.limits.asked else ''}.")
         elif len(s.objectives) == 1:
             best = int(s.front.argmax())
-            said.append(f"{told} is best with **{escape(s.labels[best])}**: {_objectives(s, best)}.")
+            value = objective_text(records(s.cells.iloc[[best]])[0], s.objectives[0])
+            title, unit = OBJECTIVES[s.objectives[0]].title.removesuffix(")").split(" (")
+            said.append(f"{told} is best with **{escape(s.labels[best])}**: {title} {value} {unit}.")
         else:
-            of = f"{int(s.candidates.sum())} complete{' that hold the limits' if s.has_limits else ''}"
+            of = f"{int(s.candidates.sum())} complete{' that hold the limits' if s.limits.asked else ''}"
             said.append(f"{told} leaves **{counted(int(s.front.sum()))} on the Pareto front**, of {of}.")
     return said
-
-
-def _objectives(search: Search, at: int) -> str:
-    told = []
-    for name in search.objectives:
-        title, unit = OBJECTIVES[name].title.removesuffix(")").split(" (")
-        told.append(f"{title} {objective_text(records(search.cells.iloc[[at]])[0], name)} {unit}")
-    return ", ".join(told)
 
 
 def batch_answer(found: Sequence[BatchSearch]) -> list[str]:

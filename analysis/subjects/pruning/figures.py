@@ -8,6 +8,7 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from analysis.contract.cells import MEASURED
 from analysis.contract.objectives import OBJECTIVES
 from analysis.figures.panels import GREY, INK, WIDTH, legend_below, name_rows, panels, value_axis
 from analysis.figures.style import COLOURS
@@ -22,19 +23,8 @@ _WIDE = 20.0
 
 
 def draw_study(path: Path, study: Study, *, rounds: Rounds) -> str | None:
-    """Draw a study with pruned cells.
-
-    Args:
-        path: Of the file.
-        study: With one pruned cell at least.
-        rounds: Of all cells.
-
-    Returns:
-        The alternative text; None where neither rounds nor times are known, and nothing is drawn.
-    """
-    title = f"Pruning of {study.name}"
-    figure = study.pruned_on or ""
-    shown = _shown(study)
+    """Draw a study with pruned cells; returns None where neither rounds nor times are known, and nothing is drawn."""
+    title, figure, shown = f"Pruning of {study.name}", study.pruned_on or "", _shown(study)
     seen = [(cell, progress(cell, rounds_of(rounds, cell), figure)) for cell in study.cells]
     has_curves = any(values for _, values in seen)
     n_panels = int(has_curves) + bool(shown)
@@ -54,36 +44,32 @@ def draw_study(path: Path, study: Study, *, rounds: Rounds) -> str | None:
 
 def _shown(study: Study) -> list[Cell]:
     """The cells that were measured, in the grid's order; of too many all pruned ones first."""
-    measured = [cell for cell in study.cells if cell.spent_s is not None and (cell.is_pruned or cell.is_complete)]
-    ranked = sorted(range(len(measured)), key=lambda i: (not measured[i].is_pruned, i))[:MAX_CELLS]
+    measured = [cell for cell in study.cells if cell.spent_s is not None and cell.status in MEASURED]
+    ranked = sorted(range(len(measured)), key=lambda i: (measured[i].status != "pruned", i))[:MAX_CELLS]
     return [measured[i] for i in sorted(ranked)]
 
 
 def _draw_curves(axes: Axes, seen: Sequence[tuple[Cell, dict[int, float]]], figure: str) -> None:
     scale, objective = 100.0 if figure == "accuracy" else 1.0, OBJECTIVES[figure]
     lines = [(cell, list(told), [scale * v for v in told.values()]) for cell, told in seen if told]
-    whole = [(cell, values) for cell, _, values in lines if cell.is_complete]
+    whole = [(cell, values) for cell, _, values in lines if cell.status == "complete"]
     best = max(whole, key=lambda pair: objective.gain(pair[1][-1]))[0] if whole else None
     for cell, x, values in lines:
-        if cell.is_pruned:
+        if cell.status == "pruned":
             axes.plot(x, values, color=COLOURS[1], linewidth=1.3, linestyle="--", marker="x", markevery=[-1],
                       markersize=8, markeredgewidth=2, label="pruned", zorder=3)  # fmt: skip
         elif cell is best:
             axes.plot(x, values, color=COLOURS[0], linewidth=2.4, label=f"best: {cell.label}", zorder=2.5)
-        elif cell.is_complete:
+        elif cell.status == "complete":
             axes.plot(x, values, color=GREY, linewidth=1.0, label="complete")
-    _axis(axes, [v for _, _, values in lines for v in values])
+    told = [v for _, _, values in lines for v in values if v > 0]
+    if told and max(told) > _WIDE * min(told):
+        value_axis(axes, told)
+    else:
+        axes.set_ylim(0, None)
     axes.set(xlabel="rounds measured", ylabel=f"{objective.round_title} ({objective.unit or '%'})")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlim(0.5, None)
-
-
-def _axis(axes: Axes, values: Sequence[float]) -> None:
-    positive = [v for v in values if v > 0]
-    if positive and max(positive) > _WIDE * min(positive):
-        value_axis(axes, values)
-    else:
-        axes.set_ylim(0, None)
 
 
 def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
@@ -91,7 +77,7 @@ def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
     typical = saved.typical.value
     for i, cell in enumerate(cells):
         spent = cell.spent_s or 0.0
-        if cell.is_pruned:
+        if cell.status == "pruned":
             axes.barh(-i, spent, color=COLOURS[1], height=0.7, hatch="////", edgecolor="white", linewidth=0,
                       label="pruned, measured")  # fmt: skip
             if typical is not None and typical > spent:

@@ -2,40 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from analysis.cells.groups import Task
 from analysis.cells.identity import with_identity
 from analysis.page.command_line import report_main
 from analysis.page.sections import Drawings, draw_each, fill, shortened
 from analysis.read.sweeps import Page
-from analysis.subjects.pruning import search_tables
 from analysis.subjects.pruning.answer import batch_answer, pruning_answer, search_answer
 from analysis.subjects.pruning.figures import draw_study
 from analysis.subjects.pruning.quantities import COLUMNS, Study, saving, studies
 from analysis.subjects.pruning.search_figures import MAX_LINES, draw_batches, draw_search
 from analysis.subjects.pruning.searches import BatchSearch, Search, batch_searches, searches
-from analysis.subjects.pruning.tables import tables
+from analysis.subjects.pruning.tables import batch_table, fronts_table, pruned_table, studies_table
 from analysis.text import escape
 
 MAX_FIGURES = 6
 """Of studies; those in which most was saved."""
-
-
-def _pruning(description: Mapping[str, Any]) -> Mapping[str, Any]:
-    return (description.get("config") or {}).get("pruning") or {}
-
-
-def _pruners(page: Page) -> list[str]:
-    """The pruners that the sweeps were given, in words: ``median on accuracy``."""
-    found = []
-    for description in page.descriptions.values():
-        pruning = _pruning(description)
-        if pruning.get("pruner", "none") != "none":
-            found.append(escape(f"the {pruning['pruner']} pruner on {pruning.get('prune_on')}"))
-    return list(dict.fromkeys(found))
 
 
 def most_saved(found: Sequence[Study]) -> list[Study]:
@@ -50,7 +34,7 @@ def each_search(page: Page, found: Sequence[Search]) -> list[tuple[str, Drawings
     shown = [search for search in found if search.candidates.any()]
     figures = [Drawings(figures=[one]) for one in draw_each(page, "search", shown, draw_search).figures]
     figures += [Drawings()] * (len(shown) - len(figures))
-    return [(escape(s.name), f, search_tables.fronts_table(s)) for s, f in zip(shown, figures, strict=True)]
+    return [(escape(s.name), f, fronts_table(s)) for s, f in zip(shown, figures, strict=True)]
 
 
 def left_out(found: Sequence[Study], searched: Sequence[BatchSearch]) -> list[str]:
@@ -66,21 +50,26 @@ def left_out(found: Sequence[Study], searched: Sequence[BatchSearch]) -> list[st
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    pruners = {name: _pruning(description).get("pruner") for name, description in page.descriptions.items()}
+    pruning = {name: (told.get("config") or {}).get("pruning") or {} for name, told in page.descriptions.items()}
+    asked = [
+        escape(f"the {p['pruner']} pruner on {p.get('prune_on')}")
+        for p in pruning.values()
+        if p.get("pruner", "none") != "none"
+    ]
     frame = with_identity(page.trials)
-    frame = frame.assign(pruner=frame["sweep"].map(pruners))
+    frame = frame.assign(pruner=frame["sweep"].map({name: p.get("pruner") for name, p in pruning.items()}))
     rounds = dict(list(page.rounds.groupby(["sweep", "trial_key"], sort=False)))
     found, searched, sizes = studies(frame), searches(frame, page.descriptions), batch_searches(frame)
     is_search_alone = bool(searched or sizes) and not any(study.pruned for study in found)
-    answer = [] if is_search_alone else pruning_answer(found, _pruners(page))
+    answer = [] if is_search_alone else pruning_answer(found, list(dict.fromkeys(asked)))
     return fill(
         "subjects/pruning/page.md.j2", page, "Pruning and searches",
         answer=shortened([*answer, *search_answer(searched), *batch_answer(sizes)]),
         study_figures=draw_each(page, "pruning", most_saved(found), partial(draw_study, rounds=rounds)),
-        **tables(found, rounds),
+        studies=studies_table(found), pruned=pruned_table(found, rounds),
         searches=each_search(page, searched),
         batch_figures=draw_each(page, "batch-sizes", [Task(name="", members=sizes)], draw_batches),
-        batches=search_tables.batch_table(sizes),
+        batches=batch_table(sizes),
         left_out=Drawings(left_out=left_out(found, sizes)),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -25,55 +25,41 @@ COLUMNS = ("study_name", "study_trial", "pruned_at_round", "pruned_on", "pruned_
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One cell of a study.
-
-    Attributes:
-        label: What tells it from the study's other cells, in words.
-        row: The row.
-        spent_s: Seconds of measuring (training); None if it was not measured.
-    """
+    """One cell of a study; the label says what tells it from the study's others."""
 
     label: str
     row: Row
-    spent_s: float | None
 
     @property
-    def is_pruned(self) -> bool:
-        return bool(self.row["status"] == "pruned")
+    def status(self) -> str:
+        return str(self.row["status"])
 
     @property
-    def is_complete(self) -> bool:
-        return bool(self.row["status"] == "complete")
+    def spent_s(self) -> float | None:
+        """Seconds of measuring (training); None if it was not measured."""
+        return known(self.row["measured_s"])
 
     @property
     def n_rounds(self) -> int | None:
         """Rounds that it was measured for; of a pruned cell the round after which it was stopped, from 1."""
-        at = known(self.row["pruned_at_round"])
-        n = known(self.row["n_rounds"])
+        at, n = known(self.row["pruned_at_round"]), known(self.row["n_rounds"])
         return int(at) + 1 if at is not None else None if n is None else int(n)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Study:
-    """The cells that were compared with each other, as the sweep's Optuna study.
-
-    Attributes:
-        name: Of the study, with the sweep or machine where several have one of that name.
-        sweep: Which sweep it is of.
-        cells: In the order of the grid.
-    """
+    """The cells that were compared with each other in the order of the grid, as the sweep's Optuna study."""
 
     name: str
-    sweep: str
     cells: Sequence[Cell]
 
     @property
     def pruned(self) -> list[Cell]:
-        return [cell for cell in self.cells if cell.is_pruned]
+        return [cell for cell in self.cells if cell.status == "pruned"]
 
     @property
     def complete(self) -> list[Cell]:
-        return [cell for cell in self.cells if cell.is_complete]
+        return [cell for cell in self.cells if cell.status == "complete"]
 
     @property
     def pruned_on(self) -> str | None:
@@ -85,12 +71,10 @@ class Study:
 class Saving:
     """Seconds that were not spent on pruned cells.
 
-    Attributes:
-        typical: A complete cell of the study: median, shortest and longest; unknown where none is complete.
-        spent_s: On the pruned cells; None where no row tells.
-        whole_s: On the complete cells.
-        saved: What the pruned cells would have taken at the median, less what they took; its ends at the shortest and
-            at the longest. Negative where a pruned cell took longer than a whole one.
+    ``typical`` is a complete cell of the study: median, shortest and longest; unknown where none is complete. ``saved``
+    is what the pruned cells would have taken at the median, less what they took (``spent_s``, None where no row tells);
+    its ends are at the shortest and at the longest. It is negative where a pruned cell took longer than a whole one.
+    ``whole_s`` was spent on the complete cells.
     """
 
     typical: Figure
@@ -112,62 +96,55 @@ def studies(frame: pd.DataFrame) -> list[Study]:
 
     Cells without a study (an older schema) are put together by task, device and precision, as a grid's studies are.
     """
-    if frame.empty:
-        return []
-    names = frame["study_name"].where(frame["study_name"].notna(), _strata(frame))
-    grouped = frame.assign(study=names).groupby(["sweep", "study"], sort=False, dropna=False)
-    is_told_apart = frame.assign(study=names).groupby("study")["sweep"].nunique().gt(1).to_dict()
+    columns = [c for c in STRATUM if c not in {"memory_format", "compile", "implementation", "feed"}]
+    strata = pd.Series([label(row, columns) for row in records(frame[columns])], index=frame.index, dtype=object)
     found = []
-    for (sweep, name), rows in grouped:
-        told = varying(rows, [*stratum_columns(frame), "batch_size"]) or ["device", "precision", "batch_size"]
-        told = [c for c in told if c not in {MACHINE, RUN}]
-        cells = [Cell(label=_label(row, told), row=row, spent_s=known(row["measured_s"])) for row in records(rows)]
-        found.append(
-            Study(name=f"{name}, {sweep}" if is_told_apart[name] else str(name), sweep=str(sweep), cells=cells)
-        )
+    for _, name, rows in by_study(frame, frame["study_name"].where(frame["study_name"].notna(), strata)):
+        told = zip(cell_labels(rows), records(rows), strict=True)
+        found.append(Study(name=name, cells=[Cell(label=words, row=row) for words, row in told]))
     return found
 
 
-def _label(row: Row, told: Sequence[str]) -> str:
-    return in_words(row, told) or label(row, ["device", "precision", "batch_size"])
+def by_study(frame: pd.DataFrame, names: pd.Series) -> Iterator[tuple[str, str, pd.DataFrame]]:
+    """Sweep, name and rows of each study; the name with the sweep where several have one of that name."""
+    n_sweeps = frame.groupby(names)["sweep"].nunique()
+    for (sweep, name), rows in frame.groupby(["sweep", names], sort=False):
+        yield sweep, f"{name}, {sweep}" if n_sweeps[name] > 1 else str(name), rows
 
 
-def _strata(frame: pd.DataFrame) -> pd.Series:
-    columns = [c for c in STRATUM if c not in {"memory_format", "compile", "implementation", "feed"}]
-    return pd.Series([label(row, columns) for row in records(frame[columns])], index=frame.index)
+def cell_labels(cells: pd.DataFrame) -> list[str]:
+    """What tells each of a study's cells from its others, in words."""
+    told = [c for c in varying(cells, [*stratum_columns(cells), "batch_size"]) if c not in {MACHINE, RUN}]
+    return [in_words(row, told) or label(row, ["device", "precision", "batch_size"]) for row in records(cells)]
 
 
 def saving(study: Study, column: str = "measured_s") -> Saving:
     """What pruning saved in a study.
 
     The estimate is that a pruned cell would have taken what the median complete cell of its study took, and at least
-    what the shortest, at most what the longest took.
-
-    Args:
-        study: With pruned cells or without.
-        column: ``measured_s`` for measuring alone, ``wall_s`` with set-up and warm-up.
+    what the shortest, at most what the longest took: in ``measured_s`` of measuring alone, in ``wall_s`` with set-up
+    and warm-up.
     """
     whole = [v for cell in study.complete if (v := known(cell.row[column])) is not None]
     spent = [v for cell in study.pruned if (v := known(cell.row[column])) is not None]
-    typical = Figure(value=median(whole), low=min(whole), high=max(whole)) if whole else Figure(value=None)
-    value, low, high = (
-        None if v is None or not spent else v * len(spent) - sum(spent)
-        for v in (typical.value, typical.low, typical.high)
-    )
-    saved = Figure(value=value, low=low, high=high)
+    typical = saved = Figure(value=None)
+    if whole:
+        typical = Figure(value=median(whole), low=min(whole), high=max(whole))
+    if whole and spent:
+        value, low, high = (v * len(spent) - sum(spent) for v in (median(whole), min(whole), max(whole)))
+        saved = Figure(value=value, low=low, high=high)
     return Saving(typical=typical, spent_s=sum(spent) if spent else None, whole_s=sum(whole), saved=saved)
 
 
 def total(savings: Sequence[Saving]) -> Saving:
     """The sum over studies; unknown studies (no complete cell) count as nothing saved."""
-    value, low, high = (math.fsum(getattr(s.saved, end) or 0.0 for s in savings) for end in ("value", "low", "high"))
-    saved = Figure(value=value, low=low, high=high)
-    is_known = any(s.saved.value is not None for s in savings)
+    saved = Figure(value=None)
+    if any(s.saved.value is not None for s in savings):
+        ends = ("value", "low", "high")
+        saved = Figure(**{end: math.fsum(getattr(s.saved, end) or 0.0 for s in savings) for end in ends})
     spent = [s.spent_s for s in savings if s.spent_s is not None]
-    return Saving(
-        typical=Figure(value=None), spent_s=math.fsum(spent) if spent else None,
-        whole_s=math.fsum(s.whole_s for s in savings), saved=saved if is_known else Figure(value=None),
-    )  # fmt: skip
+    return Saving(typical=Figure(value=None), spent_s=math.fsum(spent) if spent else None,
+                  whole_s=math.fsum(s.whole_s for s in savings), saved=saved)  # fmt: skip
 
 
 def judged(row: Row) -> Figure:
@@ -196,13 +173,7 @@ def may_be_best(study: Study, cell: Cell) -> bool | None:
 
 
 def progress(cell: Cell, rounds: pd.DataFrame, figure: str) -> dict[int, float]:
-    """What the pruner was told of a cell, by the number of rounds so far; left out are rounds without the figure.
-
-    Args:
-        cell: Any.
-        rounds: Of this cell alone, in order.
-        figure: That the pruner judges.
-    """
+    """What the pruner was told of a cell, by the number of its rounds so far; left out are those without the figure."""
     if figure not in PRUNE_ON:
         return {}
     pruner = PRUNERS.get(str(cell.row.get("pruner")), PRUNERS["none"])

@@ -21,18 +21,13 @@ from analysis.subjects.pruning.searches import BatchSearch, Search
 
 _CHARACTER_PT = 4.8
 """Width of a character at the names' size, in points."""
+_OUT = {"linestyle": "", "marker": "x", "color": GREY, "label": "pruned, or over\na limit"}
 MAX_LINES = 8
 """More batch searches in one figure cannot be told apart."""
 
 
-def draw_search(path: Path, search: Search) -> str | None:
-    """Draw a search: of one objective the best so far over the trials, of several each against the first.
-
-    Returns:
-        The alternative text; None where no cell is complete, and nothing is drawn.
-    """
-    if not search.candidates.any():
-        return None
+def draw_search(path: Path, search: Search) -> str:
+    """Draw a search: of one objective the best so far over the trials, of several each against the first."""
     title = f"Search of {search.name}"
     objectives = [OBJECTIVES[name] for name in search.objectives]
     if len(objectives) == 1:
@@ -62,9 +57,7 @@ def _draw_front(axes: Axes, search: Search, first: Objective, other: Objective) 
     x, y, front, able = search.values(first), search.values(other), search.front, search.candidates
     rest, broken = able & ~front, ~able & np.isfinite(x) & np.isfinite(y)
     if broken.any():
-        axes.plot(
-            x[broken], y[broken], linestyle="", marker="x", color=GREY, markersize=6, label="pruned, or over\na limit"
-        )
+        axes.plot(x[broken], y[broken], markersize=6, **_OUT)
     axes.plot(x[rest], y[rest], linestyle="", marker="o", markerfacecolor="white", markeredgecolor=GREY, label="beaten")
     order = np.flatnonzero(front)[np.argsort(x[front], kind="stable")]
     is_stepped = len(search.objectives) == 2  # of three objectives the front is a surface, which no line shows
@@ -87,9 +80,10 @@ def _name_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
         for to_right, below in ((True, True), (False, True), (False, False), (True, False)):
             left = x + 6 * pixel if to_right else x - 6 * pixel - width
             bottom = y - 3 * pixel - height if below else y + 3 * pixel
-            box = (left, bottom, left + width, bottom + height)
-            if _is_free(box, taken) and axes.bbox.x0 <= box[0] and box[2] <= axes.bbox.x1:
-                taken.append(box)
+            right, top = left + width, bottom + height
+            is_free = not any(left < x1 and x0 < right and bottom < y1 and y0 < top for x0, y0, x1, y1 in taken)
+            if is_free and axes.bbox.x0 <= left and right <= axes.bbox.x1:
+                taken.append((left, bottom, right, top))
                 axes.annotate(
                     name, point, xytext=(6 if to_right else -6, -3 if below else 3), textcoords="offset points",
                     fontsize=8, color=INK, ha="left" if to_right else "right", va="top" if below else "bottom",
@@ -97,16 +91,12 @@ def _name_points(axes: Axes, points: Sequence[tuple[float, float]], names: Seque
                 break
 
 
-def _is_free(box: tuple[float, float, float, float], taken: Sequence[tuple[float, float, float, float]]) -> bool:
-    return not any(box[0] < t[2] and t[0] < box[2] and box[1] < t[3] and t[1] < box[3] for t in taken)
-
-
 def _draw_history(axes: Axes, search: Search, objective: Objective) -> None:
     values, able = search.values(objective), search.candidates
     trial = np.arange(1, len(values) + 1)
     rest = ~able & np.isfinite(values)
     if rest.any():
-        axes.plot(trial[rest], values[rest], linestyle="", marker="x", color=GREY, label="pruned, or over\na limit")
+        axes.plot(trial[rest], values[rest], **_OUT)
     axes.plot(trial[able], values[able], linestyle="", marker="o", markerfacecolor="white", markeredgecolor=COLOURS[0],
               label="complete")  # fmt: skip
     running = np.fmin.accumulate if objective.is_lower_better else np.fmax.accumulate

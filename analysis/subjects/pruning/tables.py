@@ -1,4 +1,4 @@
-"""The tables of what was pruned, as Markdown."""
+"""The tables of what was pruned and of what searches found, as Markdown."""
 
 from __future__ import annotations
 
@@ -6,28 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from analysis.cells.rows import Row, records
+from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES
-from analysis.page.columns import Column, column_table
-from analysis.stats.estimate import Figure
-from analysis.subjects.pruning.quantities import (
-    Cell,
-    Saving,
-    Study,
-    judged,
-    may_be_best,
-    progress,
-    saving,
-)
-from analysis.text import MISSING, escape, is_missing, number, significant
+from analysis.page.columns import Column, column_table, in_word, whole
+from analysis.stats.estimate import Figure, known
+from analysis.subjects.pruning.quantities import Cell, Study, judged, may_be_best, progress, saving
+from analysis.subjects.pruning.searches import BatchSearch, Search
+from analysis.text import MISSING, escape, gibibytes, is_missing, number, seconds_as_ms, significant
 
 MAX_ROWS = 300
 Rounds = Mapping[tuple[str, str], pd.DataFrame]
 """The rounds of each cell by sweep and key."""
-
-
-def tables(studies: Sequence[Study], rounds: Rounds) -> dict[str, str]:
-    """The page's tables of what was pruned, by the names that its template has for them."""
-    return {"studies": studies_table(studies), "pruned": pruned_table(studies, rounds)}
 
 
 def rounds_of(rounds: Rounds, cell: Cell) -> pd.DataFrame:
@@ -35,10 +25,11 @@ def rounds_of(rounds: Rounds, cell: Cell) -> pd.DataFrame:
     return rounds.get((str(cell.row["sweep"]), str(cell.row["trial_key"])), pd.DataFrame())
 
 
-def range_text(sums: Saving) -> str:
-    """What was saved by the shortest and by the longest complete cell: ``12 to 20 s``."""
-    low, high = sums.saved.low, sums.saved.high
-    return MISSING if low is None or high is None else f"{significant(low, 2)} to {significant(high, 2)} s"
+def span_text(figure: Figure) -> str:
+    """By the shortest and by the longest complete cell: ``12 to 20``."""
+    if figure.low is None or figure.high is None:
+        return MISSING
+    return f"{significant(figure.low, 2)} to {significant(figure.high, 2)}"
 
 
 def studies_table(studies: Sequence[Study]) -> str:
@@ -52,19 +43,13 @@ def studies_table(studies: Sequence[Study]) -> str:
         Column("pruned", lambda s: f"{len(s[0].pruned)}"),
         Column("failed", lambda s: f"{len(s[0].cells) - len(s[0].complete) - len(s[0].pruned)}"),
         Column("complete cell (s)", lambda s: number(s[1].typical.value)),
-        Column("shortest to longest (s)", lambda s: _span(s[1].typical)),
+        Column("shortest to longest (s)", lambda s: span_text(s[1].typical)),
         Column("spent on pruned (s)", lambda s: number(s[1].spent_s)),
         Column("saved (s)", lambda s: number(s[1].saved.value)),
-        Column("by shortest and longest (s)", lambda s: _span(s[1].saved)),
+        Column("by shortest and longest (s)", lambda s: span_text(s[1].saved)),
         Column("saved (%)", lambda s: MISSING if s[1].share is None else f"{100 * s[1].share:.0f}"),
         Column("saved, whole cells (s)", lambda s: number(saving(s[0], "wall_s").saved.value)),
     ], n_left=2, max_rows=MAX_ROWS)  # fmt: skip
-
-
-def _span(figure: Figure) -> str:
-    if figure.low is None or figure.high is None:
-        return MISSING
-    return f"{significant(figure.low, 2)} to {significant(figure.high, 2)}"
 
 
 def pruned_table(studies: Sequence[Study], rounds: Rounds) -> str:
@@ -74,13 +59,10 @@ def pruned_table(studies: Sequence[Study], rounds: Rounds) -> str:
         typical = saving(study).typical.value
         return number(None if typical is None or cell.spent_s is None else typical - cell.spent_s)
 
-    def doubt(study: Study, cell: Cell) -> str:
-        verdict = may_be_best(study, cell)
-        return MISSING if verdict is None else "yes" if verdict else "no"
-
     def against(cell: Cell) -> str:
         return MISSING if is_missing(cell.row["pruned_against"]) else escape(cell.row["pruned_against"])
 
+    verdicts = {None: MISSING, True: "yes", False: "no"}
     return column_table([(study, cell) for study in studies for cell in study.pruned], [
         Column("study", lambda s: escape(s[0].name)),
         Column("cell", lambda s: escape(s[1].label)),
@@ -89,7 +71,7 @@ def pruned_table(studies: Sequence[Study], rounds: Rounds) -> str:
         Column("its figure then", lambda s: _value(s[1], rounds_of(rounds, s[1]), str(s[1].row["pruned_on"]))),
         Column("spent (s)", lambda s: number(s[1].spent_s)),
         Column("saved (s)", lambda s: saved(*s)),
-        Column("could be the best", lambda s: doubt(*s)),
+        Column("could be the best", lambda s: verdicts[may_be_best(*s)]),
     ], n_left=3, max_rows=MAX_ROWS)  # fmt: skip
 
 
@@ -99,3 +81,51 @@ def _value(cell: Cell, rounds: pd.DataFrame, figure: str) -> str:
     if value is None or figure not in OBJECTIVES:
         return MISSING
     return f"{100 * value:.1f} %" if figure == "accuracy" else f"{significant(value, 4)} {OBJECTIVES[figure].unit}"
+
+
+def objective_text(row: Row, name: str) -> str:
+    """A cell's value of an objective in the unit of its title; throughput with the digits its interval supports."""
+    objective = OBJECTIVES[name]
+    value = objective.of_row(row)
+    if name == "throughput":
+        return speed(row).text
+    return MISSING if value is None else significant(value * objective.scale)
+
+
+def fronts_table(search: Search) -> str:
+    """A search's front, by its first objective, best first; with one objective the five best cells."""
+    first, is_several = OBJECTIVES[search.objectives[0]], len(search.objectives) > 1
+    chosen = search.cells.assign(label=list(search.labels))[search.front if is_several else search.candidates]
+    ranked = sorted(records(chosen), key=lambda row: -first.gain(first.of_row(row) or 0.0))
+    objectives = [Column(OBJECTIVES[name].title, lambda row, name=name: objective_text(row, name))  # type: ignore[misc]
+                  for name in search.objectives]  # fmt: skip
+    trial = Column("trial", lambda row: MISSING if is_missing(row["study_trial"]) else f"{row['study_trial']:.0f}")
+    shown = ranked[: MAX_ROWS if is_several else 5]
+    return column_table(shown, [in_word("cell", "label"), *objectives, trial])
+
+
+def batch_table(found: Sequence[BatchSearch]) -> str:
+    """One row a setting whose batch size was searched."""
+    return column_table(found, [
+        Column("setting", lambda s: escape(s.label)),
+        Column("fastest batch", lambda s: size_text(s.fastest)),
+        Column("throughput (items/s)", lambda s: speed(s.fastest or {}).text),
+        Column("median step (ms)", lambda s: seconds_as_ms((s.fastest or {}).get("step_median_s"))),
+        Column("peak memory (GiB)", lambda s: _memory(s.fastest)),
+        Column("largest that ran", lambda s: size_text(s.largest)),
+        Column("its throughput (items/s)", lambda s: speed(s.largest or {}).text),
+        Column("its peak memory (GiB)", lambda s: _memory(s.largest)),
+        Column("smallest out of memory", lambda s: whole(s.smallest_oom)),
+        Column("sizes tried", lambda s: f"{len(s.rows)}"),
+        Column("measuring (s)", lambda s: number(s.measured_s)),
+    ], max_rows=MAX_ROWS)  # fmt: skip
+
+
+def size_text(row: Row | None) -> str:
+    """A cell's batch size."""
+    return whole((row or {}).get("batch_size"))
+
+
+def _memory(row: Row | None) -> str:
+    device = known((row or {}).get("device_peak_allocated_bytes"))
+    return gibibytes(device if device is not None else (row or {}).get("peak_rss_bytes"))

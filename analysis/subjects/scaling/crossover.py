@@ -13,7 +13,7 @@ from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.rows import Row
 from analysis.stats.estimate import Figure, ratio
 from analysis.subjects.scaling.quantities import Curve, Point
-from analysis.text import is_missing
+from analysis.text import is_missing, joined
 
 CPU = "cpu"
 FASTEST = "fastest of each"
@@ -24,17 +24,10 @@ FASTEST = "fastest of each"
 class Crossover:
     """From which batch size on an accelerator is faster than the CPU, and stays so at every larger one measured.
 
-    Attributes:
-        task: As of the curves.
-        label: The settings that both share, or ``FASTEST``.
-        device: The accelerator.
-        batch: Interpolated; 0 if it leads at every batch measured, infinite if it does not at the largest.
-        low: Lower end of the interval, likewise 0 or infinite; None where a throughput has no interval.
-        high: Upper end.
-        smallest: Smallest batch size that both measured.
-        largest: Largest.
-        at_smallest: Throughput over the CPU's at the smallest.
-        at_largest: At the largest.
+    The label tells the settings that both share, or is ``FASTEST``. The batch is interpolated, 0 if the accelerator
+    (``device``) leads at every batch measured and infinite if it does not at the largest; so are the ends of its
+    interval, None where a throughput has none. ``at_smallest`` and ``at_largest`` are the throughput over the CPU's at
+    the ends of the batch sizes that both measured.
     """
 
     task: str
@@ -55,14 +48,9 @@ class Crossover:
 
 
 def last_rise(batches: Sequence[float], leads: Sequence[float]) -> float:
-    """Where a curve rises over zero for good, by linear interpolation in the logarithm of the batch size.
+    """Where a curve rises over zero for good, by linear interpolation in the logarithm of the (increasing) batch size.
 
-    Args:
-        batches: Increasing, positive.
-        leads: The curve at each; above zero is ahead.
-
-    Returns:
-        The batch size; 0 if the curve is above zero throughout, infinite if it is not at the last.
+    It is 0 if the curve is above zero throughout, infinite if it is not at the last.
     """
     if leads[-1] <= 0:
         return math.inf
@@ -77,21 +65,17 @@ def last_rise(batches: Sequence[float], leads: Sequence[float]) -> float:
 def crossovers(found: Sequence[Curve], frame: pd.DataFrame) -> list[Crossover]:
     """Every accelerator against the CPU of the same machine and task, with the same settings and the fastest of each.
 
-    Args:
-        found: Of ``curves``.
-        frame: What the curves are of, for its columns.
+    ``frame`` is what the curves are of, for its columns.
     """
     shared = [c for c in stratum_columns(frame) if c != "device"]
-    origin = [c for c in shared if c in {MACHINE, RUN}]
     met = []
-    for of_task in by_task(found):
-        task, members = of_task.name, of_task.members
-        cpus = {_place(curve.row, shared): curve for curve in members if curve.device == CPU}
-        for other in members:
+    for task in by_task(found):
+        cpus = {_place(curve.row, shared): curve for curve in task.members if curve.device == CPU}
+        for other in task.members:
             cpu = cpus.get(_place(other.row, shared))
             if other.device != CPU and cpu is not None:
-                met.append(_crossover(task, other.label.removeprefix(f"{other.device}, "), other, cpu))
-        met += _fastest_crossovers(task, members, origin)
+                met.append(_crossover(other.label.removeprefix(f"{other.device}, "), other, cpu))
+        met += _fastest_crossovers(task.members, [c for c in shared if c in {MACHINE, RUN}])
     return [c for c in met if c is not None]
 
 
@@ -100,32 +84,30 @@ def _place(row: Row, columns: Sequence[str]) -> tuple[object, ...]:
     return tuple(None if is_missing(row.get(c)) else row.get(c) for c in columns)
 
 
-def _fastest_crossovers(task: str, members: Sequence[Curve], origin: Sequence[str]) -> list[Crossover | None]:
+def _fastest_crossovers(members: Sequence[Curve], origin: Sequence[str]) -> list[Crossover | None]:
     """Accelerators against the CPU, each with its fastest settings at every batch, where there is a choice of them."""
     grouped: dict[tuple[object, ...], dict[str, list[Curve]]] = {}
     for curve in members:
         grouped.setdefault(_place(curve.row, origin), {}).setdefault(curve.device, []).append(curve)
     met = []
     for place, devices in grouped.items():
-        for device, own in devices.items():
-            cpu = devices.get(CPU, [])
-            if device != CPU and cpu and len(own) + len(cpu) > 2:
-                words = ", ".join([FASTEST, *(str(p) for p in place if p is not None)])
-                met.append(_crossover(task, words, envelope(own), envelope(cpu)))
+        cpu = devices.pop(CPU, [])
+        words = joined(FASTEST, *(str(p) for p in place if p is not None))
+        met += [_crossover(words, envelope(own), envelope(cpu)) for own in devices.values()
+                if cpu and len(own) + len(cpu) > 2]  # fmt: skip
     return met
 
 
 def envelope(members: Sequence[Curve]) -> Curve:
-    """The fastest of several curves at every batch size."""
+    """The fastest of several curves at every batch size, the first of equals."""
     best: dict[float, Point] = {}
     for point in (p for curve in members for p in curve.points):
-        rival = best.get(point.batch_size)
-        if rival is None or (point.throughput.value or 0) > (rival.throughput.value or 0):
-            best[point.batch_size] = point
+        rival = best.get(point.batch_size, point)
+        best[point.batch_size] = max(rival, point, key=lambda p: p.throughput.value or 0)
     return Curve(task=members[0].task, label=FASTEST, row=members[0].row, points=[best[b] for b in sorted(best)])
 
 
-def _crossover(task: str, label: str, other: Curve, cpu: Curve) -> Crossover | None:
+def _crossover(label: str, other: Curve, cpu: Curve) -> Crossover | None:
     theirs = {p.batch_size: p.throughput for p in cpu.points}
     shared = [p for p in other.points if p.batch_size in theirs]
     if not shared:
@@ -133,9 +115,9 @@ def _crossover(task: str, label: str, other: Curve, cpu: Curve) -> Crossover | N
     batches = [p.batch_size for p in shared]
     ratios = [ratio(p.throughput, theirs[p.batch_size]) for p in shared]
     value, low, high = zip(*(r.logs for r in ratios), strict=True)
-    is_known = not any(math.isnan(v) for v in (*low, *high))
+    is_known = not any(map(math.isnan, (*low, *high)))
     return Crossover(
-        task=task, label=label, device=other.device, batch=last_rise(batches, value),
+        task=other.task, label=label, device=other.device, batch=last_rise(batches, value),
         # Where the accelerator's lead may be larger than measured, the crossover is earlier.
         low=last_rise(batches, high) if is_known else None, high=last_rise(batches, low) if is_known else None,
         smallest=batches[0], largest=batches[-1], at_smallest=ratios[0], at_largest=ratios[-1],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -14,10 +15,9 @@ from analysis.figures.lines import Series, draw_series, values
 from analysis.figures.panels import GREY, INK, WIDTH, batch_axis, legend_beside, n_shown, panels, value_axis
 from analysis.stats.estimate import Figure
 from analysis.subjects.scaling.crossover import FASTEST, Crossover
-from analysis.subjects.scaling.quantities import Curve, knee
+from analysis.subjects.scaling.quantities import Curve, Point, knee
 from analysis.text import is_missing, significant
 
-_KNEE, _PRUNED = "knee: within 5 %\nof the best", "pruned early"
 MAX_CURVES = 12
 """More curves cannot be told apart; the fastest are kept, in their order."""
 TITLE_CHARACTERS = 46
@@ -26,11 +26,8 @@ TITLE_CHARACTERS = 46
 def draw_scaling(path: Path, task: Task[Curve], *, crossovers: Sequence[Crossover], item: str) -> str | None:
     """Draw one task's curves, rings around their knees, and where the accelerator overtakes the CPU.
 
-    Args:
-        path: Of the file.
-        task: Its curves; of a single batch size nothing is drawn.
-        crossovers: Of all tasks; the task's own is marked, that between the fastest settings if there are several.
-        item: What is counted, such as images.
+    Of a single batch size nothing is drawn. Of the crossovers (of all tasks) the task's own is marked, that between the
+    fastest settings if there are several.
     """
     curves = task.members
     if len({p.batch_size for curve in curves for p in curve.points}) < 2:
@@ -40,15 +37,17 @@ def draw_scaling(path: Path, task: Task[Curve], *, crossovers: Sequence[Crossove
     title = f"Throughput and median step over batch size{of(task.name)}"
     shown = fastest(curves)
     with panels(path, 2, size=(WIDTH, 6.0)) as (drawn, (above, below)):
-        rates = [series(curve, [p.throughput for p in curve.points]) for curve in shown]
-        steps = [series(curve, [p.step.times(1e3) for p in curve.points]) for curve in shown]
-        for axes, lines in ((above, rates), (below, steps)):
+        for axes, figure_of in ((above, lambda p: p.throughput), (below, lambda p: p.step.times(1e3))):
+            lines = [series(curve, [figure_of(p) for p in curve.points]) for curve in shown]
             draw_series(axes, lines)
             value_axis(axes, values(lines))
         if marked is not None:
             _mark_crossover(above, marked)
-        _mark_knees(above, shown)
-        _mark_pruned(above, shown)
+        knees = [k.point for curve in shown if (k := knee(curve)) is not None and not k.is_open]
+        _mark(above, knees, marker="o", markersize=13, markerfacecolor="none", markeredgewidth=1.0,
+              label="knee: within 5 %\nof the best")  # fmt: skip
+        pruned = [p for curve in shown for p in curve.points if p.status == "pruned"]
+        _mark(above, pruned, marker="x", markersize=10, label="pruned early")
         batch_axis(below, [p.batch_size for curve in shown for p in curve.points])
         legend_beside(drawn, above, n_shown(len(shown), len(curves)))
         # Broken before the legend beside it, which begins at the same height.
@@ -58,9 +57,9 @@ def draw_scaling(path: Path, task: Task[Curve], *, crossovers: Sequence[Crossove
     return f"{title}, with 95 % intervals, of {'; '.join(curve.label for curve in curves[:MAX_CURVES])}{overtakes}"
 
 
-def fastest(curves: Sequence[Curve], n: int = MAX_CURVES) -> list[Curve]:
-    """The ``n`` curves of the highest throughput, in their own order."""
-    ranked = sorted(range(len(curves)), key=lambda i: -(curves[i].best.throughput.value or 0))[:n]
+def fastest(curves: Sequence[Curve]) -> list[Curve]:
+    """The ``MAX_CURVES`` curves of the highest throughput, in their own order."""
+    ranked = sorted(range(len(curves)), key=lambda i: -(curves[i].best.throughput.value or 0))[:MAX_CURVES]
     return [curves[i] for i in sorted(ranked)]
 
 
@@ -76,22 +75,10 @@ def series(curve: Curve, figures: Sequence[Figure]) -> Series:
     )  # fmt: skip
 
 
-def _mark_knees(axes: Axes, curves: Sequence[Curve]) -> None:
-    found = [k.point for curve in curves if (k := knee(curve)) is not None and not k.is_open]
+def _mark(axes: Axes, found: Sequence[Point], **style: Any) -> None:
     if found:
-        axes.plot(
-            [p.batch_size for p in found], [p.throughput.value for p in found], linestyle="", marker="o", markersize=13,
-            markerfacecolor="none", markeredgecolor=INK, markeredgewidth=1.0, label=_KNEE,
-        )  # fmt: skip
-
-
-def _mark_pruned(axes: Axes, curves: Sequence[Curve]) -> None:
-    found = [p for curve in curves for p in curve.points if p.is_pruned]
-    if found:
-        axes.plot(
-            [p.batch_size for p in found], [p.throughput.value for p in found], linestyle="", marker="x", markersize=10,
-            markeredgecolor=INK, label=_PRUNED,
-        )  # fmt: skip
+        axes.plot([p.batch_size for p in found], [p.throughput.value for p in found], linestyle="",
+                  markeredgecolor=INK, **style)  # fmt: skip
 
 
 def _mark_crossover(axes: Axes, found: Crossover) -> None:

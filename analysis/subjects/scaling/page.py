@@ -15,7 +15,7 @@ from analysis.subjects.scaling.answer import answer
 from analysis.subjects.scaling.crossover import crossovers
 from analysis.subjects.scaling.figures import MAX_CURVES, draw_scaling
 from analysis.subjects.scaling.quantities import COLUMNS, Curve, curves, is_server
-from analysis.subjects.scaling.tables import tables
+from analysis.subjects.scaling.tables import cells_table, crossover_table, knee_table
 from analysis.text import escape
 
 
@@ -44,7 +44,7 @@ def build(page: Page) -> str:
         "subjects/scaling/page.md.j2", page, "Throughput and latency over the batch size",
         answer=shortened(answer(found, met, told)),
         figures=drawn.leaving_out(left_out(page, found)),
-        **tables(found, met, told),
+        knees=knee_table(found, told), crossovers=crossover_table(met), cells=cells_table(found, told),
     )  # fmt: skip
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -15,44 +15,34 @@ from analysis.stats.estimate import Figure, known, of_row
 
 STEP = ("step_median_s", "step_median_low_s", "step_median_high_s")
 COLUMNS = ("scenario", "batch_size", *THROUGHPUT, *STEP)
+UNKNOWN = Figure(value=None)
 NEAR_BEST = 0.95
 """The knee is the smallest batch that has this share of the best throughput."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Point:
-    """One measured cell of a curve.
-
-    Attributes:
-        batch_size: Items per step.
-        throughput: Items per second.
-        step: Seconds of the median step; unknown in an older schema.
-        is_pruned: Measured for fewer rounds than asked for.
-    """
+    """One cell of a curve; its throughput (items per second) and median step (seconds) only if it was measured."""
 
     batch_size: float
-    throughput: Figure
-    step: Figure
-    is_pruned: bool = False
+    status: str
+    throughput: Figure = UNKNOWN
+    step: Figure = UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """What was measured of one device, precision and other settings over the batch size.
+    """What was measured of one device, precision and other settings (those of its first cell) over the batch size.
 
-    Attributes:
-        task: What is done, in words; empty where all cells do the same.
-        label: The settings that tell it from the task's other curves.
-        row: Its first cell, for the settings themselves.
-        points: In order of the batch size; one or more.
-        failed: Statuses of batch sizes that were not measured to an end.
+    The task is empty where all cells do the same, and the label tells the settings from those of its other curves. Of
+    the points, in order of the batch size, there is one at least.
     """
 
     task: str
     label: str
     row: Row
     points: Sequence[Point]
-    failed: Mapping[float, str] = field(default_factory=dict)
+    failed: Sequence[Point] = ()
 
     @property
     def device(self) -> str:
@@ -68,11 +58,8 @@ class Curve:
 class Knee:
     """The smallest batch within 5 % of the best throughput.
 
-    Attributes:
-        point: The knee.
-        low: The smallest batch that could be the knee within the throughputs' intervals; None where one is unknown.
-        high: The largest that could.
-        is_open: The largest batch measured is the best and the knee: throughput may still grow beyond it.
+    ``low`` to ``high`` are the batches that could be it within the throughputs' intervals, None where one is unknown.
+    It is open where the largest batch measured is the best and the knee: throughput may still grow beyond it.
     """
 
     point: Point
@@ -94,23 +81,20 @@ def curves(frame: pd.DataFrame) -> list[Curve]:
     found = []
     for task in tasks(frame[~is_server(frame)]):
         for line in lines(task.cells):
-            rows = records(line.cells)
-            points = [_point(row) for row in rows if _is_measured(row)]
-            failed = {float(row["batch_size"]): str(row["status"]) for row in rows if not _is_measured(row)}
-            if points:
-                found.append(Curve(task=task.name, label=line.name, row=line.row, points=points, failed=failed))
+            points = [_point(row) for row in records(line.cells)]
+            measured = [p for p in points if p.throughput.value is not None]
+            failed = {p.batch_size: p for p in points if p.throughput.value is None}
+            if measured:
+                failures = list(failed.values())
+                found.append(Curve(task=task.name, label=line.name, row=line.row, points=measured, failed=failures))
     return found
 
 
-def _is_measured(row: Row) -> bool:
-    return row["status"] in MEASURED and (known(row["throughput_items_per_s"]) or 0) > 0
-
-
 def _point(row: Row) -> Point:
-    return Point(
-        batch_size=float(row["batch_size"]), throughput=of_row(row, THROUGHPUT), step=of_row(row, STEP),
-        is_pruned=row["status"] == "pruned",
-    )  # fmt: skip
+    batch, status = float(row["batch_size"]), str(row["status"])
+    if status not in MEASURED or (known(row["throughput_items_per_s"]) or 0) <= 0:
+        return Point(batch_size=batch, status=status)
+    return Point(batch_size=batch, status=status, throughput=of_row(row, THROUGHPUT), step=of_row(row, STEP))
 
 
 def knee(curve: Curve) -> Knee | None:
@@ -120,20 +104,17 @@ def knee(curve: Curve) -> Knee | None:
     smallest batch whose upper end reaches 95 % of the best lower end, ``high`` the smallest whose lower end reaches
     95 % of the best upper end (the best batch where none does).
     """
-    if len(curve.points) < 2:
+    points = curve.points
+    if len(points) < 2:
         return None
-    best = curve.best
-    value = [p.throughput.value or 0.0 for p in curve.points]
-    at = next(i for i, v in enumerate(value) if v >= NEAR_BEST * max(value))
-    lows, highs = [p.throughput.low for p in curve.points], [p.throughput.high for p in curve.points]
+    bound = NEAR_BEST * (curve.best.throughput.value or 0.0)
+    point = next(p for p in points if (p.throughput.value or 0.0) >= bound)
+    ends = [(p.batch_size, p.throughput.low, p.throughput.high) for p in points]
+    known_ends = [(b, low, high) for b, low, high in ends if low is not None and high is not None]
     low = high = None
-    if None not in lows and None not in highs:
-        low = _first_reaching(curve.points, highs, NEAR_BEST * max(v for v in lows if v is not None))
-        high = _first_reaching(curve.points, lows, NEAR_BEST * max(v for v in highs if v is not None))
-        high = max(best.batch_size if high is None else high, curve.points[at].batch_size)
-    is_last = at == len(curve.points) - 1
-    return Knee(point=curve.points[at], low=low, high=high, is_open=is_last)
-
-
-def _first_reaching(points: Sequence[Point], ends: Sequence[float | None], bound: float) -> float | None:
-    return next((p.batch_size for p, v in zip(points, ends, strict=True) if v is not None and v >= bound), None)
+    if len(known_ends) == len(points):
+        best_low, best_high = max(low for _, low, _ in known_ends), max(high for _, _, high in known_ends)
+        low = next((b for b, _, high in known_ends if high >= NEAR_BEST * best_low), None)
+        high = next((b for b, low, _ in known_ends if low >= NEAR_BEST * best_high), curve.best.batch_size)
+        high = max(high, point.batch_size)
+    return Knee(point=point, low=low, high=high, is_open=point is points[-1])

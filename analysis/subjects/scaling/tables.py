@@ -53,13 +53,6 @@ def _interpolated(found: Crossover, batch: float) -> str:
     return number(batch, found.low, found.high)
 
 
-def tables(curves: Sequence[Curve], met: Sequence[Crossover], item: str) -> dict[str, str]:
-    """The page's tables, by the names that its template has for them."""
-    return {
-        "knees": knee_table(curves, item), "crossovers": crossover_table(met), "cells": cells_table(curves, item),
-    }  # fmt: skip
-
-
 def knee_table(curves: Sequence[Curve], item: str) -> str:
     """For each curve its best batch and its knee."""
 
@@ -95,32 +88,24 @@ def crossover_table(found: Sequence[Crossover]) -> str:
 
 def cells_table(curves: Sequence[Curve], item: str) -> str:
     """Every cell of the curves, those that failed too."""
-    cells: list[tuple[Curve, float, Point | None]] = []
+    cells: list[tuple[Curve, Point]] = []
     for curve in curves:
-        measured = {p.batch_size: p for p in curve.points}
-        cells += [(curve, batch, measured.get(batch)) for batch in sorted({*measured, *curve.failed})]
+        by_batch = {p.batch_size: p for p in (*curve.failed, *curve.points)}
+        cells += [(curve, by_batch[batch]) for batch in sorted(by_batch)]
 
-    def of(show: Callable[[Point], str]) -> Callable[[tuple[Curve, float, Point | None]], str]:
-        return lambda cell: MISSING if cell[2] is None else show(cell[2])
-
-    def share(cell: tuple[Curve, float, Point | None]) -> str:
-        curve, _, point = cell
-        best = curve.best.throughput.value or math.nan
-        return MISSING if point is None else f"{100 * (point.throughput.value or 0) / best:.1f}"
-
-    def status(cell: tuple[Curve, float, Point | None]) -> str:
-        curve, batch, point = cell
-        return escape(curve.failed[batch]) if point is None else "pruned" if point.is_pruned else "complete"
+    def share(curve: Curve, point: Point) -> str:
+        value, best = point.throughput.value, curve.best.throughput.value or math.nan
+        return MISSING if value is None else f"{100 * value / best:.1f}"
 
     columns = [
         Column("setting", lambda cell: escape(joined(cell[0].task, cell[0].label))),
-        Column("batch size", lambda cell: batch_text(cell[1])),
-        Column(f"throughput ({item}/s)", of(lambda p: p.throughput.text)),
-        Column(f"95 % interval ({item}/s)", of(lambda p: p.throughput.interval_text)),
-        Column("of its best (%)", share),
-        Column("median step (ms)", of(lambda p: p.step.times(1e3).text)),
-        Column("95 % interval (ms)", of(lambda p: p.step.times(1e3).interval_text)),
+        Column("batch size", lambda cell: batch_text(cell[1].batch_size)),
+        Column(f"throughput ({item}/s)", lambda cell: cell[1].throughput.text),
+        Column(f"95 % interval ({item}/s)", lambda cell: cell[1].throughput.interval_text),
+        Column("of its best (%)", lambda cell: share(*cell)),
+        Column("median step (ms)", lambda cell: cell[1].step.times(1e3).text),
+        Column("95 % interval (ms)", lambda cell: cell[1].step.times(1e3).interval_text),
     ]
-    if any(status(cell) != "complete" for cell in cells):
-        columns.append(Column("status", status))
+    if any(point.status != "complete" for _, point in cells):
+        columns.append(Column("status", lambda cell: escape(cell[1].status)))
     return column_table(cells, columns)

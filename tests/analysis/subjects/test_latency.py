@@ -102,7 +102,7 @@ def test_the_lowest_tail_is_by_the_highest_percentile_known(write_sweep: Write) 
     rows = [row(0, latency_p50_s=0.1, latency_p90_s=0.2), row(1, batch_size=2, latency_p50_s=0.2, latency_p90_s=0.15),
             row(2, batch_size=4, latency_p50_s=0.01), row(3, device="gpu", latency_p50_s=0.01, latency_p90_s=0.02)]  # fmt: skip
     found = lowest_tails(timed(frame_of(write_sweep, rows)))
-    assert [(tail.name, cell["trial_key"]) for _, tail, cell in found] == [("p90", "k003"), ("p90", "k001")]
+    assert [(tail, cell["trial_key"]) for _, tail, _, cell in found] == [("p90", "k003"), ("p90", "k001")]
 
 
 def test_cells_of_several_steps_a_sample_have_no_latency_to_tell(write_sweep: Write) -> None:

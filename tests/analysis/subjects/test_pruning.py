@@ -133,14 +133,14 @@ def test_whether_it_may_be_the_best_is_unknown_without_intervals(write_sweep: Wr
 
 
 def test_progress_is_what_the_pruner_was_told(write_sweep: Write) -> None:
-    one = Cell(label="x", row={"items_per_step": 4.0}, spent_s=None)
+    one = Cell(label="x", row={"items_per_step": 4.0})
     seen = pd.DataFrame(rounds(0, [10.0, 30.0, 20.0], accuracy=0.5, energy_j=16.0))
     assert progress(one, seen, "throughput") == {1: 10, 2: 30, 3: 30}, "the best round so far, not the median"
     assert progress(one, seen.assign(seconds=[4.0, 1.0, 2.0]), "latency") == {1: 2, 2: 0.5, 3: 0.5}
     assert progress(one, seen.assign(energy_j=[8.0, None, 24.0]), "energy_per_item") == {1: 1, 3: 2}
     assert progress(one, seen.assign(accuracy=[0.1, 0.9, 0.5]), "accuracy") == {1: 0.1, 2: 0.9, 3: 0.5}
     assert progress(one, seen, "something else") == {}
-    paired = Cell(label="x", row={"items_per_step": 4.0, "pruner": "wilcoxon"}, spent_s=None)
+    paired = Cell(label="x", row={"items_per_step": 4.0, "pruner": "wilcoxon"})
     assert progress(paired, seen, "throughput") == {1: 10, 2: 30, 3: 20}, "its test pairs single rounds"
 
 
@@ -170,7 +170,7 @@ def test_the_front_is_of_complete_cells_that_hold_the_limits(write_sweep: Write)
     config = {**asked("throughput", "latency"), "limits": {"max_memory_gb": 2.0}}
     search = the_search(sweep(write_sweep, rows, config=config))
     assert search.front.tolist() == [True, True, False, False, False, True]
-    assert search.has_limits
+    assert search.limits.asked
     text = page(sweep(write_sweep, rows, config=config))
     assert "leaves **3 cells on the Pareto front**, of 4 complete that hold the limits." in text
     front = [line for line in text.split("## The search of", 1)[1].splitlines() if line.startswith("| batch")]
