@@ -7,56 +7,81 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells.rows import Row, records
-from analysis.page.columns import Column, column_table, in_word
-from analysis.subjects.coverage.quantities import FASTER, NEVER, matched, newly_broken, newly_supported, speeds
+from analysis.page.columns import Column, column_table, in_word, names
+from analysis.subjects.coverage.load import IDENTITY, WORKS
 from analysis.text import escape, significant
 
 MAX_ROWS = 100
+FASTER = 1.3
+"""A median of a few calls differs by up to a quarter between two runs on an idle machine; less is no change."""
+_RANK = {"supported": 3, "wrong by rounding": 3, "fallback": 2, "unsupported": 1, "crashed": 0, "timeout": 0,
+         "wrong values": 0}  # fmt: skip
 
 
 def compare(frame: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
-    """The section that tells two results apart."""
-    both = matched(frame, other)
-    supported, broken, timed = newly_supported(both), newly_broken(both), speeds(both)
+    """The section that tells a result from an earlier one."""
+    both = frame.merge(other, on=IDENTITY, suffixes=("", "_before"))
+    now, before = both["outcome"], both["outcome_before"]
+    supported = both[now.isin(WORKS) & ~before.isin(WORKS)]
+    broken = both[now.map(_RANK) < before.map(_RANK)]  # worked, or at least ran, and no longer does
+    timed = speeds(both)
+    faster, slower = timed[timed["gain"] > FASTER], timed[timed["gain"] < 1 / FASTER]
     versions = [", ".join(sorted(f["torch_version"].dropna().unique())) or "unknown" for f in (other, frame)]
-    n_new, n_gone = len(frame) - len(both), len(other) - len(both)
     told = (
-        f"torch {escape(versions[0])} before, {escape(versions[1])} now. {len(both):,} rows are in both, {n_new:,} only"
-        f" in this result and {n_gone:,} only in the other. {len(timed):,} were timed in both; a change under"
-        f" {FASTER:g} times is noise."
+        f"torch {escape(versions[0])} before, {escape(versions[1])} now. {len(both):,} rows are in both,"
+        f" {len(frame) - len(both):,} only in this result and {len(other) - len(both):,} only in the other."
+        f" {len(timed):,} were timed in both; a change under {FASTER:g} times is noise."
     )
     return {
         "told": told,
         "tables": [
             (f"Newly supported: {len(supported)}", changed_table(supported)),
             (f"Newly broken: {len(broken)}", changed_table(broken)),
-            (f"Faster: {int((timed['gain'] > FASTER).sum())}", speed_table(timed, faster=True)),
-            (f"Slower: {int((timed['gain'] < 1 / FASTER).sum())}", speed_table(timed, faster=False)),
+            (f"Faster: {len(faster)}", speed_table(faster.sort_values("gain", ascending=False), "faster")),
+            (f"Slower: {len(slower)}", speed_table(slower.sort_values("gain"), "slower")),
         ],
     }
+
+
+def speeds(both: pd.DataFrame) -> pd.DataFrame:
+    """Rows timed in both on the same device at a common size, with ``gain``: seconds before over seconds now."""
+    gains: list[float | None] = []
+    sizes: list[int | None] = []
+    for row in records(both):
+        now = _times(row["timing_elements"], row["timing_device_s"])
+        before = _times(row["timing_elements_before"], row["timing_device_s_before"])
+        size = max(now.keys() & before.keys(), default=None)
+        sizes.append(size)
+        gains.append(None if size is None else before[size] / now[size])
+    return both.assign(gain=gains, size=sizes).dropna(subset=["gain"])
+
+
+def _times(elements: object, seconds: object) -> dict[int, float]:
+    if not hasattr(elements, "__iter__") or not hasattr(seconds, "__iter__"):
+        return {}
+    return {int(e): float(s) for e, s in zip(elements, seconds, strict=True)}
 
 
 def changed_table(rows: pd.DataFrame) -> str:
     """Outcome before and now, with the reason of what is worse."""
 
     def reason(row: Row) -> str:
-        is_worse = row["outcome"] in NEVER or row["outcome"].startswith("wrong")
+        is_worse = row["outcome"] in {"unsupported", "crashed", "timeout"} or row["outcome"].startswith("wrong")
         why = row["reason"] if is_worse else row["reason_before"]
         return escape(why[:200]) if isinstance(why, str) else ""
 
-    columns = [in_word("device", "device"), in_word("operation", "operation"), in_word("dtype", "dtype"),
-               in_word("direction", "direction"), in_word("before", "outcome_before"), in_word("now", "outcome"),
-               Column("reason", reason)]  # fmt: skip
-    return column_table(records(rows.head(MAX_ROWS)), columns, n_left=7)
+    return column_table(records(rows.head(MAX_ROWS)), [
+        *names(["device", "operation", "dtype", "direction"]),
+        in_word("before", "outcome_before"),
+        in_word("now", "outcome"),
+        Column("reason", reason),
+    ], n_left=7)  # fmt: skip
 
 
-def speed_table(rows: pd.DataFrame, *, faster: bool) -> str:
-    """What changed its speed by more than FASTER, the most first."""
-    chosen = rows[rows["gain"] > FASTER] if faster else rows[rows["gain"] < 1 / FASTER]
-    chosen = chosen.sort_values("gain", ascending=not faster).head(MAX_ROWS)
-    return column_table(records(chosen), [
-        in_word("device", "device"), in_word("operation", "operation"), in_word("dtype", "dtype"),
+def speed_table(rows: pd.DataFrame, change: str) -> str:
+    """What became ``faster`` or ``slower``, in order."""
+    return column_table(records(rows.head(MAX_ROWS)), [
+        *names(["device", "operation", "dtype"]),
         Column("elements", lambda row: f"{int(row['size']):,}"),
-        Column("times faster" if faster else "times slower",
-               lambda row: significant(row["gain"] if faster else 1 / row["gain"])),
+        Column(f"times {change}", lambda row: significant(row["gain"] if change == "faster" else 1 / row["gain"])),
     ], n_left=3)  # fmt: skip

@@ -18,10 +18,11 @@ DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
 DIRECTIONS = ("forward", "backward")
 VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout")
 """As reports count them: a wrong answer that rounding explains is told apart from one that it does not."""
+WORKS = ("supported", "wrong by rounding")
 NEEDED = (*IDENTITY, "operation_key", "family", "verdict")
 
 
-def find_coverage(path: str | Path = "results") -> Path:
+def find_coverage(path: str | Path) -> Path:
     """The folder of one coverage sweep, or a Parquet file: the path itself, or the latest in a results folder.
 
     Raises:
@@ -30,11 +31,8 @@ def find_coverage(path: str | Path = "results") -> Path:
     return find_folder(path, "coverage sweep", TABLE, DESCRIPTION, "op-coverage")
 
 
-def load_coverage(path: str | Path = "results") -> pd.DataFrame:
-    """The rows of a coverage sweep, one per operation, type, direction and device.
-
-    Args:
-        path: A sweep's folder, a results folder (its latest coverage sweep), or a Parquet file.
+def load_coverage(path: str | Path) -> pd.DataFrame:
+    """The rows of a coverage sweep that ``find_coverage`` finds, one per operation, type, direction and device.
 
     Returns:
         All columns, and ``outcome``: one of VERDICTS. ``attrs`` has ``path``, ``description`` and ``unreadable``.

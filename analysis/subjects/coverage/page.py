@@ -13,20 +13,40 @@ from analysis.page.command_line import OneLineParser, write_page, writing
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.templates import render
 from analysis.subjects.coverage import changes, tables
-from analysis.subjects.coverage.answer import answer
-from analysis.subjects.coverage.load import DIRECTIONS, find_coverage, load_coverage
-from analysis.text import escape
+from analysis.subjects.coverage.load import DIRECTIONS, WORKS, find_coverage, load_coverage
+from analysis.text import counted, escape, share, some
 
 NAME = "report_coverage"
 
 
-def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
-    """The report's Markdown.
+def answer(frame: pd.DataFrame) -> list[str]:
+    """What the sweep found on each device, and what it lacks, in sentences."""
+    found = []
+    for device, mine in frame.groupby("device"):
+        forward = mine[mine["direction"] == "forward"]
+        works = forward["outcome"].isin(WORKS).groupby(forward["dtype"], sort=False).mean()
+        n_operations = len(mine[["source", "operation"]].drop_duplicates())
+        found.append(f"On {escape(device)}, of {counted(n_operations, 'operation')} run, these work forward: "
+                     f"{', '.join(f'{share(part)} in {dtype}' for dtype, part in works.items())}.")  # fmt: skip
+        for outcome in ("fallback", "wrong values", "crashed", "timeout"):
+            names = [escape(name) for name in mine.loc[mine["outcome"] == outcome, "operation"].unique()]
+            if names:
+                found.append(
+                    f"{counted(len(names), 'operation')} on {escape(device)} with {outcome}: {some(names, 6)}."
+                )
+    description = frame.attrs["description"]
+    missing = description.get("n_cells", 0) - frame["operation_key"].nunique()
+    if missing > 0:
+        found.append(f"The sweep is not finished: {counted(missing, 'cell')} of {description['n_cells']} missing.")
+    for source, why in description.get("missing_sources", {}).items():
+        found.append(f"Left out: {escape(source)}: {escape(why)}.")
+    if frame.attrs["unreadable"]:
+        found.append(f"Files that could not be read and were left out: {', '.join(frame.attrs['unreadable'])}.")
+    return found
 
-    Args:
-        frame: Of ``load_coverage``.
-        other: An earlier result to compare with.
-    """
+
+def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
+    """The report's Markdown, against an earlier result where there is one."""
     devices = sorted(frame["device"].unique())
     versions = ", ".join(sorted(frame["torch_version"].dropna().unique()))
     return render(
@@ -60,13 +80,10 @@ def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
 def write_coverage_report(
     path: str | Path, output: Path | None = None, *, against: str | Path | None = None, html: bool = False
 ) -> Path:
-    """Write the report of a coverage sweep.
+    """Write the report of a coverage sweep, by default beside the results, against an earlier result where named.
 
-    Args:
-        path: A sweep's folder, a results folder (its latest coverage sweep), or a Parquet file.
-        output: The Markdown file; by default beside the results.
-        against: An earlier result.
-        html: Write one self-contained HTML file too, and return that.
+    Returns:
+        The Markdown file; the one self-contained HTML file where asked for.
 
     Raises:
         AnalysisError: If there is no coverage sweep, or the page cannot be written.

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.cells.rows import records
-from analysis.page.columns import Column, column_table, in_word
-from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS
-from analysis.subjects.coverage.quantities import WORKS, timed
-from analysis.text import escape, is_missing, significant, table
+from analysis.page.columns import Column, column_table, names
+from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WORKS
+from analysis.text import counted, escape, is_missing, significant, table
 
 MAX_REASON = 240
 MAX_SLOWER = 20
@@ -20,9 +20,9 @@ def _present(frame: pd.DataFrame, column: str, order: Sequence[str]) -> list[str
     return [value for value in order if (frame[column] == value).any()]
 
 
-def _named(values: pd.Series, order: Sequence[str]) -> str:
-    found = set(values)
-    return " ".join(v for v in order if v in found)
+def _device(frame: pd.DataFrame) -> list[str]:
+    """The column that names the device, where there are several."""
+    return ["device"] if frame["device"].nunique() > 1 else []
 
 
 def matrix(frame: pd.DataFrame, direction: str) -> str:
@@ -45,58 +45,39 @@ def counts(frame: pd.DataFrame) -> str:
     """Rows by device, type and direction, and how they ended."""
     shown = _present(frame, "outcome", VERDICTS)
     rows = []
-    for device, of_device in frame.groupby("device"):
-        for dtype in _present(of_device, "dtype", DTYPES):
-            for direction in DIRECTIONS:
-                chosen = of_device[(of_device["dtype"] == dtype) & (of_device["direction"] == direction)]
-                if len(chosen):
-                    numbers = [str(int((chosen["outcome"] == v).sum())) for v in shown]
-                    rows.append([escape(device), dtype, direction, *numbers, str(len(chosen))])
+    for key in itertools.product(sorted(frame["device"].unique()), DTYPES, DIRECTIONS):
+        ended = frame.loc[(frame[["device", "dtype", "direction"]] == key).all(axis=1), "outcome"]
+        if len(ended):
+            rows.append([*map(escape, key), *(str((ended == v).sum()) for v in shown), str(len(ended))])
     return table(["device", "dtype", "direction", *shown, "all"], rows, n_left=3)
 
 
 def failures(frame: pd.DataFrame, outcomes: Sequence[str]) -> str:
     """What ended in one of the outcomes, with its reason; types of one operation and reason share a row."""
-    chosen = frame[frame["outcome"].isin(outcomes)].copy()
-    if chosen.empty:
-        return ""
-    chosen["reason"] = chosen["reason"].fillna("")
+    chosen = frame[frame["outcome"].isin(outcomes)]
     rows = []
-    several = frame["device"].nunique() > 1
-    keys = ["device", "family", "operation", "outcome"]
-    for (device, family, operation, outcome), group in chosen.groupby(keys, sort=False):
-        where = [f"{d}: {_named(group.loc[group['direction'] == d, 'dtype'], DTYPES)}"
-                 for d in DIRECTIONS if (group["direction"] == d).any()]  # fmt: skip
-        reasons = list(dict.fromkeys(str(r)[:MAX_REASON] for r in group["reason"]))
-        others = len(reasons) - 1
-        more = f" (and {others} other text{'s' if others > 1 else ''})" if others else ""
-        first = [escape(device)] if several else []
-        rows.append([*first, escape(operation), escape(family), escape(outcome), "; ".join(where),
-                     escape(reasons[0]) + more])  # fmt: skip
-    heads = [*(["device"] if several else []), "operation", "family", "verdict", "types", "reason"]
-    return table(heads, rows, n_left=len(heads))
+    words = [*_device(frame), "operation", "family", "outcome"]
+    for _, group in chosen.groupby(["device", "family", "operation", "outcome"], sort=False):
+        where = [f"{direction}: {' '.join(_present(group[group['direction'] == direction], 'dtype', DTYPES))}"
+                 for direction in _present(group, "direction", DIRECTIONS)]  # fmt: skip
+        reasons = list(dict.fromkeys(str(reason)[:MAX_REASON] for reason in group["reason"].fillna("")))
+        more = f" (and {counted(len(reasons) - 1, 'other text')})" if len(reasons) > 1 else ""
+        rows.append([*(escape(group.iloc[0][c]) for c in words), "; ".join(where), escape(reasons[0]) + more])
+    heads = [*_device(frame), "operation", "family", "verdict", "types", "reason"]
+    return table(heads, rows, n_left=len(heads)) if rows else ""
 
 
 def wrong(frame: pd.DataFrame, outcome: str) -> str:
     """What disagrees with the reference, worst first."""
-    chosen = frame[frame["outcome"] == outcome].copy()
-    if chosen.empty:
-        return ""
-    chosen = chosen.sort_values(["rounding_units", "tolerance_ratio"], ascending=False, kind="stable")
-    words = [*_device(frame), in_word("operation", "operation"), in_word("dtype", "dtype"),
-             in_word("direction", "direction")]  # fmt: skip
-    return column_table(records(chosen), [
+    worst = frame[frame["outcome"] == outcome].sort_values(["rounding_units", "tolerance_ratio"], ascending=False)
+    words = names([*_device(frame), "operation", "dtype", "direction"])
+    return column_table(records(worst), [
         *words,
         Column("off by", lambda row: _number(row["max_abs_diff"])),
         Column("over the tolerance", lambda row: _number(row["tolerance_ratio"])),
         Column("roundings", lambda row: _number(row["rounding_units"])),
         Column("samples", lambda row: f"{int(row['n_wrong'])}/{int(row['n_compared'])}"),
-    ], n_left=len(words), max_rows=len(chosen))  # fmt: skip
-
-
-def _device(frame: pd.DataFrame) -> list[Column]:
-    """The column that names the device, where there are several."""
-    return [in_word("device", "device")] if frame["device"].nunique() > 1 else []
+    ], n_left=len(words), max_rows=len(worst))  # fmt: skip
 
 
 def _number(value: object) -> str:
@@ -106,11 +87,18 @@ def _number(value: object) -> str:
     return "NaN or infinity" if number == float("inf") else significant(number)
 
 
+def _timed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows with times of the device and the CPU, with the ratio of both at the largest size as ``speedup``."""
+    has_times = frame["timing_cpu_s"].map(lambda seconds: hasattr(seconds, "__len__") and len(seconds) > 0)
+    rows = frame[(frame["direction"] == "forward") & has_times]
+    speedup = [cpu[-1] / own[-1] for cpu, own in zip(rows["timing_cpu_s"], rows["timing_device_s"], strict=True)]
+    return rows.assign(speedup=speedup, largest=[int(elements[-1]) for elements in rows["timing_elements"]])
+
+
 def overtaking(frame: pd.DataFrame) -> str:
     """By family and type: how many operations overtake the CPU, from which size, and how fast they are in the end."""
     rows = []
-    times = timed(frame)
-    for (device, dtype, family), group in times.groupby(["device", "dtype", "family"]):
+    for (device, dtype, family), group in _timed(frame).groupby(["device", "dtype", "family"]):
         overtakes = group[group["overtakes_at_elements"].notna()]
         crossing = f"{int(overtakes['overtakes_at_elements'].median()):,}" if len(overtakes) else "none"
         rows.append([escape(device), dtype, escape(family), f"{len(overtakes)}/{len(group)}", crossing,
@@ -122,10 +110,10 @@ def overtaking(frame: pd.DataFrame) -> str:
 
 def slower(frame: pd.DataFrame) -> str:
     """Operations that are slower than on the CPU at the largest size timed, slowest first; empty if none is."""
-    rows = timed(frame)
+    rows = _timed(frame)
     rows = rows[rows["speedup"] < 1].sort_values("speedup").head(MAX_SLOWER)
     return column_table(records(rows), [
-        in_word("device", "device"), in_word("operation", "operation"), in_word("dtype", "dtype"),
+        *names(["device", "operation", "dtype"]),
         Column("elements", lambda row: f"{row['largest']:,}"),
         Column("times slower than the CPU", lambda row: significant(1 / row["speedup"])),
     ], n_left=3)  # fmt: skip

@@ -16,6 +16,7 @@ from analysis.figures.panels import INK, batch_axis, legend_right, log_ticks, pa
 from analysis.figures.style import COLOURS, MARKERS
 from analysis.stats.estimate import Figure
 
+AXES = ("throughput_items_per_s", "energy_per_item_j")
 MAX_LINES = 8
 MAX_WITH_STEPS = 30
 """Times that an x axis' largest value may be its smallest with labels at 2 and 5 of a decade too."""
@@ -36,12 +37,7 @@ def _log_axes(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
 
 
 def draw_front(path: Path, domain: Group) -> str | None:
-    """Every cell by its speed and energy; those on the Pareto front filled, with their batch sizes beside them.
-
-    Args:
-        path: The file.
-        domain: Cells of ``quantities.costs``, of one group of its ``domain_columns``.
-    """
+    """Every cell by its speed and energy; those on the Pareto front filled, with their batch sizes beside them."""
     known = domain.cells[domain.cells["throughput_items_per_s"].notna()]
     if len(known) < 2:
         return None
@@ -53,13 +49,13 @@ def draw_front(path: Path, domain: Group) -> str | None:
             n = len(COLOURS)  # beyond which a colour comes again, with another marker
             colour, marker = COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]
             on = group.cells["is_on_front"].to_numpy(bool)
-            x, y = (group.cells[c].to_numpy(float) for c in ("throughput_items_per_s", "energy_per_item_j"))
+            x, y = (group.cells[c].to_numpy(float) for c in AXES)
             along = np.argsort(group.cells["batch_size"].to_numpy(float), kind="stable")
             axes.plot(x[along], y[along], color=colour, linewidth=0.8, alpha=0.5, zorder=1.2)
             axes.plot(x[~on], y[~on], linestyle="", marker=marker, color=colour, markerfacecolor="white", zorder=2)
             axes.plot(x[on], y[on], linestyle="", marker=marker, color=colour, markersize=7, zorder=3)
             axes.plot([], [], linestyle="", marker=marker, color=colour, label=group.name)
-        _log_axes(axes, known["throughput_items_per_s"].tolist(), known["energy_per_item_j"].tolist())
+        _log_axes(axes, *(known[c].tolist() for c in AXES))
         _draw_stairs(axes, front)
         _name_batches(axes, front)
         axes.set(title=title, xlabel=f"throughput ({item}/s)", ylabel=f"energy (J per {item.removesuffix('s')})")
@@ -80,7 +76,7 @@ def _frugal(lines: Sequence[Group]) -> list[Group]:
 
 def _draw_stairs(axes: Axes, front: pd.DataFrame) -> None:
     """The least energy that each throughput takes: between two cells of the front that of the faster one."""
-    speeds, joules = front["throughput_items_per_s"].tolist(), front["energy_per_item_j"].tolist()
+    speeds, joules = (front[c].tolist() for c in AXES)
     x, y = [axes.get_xlim()[0], *speeds, speeds[-1]], [joules[0], *joules, axes.get_ylim()[1]]
     axes.step(x, y, where="pre", color=INK, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1.5,
               label="Pareto front (filled)")  # fmt: skip
@@ -90,10 +86,11 @@ def _name_batches(axes: Axes, front: pd.DataFrame) -> None:
     """The batch sizes of the front's cells, on the side where no cell is, left out where they would overlap."""
     taken: list[tuple[float, float]] = []
     for row in records(front[front["batch_size"].notna()]):
-        at = axes.transData.transform((row["throughput_items_per_s"], row["energy_per_item_j"]))
+        point = tuple(row[c] for c in AXES)
+        at = axes.transData.transform(point)
         if all(np.hypot(*(at - np.array(other))) > 14 for other in taken):
-            axes.annotate(f"{row['batch_size']:,.0f}", (row["throughput_items_per_s"], row["energy_per_item_j"]),
-                          xytext=(5, -12), textcoords="offset points", fontsize=8.5, color=INK)  # fmt: skip
+            axes.annotate(f"{row['batch_size']:,.0f}", point, xytext=(5, -12), textcoords="offset points",
+                          fontsize=8.5, color=INK)  # fmt: skip
             taken.append((float(at[0]), float(at[1])))
 
 

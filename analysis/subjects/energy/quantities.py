@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis.cells import usable
 from analysis.cells.groups import groups, machine_columns, task_columns
-from analysis.cells.rows import Row, complete, records
+from analysis.cells.naming import label
+from analysis.cells.rows import Row, complete, extreme
 from analysis.contract.limits import Limits
 
 COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w",
@@ -19,9 +20,7 @@ COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "m
 def domain_columns(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     """Columns of the machines and tasks, and of what the counter covers: energies of two domains are not compared.
 
-    Args:
-        frame: All cells of the page, so that a machine is named although no other has a counter.
-        cells: Those whose energy is known.
+    ``frame`` has all cells of the page, so that a machine is named although no other has a counter.
     """
     return [*task_columns(frame), *(["energy_domain"] if cells["energy_domain"].nunique(dropna=False) > 1 else [])]
 
@@ -47,21 +46,12 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Row, Row]]:
-    """For each machine, task and domain the most frugal cell and the fastest one.
-
-    Args:
-        cells: Of ``costs``.
-        names: Of ``domain_columns``.
-
-    Returns:
-        The group's name in words, and the two cells, which may be one.
-    """
+    """For each group its name in words, the most frugal cell and the fastest one, which may be the same."""
     found = []
     for group in groups(cells, names):
-        frugal = group.cells["energy_per_item_j"].idxmin()
-        speed = group.cells["throughput_items_per_s"]
-        fastest = speed.idxmax() if speed.notna().any() else frugal
-        found.append((group.name, records(group.cells.loc[[frugal]])[0], records(group.cells.loc[[fastest]])[0]))
+        frugal = extreme(group.cells, group.cells["energy_per_item_j"], largest=False) or group.row
+        fastest = extreme(group.cells, group.cells["throughput_items_per_s"], largest=True)
+        found.append((group.name, frugal, fastest or frugal))
     return found
 
 
@@ -75,22 +65,10 @@ def unknown(frame: pd.DataFrame) -> list[tuple[str, int, str]]:
     cells = cells[cells["energy_per_item_j"].isna()]
     cells = cells.assign(reason=cells["energy_source"].isna().map({True: "no counter", False: "too short"}))
     names = [*machine_columns(frame), "device"]
-    found: list[tuple[str, int, str]] = []
-    for group in groups(cells, [*names, "reason"]):
-        words = ", ".join(str(group.row[c]) for c in names if isinstance(group.row[c], str))
-        found.append((words, len(group.cells), group.row["reason"]))
-    return found
+    return [(label(g.row, names), len(g.cells), g.row["reason"]) for g in groups(cells, [*names, "reason"])]
 
 
 def sources(cells: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """Which counter told each device's energy: (device, source, what it covers), each once.
-
-    Args:
-        cells: Of ``costs``.
-    """
-    told: Sequence[Row] = records(cells.drop_duplicates(["device", "energy_source", "energy_domain"]))
-    return [(str(row["device"]), _text(row["energy_source"]), _text(row["energy_domain"])) for row in told]
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "an unnamed counter"
+    """Which counter told each device's energy: (device, source, what it covers), each once."""
+    told = cells[["device", "energy_source", "energy_domain"]].drop_duplicates().astype(object)
+    return list(told.where(told.notna(), "an unnamed counter").itertuples(index=False, name=None))

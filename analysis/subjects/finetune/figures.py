@@ -24,12 +24,7 @@ _TARGET = "first at the target"
 
 
 def draw_training(path: Path, task: Task[Training]) -> str:
-    """Draw one task's curves; rings where they first reach their target, grey lines for trainings given up early.
-
-    Args:
-        path: Of the file.
-        task: Its trainings, those with rounds.
-    """
+    """Draw one task's curves; rings where they first reach their target, grey lines for trainings given up early."""
     trainings, title = task.members, f"Held-out accuracy{of(task.name)}"
     shown = most_accurate_curves(trainings)
     pruned = [training for training in trainings if training.is_pruned]
@@ -53,19 +48,17 @@ def draw_training(path: Path, task: Task[Training]) -> str:
     return f"{title} over {listed([COSTS[cost] for cost in costs])}, of {lines}"
 
 
-def most_accurate_curves(trainings: Sequence[Training], n: int = MAX_LINES) -> list[Training]:
-    """The ``n`` trainings of the best accuracy that ran to their end, in their own order."""
+def most_accurate_curves(trainings: Sequence[Training]) -> list[Training]:
+    """The ``MAX_LINES`` trainings of the best accuracy that ran to their end, in their own order."""
     whole = [training for training in trainings if not training.is_pruned]
-    ranked = sorted(range(len(whole)), key=lambda i: -(whole[i].best.value or 0))[:n]
-    return [whole[i] for i in sorted(ranked)]
+    return sorted(sorted(whole, key=lambda one: -(one.best.value or 0))[:MAX_LINES], key=whole.index)
 
 
 def _series(training: Training, cost: str) -> Series:
-    points = zip(getattr(training, cost), 100 * training.accuracy, strict=True)
-    known = [(float(x), Figure(value=float(y))) for x, y in points if np.isfinite(x)]
-    return Series(
-        label=training.label, group=training.place, kind=training.kind, x=[x for x, _ in known], y=[y for _, y in known]
-    )
+    spent = getattr(training, cost)
+    at = np.isfinite(spent)
+    y = [Figure(value=float(share)) for share in 100 * training.accuracy[at]]
+    return Series(label=training.label, group=training.place, kind=training.kind, x=spent[at].tolist(), y=y)
 
 
 def _draw_pruned(axes: Axes, training: Training, cost: str) -> None:
@@ -84,11 +77,11 @@ def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
                 f"target {100 * target:g} %", (0.0, 100 * target), xycoords=("axes fraction", "data"), xytext=(4, 1),
                 textcoords="offset points", va="bottom", fontsize=8, color=INK,
             )  # fmt: skip
-    reached = []
+    reached: list[tuple[float, float]] = []
     for training in trainings:
-        at = np.flatnonzero(training.accuracy >= (2.0 if training.target is None else training.target))
-        if at.size and np.isfinite(getattr(training, cost)[at[0]]):
-            reached.append((getattr(training, cost)[at[0]], 100 * training.accuracy[at[0]]))
+        at = np.flatnonzero(training.accuracy >= (2.0 if training.target is None else training.target))[:1]
+        spent = getattr(training, cost)[at]
+        reached += zip(spent, 100 * training.accuracy[at], strict=True) if np.isfinite(spent).all() else []
     if reached:
         axes.plot(*zip(*reached, strict=True), linestyle="", marker="o", markersize=12, markerfacecolor="none",
                   markeredgecolor=INK, label=_TARGET)  # fmt: skip
@@ -96,16 +89,15 @@ def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
 
 def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
     """From zero; logarithmic where the curves' lengths differ so much that the short ones would be lost."""
-    ends = [float(values[np.isfinite(values)][-1]) for values in spent if np.isfinite(values).any()]
+    known = [values[np.isfinite(values)] for values in spent if np.isfinite(values).any()]
+    starts, ends = [values[0] for values in known], [values[-1] for values in known]
     if not ends or max(ends) <= _WIDE * min(ends):
         axes.set_xlim(0, None)
         axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(written_out)
         return
     axes.set_xscale("log")
-    starts = [float(values[np.isfinite(values)][0]) for values in spent if np.isfinite(values).any()]
-    subs = (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0)
-    log_ticks(axes.xaxis, subs)
+    log_ticks(axes.xaxis, (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0))
 
 
 def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:

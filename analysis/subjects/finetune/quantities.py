@@ -30,29 +30,17 @@ COLUMNS = ("accuracy_best", "accuracy_final", "target_accuracy", "time_to_target
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Training:
-    """One cell that trained, with its rounds; arrays have shape (n_rounds,), (0,) where rounds are missing.
+    """One cell that trained, with its rounds; arrays have shape (n_rounds,), (0,) where rounds are missing."""
 
-    Attributes:
-        task: What is done, in words; empty where all cells do the same.
-        label: The settings that tell it from the task's others.
-        place: Of these the device, and the machine or the run where there are several.
-        kind: The rest of them.
-        row: The cell.
-        seconds: Training time until the end of each round, evaluation left out.
-        items: Items trained on until then.
-        joules: Energy until then; NaN from the first round on whose energy is unknown.
-        accuracy: Held-out accuracy after each round, 0 to 1.
-    """
-
-    task: str
-    label: str
-    place: str
-    kind: str
+    task: str  # what is done, in words; empty where all cells do the same
+    label: str  # the settings that tell it from the task's others
+    place: str  # of these the device, and the machine or the run where there are several
+    kind: str  # the rest of them
     row: Row
-    seconds: Floats
-    items: Floats
-    joules: Floats
-    accuracy: Floats
+    seconds: Floats  # training time until the end of each round, evaluation left out
+    items: Floats  # trained on until then
+    joules: Floats  # until then; NaN from the first round on whose energy is unknown
+    accuracy: Floats  # held-out, after each round, 0 to 1
 
     @property
     def is_pruned(self) -> bool:
@@ -66,8 +54,7 @@ class Training:
     @property
     def n_heldout(self) -> int | None:
         """Held-out items that the accuracy is a share of."""
-        n = known(self.row["n_heldout_items"])
-        return None if n is None else int(n)
+        return None if (n := known(self.row["n_heldout_items"])) is None else int(n)
 
     @cached_property
     def best(self) -> Figure:
@@ -87,13 +74,13 @@ def with_rounds(found: Sequence[Training]) -> list[Training]:
     return [training for training in found if training.accuracy.size]
 
 
-def wilson(shares: Floats, n: int, confidence: float = 0.95) -> tuple[Floats, Floats]:
-    """Lower and upper ends of the interval of shares of ``n`` items by Wilson's score, each of the shares' shape.
+def wilson(shares: Floats, n: int) -> tuple[Floats, Floats]:
+    """Lower and upper ends of the 95 % interval of shares of ``n`` items by Wilson's score, each of the shares' shape.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
     Statistical Association 22:158, 1927.
     """
-    z = float(special.ndtri((1 + confidence) / 2))
+    z = float(special.ndtri(0.975))
     middle = (shares + z * z / (2 * n)) / (1 + z * z / n)
     half = z * np.sqrt(shares * (1 - shares) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
     return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
@@ -108,12 +95,7 @@ def share_of(value: float | None, n: int | None) -> Figure:
 
 
 def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
-    """Every cell that trained, pruned ones included, in the order of the rows.
-
-    Args:
-        frame: Of ``identity.with_identity``.
-        rounds: Of ``read.sweeps.load_all_rounds``.
-    """
+    """Every cell that trained, pruned ones included, in the order of the rows; rounds of ``load_all_rounds``."""
     scored = rounds[rounds["accuracy"].notna()]
     curves = dict(list(scored.sort_values("round", kind="stable").groupby(["sweep", "trial_key"], sort=False)))
     whole = frame[frame["status"].isin(["complete", "pruned"])]
@@ -124,20 +106,21 @@ def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
     for task in groups(trained, varying(trained, [c for c in TASK_COLUMNS if c != "tune"])):
         names = [*stratum_columns(frame), "batch_size"]
         told = [c for c in names if c in {"device", "precision"} or c in varying(task.cells, names)]
-        for row in records(task.cells):
-            curve = curves.get((row["sweep"], row["trial_key"]), scored.iloc[:0])
-            found.append(_training(task.name, told, row, curve))
+        found += [
+            _training(task.name, told, row, curves.get((row["sweep"], row["trial_key"]), scored.iloc[:0]))
+            for row in records(task.cells)
+        ]
     return found
 
 
 def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> Training:
     where = ("device", MACHINE, RUN)
-    kind = [c for c in told if c not in where]
-    items, joules = (curve[c].to_numpy(np.float64, na_value=np.nan).cumsum() for c in ("items", "energy_j"))
+    kind = in_words(row, [c for c in told if c not in where])
+    columns = ("elapsed_s", "items", "energy_j", "accuracy")
+    seconds, items, joules, accuracy = (curve[c].to_numpy(np.float64, na_value=np.nan) for c in columns)
     return Training(
-        task=task, label=label(row, told), place=label(row, where), kind=in_words(row, kind), row=row,
-        seconds=curve["elapsed_s"].to_numpy(np.float64, na_value=np.nan), items=items, joules=joules,
-        accuracy=curve["accuracy"].to_numpy(np.float64),
+        task=task, label=label(row, told), place=label(row, where), kind=kind, row=row, seconds=seconds,
+        items=items.cumsum(), joules=joules.cumsum(), accuracy=accuracy,
     )  # fmt: skip
 
 
@@ -147,11 +130,6 @@ def cost_to(training: Training, level: float, cost: str) -> Figure | None:
     Reached means the first round after which the held-out accuracy is the level or more. The interval is by the
     accuracy's own: from the round before the first whose upper end reaches the level (it may have been reached at any
     time since) to the first whose lower end does, infinite where none does. None where the accuracy has no interval.
-
-    Args:
-        training: With or without rounds.
-        level: From 0 to 1.
-        cost: Of ``COSTS``.
     """
     if not training.accuracy.size:
         return _cost_of_row(training, level, cost)
@@ -180,25 +158,26 @@ def _cost_of_row(training: Training, level: float, cost: str) -> Figure | None:
     return None if value is None else Figure(value=value)
 
 
+def cost_to_target(training: Training, cost: str) -> Figure | None:
+    """The same for the accuracy that was asked for."""
+    return None if training.target is None else cost_to(training, training.target, cost)
+
+
 def cheapest(found: Sequence[Training], cost: str) -> tuple[Training, Figure] | None:
     """The training that reached its target at the least cost; None where none did."""
-    reached = [
-        (training, spent)
-        for training in found
-        if training.target is not None and (spent := cost_to(training, training.target, cost)) is not None
-    ]
-    return min(reached, key=lambda pair: pair[1].value or 0.0) if reached else None
+    reached = [(training, spent) for training in found if (spent := cost_to_target(training, cost)) is not None]
+    return min(reached, key=lambda pair: pair[1].value or 0.0, default=None)
 
 
 def most_accurate(found: Sequence[Training]) -> Training | None:
     """The training of the best accuracy; the first of equals."""
     scored = [training for training in found if training.best.value is not None]
-    return max(scored, key=lambda t: t.best.value or 0.0) if scored else None
+    return max(scored, key=lambda t: t.best.value or 0.0, default=None)
 
 
-def levels(found: Sequence[Training], n: int = 4) -> list[float]:
-    """At most ``n`` levels that a training reached, the highest, and the targets asked for."""
+def levels(found: Sequence[Training]) -> list[float]:
+    """The four highest levels at most that a training reached, and the targets asked for."""
     top = max((t.best.value or 0.0 for t in found), default=0.0)
     targets = {t.target for t in found if t.target is not None}
     reached = sorted({level for level in LEVELS if level <= top} - targets)
-    return sorted([*reached[-n:], *targets])
+    return sorted([*reached[-4:], *targets])

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from analysis.page.columns import Column, column_table
 from analysis.stats.estimate import Figure, known
-from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, levels, with_rounds
+from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, cost_to_target, levels, with_rounds
 from analysis.text import MISSING, escape, joined, number
 
 MAX_ROWS = 200
 UNITS = {"seconds": "s of training", "items": "images", "joules": "J"}
-
-
-def tables(found: Sequence[Training]) -> dict[str, Any]:
-    """The page's tables, by the names that its template has for them."""
-    return {"trainings": trainings_table(found), "levels": level_tables(found)}
 
 
 def percent(figure: Figure) -> str:
@@ -46,21 +40,17 @@ def cost_interval(spent: Figure | None) -> str:
 
 def trainings_table(found: Sequence[Training]) -> str:
     """Every training: its accuracy, what its target took, its speed."""
-
-    def cost(training: Training, what: str) -> Figure | None:
-        return None if training.target is None else cost_to(training, training.target, what)
-
-    energy = Column("energy to target (J)", lambda t: cost_text(cost(t, "joules")))
+    energy = Column("energy to target (J)", lambda t: cost_text(cost_to_target(t, "joules")))
     return column_table(found, [
         Column("setting", _name),
         Column("best accuracy (%)", lambda t: percent(t.best)),
         Column("95 % interval (%)", lambda t: percent_interval(t.best)),
         Column("last accuracy (%)", lambda t: percent(t.final)),
         Column("target (%)", lambda t: MISSING if t.target is None else f"{100 * t.target:g}"),
-        Column("time to target (s)", lambda t: cost_text(cost(t, "seconds"))),
-        Column("could be (s)", lambda t: cost_interval(cost(t, "seconds"))),
-        Column("images to target", lambda t: cost_text(cost(t, "items"))),
-        *([energy] if any(cost(t, "joules") is not None for t in found) else []),
+        Column("time to target (s)", lambda t: cost_text(cost_to_target(t, "seconds"))),
+        Column("could be (s)", lambda t: cost_interval(cost_to_target(t, "seconds"))),
+        Column("images to target", lambda t: cost_text(cost_to_target(t, "items"))),
+        *([energy] if any(cost_to_target(t, "joules") is not None for t in found) else []),
         Column("throughput (images/s)", lambda t: number(known(t.row["throughput_items_per_s"]))),
         Column("trained (s)", lambda t: number(known(t.row["measured_s"]))),
         Column("epochs", _epochs),
@@ -82,14 +72,13 @@ def _name(training: Training) -> str:
 
 def level_tables(found: Sequence[Training]) -> list[tuple[str, str]]:
     """What each level of accuracy took, in time, images and joules: (what, table)."""
-    made = []
     scored = with_rounds(found)
-    reached = levels(scored) if scored else []
-    for cost, name in COSTS.items():
-        spent = [(t, [cost_to(t, level, cost) for level in reached]) for t in scored]
-        columns = [Column(f"{100 * level:g} %", lambda pair, i=i: cost_text(pair[1][i]))  # type: ignore[misc]
-                   for i, level in enumerate(reached)]  # fmt: skip
-        known_of = [(t, costs) for t, costs in spent if any(one is not None for one in costs)]
-        text = column_table(known_of, [Column("setting", lambda pair: _name(pair[0])), *columns], max_rows=MAX_ROWS)
-        made += [(name, text)] if text else []
-    return made
+    return [(name, text) for cost, name in COSTS.items() if (text := _level_table(scored, cost))]
+
+
+def _level_table(scored: Sequence[Training], cost: str) -> str:
+    reached = levels(scored)
+    columns = [Column(f"{100 * level:g} %", lambda t, level=level: cost_text(cost_to(t, level, cost)))  # type: ignore[misc]
+               for level in reached]  # fmt: skip
+    known_of = [t for t in scored if any(cost_to(t, level, cost) is not None for level in reached)]
+    return column_table(known_of, [Column("setting", _name), *columns], max_rows=MAX_ROWS)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.groups import full_name
-from analysis.cells.rows import items, records
+from analysis.cells.rows import first, items
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
 from analysis.subjects.memory.quantities import Fit, verdict_counts
 from analysis.text import counted, escape, gibibytes, is_missing, listed, number, share
@@ -27,12 +27,14 @@ def fit_sentences(found: Sequence[Fit]) -> list[str]:
     others = [fit for fit in found if fit.smallest_oom is None and not is_missing(fit.row.get("peak_bytes"))]
     if others:
         most = max(others, key=lambda fit: float(fit.row["peak_bytes"]))
-        where = f" with {escape(most.name)}" if most.name else ""
         rest = " of the other settings" if ended else ""
-        said.append(
-            f"None{rest} ended out of memory; the largest peak is {_took(most)}, at batch {most.largest:,}{where}."
-        )
+        said.append(f"None{rest} ended out of memory; the largest peak is {_took(most)}, at batch {most.largest:,}"
+                    f"{_with(most)}.")  # fmt: skip
     return said
+
+
+def _with(fit: Fit) -> str:
+    return f" with {escape(fit.name)}" if fit.name else ""
 
 
 def _ended_sentence(fit: Fit) -> str:
@@ -52,15 +54,10 @@ def _took(fit: Fit) -> str:
 
 def growth_sentence(found: Sequence[Fit]) -> list[str]:
     """What a further item takes, where memory is known to rise with the batch."""
-    rising = [f for f in found if f.growth.low is not None and f.growth.low > 0 and f.growth.per_item_bytes]
+    rising = [f for f in found if f.growth.is_rising]
     # Of a process much else is part of the memory: its slope is told only where no device counts its own.
-    own = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])]
-    rising = own or rising
-    told = [
-        f"{number(f.growth.per_item_bytes * 2**-20, f.growth.low * 2**-20, f.growth.high * 2**-20)} MiB"  # type: ignore[operator]
-        f"{f' with {escape(f.name)}' if f.name else ''}"
-        for f in rising[:MAX_TOLD]
-    ]
+    rising = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])] or rising
+    told = [f"{f.growth.per_item_bytes.times(2**-20).text} MiB{_with(f)}" for f in rising[:MAX_TOLD]]
     return [f"Each further {escape(items(rising[0].row).removesuffix('s'))} takes {listed(told)}."] if told else []
 
 
@@ -71,7 +68,7 @@ def leak_sentences(cells: pd.DataFrame) -> list[str]:
     limit = f"{LEAK_BYTES_PER_STEP // 2**10} KiB per step"
     counts, said = verdict_counts(cells), []
     if "leak" in counts:
-        worst = records(cells.head(1))[0]
+        worst = first(cells)
         rate = number(worst["growth_bytes_per_step"] / 2**10)
         said.append(f"**{counts['leak']} of {counted(len(cells))} leak** more than {limit}; the worst, "
                     f"{escape(full_name(cells, worst))}, takes {rate} KiB more with every step.")  # fmt: skip

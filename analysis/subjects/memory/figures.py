@@ -13,19 +13,9 @@ from analysis.cells.groups import Group, groups, line_columns, of, word_columns
 from analysis.cells.naming import label, labels
 from analysis.cells.rows import records
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
+from analysis.figures import panels
 from analysis.figures.lines import Series, draw_series
 from analysis.figures.lines import values as values_of
-from analysis.figures.panels import (
-    GREY,
-    INK,
-    WIDTH,
-    batch_axis,
-    legend_above,
-    legend_right,
-    name_rows,
-    panels,
-    value_axis,
-)
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure
 from analysis.subjects.memory.quantities import SLOPES, VERDICTS, peaks, slope_verdict
@@ -34,7 +24,7 @@ from analysis.text import is_missing
 MAX_LINES = 8
 MAX_ROWS = 30
 _GIB = 2**30
-_LOOKS = {"leak": (">", COLOURS[1], COLOURS[1]), "undecided": ("o", GREY, "white"),
+_LOOKS = {"leak": (">", COLOURS[1], COLOURS[1]), "undecided": ("o", panels.GREY, "white"),
           "none": ("o", COLOURS[0], COLOURS[0])}  # fmt: skip
 
 
@@ -43,9 +33,6 @@ def peak_lines(cells: pd.DataFrame) -> list[Series]:
 
     What the allocator reserved is a line of its own beside what tensors took, told by the marker; without any the
     settings are.
-
-    Args:
-        cells: Of ``peaks``.
     """
     has_reserved = cells["device_peak_reserved_bytes"].notna().any()
     lines = []
@@ -54,21 +41,16 @@ def peak_lines(cells: pd.DataFrame) -> list[Series]:
         for column, kind in (("peak_bytes", ""), ("device_peak_reserved_bytes", ", reserved")):
             known = ordered[ordered[column].notna()].drop_duplicates("batch_size", keep="last")
             if len(known):
-                lines.append(Series(
-                    label=group.name + kind, group=group.name if has_reserved else "",
-                    kind=kind if has_reserved else group.name, x=known["batch_size"].tolist(),
-                    y=[Figure(value=float(peak) / _GIB) for peak in known[column]],
-                ))  # fmt: skip
+                told, other = (kind, group.name) if has_reserved else (group.name, "")
+                y = [Figure(value=float(peak) / _GIB) for peak in known[column]]
+                lines.append(
+                    Series(label=group.name + kind, group=other, kind=told, x=known["batch_size"].tolist(), y=y)
+                )
     return lines
 
 
 def draw_peaks(path: Path, group: Group) -> str | None:
-    """Peak memory over batch size; a cross where a batch ended out of memory, a line at what there is.
-
-    Args:
-        path: The file.
-        group: All cells of one device and task.
-    """
+    """Peak memory of one device and task over batch size; a cross where a batch ran out, a line at all there is."""
     cells, is_oom = peaks(group.cells), group.cells["status"] == "oom"
     if cells.empty or cells["batch_size"].nunique() + is_oom.sum() < 2:
         return None
@@ -80,19 +62,19 @@ def draw_peaks(path: Path, group: Group) -> str | None:
     failed = group.cells[is_oom & group.cells["batch_size"].notna()]
     values = values_of(shown)
     sizes = [x for line in shown for x in line.x]
-    with panels(path) as (_, (axes,)):
+    with panels.panels(path) as (_, (axes,)):
         draw_series(axes, shown)
         if not is_missing(capacity) and (len(failed) or max(values) > capacity / 4):
-            axes.axhline(capacity, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
+            axes.axhline(capacity, color=panels.INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
                          label=f"all there is, {capacity:,.3g} GiB")  # fmt: skip
             values.append(capacity)
         if len(failed):
             sizes += failed["batch_size"].tolist()
             _draw_failed(axes, failed, max(values))
-        batch_axis(axes, sizes)
-        value_axis(axes, values)
+        panels.batch_axis(axes, sizes)
+        panels.value_axis(axes, values)
         axes.set(title=title, xlabel="batch size", ylabel=f"peak {whose} (GiB)")
-        legend_right(axes)
+        panels.legend_right(axes)
     left = f", the first {MAX_LINES} of {len(lines)} lines" if len(lines) > MAX_LINES else ""
     crosses = ", crosses where a batch ended out of memory" if is_oom.any() else ""
     return f"{title}{crosses}{left}"
@@ -106,19 +88,14 @@ def _draw_failed(axes: Axes, failed: pd.DataFrame, height: float) -> None:
     names = [c for c in word_columns(failed) if failed[c].nunique(dropna=False) > 1]
     for size, cells in failed.groupby("batch_size"):
         told = "\n".join(dict.fromkeys(labels(cells, names))) if names else ""
-        axes.annotate(told, (size, height), xytext=(0, -8), textcoords="offset points", fontsize=8, color=INK,
+        axes.annotate(told, (size, height), xytext=(0, -8), textcoords="offset points", fontsize=8, color=panels.INK,
                       ha="center", va="top")  # fmt: skip
 
 
 def draw_leaks(path: Path, found: Group) -> str | None:
-    """Growth of host and device memory with 95 % intervals, one row a cell and memory.
-
-    Args:
-        path: The file.
-        found: Cells of ``quantities.leaks``; the first ``MAX_ROWS`` are drawn.
-    """
+    """Growth of host and device memory with 95 % intervals, one row a cell and memory."""
     cells = found.cells
-    if not (cells["leak_verdict"] != "none").any():  # a picture of zeros says no more than a sentence
+    if (cells["leak_verdict"] == "none").all():  # a picture of zeros says no more than a sentence
         return None
     title = "Growth of memory while a step repeats"
     left = f" (the first {MAX_ROWS} rows)" if len(cells) > MAX_ROWS else ""
@@ -127,12 +104,14 @@ def draw_leaks(path: Path, found: Group) -> str | None:
               for row in records(cells.head(MAX_ROWS)) for kind, begin in SLOPES.items()]  # fmt: skip
     slopes = [(name, slope) for name, slope in slopes if not is_missing(slope[1])][:MAX_ROWS]
     limit = LEAK_BYTES_PER_STEP / 2**10
-    with panels(path, size=(WIDTH, 1.5 + 0.27 * len(slopes))) as (_, (axes,)):
+    with panels.panels(path, size=(panels.WIDTH, 1.5 + 0.27 * len(slopes))) as (_, (axes,)):
         axes.axvline(0, color="#999999", linewidth=0.8)
-        axes.axvline(limit, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), label=f"limit, {limit:g} KiB per step")
+        axes.axvline(
+            limit, color=panels.INK, linewidth=1.2, linestyle=(0, (1, 2)), label=f"limit, {limit:g} KiB per step"
+        )
         for i, (_, slope) in enumerate(slopes):
             _draw_slope(axes, -i, slope)
-        name_rows(axes, [name for name, _ in slopes])
+        panels.name_rows(axes, [name for name, _ in slopes])
         axes.spines["left"].set_visible(False)
         axes.set_ylim(-len(slopes) + 0.4, 0.6)
         _growth_axis(axes)
@@ -141,7 +120,7 @@ def draw_leaks(path: Path, found: Group) -> str | None:
             marker, colour, face = _LOOKS[verdict]
             axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=verdict)
         axes.set(xlabel="growth of memory (KiB per step), 95 % interval")
-        legend_above(axes, f"{title}{left}")
+        panels.legend_above(axes, f"{title}{left}")
     return f"{title}: slope and 95 % interval in KiB per step, worst first{left}"
 
 

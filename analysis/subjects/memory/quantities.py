@@ -9,8 +9,9 @@ import pandas as pd
 from scipy import stats
 
 from analysis.cells.groups import Group, groups, line_columns
-from analysis.cells.rows import Row, memory_bytes, records
+from analysis.cells.rows import Row, extreme, memory_bytes
 from analysis.contract.cells import BOUNDS_BATCH, LEAK_BYTES_PER_STEP, MEASURED
+from analysis.stats.estimate import Figure, known
 
 MAX_REACH = 8
 """How many times the largest batch that ran a line is followed."""
@@ -24,37 +25,25 @@ COLUMNS = ("static_bytes", "device_peak_allocated_bytes", "device_peak_reserved_
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """Peak memory as a line over the batch size (Theil and Sen's, which a single cell does not sway).
+    """Peak memory as a line over the batch size; unknown from fewer than three batch sizes."""
 
-    Attributes:
-        per_item_bytes: What a further item takes; None from fewer than three batch sizes.
-        low: Lower end of its 95 % interval.
-        high: Upper end.
-        fixed_bytes: What remains at batch size 0.
-    """
+    per_item_bytes: Figure  # what a further item takes
+    fixed_bytes: float | None  # what remains at batch size 0
 
-    per_item_bytes: float | None = None
-    low: float | None = None
-    high: float | None = None
-    fixed_bytes: float | None = None
+    @property
+    def is_rising(self) -> bool:
+        """Whether memory is known to rise with the batch."""
+        return self.per_item_bytes.low is not None and self.per_item_bytes.low > 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fit:
-    """What fits of one way of doing a task.
+    """What fits of one way of doing a task."""
 
-    Attributes:
-        name: What tells it from the others, in words.
-        row: The cell with the largest batch that ran; the first cell where none ran.
-        largest: That batch; None where none ran.
-        smallest_oom: Smallest batch that ended out of memory; None where none did.
-        growth: Peak memory over the batch size.
-    """
-
-    name: str
-    row: Row
-    largest: int | None
-    smallest_oom: int | None
+    name: str  # what tells it from the others, in words
+    row: Row  # the cell with the largest batch that ran; the first cell where none ran
+    largest: int | None  # that batch; None where none ran
+    smallest_oom: int | None  # None where none ended out of memory
     growth: Growth
 
     @property
@@ -80,34 +69,34 @@ def peaks(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def growth(cells: pd.DataFrame) -> Growth:
-    """Peak memory over batch size of one line's cells, of ``peaks``; the largest peak of each batch counts."""
+    """Peak memory over batch size of one line's cells, of ``peaks``; the largest peak of each batch counts.
+
+    The line is Theil and Sen's, which a single cell does not sway.
+    """
     largest = cells.dropna(subset=["batch_size"]).groupby("batch_size")["peak_bytes"].max()
     if len(largest) < 3:
-        return Growth()
+        return Growth(per_item_bytes=Figure(value=None), fixed_bytes=None)
     fitted = stats.theilslopes(largest.to_numpy(float), largest.index.to_numpy(float))
-    return Growth(per_item_bytes=float(fitted.slope), low=float(fitted.low_slope), high=float(fitted.high_slope),
-                  fixed_bytes=float(fitted.intercept))  # fmt: skip
+    slope, low, high = (float(v) for v in (fitted.slope, fitted.low_slope, fitted.high_slope))
+    return Growth(per_item_bytes=Figure(value=slope, low=low, high=high), fixed_bytes=float(fitted.intercept))
 
 
 def fits(frame: pd.DataFrame) -> list[Fit]:
     """What fits of each way of doing each task on each machine; those where nothing ran or failed are left out."""
-    known = frame[frame["batch_size"].notna()]
-    told = known[known["status"].isin([*MEASURED, *BOUNDS_BATCH])]
+    told = frame[frame["batch_size"].notna() & frame["status"].isin([*MEASURED, *BOUNDS_BATCH])]
     return [_fit(group) for group in groups(told, line_columns(told))]
 
 
 def _fit(group: Group) -> Fit:
     ran = group.cells[group.cells["status"].isin(MEASURED)]
     failed = group.cells.loc[group.cells["status"].isin(BOUNDS_BATCH), "batch_size"]
-    known = peaks(ran)
-    if len(ran):
-        # Of several cells with the largest batch the one that took most.
-        top = known[known["batch_size"] == ran["batch_size"].max()]
-        row = records(top.loc[[top["peak_bytes"].idxmax()]] if len(top) else ran.loc[[ran["batch_size"].idxmax()]])[0]
+    told, largest = peaks(ran), ran["batch_size"].max()
+    # Of several cells with the largest batch the one that took most.
+    top = told[told["batch_size"] == largest]
+    row = extreme(top, top["peak_bytes"], largest=True) or extreme(ran, ran["batch_size"], largest=True)
     return Fit(
-        name=group.name, row=row if len(ran) else group.row,
-        largest=int(ran["batch_size"].max()) if len(ran) else None,
-        smallest_oom=int(failed.min()) if len(failed) else None, growth=growth(known),
+        name=group.name, row=row or group.row, largest=int(largest) if len(ran) else None,
+        smallest_oom=int(failed.min()) if len(failed) else None, growth=growth(told),
     )  # fmt: skip
 
 
@@ -119,11 +108,10 @@ def leaks(frame: pd.DataFrame) -> pd.DataFrame:
     """
     cells = frame[frame["leak_verdict"].isin(VERDICTS)]
     slopes = cells[[f"{begin}_bytes_per_step" for begin in SLOPES.values()]].astype("float64")
-    told = cells.assign(
-        growth_bytes_per_step=slopes.max(axis=1), _rank=cells["leak_verdict"].map(VERDICTS.index).astype("int64")
+    fastest = cells.assign(growth_bytes_per_step=slopes.max(axis=1)).sort_values(
+        "growth_bytes_per_step", ascending=False, kind="stable"
     )
-    ordered = told.sort_values(["_rank", "growth_bytes_per_step"], ascending=[True, False], kind="stable")
-    return ordered.drop(columns="_rank")
+    return fastest.sort_values("leak_verdict", key=lambda told: told.map(VERDICTS.index), kind="stable")
 
 
 def slope_verdict(low: float, high: float) -> str:
@@ -145,11 +133,9 @@ def room_for(fit: Fit) -> int | None:
     None where the line is not known to rise, reaches the memory farther than ``MAX_REACH`` times the largest batch
     that ran (too far to follow a line), or at a batch that ran or ended out of memory.
     """
-    capacity, line = fit.row.get("capacity_bytes"), fit.growth
-    if line.per_item_bytes is None or line.fixed_bytes is None or line.low is None or line.low <= 0:
+    capacity, line = known(fit.row.get("capacity_bytes")), fit.growth
+    if capacity is None or line.fixed_bytes is None or not line.per_item_bytes.value or not line.is_rising:
         return None
-    if capacity is None or not math.isfinite(capacity):
-        return None
-    room, largest = math.floor((capacity - line.fixed_bytes) / line.per_item_bytes), fit.largest or 0
+    room, largest = math.floor((capacity - line.fixed_bytes) / line.per_item_bytes.value), fit.largest or 0
     is_near = largest < room <= MAX_REACH * largest
     return room if is_near and (fit.smallest_oom is None or room < fit.smallest_oom) else None

@@ -27,7 +27,7 @@ MAX_PLACES = 3
 
 @dataclass(frozen=True, kw_only=True)
 class Panel:
-    """A row of panels: what is drawn, and whether it is a ratio to fp32."""
+    """A row of panels."""
 
     y_label: str
     of: Callable[[Pair], Figure]
@@ -48,12 +48,7 @@ PANELS = (
 
 
 def draw_precision(path: Path, task: Task[Pair]) -> str:
-    """Draw one task's pairs over the batch size, or over the precisions where there is one batch size.
-
-    Args:
-        path: Of the file.
-        task: Its pairs, of which both cells were measured.
-    """
+    """Draw one task's measured pairs over the batch size, or over the precisions where there is one batch size."""
     pairs, title = task.members, f"Precisions against fp32{of(task.name)}"
     lines, on = ("; ".join(dict.fromkeys(p.line for p in pairs)), ", ".join(dict.fromkeys(p.place for p in pairs)))
     places = list(dict.fromkeys(pair.place for pair in pairs))[:MAX_PLACES]
@@ -80,9 +75,7 @@ def draw_precision(path: Path, task: Task[Pair]) -> str:
 class _Over:
     """The x axis: batch sizes with a line for each precision, or precisions where all cells have one batch size.
 
-    Attributes:
-        lines: Names of the lines, the same in all panels; the one line of precisions may have none.
-        is_batch: Whether x is the batch size.
+    The lines' names are the same in all panels; the one line of precisions may have none.
     """
 
     def __init__(self, pairs: Sequence[Pair]) -> None:

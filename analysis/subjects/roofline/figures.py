@@ -31,8 +31,10 @@ Limits = tuple[tuple[float, float], tuple[float, float]]
 Slanted = tuple[Annotation, Axes]
 
 
-def engineering(value: float, unit: str) -> str:
+def engineering(value: float | None, unit: str) -> str:
     """Three digits and a prefix: ``425 GFLOP/s``."""
+    if value is None:
+        return "unknown"
     scale, prefix = next(((s, p) for s, p in _SCALES if abs(value) >= s), (1.0, ""))
     return f"{significant(value / scale)} {prefix}{unit}"
 
@@ -43,13 +45,9 @@ def _tick(value: float, _: object = None) -> str:
 
 
 def draw_rooflines(path: Path, device: Group) -> str:
-    """Draw the roofs of one device, one panel each with axes in common, and each cell where it lies.
+    """Draw the roofs of one device, one panel each with axes in common, and each cell of ``placed`` where it lies.
 
     Shades tell the batch size, darker is larger; markers tell all else that differs.
-
-    Args:
-        path: The file.
-        device: Its cells, of ``placed``; the roofs of the first ``MAX_PANELS`` precisions are drawn.
     """
     found, title = roofs(device.cells), f"Roofline{of(device.name)}"
     shown = found[:MAX_PANELS]
@@ -84,8 +82,7 @@ def draw_rooflines(path: Path, device: Group) -> str:
 
 def _ceilings(roof: Roof) -> str:
     """A roof's ceilings in words, for an alternative text, which the template escapes."""
-    flops = "unknown" if roof.flop_per_s is None else engineering(roof.flop_per_s, "FLOP/s")
-    moved = "unknown" if roof.bytes_per_s is None else engineering(roof.bytes_per_s, "B/s")
+    flops, moved = engineering(roof.flop_per_s, "FLOP/s"), engineering(roof.bytes_per_s, "B/s")
     return f"{roof.group.row['precision']}: {flops}, {moved}"
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 
 from analysis.cells.groups import Group, groups, machine_columns
 from analysis.cells.rows import complete
+from analysis.stats.estimate import known
 
 COLUMNS = ("flops_per_step", "bytes_per_step", "achieved_flop_per_s", "achieved_bytes_per_s", "ceiling_flop_per_s",
            "ceiling_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio", "intensity_flop_per_byte", "batch_size",
@@ -27,17 +28,11 @@ FAR_RATIO = 0.2
 
 @dataclass(frozen=True, kw_only=True)
 class Roof:
-    """The two ceilings of one device in one precision.
-
-    Attributes:
-        group: Its cells, of ``placed``, and its name.
-        flop_per_s: Of a large matrix product; None if unknown.
-        bytes_per_s: Of a large copy, read plus written; None if unknown.
-    """
+    """The two ceilings of one device in one precision; None where unknown."""
 
     group: Group
-    flop_per_s: float | None
-    bytes_per_s: float | None
+    flop_per_s: float | None  # of a large matrix product
+    bytes_per_s: float | None  # of a large copy, read plus written
 
     @property
     def ridge_flop_per_byte(self) -> float | None:
@@ -48,8 +43,7 @@ class Roof:
         """FLOP/s at most at an intensity in FLOP/B; NaN with no ceiling known."""
         slope = np.inf if self.bytes_per_s is None else self.bytes_per_s * intensity
         flat = np.inf if self.flop_per_s is None else self.flop_per_s
-        lower = min(slope, flat)
-        return float("nan") if lower == np.inf else float(lower)
+        return float(np.nan if slope == flat == np.inf else min(slope, flat))
 
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
@@ -88,16 +82,11 @@ def roof_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def roofs(cells: pd.DataFrame) -> list[Roof]:
-    """One roof for each machine, device and precision.
-
-    Args:
-        cells: Of ``placed``.
-    """
-    found = []
-    for group in groups(cells, roof_columns(cells)):
-        flops, moved = (None if pd.isna(group.row[c]) else float(group.row[c]) for c in CEILINGS)
-        found.append(Roof(group=group, flop_per_s=flops, bytes_per_s=moved))
-    return found
+    """One roof for each machine, device and precision of cells of ``placed``."""
+    return [
+        Roof(group=group, flop_per_s=known(group.row[CEILINGS[0]]), bytes_per_s=known(group.row[CEILINGS[1]]))
+        for group in groups(cells, roof_columns(cells))
+    ]
 
 
 def unplaced(frame: pd.DataFrame) -> dict[str, int]:
@@ -106,9 +95,5 @@ def unplaced(frame: pd.DataFrame) -> dict[str, int]:
     missing = done[done["achieved_flop_per_s"].isna() | done["intensity_flop_per_byte"].isna()]
     counted = missing["flops_per_step"].notna()
     compiled = ~counted & missing["compile"].notna() & (missing["compile"] != "none")
-    reasons = {
-        "compiled": int(compiled.sum()),
-        "not counted": int((~counted & ~compiled).sum()),
-        "no step time": int(counted.sum()),
-    }
-    return {reason: n for reason, n in reasons.items() if n}
+    reasons = {"compiled": compiled, "not counted": ~counted & ~compiled, "no step time": counted}
+    return {reason: int(of.sum()) for reason, of in reasons.items() if of.any()}

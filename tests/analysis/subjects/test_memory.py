@@ -54,9 +54,9 @@ def test_the_peak_is_the_devices_where_it_counts_its_own_else_the_processs(write
 def test_what_a_further_item_takes_is_the_slope_over_three_batches_at_least(write_sweep: Write) -> None:
     frame = frame_of(write_sweep, [cell(i, batch) for i, batch in enumerate((1, 4, 16))])
     line = growth(peaks(frame))
-    assert line.per_item_bytes == 10 * MIB
+    assert line.per_item_bytes.value == 10 * MIB
     assert line.fixed_bytes == 100 * MIB
-    assert growth(peaks(frame.iloc[:2])).per_item_bytes is None
+    assert growth(peaks(frame.iloc[:2])).per_item_bytes.value is None
 
 
 def test_what_fits_is_between_the_largest_that_ran_and_the_smallest_that_did_not(write_sweep: Write) -> None:
