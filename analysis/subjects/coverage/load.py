@@ -65,11 +65,11 @@ def load_coverage(path: str | Path) -> pd.DataFrame:
         "wrong by rounding" if by == "rounding" else "wrong values" if verdict == "wrong" else verdict
         for verdict, by in zip(frame["verdict"], frame["wrong_by"], strict=True)
     ]
-    for name, known in (("dtype", DTYPES), ("direction", DIRECTIONS)):
-        frame[name] = pd.Categorical(frame[name], categories=known, ordered=True)
-    frame = frame.sort_values(["device", "source", "family", "operation", "dtype", "direction"], ignore_index=True)
-    for name in ("dtype", "direction"):
-        frame[name] = frame[name].astype(str)
+    ordered = {
+        name: pd.CategoricalDtype(known, ordered=True) for name, known in (("dtype", DTYPES), ("direction", DIRECTIONS))
+    }
+    keys = ["device", "source", "family", "operation", "dtype", "direction"]
+    frame = frame.astype(ordered).sort_values(keys, ignore_index=True).astype(dict.fromkeys(ordered, str))
     description = without_cells(read_description(sweep / DESCRIPTION, SCHEMA_VERSION)) if sweep.is_dir() else {}
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": unreadable}
     return frame

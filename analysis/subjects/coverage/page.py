@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from analysis.page.command_line import OneLineParser, write_page, writing
+from analysis.page.command_line import OneLineParser, default_output, write_page, writing
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.templates import render
 from analysis.subjects.coverage import changes, tables
@@ -90,7 +90,7 @@ def write_coverage_report(
     """
     sweep = find_coverage(path)
     other = None if against is None else load_coverage(against)
-    target = output or (sweep if sweep.is_dir() else sweep.parent) / f"{NAME}.md"
+    target = output or default_output([sweep], NAME)
     with writing(target):
         return write_page(target, build(load_coverage(sweep), other), html=html)
 

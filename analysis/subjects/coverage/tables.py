@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import pandas as pd
 
 from analysis.cells.rows import records
 from analysis.page.columns import Column, column_table, names
+from analysis.stats.estimate import known
 from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WORKS
-from analysis.text import counted, escape, is_missing, significant, table
+from analysis.text import MISSING, counted, escape, significant, table
 
 MAX_REASON = 240
 MAX_SLOWER = 20
@@ -81,10 +83,8 @@ def wrong(frame: pd.DataFrame, outcome: str) -> str:
 
 
 def _number(value: object) -> str:
-    if is_missing(value):
-        return "n/a"
-    number = float(str(value))
-    return "NaN or infinity" if number == float("inf") else significant(number)
+    found = known(value)
+    return MISSING if found is None else "NaN or infinity" if found == math.inf else significant(found)
 
 
 def _timed(frame: pd.DataFrame) -> pd.DataFrame:

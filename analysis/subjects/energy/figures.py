@@ -24,8 +24,7 @@ MAX_WITH_STEPS = 30
 
 def _log_axes(axes: Axes, x: Sequence[float], y: Sequence[float]) -> None:
     """Both axes logarithmic with plain numbers, and enough room for labels."""
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    axes.set(xscale="log", yscale="log")
     for axis, along, limits in ((axes.xaxis, x, axes.set_xlim), (axes.yaxis, y, axes.set_ylim)):
         low, high = min(along), max(along)
         margin = max(1.12, (high / low) ** 0.08)
@@ -66,12 +65,8 @@ def draw_front(path: Path, domain: Group) -> str | None:
 
 def _frugal(lines: Sequence[Group]) -> list[Group]:
     """The ``MAX_LINES`` ways of doing a task with the least energy for an item, in order; the front's are first."""
-
-    def rank(i: int) -> tuple[bool, float]:
-        cells = lines[i].cells
-        return not cells["is_on_front"].any(), float(cells["energy_per_item_j"].min())
-
-    return [lines[i] for i in sorted(sorted(range(len(lines)), key=rank)[:MAX_LINES])]
+    least = [(not line.cells["is_on_front"].any(), float(line.cells["energy_per_item_j"].min())) for line in lines]
+    return [lines[i] for i in sorted(sorted(range(len(lines)), key=least.__getitem__)[:MAX_LINES])]
 
 
 def _draw_stairs(axes: Axes, front: pd.DataFrame) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +21,6 @@ MAX_LINES = 10
 """More curves cannot be told apart; those that came to the best accuracy are kept."""
 _WIDE = 12.0
 """Times that the longest curve may be as long as the shortest before the axis becomes logarithmic."""
-_TARGET = "first at the target"
 
 
 def draw_training(path: Path, task: Task[Training]) -> str:
@@ -30,18 +30,21 @@ def draw_training(path: Path, task: Task[Training]) -> str:
     pruned = [training for training in trainings if training.is_pruned]
     every = [*shown, *pruned]
     costs = [cost for cost in COSTS if any(np.isfinite(getattr(training, cost)).any() for training in every)]
-    n_legend_rows = -(-(len(shown) + 2) // 3)
-    size = 1.2 + (3.3 if len(costs) < 3 else 2.8) * len(costs), 3.5 + 0.2 * n_legend_rows
+    size = 1.2 + (3.3 if len(costs) < 3 else 2.8) * len(costs), 3.5 + 0.2 * math.ceil((len(shown) + 2) / 3)
     with panels(path, 1, len(costs), size=size, share_x=False, share_y=True) as (drawn, grid):
         for axes, cost in zip(grid, costs, strict=True):
             for training in pruned:
-                _draw_pruned(axes, training, cost)
+                spent = getattr(training, cost)
+                at_end = [-1] if spent.size else None
+                axes.plot(spent, 100 * training.accuracy, color=GREY, linewidth=0.9, marker="x", markevery=at_end,
+                          markersize=6, zorder=1.5, label="pruned")  # fmt: skip
             marks = mark_every([training.accuracy.size for training in shown])
             draw_series(axes, [_series(training, cost) for training in shown], mark_every=marks)
             _mark_targets(axes, shown, cost)
             _cost_axis(axes, [getattr(training, cost) for training in shown or every])
             axes.set_xlabel(COSTS[cost])
-        _accuracy_axis(grid[0], every)
+        low = 100 * min(float(training.accuracy.min()) for training in every)
+        grid[0].set_ylim(0 if low < 40 else 10 * np.floor(low / 10 - 0.5), 101)
         grid[0].set(title=title, ylabel="held-out accuracy (%)")
         legend_below(drawn, grid, 3)
     lines = "; ".join(training.label for training in trainings[:MAX_LINES])
@@ -61,14 +64,6 @@ def _series(training: Training, cost: str) -> Series:
     return Series(label=training.label, group=training.place, kind=training.kind, x=spent[at].tolist(), y=y)
 
 
-def _draw_pruned(axes: Axes, training: Training, cost: str) -> None:
-    spent = getattr(training, cost)
-    axes.plot(
-        spent, 100 * training.accuracy, color=GREY, linewidth=0.9, marker="x", markevery=[-1] if spent.size else None,
-        markersize=6, zorder=1.5, label="pruned",
-    )  # fmt: skip
-
-
 def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
     for target in sorted({training.target for training in trainings if training.target is not None}):
         axes.axhline(100 * target, color=INK, linewidth=0.9, linestyle=(0, (1, 2)), zorder=1)
@@ -84,7 +79,7 @@ def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
         reached += zip(spent, 100 * training.accuracy[at], strict=True) if np.isfinite(spent).all() else []
     if reached:
         axes.plot(*zip(*reached, strict=True), linestyle="", marker="o", markersize=12, markerfacecolor="none",
-                  markeredgecolor=INK, label=_TARGET)  # fmt: skip
+                  markeredgecolor=INK, label="first at the target")  # fmt: skip
 
 
 def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
@@ -98,8 +93,3 @@ def _cost_axis(axes: Axes, spent: Sequence[np.ndarray]) -> None:
         return
     axes.set_xscale("log")
     log_ticks(axes.xaxis, (1.0,) if max(ends) > 100 * min(starts) else (1.0, 2.0, 5.0))
-
-
-def _accuracy_axis(axes: Axes, trainings: Sequence[Training]) -> None:
-    low = 100 * min(float(training.accuracy.min()) for training in trainings)
-    axes.set_ylim(0 if low < 40 else 10 * np.floor(low / 10 - 0.5), 101)

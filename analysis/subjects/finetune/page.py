@@ -15,8 +15,6 @@ from analysis.subjects.finetune.quantities import COLUMNS, Training, cheapest, m
 from analysis.subjects.finetune.tables import UNITS, cost_text, level_tables, percent, percent_interval, trainings_table
 from analysis.text import counted, escape, significant
 
-NOTHING = "No cell was trained to its end, so there is no accuracy to tell of."
-
 
 def answer(found: Sequence[Training]) -> list[str]:
     """For each task: which training reached its target first, the best accuracy, and the least energy."""
@@ -85,7 +83,7 @@ def build(page: Page) -> str:
     drawn = draw_each(page, "finetune", by_task(with_rounds(found)), draw_training)
     return fill(
         "subjects/finetune/page.md.j2", page, "Accuracy and what it takes",
-        answer=shortened(answer(found)) or [NOTHING],
+        answer=shortened(answer(found)) or ["No cell was trained to its end, so there is no accuracy to tell of."],
         figures=drawn.leaving_out(left_out(found, len(page.trials))),
         trainings=trainings_table(found),
         levels=level_tables(found),

@@ -137,10 +137,9 @@ def _growth_axis(axes: Axes) -> None:
     """Linear within 1 KiB of zero and logarithmic beyond, as slopes lie from bytes to megabytes."""
     axes.set_xscale("symlog", linthresh=1.0, linscale=0.6)
     values = [float(x) for line in axes.get_lines() for x in line.get_xdata() if line.get_transform() == axes.transData]
-    axes.set_xlim(min(-1.5, 2 * min(values, default=0.0)), max(150.0, 2 * max(values, default=0.0)))
-    far = max(abs(v) for v in axes.get_xlim())
-    powers = [10.0**i for i in range(9) if 10.0**i <= far]
-    left, right = axes.get_xlim()
+    left, right = min(-1.5, 2 * min(values, default=0.0)), max(150.0, 2 * max(values, default=0.0))
+    axes.set_xlim(left, right)
+    powers = [10.0**i for i in range(9) if 10.0**i <= max(-left, right)]
     axes.set_xticks([t for t in (*(-p for p in powers), 0.0, *powers) if left <= t <= right])
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:,.0f}"))

@@ -18,8 +18,6 @@ from analysis.subjects.precision.quantities import BASE, COLUMNS, Overview, Pair
 from analysis.subjects.precision.tables import outcomes_table, overview_table, pairs_table, ratio_text
 from analysis.text import counted, escape, significant
 
-NOTHING = "No cell was measured both in fp32 and in another precision, so there is nothing to compare."
-
 
 def answer(seen: Sequence[Overview], reference: str) -> list[str]:
     """One sentence for each task, device and precision, fastest first within a task."""
@@ -71,7 +69,8 @@ def build(page: Page) -> str:
     drawn = draw_each(page, "precision", by_task(measured), draw_precision)
     return fill(
         "subjects/precision/page.md.j2", page, "Precisions against fp32",
-        answer=shortened(answer(seen, reference)) or [NOTHING],
+        answer=shortened(answer(seen, reference))
+        or ["No cell was measured both in fp32 and in another precision, so there is nothing to compare."],
         figures=drawn.leaving_out(left_out(frame, found, measured)),
         overview=overview_table(seen),
         outcomes=outcomes_table(unequal_outcomes(found)),

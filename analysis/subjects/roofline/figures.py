@@ -92,14 +92,9 @@ class Looks:
     def __init__(self, roofs: Sequence[Roof]) -> None:
         cells = pd.concat([roof.group.cells for roof in roofs])
         self.names = line_columns(cells, without=[*machine_columns(cells), "device", "precision"])
-        told = [label(row, self.names) for row in records(cells)]
-        self._settings = list(dict.fromkeys(told)) if self.names else []
+        self._settings = list(dict.fromkeys(label(row, self.names) for row in records(cells))) if self.names else []
+        self.has_long_names = any(len(name) > 12 for name in self._settings)  # which need much room in the legend
         self._sizes = sorted(float(v) for v in cells["batch_size"].dropna().unique())
-
-    @property
-    def has_long_names(self) -> bool:
-        """Whether the legend's words need much room."""
-        return any(len(name) > 12 for name in self._settings)
 
     def of(self, row: Row) -> dict[str, Any]:
         """Keywords of ``plot`` for a cell."""

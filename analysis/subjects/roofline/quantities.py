@@ -20,10 +20,6 @@ COLUMNS = ("flops_per_step", "bytes_per_step", "achieved_flop_per_s", "achieved_
            "step_median_s", "step_median_low_s", "step_median_high_s")  # fmt: skip
 CEILINGS = ("ceiling_flop_per_s", "ceiling_bytes_per_s")
 COMPUTE, BANDWIDTH = "compute", "bandwidth"
-APART_RATIO = 1.1
-"""Ceilings of one device that differ by more than this were not all measured on an idle machine."""
-FAR_RATIO = 0.2
-"""A cell that reaches less than this of the limit that binds is held back by something else."""
 
 
 @dataclass(frozen=True, kw_only=True)
