@@ -35,7 +35,7 @@ sys.path.insert(0, str(ROOT))
 
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from sweeps.plan.search import PRUNERS
+from analysis.contract.pruners import PRUNERS
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import pandas as pd
-
-from analysis.cells.groups import groups, line_columns, task_columns
+from analysis.cells.groups import groups, task_columns
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
-from analysis.page.columns import Column, between, cell_table, column_table, in_word, interval, names_of, part, plain
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, identified
 from analysis.read.sweeps import Page
-from analysis.stats.estimate import Figure
 from analysis.subjects.memory.answer import fit_sentences, growth_sentence, leak_sentences
 from analysis.subjects.memory.figures import draw_leaks, draw_peaks
-from analysis.subjects.memory.quantities import COLUMNS, SLOPES, Fit, fits, leaks, peaks, room_for
-from analysis.text import MISSING, gibibytes, number, significant
-
-_MIB = 2**-20
+from analysis.subjects.memory.quantities import COLUMNS, fits, leaks
+from analysis.subjects.memory.tables import fits_table, leaks_table, peaks_table
 
 
 def build(page: Page) -> str:
@@ -36,48 +28,6 @@ def build(page: Page) -> str:
         leaks=leaks_table(looked_at),
         limit=f"{LEAK_BYTES_PER_STEP // 2**10} KiB",
     )  # fmt: skip
-
-
-def fits_table(frame: pd.DataFrame, found: Sequence[Fit]) -> str:
-    """The largest batch that fits and the smallest that does not, for each way of doing a task."""
-    words = names_of(line_columns(frame), lambda fit: fit.row) if found else []
-    return column_table(found, [
-        *words,
-        Column("largest batch that ran", lambda fit: MISSING if fit.largest is None else f"{fit.largest:,}"),
-        Column("peak there (GiB)", lambda fit: gibibytes(fit.row.get("peak_bytes"))),
-        Column("of (GiB)", lambda fit: gibibytes(fit.row.get("capacity_bytes"))),
-        Column("smallest out of memory", lambda fit: "none" if (n := fit.smallest_oom) is None else f"{n:,}"),
-        Column("a further item takes (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB).text),
-        Column("95 % interval (MiB)", lambda fit: _interval(fit.growth.per_item_bytes.times(_MIB))),
-        Column("room for about", lambda fit: MISSING if (n := room_for(fit)) is None else significant(n, 2)),
-    ], n_left=len(words))  # fmt: skip
-
-
-def _interval(growth: Figure) -> str:
-    """Its ends, each with the digits that the width supports: both may be far below the value."""
-    ends = growth.low, growth.high
-    return MISSING if None in ends else f"{number(growth.low, *ends)} to {number(growth.high, *ends)}"
-
-
-def peaks_table(frame: pd.DataFrame) -> str:
-    """The static part and the peaks of every cell that ran."""
-    return cell_table(peaks(frame), [
-        plain("weights and buffers (MiB)", "static_bytes", _MIB),
-        plain("device peak, in tensors (GiB)", "device_peak_allocated_bytes", 2**-30),
-        plain("device peak, reserved (GiB)", "device_peak_reserved_bytes", 2**-30),
-        plain("process peak (GiB)", "peak_rss_bytes", 2**-30),
-        part("share of all", "capacity_share_ratio"),
-    ])  # fmt: skip
-
-
-def leaks_table(looked_at: pd.DataFrame) -> str:
-    """The verdict on each cell that was looked at, with the slopes it rests on."""
-    columns = []
-    for kind, begin in SLOPES.items():
-        ends = (f"{begin}_bytes_per_step", f"{begin}_low_bytes_per_step", f"{begin}_high_bytes_per_step")
-        columns.append(between(f"{kind} (KiB/step)", ends, 2**-10))
-        columns.append(interval(f"{kind}, 95 % interval (KiB/step)", ends, 2**-10))
-    return cell_table(looked_at, columns, lead=[in_word("verdict", "leak_verdict"), in_word("shapes", "leak_shapes")])
 
 
 main = report_main("memory", build, COLUMNS, "Write the report on memory: peaks, what fits, leaks.")

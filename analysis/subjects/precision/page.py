@@ -13,35 +13,11 @@ from analysis.contract.cells import MEASURED, SERVER
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
+from analysis.subjects.precision.answer import answer
 from analysis.subjects.precision.figures import MAX_LINES, MAX_PLACES, draw_precision
-from analysis.subjects.precision.quantities import BASE, COLUMNS, Overview, Pair, overviews, pairs, unequal_outcomes
-from analysis.subjects.precision.tables import outcomes_table, overview_table, pairs_table, ratio_text
-from analysis.text import counted, escape, significant
-
-
-def answer(seen: Sequence[Overview], reference: str) -> list[str]:
-    """One sentence for each task, device and precision, fastest first within a task."""
-    return [
-        _sentence(overview, reference)
-        for task in by_task(seen)
-        for overview in sorted(task.members, key=lambda o: -(o.speed.value or 0))
-    ]
-
-
-def _sentence(o: Overview, reference: str) -> str:
-    cells = "one cell" if o.n_cells == 1 else f"{o.n_cells} cells, {ratio_text(o.slowest)} to {ratio_text(o.fastest)}"
-    told = f"{escape(o.task)}: " if o.task else ""
-    told += f"**{escape(o.precision)} on {escape(o.place)} runs at {o.speed.text} times the speed of fp32** ({cells})"
-    told += "" if o.memory is None else f", takes {ratio_text(o.memory)} times the memory"
-    told += "" if o.energy is None else f", {ratio_text(o.energy)} times the energy per item"
-    if o.best.value is not None and o.n_cells > 1:
-        told += f"; at the best batch size of each it is {o.best.text} times"
-    top1, softmax = o.worst["top1_agreement_ratio"], o.worst["max_softmax_diff"]
-    if top1 is not None:
-        of_items = "every item" if top1 == 1 else f"{100 * top1:.2f} % of the items at least"
-        told += f". Its best class is that of the {escape(reference)} for {of_items}"
-        told += f", class probabilities are off by {significant(softmax, 2)} at most" if softmax is not None else ""
-    return told + "."
+from analysis.subjects.precision.quantities import BASE, COLUMNS, Pair, overviews, pairs, unequal_outcomes
+from analysis.subjects.precision.tables import outcomes_table, overview_table, pairs_table
+from analysis.text import counted, escape
 
 
 def left_out(frame: pd.DataFrame, found: Sequence[Pair], measured: Sequence[Pair]) -> list[str]:

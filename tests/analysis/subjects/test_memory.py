@@ -107,7 +107,8 @@ def test_leaks_come_first_and_by_how_fast_they_grow(write_sweep: Write) -> None:
 
 
 def test_the_limit_of_a_leak_is_the_one_that_the_sweep_judges_by() -> None:
-    from sweeps.measure.monitors.leak import LEAK_BYTES_PER_STEP, Slope, verdict
+    from analysis.contract.cells import LEAK_BYTES_PER_STEP
+    from sweeps.measure.monitors.leak import Slope, verdict
 
     assert memory.LEAK_BYTES_PER_STEP == LEAK_BYTES_PER_STEP
     for low, high in ((65e3, 70e3), (66e3, 1e6), (0.0, 1e3), (-1e6, 1e6), (65e3, 66e3)):

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 
-from sweeps.measure.monitors.leak import LEAK_BYTES_PER_STEP, Slope, check_leak, fit_slope, verdict
+from analysis.contract.cells import LEAK_BYTES_PER_STEP
+from sweeps.measure.monitors.leak import Slope, check_leak, fit_slope, verdict
 
 CPU = torch.device("cpu")
 MIB = 2**20

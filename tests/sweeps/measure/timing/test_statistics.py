@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from sweeps.measure.timing.statistics import MIN_SAMPLES, drift, iqr_ratio, median_interval, percentiles, stability
+from analysis.contract.cells import MIN_SAMPLES
+from sweeps.measure.timing.statistics import drift, iqr_ratio, median_interval, percentiles, stability
 
 SHARES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 times = st.lists(st.floats(min_value=1e-9, max_value=1e6, allow_nan=False), min_size=1, max_size=200)

@@ -1,0 +1,76 @@
+"""The sentences that the report on the roofline begins with."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.cells.groups import groups, line_columns, task_columns
+from analysis.cells.naming import label, present
+from analysis.cells.rows import extreme
+from analysis.subjects.roofline.quantities import roof_columns, unplaced
+from analysis.subjects.roofline.tables import LIMITED_BY
+from analysis.text import counted, escape, listed, share, significant
+
+MAX_SENTENCES = 8
+"""Groups of cells told one by one; the table has all."""
+
+
+APART_RATIO = 1.1
+"""Ceilings of one device that differ by more than this were not all measured on an idle machine."""
+
+
+FAR_RATIO = 0.2
+"""A cell that reaches less than this of the limit that binds is held back by something else."""
+
+
+_REASONS = {
+    "compiled": "torch.compile hides its operations from the counter",
+    "not counted": "the counter knows none of its operations",
+    "no step time": "the time of a single step was not measured",
+}
+
+
+def answer(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
+    """What binds and how close ``cells``, those of ``placed``, come, or that none of the frame can be placed."""
+    said = [*reached_sentences(cells), *outside_sentences(cells["reached_ratio"]), *apart_sentences(cells)]
+    if not said and (frame["status"] == "complete").any():
+        said = ["No cell has both its FLOPs and bytes and the ceilings of its device, so none can be placed."]
+    return [*said, *(f"{counted(n)} left out: {_REASONS[reason]}." for reason, n in unplaced(frame).items())]
+
+
+def reached_sentences(cells: pd.DataFrame) -> list[str]:
+    """For each task, device and precision which limit binds, and how much of it the best cell reaches."""
+    said = []
+    known = cells[cells["reached_ratio"].notna()]
+    names = [*task_columns(known), "device", "precision"]
+    told = [*line_columns(known, without=names), *present(known, ["batch_size"])]
+    for group in groups(known, names):
+        best = extreme(group.cells, group.cells["reached_ratio"], largest=True) or group.row
+        counts = group.cells["binding"].value_counts().sort_index()
+        limits = [LIMITED_BY[c] + (f" for {counted(n)}" if len(counts) > 1 else "") for c, n in counts.items()]
+        said.append(f"{escape(group.name)}: the limit is {listed(limits)}; the best, {escape(label(best, told))}, "
+                    f"reaches **{share(best['reached_ratio'])}**.")  # fmt: skip
+    left = len(said) - MAX_SENTENCES
+    more = [f"{counted(left, 'more group')} of cells: see the table below."] if left > 0 else []
+    return [*said[:MAX_SENTENCES], *more]
+
+
+def apart_sentences(cells: pd.DataFrame) -> list[str]:
+    """Whose ceilings were measured differently high, which says that the machine was busy meanwhile."""
+    spreads = [(group.name, group.cells["ceiling_spread_ratio"].max()) for group in groups(cells, roof_columns(cells))]
+    return [f"The ceilings of {escape(name)} were measured several times and differ by {significant(spread, 2)} times; "
+            "the highest counts." for name, spread in spreads if spread > APART_RATIO]  # fmt: skip
+
+
+def outside_sentences(reached: pd.Series) -> list[str]:
+    """How many cells something else holds back than the limits; that one above its roof is no mistake of the device."""
+    said = []
+    if far := int((reached < FAR_RATIO).sum()):
+        less = f"{far} of {counted(int(reached.count()))} reach less than {100 * FAR_RATIO:g} % of their limit"
+        what = "launching operations, waiting, or operations that use the device badly"
+        said.append(f"{less}: neither holds them back, but {what}.")
+    if over := int((reached > 1.0).sum()):
+        more = f"{counted(over)} reach{'es' if over == 1 else ''} more than the roof"
+        why = "bytes are counted once for each operation, and a cache serves some of them faster than memory"
+        said.append(f"{more}: {why}.")
+    return said

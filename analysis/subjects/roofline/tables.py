@@ -1,0 +1,45 @@
+"""The tables of the report on the roofline, as Markdown."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from analysis.cells.rows import Row
+from analysis.page.columns import Column, cell_table, column_table, in_word, names_of, part, plain, scaled
+from analysis.subjects.roofline.quantities import BANDWIDTH, COMPUTE, roof_columns, roofs
+from analysis.text import is_missing, number
+
+LIMITED_BY = {COMPUTE: "the FLOP/s of a matrix product", BANDWIDTH: "the bandwidth of a copy"}
+
+
+def ceilings_table(cells: pd.DataFrame) -> str:
+    """The ceilings of each device and precision, and the intensity from which on FLOP/s binds."""
+    words = names_of(roof_columns(cells), lambda roof: roof.group.row)
+    return column_table(roofs(cells), [
+        *words,
+        Column("matrix product (GFLOP/s)", lambda roof: scaled(roof.flop_per_s, 1e-9)),
+        Column("copy (GB/s)", lambda roof: scaled(roof.bytes_per_s, 1e-9)),
+        Column("ridge (FLOP/B)", lambda roof: scaled(roof.ridge_flop_per_byte)),
+    ], n_left=len(words))  # fmt: skip
+
+
+def cells_table(cells: pd.DataFrame) -> str:
+    """What each cell achieves, its shares of both ceilings, and which of them binds."""
+    return cell_table(cells, [
+        plain("intensity (FLOP/B)", "intensity_flop_per_byte"),
+        Column("achieved (GFLOP/s)", _achieved),
+        plain("achieved (GB/s)", "achieved_bytes_per_s", 1e-9),
+        plain("at most (GFLOP/s)", "attainable_flop_per_s", 1e-9),
+        part("share of FLOP/s", "flop_share_ratio"),
+        part("share of bandwidth", "bandwidth_share_ratio"),
+        part("reached of the limit", "reached_ratio"),
+        plain("per step (GFLOP)", "flops_per_step", 1e-9),
+        plain("per step (GB)", "bytes_per_step", 1e-9),
+    ], lead=[in_word("limit that binds", "binding")])  # fmt: skip
+
+
+def _achieved(row: Row) -> str:
+    """As many digits as the median step has, over which it was taken."""
+    steps = (row[c] for c in ("step_median_s", "step_median_low_s", "step_median_high_s"))
+    flops = [None if is_missing(step) else row["flops_per_step"] / step * 1e-9 for step in steps]
+    return number(*flops) if flops[0] is not None else scaled(row["achieved_flop_per_s"], 1e-9)
