@@ -46,15 +46,19 @@ def significant(value: float, digits: int = 3) -> str:
 
 
 def number(value: Any, low: Any = None, high: Any = None) -> str:
-    """A number with the digits that its interval supports: one beyond the first that is uncertain; three without."""
+    """A number with the digits that its interval supports; three without one."""
     if is_missing(value):
         return MISSING
     value = float(value)
     if is_missing(low) or is_missing(high) or value == 0 or not all(map(math.isfinite, (value, low, high))):
         return significant(value)
-    width = max(abs(float(high) - value), abs(value - float(low)), abs(value) * 1e-4)
-    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1
-    return significant(value, min(4, max(2, digits)))
+    return significant(value, supported_digits(value, float(low), float(high)))
+
+
+def supported_digits(value: float, low: float, high: float) -> int:
+    """How many digits of a value its interval supports: one beyond the first that is uncertain, of two to four."""
+    width = max(abs(high - value), abs(value - low), abs(value) * 1e-4)
+    return min(4, max(2, math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1))
 
 
 def share(value: Any) -> str:
@@ -66,8 +70,7 @@ def seconds_as_ms(value: Any, low: Any = None, high: Any = None) -> str:
     """Seconds as a number of milliseconds."""
     if is_missing(value):
         return MISSING
-    scaled = [None if is_missing(v) else 1e3 * float(v) for v in (low, high)]
-    return number(1e3 * float(value), *scaled)
+    return number(1e3 * float(value), *(None if is_missing(v) else 1e3 * float(v) for v in (low, high)))
 
 
 def gibibytes(value: Any) -> str:
@@ -97,13 +100,6 @@ def some(words: Sequence[str], n: int, separator: str = ", ") -> str:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], n_left: int = 1) -> str:
-    """A GitHub-flavoured table.
-
-    Args:
-        headers: With their units.
-        rows: Cells as text, already escaped where it comes from results.
-        n_left: The first so many columns are words, aligned left; the others numbers, aligned right.
-    """
+    """A GitHub-flavoured table of texts that are escaped already; the first ``n_left`` columns are aligned left."""
     rule = [":---" if i < n_left else "---:" for i in range(len(headers))]
-    lines = ["| " + " | ".join(cells) + " |" for cells in (headers, rule, *rows)]
-    return "\n".join(lines)
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (headers, rule, *rows))

@@ -8,7 +8,6 @@ SETTING_COLUMNS = ("machine", "run", "node", *SETTINGS)
 """How it is done; what a user can choose. The first two are of ``identity.with_identity``."""
 
 ALWAYS_TOLD = ("device", "precision", "batch_size")
-
 OPTION = "option "
 """How the columns of options that have none of their own begin, in frames of ``identity.with_identity``."""
 JUDGING_COLUMNS = tuple(f"{OPTION}{name}" for name in JUDGING_OPTIONS)
@@ -17,8 +16,7 @@ THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughpu
 
 HOW = ("device", "precision", "memory_format", "compile", "implementation", "feed")
 """How a task is done in words; batch size and rates are numbers."""
-STRATUM = (*TASK_COLUMNS, *HOW)
-"""What a line of a figure shares while batch size or rate changes along it."""
+STRATUM = (*TASK_COLUMNS, *HOW)  # what a line of a figure shares while batch size or rate changes along it
 CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate")
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""
 

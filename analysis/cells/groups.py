@@ -18,15 +18,10 @@ from analysis.contract.cells import TASK_COLUMNS
 
 @dataclass(frozen=True, kw_only=True)
 class Group:
-    """Cells that share some columns.
-
-    Attributes:
-        name: What they share and others do not, in words; empty where all cells of the frame are one group.
-        row: The first of them.
-        cells: All of them, in the order of the frame.
-    """
+    """Cells that share some columns, in the order of the frame, and the first of them as ``row``."""
 
     name: str
+    """What they share and others do not, in words; empty where all cells of the frame are one group."""
     row: Row
     cells: pd.DataFrame
 
@@ -44,12 +39,7 @@ Member = TypeVar("Member", bound=OfTask)
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[T]):
-    """What is known of one task: its curves, pairs or trainings.
-
-    Attributes:
-        name: In words; empty where there is one task.
-        members: In their order.
-    """
+    """What is known of one task: its curves, pairs or trainings. Its name is empty where there is one task."""
 
     name: str
     members: list[T]
@@ -77,22 +67,16 @@ def task_columns(frame: pd.DataFrame) -> list[str]:
 
 
 def word_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
-    """The columns of words that name a cell: what varies, device and precision always, numbers left out.
-
-    Args:
-        frame: The cells that are told apart.
-        without: Columns left out.
-    """
-    always = set(present(frame, ("device", "precision")))
-    how = [c for c in HOW if c in always or c in varying(frame, HOW)]
+    """The columns of words that name a cell: what varies, device and precision always, numbers left out."""
+    told = {*present(frame, ("device", "precision")), *varying(frame, HOW)}
+    how = [c for c in HOW if c in told]
     options = varying(frame, [str(c) for c in frame if str(c).startswith(OPTION) and c not in JUDGING_COLUMNS])
     return [c for c in (*task_columns(frame), *how, *options) if c not in set(without)]
 
 
 def line_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
     """``word_columns`` and the learning rate where it varies: what stays the same along a line of a figure."""
-    rate = varying(frame, ["learning_rate"])
-    return [c for c in (*word_columns(frame), *rate) if c not in set(without)]
+    return [c for c in (*word_columns(frame), *varying(frame, ["learning_rate"])) if c not in set(without)]
 
 
 def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:
@@ -112,11 +96,7 @@ def tasks(frame: pd.DataFrame) -> list[Group]:
 
 
 def lines(frame: pd.DataFrame) -> list[Group]:
-    """The frame by all that a figure over the batch size keeps the same, each line in the order of the batch size.
-
-    Args:
-        frame: Of ``identity.with_identity``; usually one task's rows.
-    """
+    """The frame by all that a figure over the batch size keeps the same, each line in the order of the batch size."""
     names = stratum_columns(frame)
     found = groups(frame, [c for c in names if c in {"device", "precision"} or c in varying(frame, names)])
     ordered = [(g.name, g.cells.sort_values("batch_size", kind="stable")) for g in found]
@@ -140,12 +120,8 @@ def of(name: str) -> str:
     return f", {name}" if name else ""
 
 
-def slug(text: str) -> str:
-    """A piece of a file name: letters and digits of the text."""
-    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:80]
-
-
 def file_names(stem: str, names: Sequence[str]) -> list[str]:
     """One PNG's name for each group, all different however alike the groups are called."""
-    plain = [f"{stem}-{slug(name)}" if slug(name) else stem for name in names]
+    slugs = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:80] for name in names]
+    plain = [f"{stem}-{slug}" if slug else stem for slug in slugs]
     return [f"{p}.png" if plain.count(p) == 1 else f"{p}-{plain[: i + 1].count(p)}.png" for i, p in enumerate(plain)]

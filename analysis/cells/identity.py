@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.cells.columns import CELL_COLUMNS, STRATUM
+from analysis.cells.columns import CELL_COLUMNS, OPTION, STRATUM
 from analysis.cells.matching import Side, key_columns
 from analysis.cells.naming import present
 
@@ -21,26 +21,21 @@ _SETTINGS = ("torch_version", "torchvision_version", "driver_version", "device_n
 
 
 def with_identity(frame: pd.DataFrame) -> pd.DataFrame:
-    """The trials with the columns that tell lines apart added.
+    """A frame of ``read.sweeps.load_sweeps`` with the columns that tell lines apart added.
 
-    Args:
-        frame: Of ``read.sweeps.load_sweeps``.
-
-    Returns:
-        The rows as they are, with a column ``option NAME`` for each option of a workload that is an axis, ``machine``
-        (null where all cells come from one) and ``run`` (the sweep's name; null unless the same cell, or other
-        versions or inputs, come from several sweeps on one machine).
+    These are ``option NAME`` for each option of a workload that is an axis, ``machine`` (null where all cells come from
+    one) and ``run`` (the sweep's name; null unless the same cell, or other versions or inputs, come from several sweeps
+    on one machine).
     """
     if frame.empty:
         return frame.assign(**{MACHINE: None, RUN: None})
     side = Side(label="all", trials=frame, samples=pd.DataFrame())
     options = [name for name in key_columns([side]) if name in side.options and name not in frame]
-    machine = _machines(frame.assign(sweep=_origins(frame)))
-    added = pd.concat([frame, side.options[options]], axis=1)
     origins = _origins(frame)
-    added["sweep"] = origins
-    is_apart = _must_tell_runs_apart(added.assign(**{MACHINE: machine}), options)
-    return added.assign(**{MACHINE: machine, RUN: origins if is_apart else None, "sweep": frame["sweep"]})
+    machine = _machines(frame.assign(sweep=origins))
+    added = pd.concat([frame, side.options[options]], axis=1).assign(**{MACHINE: machine})
+    is_apart = _must_tell_runs_apart(added.assign(sweep=origins), options)
+    return added.assign(**{RUN: origins if is_apart else None})
 
 
 def _origins(frame: pd.DataFrame) -> pd.Series:
@@ -76,21 +71,18 @@ def _must_tell_runs_apart(frame: pd.DataFrame, options: list[str]) -> bool:
 
 
 def narrowed(frame: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
-    """Of a frame of ``with_identity`` the columns that name a cell, and those asked for.
+    """Of a frame of ``with_identity`` the columns that name a cell, and those asked for; KeyError without one of these.
 
     A large sweep is sliced hundreds of times; columns that nobody reads would be copied each time.
-
-    Raises:
-        KeyError: If a column asked for is not there.
     """
     if absent := [c for c in columns if c not in frame]:
         raise KeyError(f"no column {', '.join(absent)} was read of the results")
     kept = {*CELL_COLUMNS, *_NAMES, *columns}
-    return frame[[c for c in frame if c in kept or str(c).startswith("option ")]]
+    return frame[[c for c in frame if c in kept or str(c).startswith(OPTION)]]
 
 
 def stratum_columns(frame: pd.DataFrame) -> list[str]:
     """Columns that tell the lines of a frame of ``with_identity`` apart: all of a cell's but the batch size."""
-    options = [str(c) for c in frame if str(c).startswith("option ")]
+    options = [str(c) for c in frame if str(c).startswith(OPTION)]
     cell = dict.fromkeys([*STRATUM, *CELL_COLUMNS, "node", *options, MACHINE, RUN])
     return present(frame, [c for c in cell if c != "batch_size"])

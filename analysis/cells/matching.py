@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS, JUDGING_COLUMNS, OPTION, WORK_COLUMNS
+from analysis.cells.rows import Row, records
 from analysis.contract.cells import OPTION_COLUMNS, SERVER
 
 _IMPLIED = {"batch_size": ("items_per_step",), "model": ("weights",)}
@@ -23,10 +25,7 @@ Key = tuple[Any, ...]
 class Side:
     """One of the things compared: a machine, a version, a commit, or a value of the column compared across.
 
-    Attributes:
-        label: How the report calls it.
-        trials: Rows of the trials table.
-        samples: Rows of the samples table; only the phase ``measure`` is read.
+    Of its samples only the phase ``measure`` is read.
     """
 
     label: str
@@ -51,16 +50,14 @@ class Side:
         return frame.where(frame.notna(), None)
 
     @cached_property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[Row]:
         """The facts as one dictionary a row."""
-        names = [str(column) for column in self.facts.columns]
-        # DataFrame.to_dict looks at the type of every value, although those of objects are what they are.
-        return [dict(zip(names, values, strict=True)) for values in self.facts.to_numpy().tolist()]
+        return records(self.facts)
 
     def rows_by_key(self, columns: Sequence[str], statuses: Sequence[str]) -> dict[Key, list[int]]:
         """Positions of the rows with one of the statuses, by the values of the key columns."""
         status = self.trials["status"].to_numpy()
-        values = [self.facts[c].tolist() if c in self.facts else [None] * len(self.facts) for c in columns]
+        values = [_values(self.facts, column) for column in columns]
         found: dict[Key, list[int]] = {}
         for position, key in enumerate(zip(*values, strict=True)):
             if status[position] in statuses:
@@ -85,18 +82,16 @@ def _parse(text: object) -> dict[str, str]:
 def split(side: Side, column: str) -> list[Side]:
     """One side for each value of a column, in order of first appearance; rows without a value are left out.
 
-    Raises:
-        ValueError: Where the column does not exist.
+    ValueError where the column does not exist.
     """
     if column not in side.facts:
         known = ", ".join(map(str, side.facts.columns))
         raise ValueError(f"results have no column {column!r}; the columns are {known}")
-    values = [value for value in dict.fromkeys(side.facts[column]) if value is not None]
-    parts = []
-    for value in values:
-        rows = (side.facts[column] == value).to_numpy()
-        parts.append(Side(label=str(value), trials=side.trials[rows], samples=side.samples))
-    return parts
+    values = side.facts[column]
+    return [
+        Side(label=str(value), trials=side.trials[(values == value).to_numpy()], samples=side.samples)
+        for value in dict.fromkeys(values) if value is not None
+    ]  # fmt: skip
 
 
 def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
@@ -108,20 +103,16 @@ def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
     """
     axes = [name for name in CELL_COLUMNS if any(name in side.facts for side in sides)]
     maybe = dict.fromkeys(["node", *(str(name) for side in sides for name in side.options.columns)])
-    for name in maybe:
-        if any(_is_axis(side.facts, name) for side in sides):
-            axes.append(name)
+    axes += [name for name in maybe if any(_is_axis(side.facts, name) for side in sides)]
     return [name for name in axes if name.removeprefix(OPTION) not in across]
 
 
 def _is_axis(facts: pd.DataFrame, name: str) -> bool:
-    if name not in facts or "workload" not in facts or facts.empty:
+    if name not in facts or "workload" not in facts:
         return False
     if name in JUDGING_COLUMNS:
         facts = facts[facts["scenario"] == SERVER] if "scenario" in facts else facts.head(0)
-        if facts.empty:
-            return False
-    return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)
+    return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)  # NaN where empty
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,25 +135,19 @@ def differences(
 ) -> list[Difference]:
     """Facts of the work in which the paired rows differ, with how many pairs do.
 
-    Args:
-        baseline: The side compared with.
-        other: The side compared.
-        pairs: Row positions on both sides, by key.
-        key: The key columns, which agree by construction.
-        across: Columns compared across, and so allowed to differ.
+    ``pairs`` are row positions on both sides by key. The columns of the key agree by construction, those ``across``
+    which the sides are compared may differ.
     """
     implied = {name for column in across for name in _IMPLIED.get(column, ())}
     options = dict.fromkeys([*map(str, baseline.options.columns), *map(str, other.options.columns)])
-    names = [n for n in (*WORK_COLUMNS, *options) if n not in key and n not in implied]
-    names = [n for n in names if n.removeprefix(OPTION) not in across]
-    found: dict[tuple[str, str | None, str | None], int] = {}
+    names = [n for n in (*WORK_COLUMNS, *options) if n not in {*key, *implied} and n.removeprefix(OPTION) not in across]
+    found: Counter[tuple[str, str | None, str | None]] = Counter()
     for name in names:
         ours, theirs = _values(baseline.facts, name), _values(other.facts, name)
         for a, b in pairs.values():
             is_judging = name in JUDGING_COLUMNS and baseline.rows[a].get("scenario") != SERVER
             if ours[a] != theirs[b] and not is_judging:
-                case = (name, _text(ours[a]), _text(theirs[b]))
-                found[case] = found.get(case, 0) + 1
+                found[name, _text(ours[a]), _text(theirs[b])] += 1
     return [
         Difference(column=name, baseline_value=a, other=other.label, other_value=b, n_cells=n)
         for (name, a, b), n in found.items()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.columns import CELL_COLUMNS
+from analysis.cells.columns import CELL_COLUMNS, OPTION
 from analysis.text import counted
 
 _WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
@@ -37,7 +37,7 @@ def _spoken(column: str, value: Any) -> str | None:
         return None
     is_whole = isinstance(value, float) and value.is_integer()
     text = str(int(value)) if is_whole else f"{value:g}" if isinstance(value, float) else str(value)
-    plain = column.removeprefix("option ") + " {}" if column.startswith("option ") else "{}"
+    plain = column.removeprefix(OPTION) + " {}" if column.startswith(OPTION) else "{}"
     return _WORDS.get(column, plain).format(text)
 
 
@@ -58,7 +58,7 @@ def in_words(row: dict[str, Any], columns: Iterable[str]) -> str:
 def labels(frame: pd.DataFrame, columns: Sequence[str] | None = None) -> list[str]:
     """Labels of all rows by the columns that vary, or by those named."""
     names = varying(frame) if columns is None else list(columns)
-    return [label({str(k): v for k, v in row.items()}, names) for row in frame.to_dict("records")]
+    return [label(row, names) for row in frame.to_dict("records")]
 
 
 def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
@@ -66,8 +66,7 @@ def common(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> str:
     if frame.empty:
         return ""
     told_apart = varying(frame, columns)
-    row = {str(k): v for k, v in frame.iloc[0].to_dict().items()}
-    return in_words(row, [c for c in present(frame, columns) if c not in told_apart])
+    return in_words(frame.iloc[0].to_dict(), [c for c in present(frame, columns) if c not in told_apart])
 
 
 def out_of(mask: pd.Series) -> str:

@@ -41,9 +41,7 @@ def items_of(frame: pd.DataFrame) -> str:
 def extreme(cells: pd.DataFrame, values: pd.Series, *, largest: bool) -> Row | None:
     """The cell with the largest or smallest value; None where none is known."""
     values = values.dropna()
-    if values.empty:
-        return None
-    return records(cells.loc[[values.idxmax() if largest else values.idxmin()]])[0]
+    return None if values.empty else first(cells.loc[[values.idxmax() if largest else values.idxmin()]])
 
 
 def complete(frame: pd.DataFrame) -> pd.DataFrame:
@@ -54,7 +52,7 @@ def complete(frame: pd.DataFrame) -> pd.DataFrame:
 def status_counts(frame: pd.DataFrame) -> dict[str, int]:
     """Cells by status, in a fixed order, those that occur."""
     counts = frame["status"].value_counts()
-    return {status: int(counts[status]) for status in STATUSES if counts.get(status)}
+    return {status: int(counts[status]) for status in STATUSES if status in counts}
 
 
 def counts_text(frame: pd.DataFrame) -> str:
@@ -79,11 +77,9 @@ def memory_bytes(frame: pd.DataFrame) -> pd.Series:
 
 
 def curves(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[tuple[Row, pd.DataFrame]]:
-    """For each cell with held-out accuracies its row and its rounds in order.
+    """For each of the trials with held-out accuracies its row and its rounds in order.
 
-    Args:
-        frame: Trials.
-        rounds: Of ``load_rounds``; where both have a column ``sweep``, a cell's rounds are those of its own sweep.
+    Where both frames have a column ``sweep``, a cell's rounds are those of its own sweep.
     """
     if "accuracy" not in rounds:
         return []

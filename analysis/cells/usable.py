@@ -9,10 +9,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.cells.rows import Row, records
+from analysis.cells.rows import Row, first, records
 from analysis.contract import choice
 from analysis.contract.limits import Limits
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import Figure, of_row
 
 
 def judged(cells: pd.DataFrame) -> list[Row]:
@@ -34,8 +34,7 @@ def best(cells: pd.DataFrame, objective: str = "throughput") -> Row | None:
     """The best cell of a task by an objective; None where none may be chosen."""
     rows = judged(cells)
     found = choice.best(rows, objective)
-    at = [i for i, row in enumerate(rows) if row is found]
-    return records(cells.iloc[at])[0] if at else None
+    return next((first(cells.iloc[[i]]) for i, row in enumerate(rows) if row is found), None)
 
 
 def front(cells: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> NDArray[np.bool_]:
@@ -45,5 +44,4 @@ def front(cells: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> NDA
 
 def speed(row: Row) -> Figure:
     """A row's throughput with its interval, in items per second."""
-    value, low, high = (known(row.get(c)) for c in THROUGHPUT)
-    return Figure(value=value, low=low, high=high)
+    return of_row(row, THROUGHPUT)

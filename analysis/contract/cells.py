@@ -13,22 +13,15 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """What follows from a way to end.
+    """What follows from a way to end."""
 
-    Attributes:
-        is_measured: The cell has figures.
-        is_failure: It makes the sweep's exit code 1.
-        is_retried: ``--retry-failed`` measures it again.
-        bounds_batch: A search for the largest batch size takes it for the size that does not fit any more; what such a
-            search is after is no failure of its sweep.
-        told: The status in words.
-    """
-
-    is_measured: bool = False
-    is_failure: bool = False
-    is_retried: bool = False
+    is_measured: bool = False  # the cell has figures
+    is_failure: bool = False  # it makes the sweep's exit code 1
+    is_retried: bool = False  # --retry-failed measures it again
     bounds_batch: bool = False
-    told: str = ""
+    """A search for the largest batch size takes it for the size that does not fit any more; what such a search is after
+    is no failure of its sweep."""
+    told: str = ""  # the status in words
 
 
 STATUSES = {
@@ -46,8 +39,7 @@ FAILED = tuple(name for name, status in STATUSES.items() if status.is_failure)
 RETRIED = tuple(name for name, status in STATUSES.items() if status.is_retried)
 BOUNDS_BATCH = tuple(name for name, status in STATUSES.items() if status.bounds_batch)
 
-SERVER = "server"
-"""Scenario whose throughput is the rate at which requests arrive, not what the device can do."""
+SERVER = "server"  # scenario whose throughput is the rate at which requests arrive, not what the device can do
 
 OPTION_COLUMNS = {
     "pipeline": "pipeline", "implementation": "implementation", "tune": "tune", "augment": "augment", "feed": "feed",

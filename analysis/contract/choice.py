@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TypeVar
+from itertools import compress
 
 from analysis.contract.cells import SERVER, TASK_COLUMNS, Row, known
-from analysis.contract.limits import Limits
+from analysis.contract.limits import Limits, R
 from analysis.contract.objectives import OBJECTIVES
 
 KEEPS_UP_RATIO = 0.9
@@ -19,8 +19,6 @@ CHOSEN_BY = (
 )  # fmt: skip
 """The columns that the choice looks at."""
 UNSTABLE = ("unstable", "very unstable")
-
-R = TypeVar("R", bound=Row)
 
 
 def falls_behind(row: Row) -> bool:
@@ -45,15 +43,9 @@ def is_usable(row: Row) -> bool:
 
 
 def best(rows: Iterable[R], objective: str = "throughput", limits: Limits | None = None) -> R | None:
-    """The best of some cells of one task by an objective; the first of several alike.
+    """The best of some cells of one task by one of ``OBJECTIVES``, and the first of several alike.
 
-    Args:
-        rows: Rows of the trials table.
-        objective: One of ``OBJECTIVES``.
-        limits: What it must hold.
-
-    Returns:
-        None where none of them may be chosen.
+    None where none of them may be chosen and holds the limits.
     """
     judged = OBJECTIVES[objective]
     able = [
@@ -72,25 +64,18 @@ def is_candidate(row: Row, objectives: Sequence[str], limits: Limits) -> bool:
 
 
 def front(rows: Sequence[Row], objectives: Sequence[str], limits: Limits) -> list[bool]:
-    """Which cells are on the Pareto front of a search; with one objective the best ones.
-
-    Args:
-        rows: Of one search's task.
-        objectives: Names of ``OBJECTIVES``.
-        limits: What the search was asked to hold.
-    """
+    """Which cells of one search's task are on its Pareto front; with one objective the best ones."""
     able = [i for i, row in enumerate(rows) if is_candidate(row, objectives, limits)]
     judged = [OBJECTIVES[name] for name in objectives]
     points = [tuple(objective.gain(objective.of_row(rows[i]) or 0.0) for objective in judged) for i in able]
-    found = {i for i, is_on in zip(able, pareto(points), strict=True) if is_on}
+    found = set(compress(able, pareto(points)))
     return [i in found for i in range(len(rows))]
 
 
 def pareto(points: Sequence[tuple[float, ...]]) -> list[bool]:
-    """Which points no other point beats: as good in every coordinate and better in one. Of equal ones all are kept.
+    """Which points no other point beats: as good in every coordinate (more is better) and better in one.
 
-    Args:
-        points: One a candidate, more is better in every coordinate.
+    Of equal ones all are kept.
     """
     # Best first by the first coordinate, then the next: a point can only be beaten by one before it.
     order = sorted(range(len(points)), key=lambda i: points[i], reverse=True)

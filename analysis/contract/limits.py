@@ -19,23 +19,23 @@ def latency_s(row: Row) -> float | None:
     return known(row.get("step_median_s")) if tail is None else tail
 
 
+_JUDGED = {
+    "max_latency_ms": (latency_s, 1e3), "max_memory_gb": (OBJECTIVES["memory"].of_row, 1e-9),
+    "max_energy_j": (OBJECTIVES["energy_per_item"].of_row, 1.0), "min_accuracy": (OBJECTIVES["accuracy"].of_row, 1.0),
+}  # fmt: skip
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """What a cell must hold; None for no limit.
 
     What is unknown cannot be recommended: a cell that lacks a figure does not hold the limit on it.
-
-    Attributes:
-        max_latency_ms: Of ``latency_s``.
-        max_memory_gb: Of ``objectives.memory_bytes``, in 1e9 bytes.
-        max_energy_j: Per item.
-        min_accuracy: Of the best held-out accuracy, from 0 to 1.
     """
 
-    max_latency_ms: float | None = None
-    max_memory_gb: float | None = None
-    max_energy_j: float | None = None
-    min_accuracy: float | None = None
+    max_latency_ms: float | None = None  # of latency_s
+    max_memory_gb: float | None = None  # of objectives.memory_bytes, in 1e9 bytes
+    max_energy_j: float | None = None  # per item
+    min_accuracy: float | None = None  # the best held-out one, from 0 to 1
 
     def __post_init__(self) -> None:
         """Raises: ValueError, with the option."""
@@ -61,20 +61,12 @@ class Limits:
     @staticmethod
     def figure(row: Row, name: str) -> float | None:
         """What the limit of this name judges, in the limit's unit; None where unknown."""
-        judged = {
-            "max_latency_ms": (latency_s, 1e3), "max_memory_gb": (OBJECTIVES["memory"].of_row, 1e-9),
-            "max_energy_j": (OBJECTIVES["energy_per_item"].of_row, 1.0),
-            "min_accuracy": (OBJECTIVES["accuracy"].of_row, 1.0),
-        }  # fmt: skip
-        read, scale = judged[name]
+        read, scale = _JUDGED[name]
         value = read(row)
         return None if value is None else value * scale
 
     def violations(self, row: Row) -> dict[str, float]:
-        """By how much a row breaks each limit, in the limit's unit; zero or less where it holds (Optuna's convention).
-
-        Infinite for a figure that the row lacks.
-        """
+        """By how much a row breaks each limit, in its unit: at most 0 where it holds (as in Optuna), inf if unknown."""
         found = {}
         for name, limit in self.asked.items():
             value, sign = self.figure(row, name), -1.0 if name.startswith("min_") else 1.0

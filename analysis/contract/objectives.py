@@ -33,19 +33,7 @@ def _last(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Objective:
-    """A figure that cells are judged by.
-
-    Attributes:
-        is_lower_better: Otherwise more is better.
-        unit: Of the values.
-        title: With the unit of tables and axes.
-        scale: From ``unit`` to the title's.
-        of_row: Its value in a finished row, or None.
-        of_round: Its value in one round, or None; the second argument is the items per step. None: no round has one.
-        so_far: A running cell's figure from its rounds' values. Of speed that of the best round, because what else a
-            machine does only slows a round down, and with a median of few it would cost the best cell.
-        round_title: The name of ``of_round``'s values on axes.
-    """
+    """A figure that cells are judged by: ``title`` is of tables and axes, ``scale`` from ``unit`` to the title's."""
 
     is_lower_better: bool
     unit: str
@@ -53,8 +41,11 @@ class Objective:
     scale: float = 1.0
     of_row: Callable[[Row], float | None]
     of_round: Callable[[Row, float], float | None] | None = None
+    """Its value in one round, the second argument being the items per step; None where no round has one."""
     so_far: Callable[[Sequence[float]], float] = _last
-    round_title: str = ""
+    """A running cell's figure from its rounds' values. Of speed that of the best round, because what else a machine
+    does only slows a round down, and with a median of few it would cost the best cell."""
+    round_title: str = ""  # of the values of of_round, on axes
 
     @property
     def direction(self) -> Direction:
@@ -66,14 +57,10 @@ class Objective:
         return -value if self.is_lower_better else value
 
 
-def _round_step_s(entry: Row, items_per_step: float) -> float | None:
-    seconds, items = known(entry.get("seconds")), known(entry.get("items"))
-    return seconds * items_per_step / items if seconds is not None and items else None
-
-
-def _round_energy(entry: Row, _items_per_step: float) -> float | None:
-    energy, items = known(entry.get("energy_j")), known(entry.get("items"))
-    return energy / items if energy is not None and items else None
+def _per_items(entry: Row, column: str, n: float) -> float | None:
+    """What ``n`` items took of a round's seconds or energy."""
+    taken, items = known(entry.get(column)), known(entry.get("items"))
+    return taken * n / items if taken is not None and items else None
 
 
 OBJECTIVES = {
@@ -83,11 +70,13 @@ OBJECTIVES = {
     ),
     "latency": Objective(
         is_lower_better=True, unit="s", title="median step (ms)", scale=1e3,
-        of_row=_column("step_median_s", "latency_p50_s"), of_round=_round_step_s, so_far=min, round_title="step",
+        of_row=_column("step_median_s", "latency_p50_s"),
+        of_round=lambda entry, items_per_step: _per_items(entry, "seconds", items_per_step), so_far=min,
+        round_title="step",
     ),
     "energy_per_item": Objective(
         is_lower_better=True, unit="J/item", title="energy (J/item)", of_row=_column("energy_per_item_j"),
-        of_round=_round_energy, so_far=median, round_title="energy per item",
+        of_round=lambda entry, _: _per_items(entry, "energy_j", 1), so_far=median, round_title="energy per item",
     ),
     "accuracy": Objective(
         is_lower_better=False, unit="", title="best accuracy (%)", scale=100.0, of_row=_column("accuracy_best"),
@@ -101,13 +90,9 @@ PRUNE_ON = tuple(name for name, objective in OBJECTIVES.items() if objective.of_
 
 
 def told_values(name: str, rounds: Sequence[Row], items_per_step: float, *, running: bool) -> dict[int, float]:
-    """What a pruner is told of a cell's rounds: the number of rounds so far, and the figure.
+    """What a pruner on ``name``, one of ``PRUNE_ON``, is told of a cell's rounds: how many so far, and the figure.
 
-    Args:
-        name: One of ``PRUNE_ON``.
-        rounds: Entries of the rounds table, in order.
-        items_per_step: Items of one step.
-        running: An estimate from the rounds so far; False for each round's own value, as Wilcoxon's test takes it.
+    That is an estimate from the rounds so far if ``running``, else each round's own, as Wilcoxon's test takes it.
     """
     objective, values, told = OBJECTIVES[name], [], {}
     assert objective.of_round is not None

@@ -10,11 +10,7 @@ from pathlib import Path
 ALL, PARTS, COMPACTED = "[!._]*.parquet", "part-*.parquet", "compact-*.parquet"
 """Patterns of names; what is being written has a name that begins with a dot."""
 REPLACES = b"compacted_parts"
-"""Metadata of a compacted file: the files that it replaces, until they are gone.
-
-A crash can leave both.
-"""
-_PART = re.compile(r"part-([0-9a-f]{16})\.parquet")
+"""Metadata of a compacted file: the files that it replaces, until they are gone; a crash can leave both."""
 
 
 def files_of(folder: Path, pattern: str = ALL) -> list[Path]:
@@ -29,7 +25,7 @@ def part_name(key: str) -> str:
 
 def key_of(file: Path) -> str | None:
     """The cell whose part a file is; None of a file that has several cells."""
-    named = _PART.fullmatch(file.name)
+    named = re.fullmatch(r"part-([0-9a-f]{16})\.parquet", file.name)
     return named[1] if named else None
 
 

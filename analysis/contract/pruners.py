@@ -13,36 +13,22 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Parameter:
-    """A parameter of a pruner, and so an option of the command line.
-
-    Attributes:
-        kind: ``int`` or ``float``.
-        told: The help, without its pruners' names.
-        ours: Our default; None for Optuna's.
-        on_accuracy: Our default where accuracy is judged, if it is another.
-    """
+    """A parameter of a pruner, and so an option of the command line."""
 
     kind: type
-    told: str
-    ours: Any = None
-    on_accuracy: Any = None
+    told: str  # the help, without its pruners' names
+    ours: Any = None  # our default; None for Optuna's
+    on_accuracy: Any = None  # our default where accuracy is judged, if it is another
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pruner:
-    """A pruner of Optuna.
+    """A pruner of Optuna."""
 
-    Attributes:
-        optuna: Its class in ``optuna.pruners``.
-        parameters: By Optuna's names.
-        takes_estimates: It compares estimates so far; otherwise single rounds, which it pairs.
-        wraps: The pruner that it holds back, whose parameters it takes too.
-    """
-
-    optuna: str
+    optuna: str  # its class in optuna.pruners
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
-    takes_estimates: bool = True
-    wraps: str | None = None
+    takes_estimates: bool = True  # it compares estimates so far; otherwise single rounds, which it pairs
+    wraps: str | None = None  # the pruner that it holds back, whose parameters it takes too
 
 
 _PERCENTILE = {

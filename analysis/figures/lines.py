@@ -11,41 +11,26 @@ from analysis.figures.style import COLOURS, LINES, MARKERS
 from analysis.stats.estimate import Figure
 
 _PAPER = "white"
-_OPEN = "none"
-_FILLS = (_OPEN, "full", "left", "bottom")
-MAX_MARKERS = 12
-"""More on one line run into one another."""
-_SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}
-"""Markers of equal nominal size differ in how large they look."""
+_FILLS = ("full", "full", "left", "bottom")  # of the groups; the first's markers are filled with the paper's colour
+MAX_MARKERS = 12  # more on one line run into one another
+_SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}  # markers of equal nominal size differ in how large they look
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """One line.
-
-    Attributes:
-        label: What it is.
-        group: Told by colour and filling, such as the device; empty where all lines are of one.
-        kind: Told by marker and dashes, such as the precision; by colour too where there is one group.
-        x: Of each point.
-        y: Of each point, with its interval where known; points without a value are left out.
-    """
+    """One line, of which points without a value are left out."""
 
     label: str
-    kind: str
+    kind: str  # told by marker and dashes, such as the precision; by colour too where there is one group
     x: Sequence[float]
     y: Sequence[Figure]
-    group: str = ""
+    group: str = ""  # told by colour and filling, such as the device; empty where all lines are of one
 
 
 def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, joined: bool = True) -> None:
     """Draw lines with their intervals; the same group and kind look the same in every panel given the same series.
 
-    Args:
-        axes: Where.
-        series: All lines of the panel.
-        mark_every: Markers on one point in so many.
-        joined: Join the points of a series; False where x is no quantity.
+    There are markers on one point in ``mark_every``. The points are not to be joined where x is no quantity.
     """
     groups = list(dict.fromkeys(s.group for s in series))
     kinds = list(dict.fromkeys(s.kind for s in series))
@@ -54,14 +39,12 @@ def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, jo
         points = [(x, f.value, f) for x, f in zip(one.x, one.y, strict=True) if f.value is not None]
         marker = MARKERS[k % len(MARKERS)]
         colour = COLOURS[(k if len(groups) == 1 else g) % len(COLOURS)]
-        fill = "full" if len(groups) == 1 else _FILLS[g % len(_FILLS)]
+        is_open = len(groups) > 1 and g % len(_FILLS) == 0
         axes.errorbar(
             [x for x, _, _ in points], [y for _, y, _ in points], yerr=_errors([f for _, _, f in points]),
-            label=one.label, color=colour,
-            linestyle=LINES[k % len(LINES)] if joined else "", marker=marker, markevery=mark_every,
-            markersize=_SIZES.get(marker, 6.0),
-            fillstyle="full" if fill == _OPEN else fill, markerfacecolor=_PAPER if fill == _OPEN else colour,
-            markerfacecoloralt=_PAPER,
+            label=one.label, color=colour, linestyle=LINES[k % len(LINES)] if joined else "",
+            marker=marker, markevery=mark_every, markersize=_SIZES.get(marker, 6.0), fillstyle=_FILLS[g % len(_FILLS)],
+            markerfacecolor=_PAPER if is_open else colour, markerfacecoloralt=_PAPER,
             capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
             clip_on=not points,  # whole markers on an edge; unclipped, a line without points has no box to lay out
         )  # fmt: skip

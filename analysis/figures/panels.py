@@ -16,13 +16,9 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from analysis.figures.style import canvas
 
-_LABEL_SHARE = 0.065
-"""Of an axis' length that a label of four digits takes."""
+_LABEL_SHARE = 0.065  # of an axis' length that a label of four digits takes
 INK, GREY = "#222222", "#777777"
-RIGHT_OF_AXES = {"loc": "upper left", "bbox_to_anchor": (1.01, 1.0), "borderaxespad": 0.0}
-"""Where a legend hides no data."""
-WIDTH, HEIGHT = 7.2, 4.0
-"""Of a figure of one panel, in inches."""
+WIDTH, HEIGHT = 7.2, 4.0  # of a figure of one panel, in inches
 
 
 @contextmanager
@@ -30,22 +26,13 @@ def panels(
     path: Path, n_rows: int = 1, n_columns: int = 1, *, size: tuple[float, float] = (WIDTH, HEIGHT),
     share_x: bool = True, share_y: bool = False,
 ) -> Iterator[tuple[Figure, list[Axes]]]:  # fmt: skip
-    """A figure of several axes, row by row, saved at the end with the same bytes for the same content.
+    """A figure of several axes, row by row, saved at the end as PNG or SVG, the same bytes for the same content.
 
-    Args:
-        path: A PNG or SVG file.
-        n_rows: Of panels.
-        n_columns: Of panels.
-        size: Of the whole figure, in inches.
-        share_x: One scale for the panels of a column.
-        share_y: One scale for the panels of a row.
+    The size is that of the whole figure, in inches. Panels of a column can share x, panels of a row y.
     """
     with canvas(path, size) as drawn:
-        grid = drawn.subplots(
-            n_rows, n_columns, squeeze=False,
-            sharex="col" if share_x else False, sharey="row" if share_y else False,
-        )  # fmt: skip
-        yield drawn, list(grid.flat)
+        shared = {"sharex": "col" if share_x else False, "sharey": "row" if share_y else False}
+        yield drawn, list(drawn.subplots(n_rows, n_columns, squeeze=False, **shared).flat)
 
 
 def legend_entries(grid: Sequence[Axes]) -> tuple[list[Artist], list[str]]:
@@ -62,17 +49,11 @@ def legend_right(axes: Axes) -> None:
     """A legend right of the one panel; none where there is one line."""
     handles, labels = legend_entries([axes])
     if len(labels) > 1:
-        axes.legend(handles, labels, **RIGHT_OF_AXES)
+        axes.legend(handles, labels, loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0)
 
 
 def legend_beside(drawn: Figure, axes: Axes, heading: str | None = None) -> None:
-    """One legend for all panels right of the figure; a legend of one panel would push the others away.
-
-    Args:
-        drawn: The figure.
-        axes: The panel whose lines are told.
-        heading: What stands above them.
-    """
+    """One legend for all panels right of the figure, of this one's lines; a panel's own would push the others away."""
     handles, labels = legend_entries([axes])
     if len(labels) > 1:
         drawn.legend(handles, labels, loc="outside right upper", title=heading, alignment="left")
@@ -141,8 +122,7 @@ def _with_room(exponents: Sequence[float]) -> list[float]:
         return []
     room = _LABEL_SHARE * (exponents[-1] - exponents[0])
     whole = [e for e in exponents if e == round(e)]
-    step = max(1, math.ceil(room))
-    kept = [e for e in whole if (e - whole[0]) % step == 0] or [exponents[0]]
+    kept = [e for e in whole if (e - whole[0]) % max(1, math.ceil(room)) == 0] or [exponents[0]]
     for e in exponents:
         if all(abs(e - k) >= room for k in kept):
             kept.append(e)

@@ -23,17 +23,14 @@ LINES = ("-", "--", "-.", ":")
 MAX_CHARACTERS, MAX_LINES = 100, 3
 """Of text in a figure; a line that is wider than this share of the figure is cut shorter still."""
 MAX_WIDTH_SHARE = 0.85
-LEGEND_CHARACTERS = 28
-"""A longer label of a legend beside the axes goes on in the next line."""
-LEGEND_MARGIN = 0.05
-"""Inches between a legend and the figure's lower edge."""
+LEGEND_CHARACTERS = 28  # a longer label of a legend beside the axes goes on in the next line
+LEGEND_MARGIN = 0.05  # inches between a legend and the figure's lower edge
 STYLE = {
     "figure.figsize": (7.2, 4.0), "figure.dpi": 160, "font.size": 10, "axes.spines.top": False,
     "axes.spines.right": False, "axes.grid": True, "grid.color": "#dddddd", "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False, "lines.linewidth": 1.6,
-    "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444", "font.family": "DejaVu Sans",
-    "text.parse_math": False,
+    "axes.axisbelow": True, "axes.titlesize": 11, "axes.titlelocation": "left", "legend.frameon": False,
+    "lines.linewidth": 1.6, "lines.markersize": 5.5, "svg.hashsalt": "accelsweep", "axes.edgecolor": "#444444",
+    "font.family": "DejaVu Sans", "text.parse_math": False,
 }  # fmt: skip
 
 
@@ -52,8 +49,8 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         drawn = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn
-        shorten_texts(drawn)
-        grow_for_legends(drawn)
+        _shorten_texts(drawn)
+        _grow_for_legends(drawn)
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
         drawn.savefig(path, metadata=metadata)
@@ -62,11 +59,10 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
 def _wrapped(label: str) -> str:
     """A legend's label on lines short enough to leave most of the figure to the data."""
     width = max(LEGEND_CHARACTERS, len(label) // MAX_LINES + LEGEND_CHARACTERS // 2)
-    lines = label.split("\n")
-    return label if len(lines) > 1 else "\n".join(textwrap.wrap(label, width, break_long_words=False)) or label
+    return label if "\n" in label else "\n".join(textwrap.wrap(label, width, break_long_words=False)) or label
 
 
-def shorten_texts(drawn: Figure) -> None:
+def _shorten_texts(drawn: Figure) -> None:
     """Cut what is too long for any figure, and show control characters: names come from results of anyone."""
     for legend in drawn.findobj(Legend):
         for label in legend.get_texts():
@@ -83,12 +79,9 @@ def shorten_texts(drawn: Figure) -> None:
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
 
 
-def grow_for_legends(drawn: Figure) -> None:
+def _grow_for_legends(drawn: Figure) -> None:
     """Make a figure as tall as its tallest legend, which would else be cut off at the bottom."""
-    legends = drawn.findobj(Legend)
-    if not legends:
-        return
-    drawn.draw_without_rendering()
-    missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
-    if missing > 0:
-        drawn.set_figheight(drawn.get_figheight() + missing)
+    if legends := drawn.findobj(Legend):
+        drawn.draw_without_rendering()
+        missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
+        drawn.set_figheight(drawn.get_figheight() + max(0.0, missing))

@@ -7,22 +7,23 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
-from analysis.cells.naming import equals, out_of
-from analysis.page.agreement import other_answers, wrong_answers
+from analysis.cells.naming import equals, labels, out_of
 from analysis.text import counted, escape, some
 
-MAX_FILES = 5
-"""Files named of those that cannot be read."""
-BUSY_RATIO = 0.1
-"""Share of the machine's CPU time in other processes' hands from which a cell counts as disturbed."""
+MAX_FILES = 5  # files named of those that cannot be read
+MAX_NAMED = 8  # cells named of those with a wrong answer
+BUSY_RATIO = 0.1  # share of the machine's CPU time in other processes' hands from which a cell counts as disturbed
 SYSTEM_TIME_RATIO = 0.1
 """The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
 SLOW_TIMES = 2.0
 """Times fp32's time from which a smaller precision on a CPU is no slow kernel or two, but converted throughout."""
 MIN_RETRIES = 0.1
 """Retries of the allocator in a step from which they, and not the first steps' search for room, are told."""
-FRESH_BYTES = 2**20
-"""Bytes taken anew in a step under which they are not the kernel's work."""
+FRESH_BYTES = 2**20  # bytes taken anew in a step under which they are not the kernel's work
+MIN_AGREEMENT_RATIO = 0.99
+"""Share of items with the reference's best class under which a cell's answers count as different."""
+WRONG = "wrong-result"
+"""Status reason of a cell whose answer its precision does not explain (``sweeps/cell/outcome.py``)."""
 
 KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184"
 """Settings of glibc's malloc (mallopt(3)): no block is mapped on its own, and nothing under 16 GiB is handed back."""
@@ -32,8 +33,7 @@ VERSIONS = {
     "accelsweep_version": "accelsweep", "git_commit": "this program (commits)",
 }  # fmt: skip
 """What is installed on a machine, by the column that records it; drivers are told apart by device."""
-CLOCK_S = 0.1
-"""Clocks that differ by less count as equal."""
+CLOCK_S = 0.1  # clocks that differ by less count as equal
 
 
 def as_markdown(text: str) -> str:
@@ -42,19 +42,13 @@ def as_markdown(text: str) -> str:
 
 
 def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
-    """What is wrong with the measurements, most important first; empty where nothing is known to be.
+    """What is wrong with a sweep's measurements in sentences, not escaped, most important first.
 
-    Args:
-        frame: Trials, as ``load_sweep`` gives them.
-        n_cells: Cells asked for; None where that is unknown.
-        unreadable: Names of the files that were skipped.
-
-    Returns:
-        Sentences, not escaped.
+    ``n_cells`` were asked for (None: unknown), and the files named ``unreadable`` were skipped.
     """
     done, lost = frame[frame["status"] == "complete"], left_out(unreadable, (n_cells or 0) - len(frame), n_cells)
-    return [*_timing(done), *wrong_answers(frame), *_inputs(frame, done), *lost,
-            *_stability(done), *_slow_precisions(done), *_memory(done), *_full_device(done), *other_answers(done),
+    return [*_timing(done), *_wrong_answers(frame), *_inputs(frame, done), *lost,
+            *_stability(done), *_slow_precisions(done), *_memory(done), *_full_device(done), *_other_answers(done),
             *_machines(frame)]  # fmt: skip
 
 
@@ -62,48 +56,53 @@ def _of(n: int, one: str, many: str) -> str:
     return one if n == 1 else many
 
 
-def _named(frame: pd.DataFrame, mask: pd.Series, column: str) -> str:
-    return ", ".join(sorted(frame.loc[mask, column].dropna().astype(str).unique()))
+def _words(values: pd.Series) -> list[str]:
+    return sorted(values.dropna().astype(str).unique())
 
 
 def _timing(done: pd.DataFrame) -> list[str]:
-    said = []
     failed, unknown = equals(done, "timing_verified", False), done["timing_verified"].isna()
-    if failed.any():
-        devices = _named(done, failed, "device")
-        said.append(f"The timer did not pass its proof on {devices}: times measured there cannot be trusted.")
-    if unknown.any():
-        devices = _named(done, unknown, "device")
-        said.append(f"The timer was not proven on {devices}: {out_of(unknown)} may be timed wrongly.")
-    return said
+    on_failed, on_unknown = (", ".join(_words(done.loc[mask, "device"])) for mask in (failed, unknown))
+    told = [
+        (failed, f"The timer did not pass its proof on {on_failed}: times measured there cannot be trusted."),
+        (unknown, f"The timer was not proven on {on_unknown}: {out_of(unknown)} may be timed wrongly."),
+    ]
+    return [text for mask, text in told if mask.any()]
+
+
+def _wrong_answers(frame: pd.DataFrame) -> list[str]:
+    """Cells that ran and gave a wrong answer: whatever their speed, nobody should choose them."""
+    is_wrong = equals(frame, "status_reason", WRONG)
+    if not is_wrong.any():
+        return []
+    what = [c for c in ("pipeline", "model", "implementation", "device", "precision") if c in frame]
+    names = list(dict.fromkeys(labels(frame[is_wrong], what)))
+    worst = frame.loc[is_wrong, "max_rel_diff"].max()
+    off = "" if pd.isna(worst) else f", by up to {100 * worst:.2g} % of the largest value"
+    measured = is_wrong[is_wrong | (frame["status"] == "complete")]
+    return [f"{out_of(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
+            f" recommended nowhere, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
 
 
 def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     said = []
     random = equals(done, "weights", "random")
     if random.any():
-        models = _named(done, random, "model")
+        models = ", ".join(_words(done.loc[random, "model"]))
         said.append(f"Random weights, since none could be had: {models}. Speeds hold; answers mean nothing.")
     if equals(done, "input_is_synthetic", True).any():
         said.append("Some input was random numbers, as a flag asked.")
     skipped = frame["n_images_skipped"].max()
     if skipped > 0:
-        images = _of(int(skipped), "input image", "input images")
-        said.append(f"{int(skipped)} {images} did not decode and {_of(int(skipped), 'was', 'were')} left out.")
+        images = _of(skipped, "input image did not decode and was", "input images did not decode and were")
+        said.append(f"{int(skipped)} {images} left out.")
     return said
 
 
 def left_out(
     unreadable: Sequence[str], n_missing: int, n_cells: int | None = None, sweep: str = "the sweep"
 ) -> list[str]:  # fmt: skip
-    """Files that were skipped and cells that are missing.
-
-    Args:
-        unreadable: Names of the files.
-        n_missing: Cells asked for without a row; none if it is not over zero.
-        n_cells: All that were asked for, to be told beside them.
-        sweep: What did not end, in words.
-    """
+    """Files that were skipped, and cells without a row: ``n_missing`` where over zero, of ``n_cells`` where known."""
     said, n = [], len(unreadable)
     if n:
         said.append(f"{counted(n, 'file')} could not be read and {_of(n, 'was', 'were')} left out:"
@@ -125,7 +124,7 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
         (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
     ]
-    return [f"{out_of(m)} {_of(int(m.sum()), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+    return [f"{out_of(m)} {_of(m.sum(), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
 
 
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
@@ -133,15 +132,15 @@ def _slow_precisions(done: pd.DataFrame) -> list[str]:
     cells = done[equals(done, "device", "cpu")]
     alike = [c for c in ("host", *CELL_COLUMNS) if c in cells and c != "precision"]
     speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
+    used = ", ".join(_words(cells["cpu_capability"]))
     said = []
     for precision in ("bf16", "fp16"):
         if not {precision, "fp32"} <= set(speeds):
             continue
-        times = (speeds["fp32"] / speeds[precision]).dropna()
-        if not times.empty and times.median() > SLOW_TIMES:
-            used = _named(cells, cells["cpu_capability"].notna(), "cpu_capability")
-            said.append(f"{precision} takes {times.median():.2g} times as long as fp32 on cpu: a processor without"
-                        f" instructions for it converts every number{f'; PyTorch uses {used} here' if used else ''}."
+        times = (speeds["fp32"] / speeds[precision]).dropna().median()
+        if times > SLOW_TIMES:  # never of NaN, where no pair is known
+            said.append(f"{precision} takes {times:.2g} times as long as fp32 on cpu: a processor without instructions"
+                        f" for it converts every number{f'; PyTorch uses {used} here' if used else ''}."
                         " --precision fp32 leaves it out.")  # fmt: skip
     return said
 
@@ -157,12 +156,11 @@ def _memory(done: pd.DataFrame) -> list[str]:
     if not anew.any():
         return []
     worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
-    n = int(anew.sum())
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
-    said = (f"{out_of(anew)} {_of(n, 'takes its', 'take their')} memory anew from the kernel in each step:"
+    said = (f"{out_of(anew)} {_of(anew.sum(), 'takes its', 'take their')} memory anew from the kernel in each step:"
             f" {fresh:,.0f} MiB a step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
             f" {worst['precision']}.")  # fmt: skip
-    if not _named(done, anew, "os").startswith("Linux"):
+    if not ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
         return [said]
     return [f"{said} Another run may be faster or slower by that. With {KEEP_MEMORY} set before the command, glibc"
             " keeps the memory, in a program of yours too."]  # fmt: skip
@@ -178,10 +176,23 @@ def _full_device(done: pd.DataFrame) -> list[str]:
     if not full.any():
         return []
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
-    n = int(full.sum())
-    return [f"{out_of(full)} {_of(n, 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
+    return [f"{out_of(full)} {_of(full.sum(), 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
             f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at"
             f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
+
+
+def _other_answers(done: pd.DataFrame) -> list[str]:
+    """Complete cells whose answers are not wrong and differ from the reference's."""
+    said = []
+    nonfinite, differs = done["n_nonfinite"] > 0, done["top1_agreement_ratio"] < MIN_AGREEMENT_RATIO
+    if nonfinite.any():
+        said.append(f"{out_of(nonfinite)} gave NaN or infinity where the reference has none.")
+    if differs.any():
+        worst = done.loc[done["top1_agreement_ratio"].idxmin()]
+        said.append(f"{out_of(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
+                    f" the fewest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
+                    f" {worst['precision']}.")  # fmt: skip
+    return said
 
 
 def count_machines(frame: pd.DataFrame) -> int:
@@ -190,30 +201,16 @@ def count_machines(frame: pd.DataFrame) -> int:
 
 
 def _machines(frame: pd.DataFrame) -> list[str]:
-    said = []
     n_machines = count_machines(frame)
-    if n_machines > 1:
-        said.append(f"The cells come from {n_machines} machines.")
-    for device, rows in frame.groupby("device", sort=True):
-        said += _versions(rows, "driver_version", f"the driver of {device}")
-    for column, name in VERSIONS.items():
-        said += _versions(frame, column, name)
-    return [*said, *_clocks(frame)]
-
-
-def _versions(frame: pd.DataFrame, column: str, name: str) -> list[str]:
-    n = frame[column].nunique()
-    if n < 2:
-        return []
-    versions = ", ".join(sorted(frame[column].dropna().astype(str).unique()))
-    return [f"The cells come from {n} versions of {name}: {versions}."]
-
-
-def _clocks(frame: pd.DataFrame) -> list[str]:
-    """Nodes of a cluster whose clocks differ; a sweep on one machine compares none."""
-    known = frame["clock_offset_s"].dropna()
-    if known.empty or max(0.0, known.max()) - min(0.0, known.min()) < CLOCK_S:
-        return []
-    apart = max(0.0, known.max()) - min(0.0, known.min())
-    return [f"The clocks of the nodes differ by up to {apart:.2g} s, and so do the times of day at which cells began;"
-            " durations do not depend on them."]  # fmt: skip
+    said = [f"The cells come from {n_machines} machines."] if n_machines > 1 else []
+    drivers = {f"the driver of {device}": rows["driver_version"] for device, rows in frame.groupby("device", sort=True)}
+    for name, values in (drivers | {name: frame[column] for column, name in VERSIONS.items()}).items():
+        versions = _words(values)
+        if len(versions) > 1:
+            said.append(f"The cells come from {len(versions)} versions of {name}: {', '.join(versions)}.")
+    clocks = [0.0, *frame["clock_offset_s"].dropna()]  # of a cluster's nodes; a sweep on one machine compares none
+    apart = max(clocks) - min(clocks)
+    if apart >= CLOCK_S:
+        said.append(f"The clocks of the nodes differ by up to {apart:.2g} s, and so do the times of day at which cells"
+                    " began; durations do not depend on them.")  # fmt: skip
+    return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -12,23 +12,17 @@ from analysis.cells.naming import present, varying
 from analysis.cells.rows import Row, records
 from analysis.text import MISSING, escape, is_missing, number, share, table
 
-MAX_ROWS = 500
-"""Rows of a table; nobody reads more, and the Parquet files have them all."""
+MAX_ROWS = 500  # rows of a table; nobody reads more, and the Parquet files have them all
 NUMBERS = (("learning_rate", "learning rate"), ("batch_size", "batch size"), ("rate_per_s", "rate (1/s)"))
 
 
 class Column(NamedTuple):
-    """A column of a table.
-
-    Attributes:
-        title: With its unit.
-        show: What it says of one row, escaped.
-        needs: Columns of a frame of cells of which one must have a value somewhere, or this one is left out.
-    """
+    """A column of a table: its title with the unit, and what it says of one row, escaped."""
 
     title: str
     show: Callable[[Any], str]
     needs: Sequence[str] = ()
+    """Columns of a frame of cells of which one must have a value somewhere, or this one is left out."""
 
 
 def plain(title: str, column: str, scale: float = 1.0) -> Column:
@@ -60,14 +54,11 @@ def interval(title: str, columns: tuple[str, str, str], scale: float = 1.0) -> C
         if is_missing(row.get(columns[2])):
             return f"over {scaled(row[columns[1]], scale)}"
         value, low, high = (float(row[c]) * scale for c in columns)
-        return f"{_end(low, low, high, value)} to {_end(high, low, high, value)}"
+        # As many digits as tell the two ends apart.
+        ends = (min(low, value), max(high, value)) if low != high else ()
+        return f"{number(low, *ends)} to {number(high, *ends)}"
 
     return Column(title, show, columns[1:2])
-
-
-def _end(value: float, low: float, high: float, middle: float) -> str:
-    """An end of an interval, with as many digits as tell the two ends apart."""
-    return number(value, min(low, middle), max(high, middle)) if low != high else number(value)
 
 
 def scaled(value: Any, scale: float = 1.0) -> str:
@@ -99,7 +90,7 @@ def names_of(columns: Sequence[str], row_of: Callable[[Any], Row]) -> list[Colum
     return [Column(name.title, lambda one, name=name: name.show(row_of(one))) for name in names(columns)]  # type: ignore[misc]
 
 
-def settings(columns: Sequence[str]) -> list[Column]:
+def settings(columns: Collection[str]) -> list[Column]:
     """Those of ``NUMBERS`` that are named: numbers that were asked for, as they were asked for."""
     return [Column(title, lambda row, c=c: setting(row, c)) for c, title in NUMBERS if c in columns]  # type: ignore[misc]
 
@@ -120,12 +111,7 @@ def column_table(
 ) -> str:
     """A Markdown table of anything; empty without rows, and cut after ``max_rows`` of them, saying so.
 
-    Args:
-        rows: What it has a row of each.
-        columns: In order.
-        n_left: The first so many are words.
-        max_rows: Rows shown.
-        n_rows: How many there are, where ``rows`` has only those shown.
+    The first ``n_left`` columns are words; ``n_rows`` there are where ``rows`` has only those shown.
     """
     if not rows:
         return ""
@@ -139,21 +125,12 @@ def cell_table(
     frame: pd.DataFrame, columns: Sequence[Column], *, lead: Sequence[Column] = (),
     without: Sequence[str] = (), max_rows: int = MAX_ROWS,
 ) -> str:  # fmt: skip
-    """A table with one row a cell: words that name it, its batch size and rates, then figures.
+    """A table with one row a cell: words that name it, its batch size and rates, then figures that some cell has.
 
-    Args:
-        frame: The cells.
-        columns: Figures, in order; those are left out that no cell has.
-        lead: Columns of words that come behind the cell's name.
-        without: Columns of the frame that do not name the cell.
-        max_rows: Rows shown.
+    The words are those of ``word_columns`` less the columns ``without``, and then those of ``lead``.
     """
     words = [*names(word_columns(frame, without)), *known_of(frame, lead)]
-    told = [c for c, _ in NUMBERS if c not in without and _is_told(frame, c)]
+    # The batch size always, what else is set only where it varies.
+    told = {*varying(frame, [c for c, _ in NUMBERS]), *present(frame, ["batch_size"])}.difference(without)
     shown = [*words, *settings(told), *known_of(frame, columns)]
     return column_table(records(frame.head(max_rows)), shown, n_left=len(words), max_rows=max_rows, n_rows=len(frame))
-
-
-def _is_told(frame: pd.DataFrame, column: str) -> bool:
-    """The batch size always, what else is set only where it varies."""
-    return bool(varying(frame, [column]) or (column == "batch_size" and present(frame, [column])))

@@ -62,10 +62,9 @@ def default_output(sweeps: Sequence[Path], name: str) -> Path:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """What is done here writes a page and its figures; results that cannot be read are counted, not raised.
+    """What is done here writes a page and its figures; AnalysisError where one cannot be written.
 
-    Raises:
-        AnalysisError: If the page or a figure cannot be written.
+    Results that cannot be read are counted, not raised.
     """
     try:
         yield
@@ -83,17 +82,10 @@ def write_page(path: Path, text: str, *, html: bool) -> Path:
 def report_main(
     subject: str, build: Callable[[Page], str], columns: Sequence[str], description: str
 ) -> Callable[[Sequence[str]], int]:  # fmt: skip
-    """The whole main of the report on a subject: read, build, write, print the file's name.
+    """The whole main of ``report_SUBJECT.md``: read, let ``build`` make Markdown and figures, write, print the name.
 
-    Args:
-        subject: The page is ``report_SUBJECT.md``.
-        build: Makes the Markdown and draws the figures.
-        columns: Columns of the trials table that ``build`` reads.
-        description: For ``--help``.
-
-    Returns:
-        Takes the arguments of the command line; raises AnalysisError if there is no sweep, or if the page or a figure
-        cannot be written.
+    It raises AnalysisError if there is no sweep, or if the page or a figure cannot be written. ``columns`` are those of
+    the trials table that ``build`` reads.
     """
 
     def main(arguments: Sequence[str]) -> int:

@@ -9,8 +9,7 @@ import pandas as pd
 from analysis.cells.rows import Row, records
 from analysis.text import MISSING, escape, gibibytes, is_missing, some, table
 
-MAX_VALUES = 3
-"""Values of a line that are told of one column."""
+MAX_VALUES = 3  # values of a line that are told of one column
 
 
 def _gibibytes_of(column: str) -> Callable[[Row], str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from markdown_it import MarkdownIt
@@ -84,40 +83,27 @@ def _embed_images(tokens: list[Token], folder: Path) -> None:
                 child.type, child.tag, child.children = "text", "", None
 
 
-def _table_open(_self: object, tokens: Sequence[Token], index: int, _options: object, _env: object) -> str:
-    return f"{_SCROLL}<table>\n"
-
-
-def _table_close(_self: object, tokens: Sequence[Token], index: int, _options: object, _env: object) -> str:
-    return "</table></div>\n"
-
-
-def _policy() -> str:
-    """What the browser may do: run our script and show what is inside the page; nothing from elsewhere."""
-    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
-    return f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
-
-
 def to_html(markdown: str, folder: Path) -> str:
-    """A whole HTML page; raw HTML in the Markdown stays text, so that nothing from results can run.
+    """A whole HTML page, with the figures from ``folder``.
 
-    Args:
-        markdown: The report.
-        folder: Where its figures' paths begin.
+    Raw HTML in the Markdown stays text, so that nothing from results can run.
     """
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     # The page must hold its figures as data, which the parser's own check of links takes for an attack.
     parser.validateLink = lambda url: not re.match(r"\s*(javascript|vbscript|file|data):", url, re.IGNORECASE)  # type: ignore[method-assign]
-    parser.add_render_rule("table_open", _table_open)
-    parser.add_render_rule("table_close", _table_close)
+    parser.add_render_rule("table_open", lambda *_: f"{_SCROLL}<table>\n")
+    parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = parser.parse(markdown)
     _embed_images(tokens, folder)
     body = parser.renderer.render(tokens, parser.options, {})
     heading = re.search(r"<h1>(.*?)</h1>", body, re.DOTALL)
     title = re.sub(r"<[^>]+>", "", heading[1]) if heading else "accelsweep"
+    # What the browser may do: run our script and show what is inside the page; nothing from elsewhere.
+    digest = base64.b64encode(hashlib.sha256(_SCRIPT.encode()).digest()).decode()
+    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_policy()}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<link rel="icon" href="data:,">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n"
         f"<script>{_SCRIPT}</script>\n</body>\n</html>\n"

@@ -21,10 +21,8 @@ from analysis.page.templates import render
 from analysis.read.sweeps import Page
 from analysis.text import counted, escape
 
-MAX_SENTENCES = 12
-"""Sentences that a page begins with; the rest of many is in its tables."""
-MAX_FIGURES = 12
-"""A page with more figures of one kind is not read; the rest is in its tables."""
+MAX_SENTENCES = 12  # sentences that a page begins with; the rest of many is in its tables
+MAX_FIGURES = 12  # a page with more figures of one kind is not read; the rest is in its tables
 Drawn = tuple[Path, str]
 """A figure's file and its alternative text."""
 
@@ -42,12 +40,7 @@ T = TypeVar("T", bound=Named)
 
 @dataclass(frozen=True, kw_only=True)
 class Drawings:
-    """Figures of one kind.
-
-    Attributes:
-        figures: Files with their alternative texts.
-        left_out: What they do not show, in sentences.
-    """
+    """Figures of one kind, and in sentences what they leave out."""
 
     figures: Sequence[Drawn] = ()
     left_out: Sequence[str] = ()
@@ -63,13 +56,9 @@ class Drawings:
 
 
 def draw_each(page: Page, stem: str, found: Sequence[T], draw: Callable[[Path, T], str | None]) -> Drawings:
-    """A figure for each that has the numbers, at most ``MAX_FIGURES``.
+    """A figure ``STEM-NAME.png`` for each that has the numbers, at most ``MAX_FIGURES``.
 
-    Args:
-        page: Whose folder of figures is written to.
-        stem: How the files' names begin.
-        found: One figure each.
-        draw: Draws one into a file and returns the alternative text; None where it has nothing to draw.
+    ``draw`` returns the alternative text; None where it has nothing to draw.
     """
     drawn: list[Drawn] = []
     for i, (one, file) in enumerate(zip(found, file_names(stem, [one.name for one in found]), strict=True)):
@@ -88,8 +77,7 @@ def identified(page: Page, columns: Sequence[str]) -> pd.DataFrame:
 
 def caveats(page: Page) -> list[str]:
     """What a reader must know before believing the numbers, escaped."""
-    lost = page.trials.attrs
-    sweep = "the sweep" if len(page.sweeps) == 1 else "a sweep"
+    lost, sweep = page.trials.attrs, "the sweep" if len(page.sweeps) == 1 else "a sweep"
     said = [*left_out(lost["unreadable"], lost["missing"], sweep=sweep), *sweep_caveats(page.trials, None, [])]
     return [as_markdown(text) for text in said]
 
@@ -101,31 +89,21 @@ def heading(page: Page, subject: str) -> str:
 
 
 def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **values: Any) -> str:
-    """A subject's Markdown from its template.
+    """A subject's Markdown from its template, ``values`` being what this names besides what all pages have.
 
-    Args:
-        template: Its path in ``analysis``.
-        page: What it is made from.
-        subject: The title's first word.
-        answer: Sentences that the page begins with, escaped; without any it says why there is nothing.
-        values: Whatever else the template names.
+    It begins with the sentences of the answer, which are escaped; without any it says why there is nothing.
     """
+    n = len(complete(page.trials))
+    nothing = "No cell was measured to its end, so there is nothing to tell."
+    if n:
+        nothing = f"Nothing is known of this: {counted(n)} ended well, without the figures that it takes."
     return render(
-        template, title=heading(page, subject), answer=list(answer) or [_nothing(page.trials)], caveats=caveats(page),
+        template, title=heading(page, subject), answer=list(answer) or [nothing], caveats=caveats(page),
         counts=counts_text(page.trials), environment=environment_table(of_devices(page.trials)), **values,
     )  # fmt: skip
-
-
-def _nothing(frame: pd.DataFrame) -> str:
-    """Why there is no answer."""
-    n = len(complete(frame))
-    if n:
-        return f"Nothing is known of this: {counted(n)} ended well, without the figures that it takes."
-    return "No cell was measured to its end, so there is nothing to tell."
 
 
 def shortened(sentences: Sequence[str]) -> list[str]:
     """The first ``MAX_SENTENCES``, and how many more there were."""
     left = len(sentences) - MAX_SENTENCES
-    more = [f"{left:,} more like these: see the tables."] if left > 0 else []
-    return [*sentences[:MAX_SENTENCES], *more]
+    return [*sentences[:MAX_SENTENCES], *([f"{left:,} more like these: see the tables."] if left > 0 else [])]

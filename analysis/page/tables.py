@@ -11,21 +11,18 @@ from analysis.cells.rows import Row, records, setting_columns, status_counts
 from analysis.contract.cells import TASK_COLUMNS
 from analysis.text import escape, is_missing, some, table
 
-MAX_FAILURES = 40
-"""Kinds of failure shown."""
-MAX_NAMED = 3
-"""Cells named of one kind of failure."""
+MAX_FAILURES = 40  # kinds of failure shown
+MAX_NAMED = 3  # cells named of one kind of failure
 MAX_TEXT = 240
 
 
 def grid_table(frame: pd.DataFrame) -> str:
     """Cells by device and precision (rows) and status (columns)."""
     statuses = list(status_counts(frame))
-    rows = []
-    for (device, precision), group in frame.groupby(["device", "precision"], sort=False):
-        counts = status_counts(group)
-        numbers = (*(counts.get(s, 0) for s in statuses), len(group))
-        rows.append([escape(device), escape(precision), *(f"{n:,}" for n in numbers)])
+    rows = [
+        [*map(escape, names), *(f"{(group['status'] == s).sum():,}" for s in statuses), f"{len(group):,}"]
+        for names, group in frame.groupby(["device", "precision"], sort=False)
+    ]
     return table(["device", "precision", *statuses, "cells"], rows, n_left=2) if rows else ""
 
 

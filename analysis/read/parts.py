@@ -15,28 +15,19 @@ from analysis.contract.parts import files_of, is_compacted, key_of, replaced_by
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
-    """What a table's files hold.
+    """What a table's files hold."""
 
-    Attributes:
-        table: All rows; None where no file could be read.
-        unreadable: Names of the files that were skipped: truncated, no Parquet, or of types that do not fit the others.
-        schema_version: The newest that a file says it is of; None where none says.
-    """
-
-    table: pa.Table | None
-    unreadable: list[str]
-    schema_version: int | None
+    table: pa.Table | None  # all rows; None where no file could be read
+    unreadable: list[str]  # names of files skipped: truncated, no Parquet, or of types that do not fit the others
+    schema_version: int | None  # the newest that a file says it is of; None where none says
 
 
 def read_parts(
     files: Sequence[Path], columns: Sequence[str] | None = None, keys: Collection[str] | None = None
 ) -> Parts:
-    """Read the files of a table as one, and name those that cannot be read.
+    """Read the files of a table, in the order of its rows, as one, and name those that cannot be read.
 
-    Args:
-        files: In the order of the rows.
-        columns: Read these only, where a file has them; all by default.
-        keys: Read the rows of these cells only, by their ``trial_key``.
+    By default all is read; else of the columns those that a file has, and of the cells those with these ``trial_key``.
     """
     read: list[tuple[Path, pa.Table]] = []
     unreadable: list[str] = []
@@ -44,7 +35,8 @@ def read_parts(
     versions: list[int] = []
     # A crash can leave a compacted file and the parts that it replaces; it names them, so it is read first.
     for file in sorted(files, key=lambda f: not is_compacted(f)):
-        if file.name in superseded or not _may_hold(file, keys):
+        key = key_of(file)  # of a file of one cell; those of others need not be opened
+        if file.name in superseded or (keys is not None and key is not None and key not in keys):
             continue
         try:
             table, metadata = _read_file(file, columns, keys)
@@ -55,9 +47,7 @@ def read_parts(
         versions += [int(metadata[b"schema_version"])] if b"schema_version" in metadata else []
         read.append((file, table))
     joined, misfits = _join(read)
-    return Parts(
-        table=joined, unreadable=sorted(unreadable + misfits), schema_version=max(versions) if versions else None
-    )
+    return Parts(table=joined, unreadable=sorted(unreadable + misfits), schema_version=max(versions, default=None))
 
 
 def unreadable_files(folder: Path) -> list[str]:
@@ -71,12 +61,6 @@ def unreadable_files(folder: Path) -> list[str]:
     return found
 
 
-def _may_hold(file: Path, keys: Collection[str] | None) -> bool:
-    """A sweep names a part by the key of its one cell, so that reading a few cells need not open all parts."""
-    key = key_of(file)
-    return keys is None or key is None or key in keys
-
-
 def _read_file(
     file: Path, columns: Sequence[str] | None, keys: Collection[str] | None
 ) -> tuple[pa.Table, dict[bytes, bytes]]:
@@ -86,18 +70,16 @@ def _read_file(
     if keys is None:
         return opened.read(columns=names), schema.metadata or {}
     chosen = pc.field("trial_key").isin(list(keys))
-    return pq.read_table(
-        file, columns=names, filters=chosen, partitioning=None, page_checksum_verification=True
-    ), schema.metadata or {}
+    table = pq.read_table(file, columns=names, filters=chosen, partitioning=None, page_checksum_verification=True)
+    return table, schema.metadata or {}
 
 
 def _join(read: Sequence[tuple[Path, pa.Table]]) -> tuple[pa.Table | None, list[str]]:
     """One table of all, null where one lacks a column; and the names of files whose types do not fit the first's."""
     kinds: dict[str, list[tuple[Path, pa.Table]]] = {}
     for file, table in read:
-        kinds.setdefault(table.schema.to_string(show_field_metadata=False, show_schema_metadata=False), []).append(
-            (file, table)
-        )
+        kind = table.schema.to_string(show_field_metadata=False, show_schema_metadata=False)
+        kinds.setdefault(kind, []).append((file, table))
     joined: pa.Table | None = None
     misfits: list[str] = []
     for alike in kinds.values():

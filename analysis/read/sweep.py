@@ -20,12 +20,10 @@ SCHEMA_VERSION = 1
 DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
                  "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
-                 "scenario", "item", "weights",
-                 "stability", "options", "throttle_reasons", "energy_source", "energy_domain", "leak_verdict",
-                 "pruned_on", "pruned_against", "search_role", "host", "device_name", "cpu_name", "torch_version",
-                 "cpu_capability",
-                 "git_commit", "node", "torchvision_version", "driver_version", "python_version",
-                 "accelsweep_version", "os", "allocator_settings")  # fmt: skip
+                 "scenario", "item", "weights", "stability", "options", "throttle_reasons", "energy_source",
+                 "energy_domain", "leak_verdict", "pruned_on", "pruned_against", "search_role", "host", "device_name",
+                 "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
+                 "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -34,12 +32,12 @@ TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", 
                  "peak_rss_bytes", "energy_per_item_j", "items_per_j", "accuracy_best", "accuracy_final",
                  "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
                  "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
-                 "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped",
-                 "clock_offset_s", "page_fault_bytes_per_step", "system_time_ratio",
-                 "allocation_retries_per_step")  # fmt: skip
+                 "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped", "clock_offset_s",
+                 "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
-ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "throughput_items_per_s", "accuracy", "loss")
+ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
+                 "energy_j")  # fmt: skip
 
 
 class AnalysisError(Exception):
@@ -47,26 +45,15 @@ class AnalysisError(Exception):
 
 
 def find_sweep(path: str | Path = "results") -> Path:
-    """The folder of one sweep: the path itself, or the latest sweep in a results folder.
-
-    Raises:
-        AnalysisError: If there is none.
-    """
+    """The folder of one sweep: the path itself, or the latest sweep in a results folder; AnalysisError without one."""
     return find_folder(path, "sweep", "trials", DESCRIPTION, "finetune")
 
 
 def find_folder(path: str | Path, what: str, table: str, description: str, command: str) -> Path:
-    """The folder of one sweep of any kind: the path itself, or the latest in a results folder.
+    """The folder of one sweep of any kind: the path itself, also that of a file, or the latest in a results folder.
 
-    Args:
-        path: Where to look; a file is taken as it is.
-        what: The kind of sweep in words.
-        table: The folder of its main table.
-        description: The name of the file that says what was asked.
-        command: The subcommand that makes such sweeps.
-
-    Raises:
-        AnalysisError: If there is none.
+    Such a sweep, called ``what`` in words, has the folder of its main table and the file ``description``, and is made
+    by the subcommand. AnalysisError if there is none.
     """
     folder = Path(path)
     if (folder / table).is_dir() or (folder / description).is_file() or folder.is_file():
@@ -87,19 +74,14 @@ def _created_at(description: Path) -> str:
 
 
 def load_description(path: str | Path) -> dict[str, Any]:
-    """What was asked of a sweep (``sweep.json``); empty where the file is missing.
-
-    Raises:
-        AnalysisError: If it is of a schema version that this analysis does not know.
-    """
+    """What was asked of a sweep (``sweep.json``), as ``read_description`` tells it."""
     return read_description(Path(path) / DESCRIPTION, SCHEMA_VERSION)
 
 
 def read_description(file: Path, schema_version: int) -> dict[str, Any]:
     """What was asked of a sweep of any kind; empty where the file is missing.
 
-    Raises:
-        AnalysisError: If it is unreadable or newer than this analysis.
+    AnalysisError if it is unreadable or of a schema version that this analysis does not know.
     """
     if not file.is_file():
         return {}
@@ -119,11 +101,7 @@ def _check_version(name: str, version: object, known: int = SCHEMA_VERSION) -> N
 
 
 def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:
-    """A table of a sweep, or the one file that is given instead of a sweep.
-
-    Raises:
-        AnalysisError: If its schema version is not known.
-    """
+    """A table of a sweep, or the one file that is given instead; AnalysisError if its schema version is not known."""
     parts = read_parts([sweep] if sweep.is_file() else files_of(sweep / table), columns, keys)
     if parts.schema_version is not None:
         _check_version(sweep.name, parts.schema_version)
@@ -131,25 +109,16 @@ def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: S
 
 
 def without_cells(description: Mapping[str, Any]) -> dict[str, Any]:
-    """A description without its list of cells.
-
-    pandas copies a frame's attrs with every operation: the list, as long as the frame, would be most of the work.
-    """
+    """A description without its list of cells: pandas copies a frame's attrs with every operation, which takes long."""
     return {name: value for name, value in description.items() if name != "cells"}
 
 
 def load_sweep(path: str | Path = "results") -> pd.DataFrame:
-    """The trials of a sweep, one row a cell, in the order of its grid.
+    """The trials of a sweep, a results folder's latest, or a Parquet file: one row a cell, in the order of the grid.
 
-    Args:
-        path: A sweep's folder, a results folder (its latest sweep is taken), or a Parquet file.
-
-    Returns:
-        All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
-        ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped.
-
-    Raises:
-        AnalysisError: If there is no sweep or its schema is not known.
+    All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
+    ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped. AnalysisError
+    if there is no sweep or its schema is not known.
     """
     sweep = find_sweep(path)
     description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
@@ -157,10 +126,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     if parts.table is None and sweep.is_file():
         raise AnalysisError(f"{str(sweep)!r} is no Parquet file, or not whole")
     frame = pd.DataFrame() if parts.table is None else parts.table.to_pandas()
-    missing = {c: pd.Series(dtype=t, index=frame.index)
-               for names, t in ((TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object"))
-               for c in names if c not in frame}  # fmt: skip
-    frame = pd.concat([frame, pd.DataFrame(missing, index=frame.index)], axis=1)
+    types = [(TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object")]
+    frame = with_columns(frame, {name: dtype for names, dtype in types for name in names})
     for name in TRIAL_NUMBERS:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
@@ -169,47 +136,38 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     return frame
 
 
+def with_columns(frame: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
+    """The frame with all of these columns, null where it lacks them."""
+    absent = {c: pd.Series(None, index=frame.index, dtype=t) for c, t in types.items() if c not in frame}
+    return pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
+
+
 def load_samples(
     path: str | Path = "results", columns: Sequence[str] | None = None, keys: Sequence[str] | None = None
 ) -> pd.DataFrame:
-    """The raw samples of a sweep: trial_key, phase, round, index, seconds, scheduled_s.
+    """The raw samples of a sweep, one row each: trial_key, phase, round, index, seconds, scheduled_s.
 
-    Args:
-        path: As for ``load_sweep``.
-        columns: Read these only; of millions of samples the fewer the better.
-        keys: Of these cells only.
-
-    Returns:
-        One row a sample. ``attrs`` has ``unreadable``, the names of files that were skipped.
-
-    Raises:
-        AnalysisError: If there is no sweep or its schema is not known.
+    Of all cells, or of those named by key; of millions of samples the fewer columns the better. ``attrs["unreadable"]``
+    and errors are as ``load_sweep``'s.
     """
-    parts = _read(find_sweep(path), "samples", columns, keys)
-    if parts.table is None:
-        frame = pd.DataFrame(columns=list(columns or SAMPLE_COLUMNS))
-    else:
-        frame = parts.table.to_pandas(split_blocks=True)
+    return _frame(_read(find_sweep(path), "samples", columns, keys), columns or SAMPLE_COLUMNS)
+
+
+def _frame(parts: Parts, columns: Sequence[str]) -> pd.DataFrame:
+    """All rows as a frame; one of these columns where no file could be read."""
+    table = parts.table
+    frame = pd.DataFrame(columns=list(columns)) if table is None else table.to_pandas(split_blocks=True)
     frame.attrs = {"unreadable": parts.unreadable}
     return frame
 
 
 def load_rounds(path: str | Path = "results") -> pd.DataFrame:
-    """The rounds of a sweep: throughput, and for training the held-out accuracy, round by round.
+    """The rounds of a sweep, one row each: throughput, and for training the held-out accuracy.
 
-    Returns:
-        One row a round. ``attrs`` has ``unreadable``, the names of files that were skipped.
-
-    Raises:
-        AnalysisError: If there is no sweep or its schema is not known.
+    ``attrs["unreadable"]`` and errors are as ``load_sweep``'s.
     """
-    parts = _read(find_sweep(path), "rounds")
-    if parts.table is None:
-        frame = pd.DataFrame(columns=list(ROUND_COLUMNS))
-    else:
-        frame = parts.table.to_pandas().sort_values(["trial_key", "round"], kind="stable", ignore_index=True)
-    frame.attrs = {"unreadable": parts.unreadable}
-    return frame
+    rounds = _frame(_read(find_sweep(path), "rounds"), ROUND_COLUMNS)
+    return rounds.sort_values(["trial_key", "round"], kind="stable", ignore_index=True)
 
 
 def unreadable_parts(path: str | Path) -> list[str]:

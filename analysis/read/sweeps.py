@@ -10,22 +10,16 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.read.sweep import find_sweep, load_description, load_rounds, load_sweep
+from analysis.read.sweep import ROUND_COLUMNS, find_sweep, load_description, load_rounds, load_sweep, with_columns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Page:
-    """What a report is made from and where it goes.
+    """What a report is made from and where it goes."""
 
-    Attributes:
-        trials: The rows of all sweeps named; ``attrs`` has ``unreadable`` and ``paths``.
-        sweeps: Their folders (or Parquet files).
-        figures: Folder for the figures, as ``figures/NAME.png`` seen from the page.
-    """
-
-    trials: pd.DataFrame
-    sweeps: Sequence[Path]
-    figures: Path
+    trials: pd.DataFrame  # of load_sweeps
+    sweeps: Sequence[Path]  # folders or Parquet files
+    figures: Path  # a folder, figures/NAME.png seen from the page
 
     @cached_property
     def rounds(self) -> pd.DataFrame:
@@ -40,18 +34,11 @@ class Page:
 
 
 def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.DataFrame:
-    """The trials of several sweeps as one frame, in the order named.
+    """The trials of several sweeps as one frame, in the order named, the same sweep twice only once.
 
-    Args:
-        paths: Sweeps, results folders (their latest sweep) or Parquet files; the same sweep twice counts once.
-        columns: Added as nulls where an older schema lacks them.
-
-    Returns:
-        As ``load_sweep``'s, with a column ``sweep``: which of the sweeps a row is of, by ``names``. ``attrs`` has
-        ``paths``, ``unreadable`` and ``missing``, the number of cells asked for that have no row.
-
-    Raises:
-        AnalysisError: If one of them is no sweep.
+    As ``load_sweep``'s, with the columns named where an older schema lacks them, null, and with a column ``sweep``:
+    which of the sweeps a row is of, by ``names``. ``attrs`` has ``paths``, ``unreadable`` and ``missing``, the number
+    of cells asked for that have no row. AnalysisError if one of them is no sweep.
     """
     sweeps = find_sweeps(paths)
     parts = [load_sweep(sweep) for sweep in sweeps]
@@ -61,8 +48,7 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     # An all-null column is object in one sweep and a number in another; null must not decide the type.
     frame = pd.concat([part.dropna(axis=1, how="all") for part in filled], ignore_index=True) if filled else parts[0]
     everything = dict.fromkeys([*(c for part in parts for c in part.columns), *columns, "sweep_id", "status"])
-    absent = {c: pd.Series(None, index=frame.index, dtype=_null_type(c)) for c in everything if c not in frame}
-    frame = pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
+    frame = with_columns(frame, {column: _null_type(column) for column in everything})
     unreadable = [name for part in parts for name in part.attrs["unreadable"]]
     missing = sum(_n_missing(part.attrs["description"], len(part)) for part in parts)
     frame.attrs = {"paths": [str(sweep) for sweep in sweeps], "unreadable": unreadable, "missing": missing}
@@ -77,11 +63,7 @@ def _n_missing(description: Mapping[str, Any], n_rows: int) -> int:
 
 
 def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
-    """The folders (or Parquet files) that the paths name, each once, in the order named.
-
-    Raises:
-        AnalysisError: If one of them is no sweep.
-    """
+    """The folders (or files) that the paths name, each once, in the order named; AnalysisError if one is no sweep."""
     found: dict[Path, Path] = {}
     for path in paths:
         sweep = find_sweep(path)
@@ -90,23 +72,16 @@ def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def load_all_rounds(sweeps: Sequence[Path]) -> pd.DataFrame:
-    """The rounds of several sweeps as one frame.
+    """The rounds of several sweeps of ``find_sweeps`` as one frame; a single Parquet file of trials has none.
 
-    Args:
-        sweeps: Folders as ``find_sweeps`` gives them; a single Parquet file of trials has no rounds.
-
-    Returns:
-        As ``load_rounds``'s, in the order of the sweeps, with ``sweep`` as in ``load_sweeps``: a cell has the same key
-        in every sweep. Columns that an older schema lacks are null.
+    As ``load_rounds``'s, with ``sweep`` as in ``load_sweeps``, since a cell has the same key in every sweep. Columns
+    that an older schema lacks are null.
     """
     told = zip(names(sweeps), sweeps, strict=True)
     parts = [load_rounds(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-    for column in ROUND_COLUMNS:
-        if column not in frame:
-            frame[column] = pd.Series(None, index=frame.index, dtype="object" if column in _ROUND_WORDS else "float64")
-    return frame
+    return with_columns(frame, {"sweep": "object", **dict.fromkeys(ROUND_COLUMNS, "float64"), "trial_key": "object"})
 
 
 def names(sweeps: Sequence[Path]) -> list[str]:
@@ -115,9 +90,6 @@ def names(sweeps: Sequence[Path]) -> list[str]:
     return [n if plain.count(n) == 1 else f"{n} ({plain[:i].count(n) + 1})" for i, n in enumerate(plain)]
 
 
-_ROUND_WORDS = ("sweep", "trial_key")
-ROUND_COLUMNS = (*_ROUND_WORDS, "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
-                 "energy_j")  # fmt: skip
 _UNITS = ("_s", "_bytes", "_j", "_w", "_c", "_ratio", "_mhz", "_diff", "_step", "_byte", "_size", "_rate", "_mean")
 
 

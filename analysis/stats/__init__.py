@@ -1,4 +1,4 @@
-"""Values with their intervals: quantiles, resampling, significance, Pareto fronts.
+"""Values with their intervals: quantiles, resampling, significance.
 
 May import ``contract`` and ``text``.
 """

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.text import MISSING, is_missing, number, significant
+from analysis.text import MISSING, is_missing, number, significant, supported_digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,10 +51,8 @@ class Figure:
         if self.value is None or self.low is None or self.high is None or self.value <= 0 or end <= 0:
             return significant(end, 2)
         # As many digits as text.number gives the value, so that all three end at the same decimal place.
-        width = max(self.high - self.value, self.value - self.low, self.value * 1e-4)
-        magnitude = math.floor(math.log10(self.value))
-        digits = min(4, max(2, magnitude - math.floor(math.log10(width)) + 1))
-        return significant(end, max(1, digits + math.floor(math.log10(end)) - magnitude))
+        digits = supported_digits(self.value, self.low, self.high)
+        return significant(end, max(1, digits + math.floor(math.log10(end)) - math.floor(math.log10(self.value))))
 
 
 def known(value: Any) -> float | None:

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
-N_BATCHES = 20
-"""Runs of neighbouring requests that a server's one round is cut into; its queue makes neighbours alike."""
+N_BATCHES = 20  # runs of neighbouring requests that a server's one round is cut into; its queue makes neighbours alike
 
 
 def quantile_interval(
@@ -20,19 +19,11 @@ def quantile_interval(
 
     The samples under the quantile are Binomial(n, share) if they are independent (David and Nagaraja, Order
     Statistics, 7.1). With clusters the interval is the wider of that one and Woodruff's (1952): as many ranks as
-    the share of samples under the quantile varies from cluster to cluster, by Student's t.
+    the share of samples under the quantile varies from cluster to cluster, by Student's t. An end is None where it
+    lies beyond the samples.
 
-    Args:
-        values: Samples in the order of measurement, shape (n,).
-        share: Of the samples that lie under the quantile, such as 0.99.
-        sizes: Of the clusters, in order; empty for independent samples.
-        confidence: Of the interval.
-
-    Returns:
-        Lower and upper end; an end is None where it lies beyond the samples.
-
-    Raises:
-        ValueError: If the share is not between 0 and 1, or the clusters are not all of the samples.
+    ``values`` are in the order of measurement, shape (n,); ``sizes`` those of the clusters, in that order too.
+    ValueError if the share is not between 0 and 1, or the clusters are not all of the samples.
     """
     n = len(values)
     if not 0 < share < 1 or n == 0:
@@ -60,11 +51,7 @@ def _clustered_half_width(
 
 
 def cluster_sizes(rounds: NDArray[np.int64]) -> list[int]:
-    """Samples in each round; of a single round, in each of ``N_BATCHES`` runs of neighbours.
-
-    Args:
-        rounds: The round of each sample, ascending, shape (n,).
-    """
+    """Samples in each round of (n,) ascending ones; of a single round, in each of ``N_BATCHES`` runs of neighbours."""
     _, counts = np.unique(rounds, return_counts=True)
     if len(counts) > 1:
         return [int(n) for n in counts]

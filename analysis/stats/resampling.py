@@ -12,16 +12,11 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 
-N_DRAWS = 4000
-"""Bootstrap draws; the expanded tails of five blocks (0.5 %) then rest on twenty draws."""
-MIN_BLOCKS = 3
-"""Fewer blocks than this say nothing about how blocks vary."""
-MIN_BOOTSTRAPPED = 5
-"""Fewer blocks than this give too few different draws for an interval."""
-_GRID = 512
-"""Candidate medians a draw chooses from; error at most 1/512 of the blocks' spread."""
-_MAX_ENUMERATED = 6
-"""With so many blocks or fewer the different draws (462 of six) are far fewer than those made."""
+N_DRAWS = 4000  # bootstrap draws; the expanded tails of five blocks (0.5 %) then rest on twenty draws
+MIN_BLOCKS = 3  # fewer blocks than this say nothing about how blocks vary
+MIN_BOOTSTRAPPED = 5  # fewer blocks than this give too few different draws for an interval
+_GRID = 512  # candidate medians a draw chooses from; error at most 1/512 of the blocks' spread
+_MAX_ENUMERATED = 6  # with so many blocks or fewer the different draws (462 of six) are far fewer than those made
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,8 +37,7 @@ class Blocks:
     def parts(self) -> list[Floats]:
         """The samples of each block, sorted, in the order of the blocks' numbers."""
         order = np.lexsort((self.values, self.block))
-        cuts = np.flatnonzero(np.diff(self.block[order])) + 1
-        return np.split(self.values[order], cuts)
+        return np.split(self.values[order], np.flatnonzero(np.diff(self.block[order])) + 1)
 
     @cached_property
     def ordered(self) -> Floats:
@@ -90,9 +84,6 @@ def median_draws(blocks: Blocks, rng: np.random.Generator, n_draws: int = N_DRAW
 
     A draw is a vector of block multiplicities w; its median is the value at which the summed block
     counts, weighted by w, reach one half. That needs one product of matrices instead of a sort a draw.
-
-    Returns:
-        Shape (n_draws,), in the unit of the values.
     """
     pooled = blocks.ordered
     # The middle two samples of any mixture of blocks lie between the lowest and the highest of the blocks' own.
@@ -106,9 +97,8 @@ def median_draws(blocks: Blocks, rng: np.random.Generator, n_draws: int = N_DRAW
     weights, chosen = _draw_weights(blocks.n_blocks, n_draws, rng)
     cumulative = weights @ counts
     half = (weights @ sizes)[:, None] / 2
-    medians = (grid[_first(cumulative >= half)] + grid[_first(cumulative > half)]) / 2
-    draws: Floats = medians[chosen]
-    return draws
+    medians: Floats = (grid[_first(cumulative >= half)] + grid[_first(cumulative > half)]) / 2
+    return medians[chosen]
 
 
 def _first(is_reached: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -124,17 +114,12 @@ def _tail(n_blocks: int, degrees_of_freedom: int, confidence: float) -> float:
 
 
 def interval(draws: Floats, n_blocks: int, degrees_of_freedom: int, confidence: float = 0.95) -> tuple[float, float]:
-    """Expanded percentile interval of bootstrap draws.
+    """Expanded percentile interval of bootstrap draws; ``n_blocks`` of the side that has fewer.
 
     With n blocks the plain percentile interval is too narrow, by sqrt((n - 1) / n) and by the normal
     distribution in place of Student's t; both are put back by moving the percentiles outwards
     (T. C. Hesterberg, "What Teachers Should Know About the Bootstrap", The American Statistician 69:4, 2015).
-
-    Args:
-        draws: Shape (n_draws,).
-        n_blocks: Blocks of the side that has fewer.
-        degrees_of_freedom: Of Student's t; blocks less the number of sides.
-        confidence: Of the interval.
+    Student's t has as many degrees of freedom as there are blocks, less the number of sides.
     """
     tail = _tail(n_blocks, degrees_of_freedom, confidence)
     low, high = np.quantile(draws, [tail, 1 - tail])
@@ -142,17 +127,11 @@ def interval(draws: Floats, n_blocks: int, degrees_of_freedom: int, confidence: 
 
 
 def ratio_interval(a: Blocks, b: Blocks, draws: Floats, confidence: float = 0.95) -> tuple[float, float]:
-    """Interval of the ratio of the medians of ``a`` and ``b``.
+    """Interval of the ratio of the medians of ``a`` and ``b``, of three blocks or more, and its ``draws``.
 
     The bootstrap's where both have five blocks or more. Of fewer it cannot be had: three blocks give ten different
     medians, and 90 % of such intervals, not 95 %, would hold the truth. There it is Welch's, by Student's t on the
     logarithms of the blocks' medians.
-
-    Args:
-        a: Three blocks or more.
-        b: Likewise.
-        draws: Of the ratio, shape (n_draws,).
-        confidence: Of the interval.
     """
     n = a.n_blocks, b.n_blocks
     if min(n) >= MIN_BOOTSTRAPPED:

@@ -9,9 +9,7 @@ from scipy import stats
 
 from analysis.stats.resampling import MIN_BLOCKS, Blocks, Floats
 
-_Moments = tuple[float, float, float]
-_MAX_EXACT = 8
-"""SciPy takes the exact distribution up to so many samples of the smaller side."""
+_MAX_EXACT = 8  # SciPy takes the exact distribution up to so many samples of the smaller side
 
 
 class Significance:
@@ -68,7 +66,7 @@ def mann_whitney(a: Floats, b: Floats) -> float:
     return math.erfc(z / math.sqrt(2))
 
 
-def _log_moments(blocks: Blocks) -> _Moments:
+def _log_moments(blocks: Blocks) -> tuple[float, float, float]:
     """Mean, standard deviation and number of the logarithms of the blocks' medians."""
     logs = np.log(blocks.block_medians)
     is_constant = np.ptp(logs) == 0  # rounding would leave a deviation of 1e-16
