@@ -20,8 +20,7 @@ from analysis.contract.cells import TASK_COLUMNS
 class Group:
     """Cells that share some columns, in the order of the frame, and the first of them as ``row``."""
 
-    name: str
-    """What they share and others do not, in words; empty where all cells of the frame are one group."""
+    name: str  # what they share and others do not, in words; empty where all cells of the frame are one group
     row: Row
     cells: pd.DataFrame
 

@@ -7,21 +7,16 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
-from analysis.contract.cells import Row, known
-from analysis.contract.objectives import OBJECTIVES
+from analysis.contract.cells import Row
+from analysis.contract.objectives import OBJECTIVES, first_of
 
 R = TypeVar("R", bound=Row)
 
 
-def latency_s(row: Row) -> float | None:
-    """The 99th percentile where samples are enough for one, else the median step."""
-    tail = known(row.get("latency_p99_s"))
-    return known(row.get("step_median_s")) if tail is None else tail
-
-
 _JUDGED = {
-    "max_latency_ms": (latency_s, 1e3), "max_memory_gb": (OBJECTIVES["memory"].of_row, 1e-9),
-    "max_energy_j": (OBJECTIVES["energy_per_item"].of_row, 1.0), "min_accuracy": (OBJECTIVES["accuracy"].of_row, 1.0),
+    "max_latency_ms": (first_of("latency_p99_s", "step_median_s"), 1e3),
+    "max_memory_gb": (OBJECTIVES["memory"].of_row, 1e-9), "max_energy_j": (OBJECTIVES["energy_per_item"].of_row, 1.0),
+    "min_accuracy": (OBJECTIVES["accuracy"].of_row, 1.0),
 }  # fmt: skip
 
 
@@ -32,7 +27,7 @@ class Limits:
     What is unknown cannot be recommended: a cell that lacks a figure does not hold the limit on it.
     """
 
-    max_latency_ms: float | None = None  # of latency_s
+    max_latency_ms: float | None = None  # the 99th percentile where samples are enough for one, else the median step
     max_memory_gb: float | None = None  # of objectives.memory_bytes, in 1e9 bytes
     max_energy_j: float | None = None  # per item
     min_accuracy: float | None = None  # the best held-out one, from 0 to 1

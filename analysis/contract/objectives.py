@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from statistics import median
 from typing import Literal
 
 from analysis.contract.cells import Row, known
 
 Direction = Literal["maximize", "minimize"]
+_last = itemgetter(-1)
 
 
 def memory_bytes(row: Row) -> float | None:
@@ -22,13 +24,9 @@ def memory_bytes(row: Row) -> float | None:
     return next((value for name in columns if (value := known(row.get(name)))), None)
 
 
-def _column(*names: str) -> Callable[[Row], float | None]:
+def first_of(*names: str) -> Callable[[Row], float | None]:
     """The first of some columns that is known."""
     return lambda row: next((value for name in names if (value := known(row.get(name))) is not None), None)
-
-
-def _last(values: Sequence[float]) -> float:
-    return values[-1]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,21 +63,21 @@ def _per_items(entry: Row, column: str, n: float) -> float | None:
 
 OBJECTIVES = {
     "throughput": Objective(
-        is_lower_better=False, unit="items/s", title="throughput (items/s)", of_row=_column("throughput_items_per_s"),
+        is_lower_better=False, unit="items/s", title="throughput (items/s)", of_row=first_of("throughput_items_per_s"),
         of_round=lambda entry, _: known(entry.get("throughput_items_per_s")), so_far=max, round_title="throughput",
     ),
     "latency": Objective(
         is_lower_better=True, unit="s", title="median step (ms)", scale=1e3,
-        of_row=_column("step_median_s", "latency_p50_s"),
+        of_row=first_of("step_median_s", "latency_p50_s"),
         of_round=lambda entry, items_per_step: _per_items(entry, "seconds", items_per_step), so_far=min,
         round_title="step",
     ),
     "energy_per_item": Objective(
-        is_lower_better=True, unit="J/item", title="energy (J/item)", of_row=_column("energy_per_item_j"),
+        is_lower_better=True, unit="J/item", title="energy (J/item)", of_row=first_of("energy_per_item_j"),
         of_round=lambda entry, _: _per_items(entry, "energy_j", 1), so_far=median, round_title="energy per item",
     ),
     "accuracy": Objective(
-        is_lower_better=False, unit="", title="best accuracy (%)", scale=100.0, of_row=_column("accuracy_best"),
+        is_lower_better=False, unit="", title="best accuracy (%)", scale=100.0, of_row=first_of("accuracy_best"),
         of_round=lambda entry, _: known(entry.get("accuracy")), round_title="held-out accuracy",
     ),
     "memory": Objective(

@@ -21,8 +21,7 @@ class Column(NamedTuple):
 
     title: str
     show: Callable[[Any], str]
-    needs: Sequence[str] = ()
-    """Columns of a frame of cells of which one must have a value somewhere, or this one is left out."""
+    needs: Sequence[str] = ()  # columns of which one must have a value in some cell, or this one is left out
 
 
 def plain(title: str, column: str, scale: float = 1.0) -> Column:

@@ -41,10 +41,9 @@ LINES: Mapping[str, str | Callable[[Row], str]] = {
 
 
 def environment_table(columns: Sequence[tuple[str, Sequence[Row]]]) -> str:
-    """What measured, a column for each of what is told apart; lines in which none has something to say are left out.
+    """What measured; lines in which no column has something to say are left out.
 
-    Args:
-        columns: Heads, not escaped, and the rows that each is told from.
+    There is a column for each of what is told apart: its head, not escaped, and the rows that it is told from.
     """
     told = [[title, *(_values(rows, line) for _, rows in columns)] for title, line in LINES.items()]
     shown = [row for row in told if any(row[1:])]

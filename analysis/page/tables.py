@@ -48,13 +48,10 @@ def failures_table(frame: pd.DataFrame) -> str:
 
 
 def _reason(row: Row) -> str:
-    """Reason, type and message, each once, cut where a page would drown in them.
-
-    Of what is unsupported the type says no more than the status does.
-    """
+    """Reason, type and message, each once, cut where a page would drown in them."""
     columns = ["status_reason", "error_type", "error_message"]
     if row["status"] == "unsupported":
-        columns.remove("error_type")
+        columns.remove("error_type")  # which says no more than the status does
     said = [str(row[c]) for c in columns if not is_missing(row[c])]
     text = ": ".join(x for i, x in enumerate(said) if x not in said[:i])
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."

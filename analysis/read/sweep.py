@@ -60,7 +60,7 @@ def find_folder(path: str | Path, what: str, table: str, description: str, comma
         return folder
     sweeps = list(folder.glob(f"*/{description}"))
     if not sweeps:
-        state = f"holds no {what}" if folder.is_dir() else f"holds no {what} (there is no such folder)"
+        state = f"holds no {what}{'' if folder.is_dir() else ' (there is no such folder)'}"
         raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep {command}`, or name its folder")
     return max(sweeps, key=lambda file: (_created_at(file), file.parent.name)).parent
 
@@ -79,10 +79,7 @@ def load_description(path: str | Path) -> dict[str, Any]:
 
 
 def read_description(file: Path, schema_version: int) -> dict[str, Any]:
-    """What was asked of a sweep of any kind; empty where the file is missing.
-
-    AnalysisError if it is unreadable or of a schema version that this analysis does not know.
-    """
+    """What was asked of a sweep of any kind; empty without the file, AnalysisError if unreadable or too new."""
     if not file.is_file():
         return {}
     try:
@@ -162,10 +159,7 @@ def _frame(parts: Parts, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def load_rounds(path: str | Path = "results") -> pd.DataFrame:
-    """The rounds of a sweep, one row each: throughput, and for training the held-out accuracy.
-
-    ``attrs["unreadable"]`` and errors are as ``load_sweep``'s.
-    """
+    """The rounds of a sweep, one row each, with ``attrs["unreadable"]`` and errors as ``load_sweep``'s."""
     rounds = _frame(_read(find_sweep(path), "rounds"), ROUND_COLUMNS)
     return rounds.sort_values(["trial_key", "round"], kind="stable", ignore_index=True)
 
