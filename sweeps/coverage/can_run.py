@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from collections import Counter
 from collections.abc import Mapping
@@ -11,9 +12,9 @@ import torch
 from rich.console import Console
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_OK
-from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError, LastingChild
+from sweeps.coverage.child_process import ChildError, OperationChild
+from sweeps.coverage.commands import CanRun
 from sweeps.coverage.evidence import Finding, findings, latest_rows
-from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.from_options import devices_asked
@@ -29,33 +30,26 @@ _HEADINGS = {
 
 
 class ModelQuestions:
-    """Asks a child about one model; a child that dies is replaced.
+    """Asks a child about one model."""
 
-    Args:
-        options: Of the command.
-        environment: Of the child.
-    """
-
-    def __init__(self, options: CanRun, environment: Mapping[str, str]) -> None:
-        self._options, self._child = options, LastingChild(environment)
+    def __init__(self, options: CanRun, child: OperationChild) -> None:
+        self._options, self._child = options, child
         self._timeout_s = parse_duration_s("operation-timeout", options.operation_timeout)
 
     def ask(self, question: str, timeout_s: float | None = None, **more: Any) -> dict[str, Any]:
         """One answer.
 
         Raises:
-            ChildCrashedError: If the child ended.
-            ChildTimeoutError: If it took too long; recording the model anew counts.
-            ChildRefusedError: If it could not.
+            ChildError: If it has none; recording the model anew counts as time.
         """
         request = {"command": "can-run", "ask": question, "model": self._options.model, "train": self._options.train,
                    "n_threads": usable_cpus(), **more}  # fmt: skip
         answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
         return answer
 
-    def recorded(self) -> dict[str, int]:
-        """What the model dispatches, and how often; a child replays only what it has recorded itself."""
-        operations: dict[str, int] = self.ask("record", MODEL_TIMEOUT_S)["operations"]
+    def recorded(self) -> list[str]:
+        """What the model dispatches; a child replays only what it has recorded itself."""
+        operations = list(self.ask("record", MODEL_TIMEOUT_S)["operations"])
         return operations
 
     def replay(self, operation: str, device: str, dtype: str) -> Finding:
@@ -64,12 +58,9 @@ class ModelQuestions:
             self.recorded()
         try:
             row = self.ask("replay", operation=operation, device=device, dtype=dtype)["row"]
-        except ChildCrashedError as error:
-            return Finding(verdict="crashed", reason=str(error), source="executed")
-        except ChildTimeoutError:
-            return Finding(verdict="timeout", reason=f"over {self._timeout_s:g} s", source="executed")
-        except ChildRefusedError as error:
-            return Finding(verdict="unsupported", reason=str(error), source="executed")
+        except ChildError as error:
+            verdict = "unsupported" if error.how == "refused" else error.how
+            return Finding(verdict=verdict, reason=str(error), source="executed")
         verdict = "supported" if row.get("wrong_by") == "rounding" else row["verdict"]
         return Finding(verdict=verdict, reason=row.get("reason"), source="executed")
 
@@ -77,16 +68,9 @@ class ModelQuestions:
         """Run the whole model on the device."""
         try:
             return self.ask("whole", MODEL_TIMEOUT_S, device=device, dtype=dtype)
-        except ChildCrashedError as error:
-            return {"runs": False, "reason": f"crashed: {error}"}
-        except ChildTimeoutError:
-            return {"runs": False, "reason": f"took over {MODEL_TIMEOUT_S:g} s"}
-        except ChildRefusedError as error:
-            return {"runs": False, "reason": str(error)}
-
-    def close(self) -> None:
-        """End the child."""
-        self._child.close()
+        except ChildError as error:
+            told = {"crashed": f"crashed: {error}", "timeout": f"took {error}"}
+            return {"runs": False, "reason": told.get(error.how, str(error))}
 
 
 def _schema_name(overload: str) -> str:
@@ -150,19 +134,15 @@ def run_can_run(options: CanRun) -> int:
     rows = latest_rows(options.results, torch.__version__)
     can = True
     for device in devices:
-        questions = ModelQuestions(options, fallback_environment(device, allow=True))
         try:
-            operations = questions.recorded()
-            for dtype in options.dtype:
-                known = findings(rows, device, dtype)
-                found = {}
-                for overload in operations:
-                    name = _schema_name(overload)
-                    found[name] = known.get(name) or questions.replay(overload, device, dtype)
-                say(console, f"{options.model} on {device} in {dtype}")
-                can &= _tell(console, found, questions.whole(device, dtype))
-        except (ChildCrashedError, ChildTimeoutError, ChildRefusedError) as error:
+            with contextlib.closing(OperationChild(fallback_environment(device, allow=True))) as child:
+                questions = ModelQuestions(options, child)
+                operations = {_schema_name(overload): overload for overload in questions.recorded()}
+                for dtype in options.dtype:
+                    known = findings(rows, device, dtype)
+                    found = {n: known.get(n) or questions.replay(o, device, dtype) for n, o in operations.items()}
+                    say(console, f"{options.model} on {device} in {dtype}")
+                    can &= _tell(console, found, questions.whole(device, dtype))
+        except ChildError as error:
             raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error
-        finally:
-            questions.close()
     return EXIT_OK if can else EXIT_FAILED

@@ -23,65 +23,97 @@ MAX_SAID = 300
 _ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class ChildCrashedError(Exception):
-    """The child ended; the message says by what."""
+class ChildError(Exception):
+    """A question that the child did not answer.
 
+    Attributes:
+        how: ``crashed`` if it ended, ``timeout`` if it was killed at the deadline, ``refused`` if it lives on and says
+            why it could not.
+    """
 
-class ChildTimeoutError(Exception):
-    """The child did not answer in time and was killed."""
-
-
-class ChildRefusedError(Exception):
-    """The child could not do what was asked and says why; it lives on."""
+    def __init__(self, how: str, text: str) -> None:
+        super().__init__(text)
+        self.how = how
 
 
 class OperationChild:
-    """A running child process.
+    """A child process that is started when it is first asked, and anew when it has died.
 
     Args:
         environment: Variables to set beside the parent's, read when torch is imported.
     """
 
-    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process is not None
+
+    def ask(self, request: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
+        """Send a request and give its answers as they come, until ``done``.
+
+        Raises:
+            ChildError: If it has none; after a crash or a timeout the next question goes to another child.
+        """
+        try:
+            process = self._process or self._started()
+            yield from self._answers(process, {**request, "timeout_s": timeout_s}, timeout_s)
+        except ChildError as error:
+            if error.how != "refused":
+                self._kill()
+            raise
+
+    def _started(self) -> subprocess.Popen[bytes]:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the child; closed with it)
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
             [sys.executable, "-m", "sweeps.coverage.child"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, bufsize=0,
-            env={**os.environ, "PYTHONPATH": path, **(environment or {})},
+            env={**os.environ, "PYTHONPATH": path, **self._environment},
         )  # fmt: skip
-        self._pending = b""
-        self._selector = selectors.DefaultSelector()
-        assert self._process.stdout is not None
-        self._selector.register(self._process.stdout, selectors.EVENT_READ)
-        self._read(time.monotonic() + START_TIMEOUT_S)  # it is ready
+        next(self._messages(self._process, START_TIMEOUT_S))  # it is ready
+        return self._process
 
-    def _read(self, deadline: float) -> dict[str, Any]:
-        """The next message.
+    def _answers(
+        self, process: subprocess.Popen[bytes], request: Mapping[str, Any], timeout_s: float
+    ) -> Iterator[dict[str, Any]]:
+        assert process.stdin is not None
+        messages = self._messages(process, timeout_s)
+        try:
+            process.stdin.write((json.dumps(request) + "\n").encode())
+        except BrokenPipeError as error:
+            raise ChildError("crashed", self._epitaph(process)) from error
+        refusal = None
+        while (message := next(messages))["event"] != "done":
+            if message["event"] == "error":
+                refusal = f"{message['type']}: {message['text']}"
+            yield message
+        if refusal is not None:
+            raise ChildError("refused", refusal)
 
-        Raises:
-            ChildCrashedError: If the child ended.
-            ChildTimeoutError: At the deadline; the child is killed.
-        """
-        assert self._process.stdout is not None
-        while b"\n" not in self._pending:
-            left = deadline - time.monotonic()
-            if left <= 0 or not self._selector.select(left):
-                self.kill()
-                raise ChildTimeoutError
-            part = os.read(self._process.stdout.fileno(), 1 << 20)
-            if not part:
-                raise ChildCrashedError(self._epitaph())
-            self._pending += part
-        line, self._pending = self._pending.split(b"\n", 1)
-        message: dict[str, Any] = json.loads(line)
-        return message
+    def _messages(self, process: subprocess.Popen[bytes], timeout_s: float) -> Iterator[dict[str, Any]]:
+        """What the child says, without end."""
+        assert process.stdout is not None
+        deadline, pending = time.monotonic() + timeout_s, b""
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.stdout, selectors.EVENT_READ)
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0 or not selector.select(left):
+                    raise ChildError("timeout", f"over {timeout_s:g} s")
+                part = os.read(process.stdout.fileno(), 1 << 20)
+                if not part:
+                    raise ChildError("crashed", self._epitaph(process))
+                *lines, pending = (pending + part).split(b"\n")
+                yield from map(json.loads, lines)
 
-    def _epitaph(self) -> str:
+    def _epitaph(self, process: subprocess.Popen[bytes]) -> str:
         """What ended the child: its signal or exit code, and the last line it wrote."""
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(10)
-        code = self._process.returncode
+            process.wait(10)
+        code = process.returncode
         cause = f"exit code {code}"
         if code is not None and code < 0:
             with contextlib.suppress(ValueError):
@@ -90,79 +122,18 @@ class OperationChild:
         lines = [x for x in self._said.read().decode(errors="replace").splitlines() if x.strip()]
         return f"{cause}: {lines[-1].strip()[:MAX_SAID]}" if lines else cause
 
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
-        """Send a request and give its answers as they come, until ``done``.
-
-        Raises:
-            ChildCrashedError: If the child ended.
-            ChildTimeoutError: If it took longer; it is killed.
-            ChildRefusedError: If the child says that it cannot.
-        """
-        deadline = time.monotonic() + timeout_s
-        assert self._process.stdin is not None
-        try:
-            self._process.stdin.write((json.dumps({**request, "timeout_s": timeout_s}) + "\n").encode())
-        except BrokenPipeError as error:
-            raise ChildCrashedError(self._epitaph()) from error
-        refusal = None
-        while (message := self._read(deadline))["event"] != "done":
-            if message["event"] == "error":
-                refusal = f"{message['type']}: {message['text']}"
-            yield message
-        if refusal is not None:
-            raise ChildRefusedError(refusal)
-
-    def kill(self) -> None:
-        """End the child now, even if it hangs in C code."""
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        self._process.wait()
-        self._close_pipes()
-
     def close(self) -> None:
         """Let the child end by itself, and kill it if it does not."""
-        if self._process.poll() is None and self._process.stdin is not None:
+        if self._process is not None and self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._process.wait(5)
-        self.kill()
+        self._kill()
 
-    def _close_pipes(self) -> None:
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._selector.close()
-
-
-class LastingChild:
-    """A child that is started when it is first asked, and anew when it has died.
-
-    Args:
-        environment: Of the child.
-    """
-
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = dict(environment)
-        self._child: OperationChild | None = None
-
-    @property
-    def is_alive(self) -> bool:
-        return self._child is not None
-
-    def ask(self, request: Mapping[str, Any], timeout_s: float) -> Iterator[dict[str, Any]]:
-        """As ``OperationChild.ask``; after a crash or a timeout the next question goes to another child."""
-        if self._child is None:
-            self._child = OperationChild(self._environment)
-        try:
-            yield from self._child.ask(request, timeout_s)
-        except (ChildCrashedError, ChildTimeoutError):
-            self._child = None
-            raise
-
-    def close(self) -> None:
-        """End the child."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+    def _kill(self) -> None:
+        """End the child now, even if it hangs in C code, and close its pipes."""
+        if self._process is not None:
+            with self._process, self._said:
+                self._process.kill()
+            self._process = None

@@ -16,13 +16,7 @@ _NAMED = re.compile(r"aten::\w+(?:\.\w+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is known of one dispatched operation in one type on one device.
-
-    Attributes:
-        verdict: As in the operations table.
-        reason: Why it is not ``supported``.
-        source: ``coverage`` or ``executed``.
-    """
+    """What is known of one dispatched operation in one type on one device, from ``coverage`` or ``executed`` now."""
 
     verdict: str
     reason: str | None
@@ -36,8 +30,7 @@ def latest_rows(results: Path, torch_version: str) -> list[dict[str, Any]]:
             store = CoverageStore.open(description.parent)
         except BadInputError:  # of another version of the schema
             continue
-        rows = [row for rows in store.rows_by_cell().values() for row in rows]
-        rows = [row for row in rows if row["torch_version"] == torch_version]
+        rows = [row for row in store.rows() if row["torch_version"] == torch_version]
         if rows:
             return rows
     return []

@@ -2,98 +2,87 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sweeps.coverage.plan import OperationCell, RunOptions
+from sweeps.coverage.plan import OperationCell
+from sweeps.coverage.progress import CoverageProgress
+from sweeps.coverage.store import CoverageStore
 from sweeps.coverage.worker import CellWorker
-from sweeps.launch.actor_pool import MAX_PROCESSES_PER_DEVICE, ActorPool, actor_pool, interrupt_as_loss
+from sweeps.launch.actor_pool import MAX_PROCESSES_PER_DEVICE, actor_pool, interrupt_as_loss
 from sweeps.launch.leftovers import guarded
 from sweeps.launch.lost_servers import RayWatch
 from sweeps.launch.ray_session import RayOptions, ray_session
+from sweeps.measure.device.device import fallback_environment, n_devices
+from sweeps.measure.device.environment import usable_cpus
+from sweeps.plan.parsing import parse_duration_s
 from sweeps.scheduling.endings import Interrupted, terminable
+from workloads.operations.base import DTYPES
 
-Calls = Sequence[Any] | None
-OnRows = Callable[[OperationCell, list[dict[str, Any]]], None]
-OnTimes = Callable[[OperationCell, dict[str, Any]], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class OperationJob:
-    """A cell with what it needs.
-
-    Attributes:
-        cell: What to run.
-        calls: Its recorded calls, where it is from the model zoo.
-    """
-
-    cell: OperationCell
-    calls: Calls = None
+_TIMED_FIRST = ("modules", "transforms", "database")
+TIMED_VERDICTS = ("supported", "fallback")
 
 
-def _crashed(job: OperationJob, error: Exception) -> list[dict[str, Any]]:
+def _is_due(row: Mapping[str, Any]) -> bool:
+    """Whether a row is of a forward call that works and has not been timed."""
+    works = row["verdict"] in TIMED_VERDICTS or row["wrong_by"] == "rounding"
+    return row["direction"] == "forward" and works and row["timing_elements"] is None and row["not_timed"] is None
+
+
+def _to_time(store: CoverageStore, device: str) -> list[OperationCell]:
+    """Cells of a device that are to be timed; first what models call, as timing may be cut short."""
+    if not store.asked["timing"]:
+        return []
+    found = store.rows_by_cell()
+    due = [cell for cell in store.cells if cell.device == device and any(map(_is_due, found.get(cell.key, ())))]
+    return sorted(due, key=lambda cell: (_TIMED_FIRST.index(cell.source), list(DTYPES).index(cell.dtype)))
+
+
+def _crashed(cell: OperationCell, error: Exception) -> list[dict[str, Any]]:
     """The row of a cell whose actor itself was lost."""
     reason = f"the worker was lost: {str(error).splitlines()[0][:200]}"
-    row = {"direction": "forward", "verdict": "crashed", "reason": reason}
-    return [{"operation_key": job.cell.key, **job.cell.as_dict(), **row}]
+    return [{**cell.columns, "direction": "forward", "verdict": "crashed", "reason": reason}]
 
 
-def _run_device(
-    device: str, jobs: Sequence[OperationJob], timed: Callable[[str], Sequence[OperationJob]],
-    pool: ActorPool[OperationJob],
-    n_cpus: int, on_rows: OnRows, on_times: OnTimes,
-) -> None:  # fmt: skip
-    """Run the cells of a device side by side, then time those that work one after the other, nothing beside them."""
-    for job, result in pool.results(jobs, lambda worker, job: worker.run.remote(job.cell, job.calls)):
-        on_rows(job.cell, _crashed(job, result) if isinstance(result, Exception) else result)
-    alone = timed(device)
-    run_alone = pool.results(
-        alone, lambda worker, job: worker.time.remote(job.cell, job.calls, n_threads=n_cpus), at_a_time=1
-    )
-    for job, result in run_alone:
-        on_times(job.cell, {"not_timed": "the worker was lost"} if isinstance(result, Exception) else result)
+def _worker_arguments(device: str, asked: Mapping[str, Any]) -> tuple[Any, ...]:
+    environment = fallback_environment(device, allow=not asked["strict"])
+    mode = ("strict" if asked["strict"] else "allowed") if environment else None
+    return environment, asked["max_samples"], parse_duration_s("operation-timeout", asked["operation_timeout"]), mode
 
 
-def run_jobs(
-    jobs: Mapping[str, Sequence[OperationJob]],
-    timed: Callable[[str], Sequence[OperationJob]],
-    *,
-    environments: Mapping[str, Mapping[str, str]],
-    options: RunOptions,
-    n_cpus: int,
-    n_devices: Mapping[str, int],
-    on_rows: OnRows,
-    on_times: OnTimes,
-) -> None:
-    """Run cells in parallel, device after device, and time those of each device that ``timed`` names.
-
-    Args:
-        jobs: Cells to run by device; a device without any may still have cells to time.
-        timed: Called with a device after its cells ran; cells to time.
-        environments: Variables of the child processes, by device.
-        options: How to run.
-        n_cpus: Processors to use.
-        n_devices: How many of each device there are.
-        on_rows: Called with the rows of each cell; they must be durable when it returns.
-        on_times: Called with the timing columns of each cell.
+def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: CoverageProgress) -> None:
+    """Run cells in parallel, device after device, and time those of each that work one by one, nothing beside them.
 
     Raises:
         Interrupted: After Ctrl-C, SIGTERM or SIGHUP; everything finished was handed on.
         SweepLostError: A process of Ray died; everything finished was handed on.
     """
+    n_cpus, recording = store.asked["processes"] or usable_cpus(), store.recording()
+    devices = {name: n_devices(name) for name in sorted({cell.device for cell in store.cells})}
+
+    def calls(cell: OperationCell) -> Any:
+        return recording.get(cell.operation) if cell.source == "modules" else None
+
     try:
         with (
-            terminable(), guarded() as marked, ray_session(RayOptions(), dict(n_devices)),
+            terminable(), guarded() as marked, ray_session(RayOptions(), devices),
             RayWatch(marked, "every finished cell is kept") as watch, interrupt_as_loss(watch), watch.interrupting(),
         ):  # fmt: skip
-            for device, mine in jobs.items():
-                if not mine and not timed(device):
+            for device, n in devices.items():
+                mine = [cell for cell in left if cell.device == device]
+                if not mine and not _to_time(store, device):
                     continue
-                most = n_cpus if device == "cpu" else MAX_PROCESSES_PER_DEVICE * n_devices.get(device, 1)
+                most = n_cpus if device == "cpu" else MAX_PROCESSES_PER_DEVICE * n
                 n_actors = max(1, min(most, n_cpus, len(mine)))
-                made_with = dict(environments[device]), options
+                made_with = _worker_arguments(device, store.asked)
                 with actor_pool(CellWorker, made_with, device, n_actors, n_cpus, watch) as pool:
-                    _run_device(device, mine, timed, pool, n_cpus, on_rows, on_times)
+                    for cell, rows in pool.results(mine, lambda worker, cell: worker.run.remote(cell, calls(cell))):
+                        progress.rows(cell, _crashed(cell, rows) if isinstance(rows, Exception) else rows)
+                    progress.expect(len(alone := _to_time(store, device)))
+                    for cell, columns in pool.results(
+                        alone, lambda worker, cell: worker.time.remote(cell, calls(cell), n_threads=n_cpus), at_a_time=1
+                    ):
+                        is_lost = isinstance(columns, Exception)
+                        progress.times(cell, {"not_timed": "the worker was lost"} if is_lost else columns)
     except KeyboardInterrupt:
         raise Interrupted from None

@@ -12,15 +12,7 @@ KEY_LENGTH = 16
 
 @dataclass(frozen=True, kw_only=True)
 class OperationCell:
-    """One operation in one type on one device, both directions.
-
-    Attributes:
-        source: Where the operation comes from.
-        operation: Its name.
-        family: What it is grouped by.
-        dtype: Name of the type.
-        device: Name of the device.
-    """
+    """One operation in one type on one device, both directions."""
 
     source: str
     operation: str
@@ -42,36 +34,14 @@ class OperationCell:
     def as_dict(self) -> dict[str, str]:
         return asdict(self)
 
-
-@dataclass(frozen=True, kw_only=True)
-class RunOptions:
-    """How a child runs a cell.
-
-    Attributes:
-        max_samples: Sample inputs run of each operation, spread evenly over all it has.
-        allow_fallback: Let operations fall back to the CPU, where the device has that; else they raise.
-        operation_timeout_s: End a cell that takes longer, and its process.
-        n_threads: CPU threads of a child.
-    """
-
-    max_samples: int = 32
-    allow_fallback: bool = True
-    operation_timeout_s: float = 60.0
-    n_threads: int = 1
-
-    def __post_init__(self) -> None:
-        if self.max_samples < 1 or self.operation_timeout_s <= 0 or self.n_threads < 1:
-            raise ValueError(f"counts are 1 or more and times over 0, got {self}")
+    @property
+    def columns(self) -> dict[str, str]:
+        """The columns of the operations table that say what the cell is."""
+        return {"operation_key": self.key, **self.as_dict()}
 
 
 def cells_of(listed: Sequence[Mapping[str, Any]], devices: Sequence[str], dtypes: Sequence[str]) -> list[OperationCell]:
-    """The product of operations, their types among ``dtypes``, and devices.
-
-    Args:
-        listed: As a child lists operations: source, name, family and dtypes.
-        devices: Names.
-        dtypes: Names.
-    """
+    """The product of operations as a child lists them, their types among ``dtypes``, and devices."""
     return [
         OperationCell(source=o["source"], operation=o["name"], family=o["family"], dtype=dtype, device=device)
         for device in devices

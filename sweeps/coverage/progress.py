@@ -19,12 +19,11 @@ SAY_EVERY_S = 5.0
 class CoverageProgress:
     """Rows as they come: recorded, counted, told every few seconds."""
 
-    def __init__(self, store: CoverageStore, n_cells: int, n_done: int, console: Console) -> None:
-        self._store, self._console = store, console
-        self._n_cells, self._n_done = n_cells, n_done
+    def __init__(self, store: CoverageStore, n_done: int, console: Console) -> None:
+        self._store, self._console, self._n_done = store, console, n_done
         self._n_timed, self._n_to_time = 0, 0
         self._counts: Counter[str] = Counter()
-        self._last = self._began = time.monotonic()
+        self._last = time.monotonic()
 
     def expect(self, n_to_time: int) -> None:
         """So many cells will be timed next."""
@@ -37,19 +36,19 @@ class CoverageProgress:
         for row in rows:
             if row["verdict"] in RETRIED:
                 say(self._console, f"{cell.label} {row['direction']}: {row['verdict']}: {row.get('reason')}")
-        self._tell(f"[{self._n_done}/{self._n_cells}] {verdict_counts(self._counts)}", self._n_done == self._n_cells)
+        self._tell(self._n_done, len(self._store.cells), verdict_counts(self._counts))
 
     def times(self, cell: OperationCell, columns: dict[str, Any]) -> None:
         part = self._store.rows_of(cell.key)
         self._store.record([{**row, **(columns if row["direction"] == "forward" else {})} for row in part])
         self._n_timed += 1
-        self._tell(f"[{self._n_timed}/{self._n_to_time}] timed; {cell.label}", self._n_timed == self._n_to_time)
+        self._tell(self._n_timed, self._n_to_time, f"timed; {cell.label}")
 
-    def _tell(self, text: str, is_last: bool) -> None:
+    def _tell(self, n: int, n_all: int, text: str) -> None:
         now = time.monotonic()
-        if is_last or now - self._last > SAY_EVERY_S:
+        if n == n_all or now - self._last > SAY_EVERY_S:
             self._last = now
-            say(self._console, text)
+            say(self._console, f"[{n}/{n_all}] {text}")
 
 
 def verdict_counts(counts: Mapping[str, int]) -> str:

@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
-from sweeps.coverage.child_process import ChildCrashedError, ChildRefusedError, ChildTimeoutError
-from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
-from sweeps.coverage.plan import OperationCell, RunOptions, cells_of
+from sweeps.coverage.child_process import ChildError, OperationChild
+from sweeps.coverage.commands import SMOKE_OPERATIONS, OperationCoverage
+from sweeps.coverage.plan import OperationCell, cells_of
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
-from sweeps.coverage.store import RETRIED, CoverageStore
-from sweeps.coverage.worker import list_operations
-from sweeps.measure.device.device import available_devices, fallback_environment, n_devices
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.coverage.store import RETRIED, CoverageStore, write_json
+from sweeps.measure.device.device import available_devices
 from sweeps.plan.from_options import devices_asked
-from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.reports import report_safely
 from sweeps.session.summary import Ending, command_line
 from sweeps.session.terminal import SweepConsole, say
-from sweeps.store.durable import write_durably
 from sweeps.store.lock import sweep_lock
 from sweeps.store.store import claim_folder
 from sweeps.text import without_home, without_paths
 from workloads.base import BadInputError
-from workloads.operations.base import DTYPES, matches
+from workloads.operations.base import matches
 
-TIMED_VERDICTS = ("supported", "fallback")
-
-
-def _recording_cache(output: Path) -> Path:
-    """Where the recording of this torch's and torchvision's model zoo is kept between sweeps."""
-    from importlib.metadata import version
-
-    return output / ".recordings" / f"zoo-{version('torch')}-{version('torchvision')}.json"
+LIST_TIMEOUT_S = 900.0
 
 
 def _listed(options: OperationCoverage, console: Console) -> dict[str, Any]:
-    """What operations there are, with the recording of the model zoo."""
-    cache = _recording_cache(options.output)
-    if "modules" not in options.source:
-        recording: dict[str, Any] | None = {}
-    else:
-        recording = json.loads(cache.read_text()) if cache.is_file() and not options.smoke else None
+    """What operations there are, as a child lists them: ``operations``, ``recording``, ``failed``, ``missing``.
+
+    The recording of this torch's and torchvision's model zoo is kept between sweeps.
+    """
+    cache = options.output / ".recordings" / f"zoo-{version('torch')}-{version('torchvision')}.json"
+    recording: dict[str, Any] | None = {}
     models = None
+    if "modules" in options.source:
+        recording = json.loads(cache.read_text()) if cache.is_file() and not options.smoke else None
     if recording is None:
         from workloads.operations.zoo import SMOKE_MODELS
 
@@ -57,17 +50,18 @@ def _listed(options: OperationCoverage, console: Console) -> dict[str, Any]:
         what = ", ".join(models) if models else "every model of torchvision"
         say(console, f"recording what {what} calls (once per version of torch and torchvision)")
     try:
-        listed = list_operations(recording, models, {})
-    except (ChildCrashedError, ChildRefusedError, ChildTimeoutError) as error:
+        with contextlib.closing(OperationChild({})) as child:
+            answers = list(child.ask({"command": "list", "recording": recording, "models": models}, LIST_TIMEOUT_S))
+    except ChildError as error:
         raise BadInputError(f"the operations cannot be listed: {error}") from error
+    listed = next(answer for answer in answers if answer["event"] == "listed")
     for source, why in listed["missing"].items():
         say(console, f"left out: {source}: {why}")
     for model, why in listed["failed"].items():
         say(console, f"not recorded: {model}: {why}")
     if recording is None and not options.smoke:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(listed["recording"]).encode()
-        write_durably(cache, lambda file: file.write(text))
+        write_json(cache, listed["recording"])
     return listed
 
 
@@ -85,7 +79,8 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
     return [o for o in mine if matches(o["name"], patterns)]
 
 
-def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> CoverageStore:
+def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> Path:
+    """The folder of a new sweep."""
     devices = devices_asked(options.device, available_devices())
     listed = _listed(options, console)
     chosen = _chosen(listed["operations"], options)
@@ -101,58 +96,7 @@ def _new(options: OperationCoverage, command: Sequence[str], console: Console) -
     }
     folder = claim_folder("op-coverage", options.output)
     recording = {name: calls for name, calls in listed["recording"].items() if name in names}
-    return CoverageStore.create(folder, asked, recording)
-
-
-_TIMED_FIRST = ("modules", "transforms", "database")
-
-
-def _to_time(store: CoverageStore, cells: Sequence[OperationCell]) -> list[OperationCell]:
-    """Cells whose forward call works and has not been timed; first what models call, as timing may be cut short."""
-    found = store.rows_by_cell()
-
-    def is_due(row: Mapping[str, Any]) -> bool:
-        works = row["verdict"] in TIMED_VERDICTS or row["wrong_by"] == "rounding"
-        return row["direction"] == "forward" and works and row["timing_elements"] is None and row["not_timed"] is None
-
-    due = [cell for cell in cells if any(is_due(row) for row in found.get(cell.key, ()))]
-    return sorted(due, key=lambda cell: (_TIMED_FIRST.index(cell.source), list(DTYPES).index(cell.dtype)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class CoverageSweep:
-    """A coverage sweep that is ready to run.
-
-    Attributes:
-        options: Of the command line.
-        store: Its results, with what was asked when it began.
-        cells: All of it.
-        left: Those that have no row that counts.
-        console: Where it is told of.
-    """
-
-    options: OperationCoverage
-    store: CoverageStore
-    cells: Sequence[OperationCell]
-    left: Sequence[OperationCell]
-    console: Console
-
-    @classmethod
-    def open(cls, folder: Path, options: OperationCoverage, console: Console) -> CoverageSweep:
-        """A sweep whose folder is there.
-
-        Raises:
-            BadInputError: If it is no coverage sweep, or of another schema version.
-        """
-        store = CoverageStore.open(folder)
-        cells = [OperationCell(**cell) for cell in store.description["cells"]]
-        again = RETRIED if options.retry_failed else ()
-        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
-        left = [cell for cell in cells if cell.key not in done]
-        return cls(options=options, store=store, cells=cells, left=left, console=console)
-
-    def say(self, text: str) -> None:
-        say(self.console, text)
+    return CoverageStore.create(folder, asked, recording).folder
 
 
 def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
@@ -165,65 +109,39 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
         BadInputError: With the option, the value given and what is allowed.
     """
     console = SweepConsole(soft_wrap=True)
-    folder = options.output / options.resume if options.resume else None
-    if folder is None or not folder.is_dir():
-        folder = (CoverageStore.open(folder) if folder else _new(options, command, console)).folder
-    with sweep_lock(folder):
-        sweep = CoverageSweep.open(folder, options, console)
-        devices = ", ".join(sorted({cell.device for cell in sweep.cells}))
-        sweep.say(f"op-coverage: {len(sweep.left)} of {len(sweep.cells)} cells on {devices}; results in {folder}")
-        ending = Ending.of(lambda: _launch(sweep))
+    folder = options.output / options.resume if options.resume else _new(options, command, console)
+    # A folder that is not there cannot be locked: opening it says so.
+    with sweep_lock(folder) if folder.is_dir() else contextlib.nullcontext():
+        store = CoverageStore.open(folder)
+        again = RETRIED if options.retry_failed else ()
+        done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
+        left = [cell for cell in store.cells if cell.key not in done]
+        devices = ", ".join(sorted({cell.device for cell in store.cells}))
+        say(console, f"op-coverage: {len(left)} of {len(store.cells)} cells on {devices}; results in {folder}")
+        ending = Ending.of(lambda: _launch(store, left, console))
         if ending.failure is not None:
-            sweep.say(f"ended early: {ending.failure}; every row that was told is kept")
-        return _sum_up(sweep, ending)
+            say(console, f"ended early: {ending.failure}; every row that was told is kept")
+        return _sum_up(store, options.output, ending, console)
 
 
-def _launch(sweep: CoverageSweep) -> bool:
+def _launch(store: CoverageStore, left: Sequence[OperationCell], console: Console) -> bool:
     """Run and time what is left; never over a budget, for it has none."""
-    from sweeps.coverage.jobs import OperationJob, run_jobs
+    from sweeps.coverage.jobs import run_cells  # Ray: seconds to import
 
-    store, cells, asked = sweep.store, sweep.cells, sweep.store.description["options"]
-    recording = store.recording()
-    progress = CoverageProgress(store, len(cells), len(cells) - len(sweep.left), sweep.console)
-
-    def job(cell: OperationCell) -> OperationJob:
-        return OperationJob(cell=cell, calls=recording.get(cell.operation) if cell.source == "modules" else None)
-
-    def timed(device: str) -> list[OperationJob]:
-        mine = [cell for cell in cells if cell.device == device]
-        jobs = [job(cell) for cell in _to_time(store, mine)] if asked["timing"] else []
-        progress.expect(len(jobs))
-        return jobs
-
-    jobs: dict[str, list[OperationJob]] = {device: [] for device in sorted({cell.device for cell in cells})}
-    for cell in sweep.left:
-        jobs[cell.device].append(job(cell))
-    run_options = RunOptions(
-        max_samples=asked["max_samples"],
-        allow_fallback=not asked["strict"],
-        operation_timeout_s=parse_duration_s("operation-timeout", asked["operation_timeout"]),
-    )
-    run_jobs(
-        jobs, timed,
-        environments={d: fallback_environment(d, allow=not asked["strict"]) for d in jobs},
-        options=run_options, n_cpus=asked["processes"] or usable_cpus(),
-        n_devices={name: n_devices(name) for name in jobs},
-        on_rows=progress.rows, on_times=progress.times,
-    )  # fmt: skip
+    run_cells(store, left, CoverageProgress(store, len(store.cells) - len(left), console))
     store.compact()
     return False
 
 
-def _sum_up(sweep: CoverageSweep, ending: Ending) -> int:
+def _sum_up(store: CoverageStore, output: Path, ending: Ending, console: Console) -> int:
     """Print the counts, write the report, choose the exit code."""
-    found = sweep.store.rows_by_cell()
-    rows = [row for part in found.values() for row in part]
-    missing = len(sweep.cells) - len(found)
-    sweep.say(f"\n{len(sweep.cells)} cells, {len(rows)} rows: {verdict_counts(Counter(r['verdict'] for r in rows))}")
+    rows = store.rows()
+    missing = len(store.cells) - len({row["operation_key"] for row in rows})
+    counts = verdict_counts(Counter(row["verdict"] for row in rows))
+    say(console, f"\n{len(store.cells)} cells, {len(rows)} rows: {counts}")
     if missing:
-        resume = command_line("op-coverage", sweep.store.sweep_id, sweep.options.output)
-        sweep.say(f"{missing} cells missing; go on with: {resume}")
-    failure = report_safely("report_coverage", sweep.store.folder, sweep.say) if rows else None
+        say(console, f"{missing} cells missing; go on with: {command_line('op-coverage', store.folder.name, output)}")
+    failure = report_safely("report_coverage", store.folder, lambda line: say(console, line)) if rows else None
     if ending.is_interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if missing or failure or ending.failure else EXIT_OK

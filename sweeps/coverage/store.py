@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +12,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import PARTS, files_of, part_name
+from sweeps.coverage.plan import OperationCell
 from sweeps.store.durable import write_durably, write_table
 from sweeps.store.operation_columns import OPERATIONS, SCHEMA_VERSION
 from sweeps.store.rows import rows_table
@@ -20,6 +24,12 @@ DESCRIPTION = "coverage.json"
 RECORDING = "recording.json"
 TABLE = "operations"
 RETRIED = ("crashed", "timeout")
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a file durably."""
+    text = json.dumps(content).encode()
+    write_durably(path, lambda file: file.write(text))
 
 
 def _shown(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,15 +45,22 @@ class CoverageStore:
 
     Attributes:
         folder: ``RESULTS/SWEEP_ID``.
-        description: What was asked.
+        description: What ``coverage.json`` says.
     """
 
     def __init__(self, folder: Path, description: dict[str, Any]) -> None:
         self.folder, self.description = folder, description
 
     @property
-    def sweep_id(self) -> str:
-        return self.folder.name
+    def asked(self) -> dict[str, Any]:
+        """The options of the command line that it began with."""
+        options: dict[str, Any] = self.description["options"]
+        return options
+
+    @functools.cached_property
+    def cells(self) -> list[OperationCell]:
+        """All of it."""
+        return [OperationCell(**cell) for cell in self.description["cells"]]
 
     @classmethod
     def create(cls, folder: Path, asked: Mapping[str, Any], recording: Mapping[str, Any]) -> CoverageStore:
@@ -60,9 +77,8 @@ class CoverageStore:
         }
         try:
             (folder / TABLE).mkdir(parents=True, exist_ok=True)
-            for name, content in ((RECORDING, recording), (DESCRIPTION, description)):
-                text = json.dumps(content).encode()
-                write_durably(folder / name, lambda file, text=text: file.write(text))
+            write_json(folder / RECORDING, recording)
+            write_json(folder / DESCRIPTION, description)
         except OSError as error:
             raise BadInputError(f"--output: cannot write to {str(folder.parent)!r} ({error.strerror})") from error
         return cls(folder, description)
@@ -94,40 +110,41 @@ class CoverageStore:
 
     def record(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Make the rows of one cell durable, in the place of any it has already."""
-        named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.sweep_id, **_shown(row)} for row in rows]
-        write_table(self.folder / TABLE / f"part-{rows[0]['operation_key']}.parquet", rows_table(named, OPERATIONS))
+        named = [{"schema_version": SCHEMA_VERSION, "sweep_id": self.folder.name, **_shown(row)} for row in rows]
+        write_table(self.folder / TABLE / part_name(rows[0]["operation_key"]), rows_table(named, OPERATIONS))
 
     def rows_of(self, key: str) -> list[dict[str, Any]]:
         """Rows recorded of one cell."""
-        part = self.folder / TABLE / f"part-{key}.parquet"
-        if part.is_file():
-            rows: list[dict[str, Any]] = pq.read_table(part, partitioning=None).to_pylist()
-            return rows
-        return self.rows_by_cell().get(key, [])
+        part = self.folder / TABLE / part_name(key)
+        return _read(part) if part.is_file() else self.rows_by_cell().get(key, [])
 
     def rows_by_cell(self) -> dict[str, list[dict[str, Any]]]:
         """Rows recorded so far by cell; a part holds over a joined file."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for file in self._joined() + self._parts():
-            by_key: dict[str, list[dict[str, Any]]] = {}
-            for row in pq.read_table(file, partitioning=None).to_pylist():
-                by_key.setdefault(row["operation_key"], []).append(row)
+        for file in self._files("all-*.parquet") + self._files(PARTS):
+            by_key = defaultdict(list)
+            for row in _read(file):
+                by_key[row["operation_key"]].append(row)
             found.update(by_key)
         return found
 
-    def _parts(self) -> list[Path]:
-        return sorted((self.folder / TABLE).glob("part-*.parquet"))
+    def rows(self) -> list[dict[str, Any]]:
+        """Rows recorded so far."""
+        return [row for rows in self.rows_by_cell().values() for row in rows]
 
-    def _joined(self) -> list[Path]:
-        return sorted((self.folder / TABLE).glob("all-*.parquet"))
+    def _files(self, pattern: str) -> list[Path]:
+        return files_of(self.folder / TABLE, pattern)
 
     def compact(self) -> None:
         """Join everything into one file; what a crash leaves behind is read right and joined the next time."""
-        parts, joined = self._parts(), self._joined()
-        if not parts:
-            return
-        rows = [row for cell in self.rows_by_cell().values() for row in cell]
-        number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
-        write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(rows, OPERATIONS))
-        for file in parts + joined:
-            file.unlink()
+        parts, joined = self._files(PARTS), self._files("all-*.parquet")
+        if parts:
+            number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
+            write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(self.rows(), OPERATIONS))
+            for file in parts + joined:
+                file.unlink()
+
+
+def _read(file: Path) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = pq.read_table(file, partitioning=None).to_pylist()
+    return rows

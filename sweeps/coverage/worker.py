@@ -8,17 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from sweeps.coverage.child_process import (
-    START_TIMEOUT_S,
-    ChildCrashedError,
-    ChildRefusedError,
-    ChildTimeoutError,
-    LastingChild,
-    OperationChild,
-)
-from sweeps.coverage.plan import OperationCell, RunOptions
-
-LIST_TIMEOUT_S = 900.0
+from sweeps.coverage.child_process import START_TIMEOUT_S, ChildError, OperationChild
+from sweeps.coverage.plan import OperationCell
 
 
 class CellWorker:
@@ -26,24 +17,28 @@ class CellWorker:
 
     Args:
         environment: Of the child.
-        options: How to run.
+        max_samples: Sample inputs run of each operation, spread evenly over all it has.
+        timeout_s: A cell that takes longer is ended, and its process.
+        fallback_mode: As in the operations table.
     """
 
-    def __init__(self, environment: Mapping[str, str], options: RunOptions) -> None:
-        self._has_fallback, self._options = bool(environment), options
-        self._child = LastingChild(environment)
+    def __init__(
+        self, environment: Mapping[str, str], max_samples: int, timeout_s: float, fallback_mode: str | None = None
+    ) -> None:
+        self._max_samples, self._timeout_s, self._fallback_mode = max_samples, timeout_s, fallback_mode
+        self._child = OperationChild(environment)
 
     def _ask(
-        self, command: str, cell: OperationCell, calls: Sequence[Any] | None, n_threads: int | None = None
+        self, command: str, cell: OperationCell, calls: Sequence[Any] | None, n_threads: int
     ) -> Iterator[dict[str, Any]]:
         request = {
-            "command": command, "cell": cell.as_dict(), "calls": calls,
-            "max_samples": self._options.max_samples, "n_threads": n_threads or self._options.n_threads,
+            "command": command, "cell": cell.as_dict(), "calls": calls, "max_samples": self._max_samples,
+            "n_threads": n_threads,
         }  # fmt: skip
         if not self._child.is_alive:
             # Imports and the device's start take seconds that are not the first operation's.
             list(self._child.ask({**request, "command": "prepare"}, START_TIMEOUT_S))
-        return self._child.ask(request, self._options.operation_timeout_s)
+        return self._child.ask(request, self._timeout_s)
 
     def run(self, cell: OperationCell, calls: Sequence[Any] | None = None) -> list[dict[str, Any]]:
         """Rows of both directions of a cell, however it ends.
@@ -55,70 +50,35 @@ class CellWorker:
         rows = self._run_once(cell, calls)
         if was_used and any(row["verdict"] == "crashed" for row in rows):
             rows = self._run_once(cell, calls)
-        mode = None
-        if self._has_fallback:
-            mode = "allowed" if self._options.allow_fallback else "strict"
-        return [{"operation_key": cell.key, **cell.as_dict(), "fallback_mode": mode, **row} for row in rows]
+        return [{**cell.columns, "fallback_mode": self._fallback_mode, **row} for row in rows]
 
     def _run_once(self, cell: OperationCell, calls: Sequence[Any] | None) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []
         direction = "forward"
         try:
-            for message in self._ask("run", cell, calls):
+            for message in self._ask("run", cell, calls, n_threads=1):
                 if message["event"] == "began":
                     direction = message["direction"]
                 elif message["event"] == "row":
                     rows.append(message["row"])
-        except ChildCrashedError as error:
-            if not rows or rows[-1]["verdict"] != "crashed":
-                rows.append({"direction": direction, "verdict": "crashed", "reason": str(error)})
-        except ChildTimeoutError:
-            limit = f"over {self._options.operation_timeout_s:g} s"
-            rows.append({"direction": direction, "verdict": "timeout", "reason": limit})
-        except ChildRefusedError as error:
-            rows.append({"direction": direction, "verdict": "crashed", "reason": str(error)})
+        except ChildError as error:
+            if not rows or rows[-1]["verdict"] != "crashed":  # else it said itself what ended it
+                verdict = "timeout" if error.how == "timeout" else "crashed"
+                rows.append({"direction": direction, "verdict": verdict, "reason": str(error)})
         return rows
 
-    def time(
-        self, cell: OperationCell, calls: Sequence[Any] | None = None, *, n_threads: int | None = None
-    ) -> dict[str, Any]:
+    def time(self, cell: OperationCell, calls: Sequence[Any] | None = None, *, n_threads: int = 1) -> dict[str, Any]:
         """Timing columns of a cell; ``not_timed`` says why there are none."""
         columns: dict[str, Any] = {"not_timed": "nothing was timed"}
         try:
             for message in self._ask("time", cell, calls, n_threads):
                 if message["event"] == "row":
                     columns = message["row"]
-        except ChildCrashedError as error:
-            return {"not_timed": f"crashed while timed: {error}"}
-        except ChildTimeoutError:
-            return {"not_timed": f"over {self._options.operation_timeout_s:g} s while timed"}
-        except ChildRefusedError as error:
-            return {"not_timed": str(error)}
+        except ChildError as error:
+            told = {"crashed": f"crashed while timed: {error}", "timeout": f"{error} while timed"}
+            return {"not_timed": told.get(error.how, str(error))}
         return columns
 
     def close(self) -> None:
         """End the child."""
         self._child.close()
-
-
-def list_operations(
-    recording: Mapping[str, Any] | None, models: Sequence[str] | None, environment: Mapping[str, str]
-) -> dict[str, Any]:
-    """What operations there are, as a child lists them: ``operations``, ``recording``, ``failed``, ``missing``.
-
-    Args:
-        recording: Of the model zoo; None to record it.
-        models: Record these only; None for all.
-        environment: Of the child.
-
-    Raises:
-        ChildCrashedError: If it cannot.
-        ChildRefusedError: If it says that it cannot.
-        ChildTimeoutError: If it takes a quarter of an hour.
-    """
-    child = OperationChild(environment)
-    try:
-        answers = list(child.ask({"command": "list", "recording": recording, "models": models}, LIST_TIMEOUT_S))
-    finally:
-        child.close()
-    return next(a for a in answers if a["event"] == "listed")

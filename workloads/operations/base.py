@@ -1,21 +1,23 @@
-"""What an operation is: a name, a family, the types it is run in, and samples of its input; knows no device."""
+"""What an operation is, whatever its source: a name, a family, types, and samples of its input; knows no device."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 
-from workloads.runtime.torch_private import leaves_of
+from workloads.runtime.torch_private import leaves_of, tree_map
 
 DTYPES: dict[str, torch.dtype] = {
     "fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16, "int8": torch.int8, "uint8": torch.uint8,
 }  # fmt: skip
 FLOAT_DTYPES = ("fp32", "fp16", "bf16")
-SOURCES = ("database", "transforms", "modules")
+_LOADERS = {"database": "database_operations", "transforms": "transform_operations", "modules": "recorded_operations"}
+"""The function of each source's module; imported when it is asked for."""
 
 
 class OperationsMissingError(Exception):
@@ -24,12 +26,7 @@ class OperationsMissingError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Tolerance:
-    """What difference a source of operations itself allows.
-
-    Attributes:
-        absolute: Allowed whatever the value.
-        relative: Allowed per magnitude of the reference.
-    """
+    """What difference a source of operations itself allows: absolute + relative * magnitude of the reference."""
 
     absolute: float
     relative: float
@@ -40,9 +37,7 @@ class Tolerance:
 
     def loosest(self, other: Tolerance) -> Tolerance:
         """The looser of both, each part on its own."""
-        return Tolerance(
-            absolute=max(self.absolute, other.absolute), relative=max(self.relative, other.relative)
-        )  # fmt: skip
+        return Tolerance(absolute=max(self.absolute, other.absolute), relative=max(self.relative, other.relative))
 
 
 # torch.testing.assert_close's defaults, which PyTorch's operator tests start from (absolute, relative).
@@ -53,8 +48,6 @@ DEFAULT_TOLERANCES: dict[str, Tolerance] = {
     "int8": Tolerance(absolute=0.0, relative=0.0),
     "uint8": Tolerance(absolute=0.0, relative=0.0),
 }
-
-
 COMPARE_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
 """What PyTorch's test_ops.py allows a device to differ from the CPU (``TestCommon.test_compare_cpu``)."""
 
@@ -70,9 +63,7 @@ class Sample:
     """One call: ``function(*args, **kwargs)`` on tensors of the CPU, in the type asked for.
 
     Attributes:
-        function: What is called.
-        args: Its positional arguments; the tensors to differentiate by have ``requires_grad``.
-        kwargs: Its keyword arguments.
+        args: The tensors to differentiate by have ``requires_grad``.
         process: Makes results comparable that are not unique, such as the signs of singular vectors.
         reference: Called with the same arguments, gives the right answer in float64; None if that is the function
             itself on its arguments in float64.
@@ -85,59 +76,88 @@ class Sample:
     reference: Callable[..., Any] | None = None
 
     @property
-    def leaves(self) -> list[torch.Tensor]:
-        """The tensors to differentiate by."""
-        return [t for t in self.tensors if t.requires_grad]
-
-    @property
     def tensors(self) -> list[torch.Tensor]:
         """Every tensor among the arguments."""
         return [leaf for leaf in leaves_of((self.args, self.kwargs)) if isinstance(leaf, torch.Tensor)]
 
+    def changed(self, change: Callable[[Any], Any]) -> Sample:
+        """The call with each leaf of its arguments changed."""
+        args, kwargs = tree_map(change, (self.args, dict(self.kwargs)))
+        return replace(self, args=args, kwargs=kwargs)
 
-class Operation(Protocol):
-    """One thing to run. ``samples`` must give the same samples every time.
+    def cast(self, dtype: torch.dtype) -> Sample:
+        """The call with its float32 tensors in another type."""
+
+        def cast(value: Any) -> Any:
+            is_float32 = isinstance(value, torch.Tensor) and value.dtype == torch.float32
+            return value.detach().to(dtype).requires_grad_(value.requires_grad) if is_float32 else value
+
+        return self.changed(cast)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One thing to run; what holds unless its source says otherwise.
 
     Attributes:
         name: Such as ``nn.functional.conv2d``; unique within its source.
-        source: One of SOURCES.
+        source: Its module in this package.
         family: What reports group by.
         dtypes: Names of the types it is run in.
         not_compared: Why its values cannot be compared (such as uninitialised memory); None if they can.
     """
 
-    @property
-    def name(self) -> str: ...
-    @property
-    def source(self) -> str: ...
-    @property
-    def family(self) -> str: ...
-    @property
-    def dtypes(self) -> Sequence[str]: ...
-    @property
-    def not_compared(self) -> str | None: ...
+    name: str
+    source: str
+    family: str
+    dtypes: Sequence[str] = FLOAT_DTYPES
+    not_compared: str | None = None
 
     def samples(self, dtype: str) -> Iterator[Sample]:
-        """Its calls in a type."""
+        """Its calls in a type, the same every time."""
+        raise NotImplementedError
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
         """What difference is allowed in a type on a kind of device."""
+        return device_tolerance(dtype)
 
 
-def matches(name: str, patterns: Iterable[str]) -> bool:
+Recording = Mapping[str, Sequence[Mapping[str, Any]]]
+"""Calls of the model zoo by function or module, as ``zoo.record_zoo`` gives them."""
+
+
+def operations_of(source: str, recording: Recording) -> Sequence[Operation]:
+    """Every operation of a source.
+
+    Raises:
+        OperationsMissingError: If this torch or torchvision lacks the source.
+    """
+    load = getattr(importlib.import_module(f"workloads.operations.{source}"), _LOADERS[source])
+    found: Sequence[Operation] = load(recording) if source == "modules" else load()
+    return found
+
+
+def load_operations(recording: Recording) -> tuple[list[Operation], dict[str, str]]:
+    """Every operation of every source; and, for sources that this torch or torchvision lacks, why."""
+    found: list[Operation] = []
+    missing: dict[str, str] = {}
+    for source in _LOADERS:
+        try:
+            found += operations_of(source, recording)
+        except OperationsMissingError as error:
+            missing[source] = str(error)
+    return found, missing
+
+
+def matches(name: str, patterns: Sequence[str]) -> bool:
     """Whether a shell pattern fits an operation's whole name or the part after its last dot; any does without one.
 
     ``conv*`` fits ``nn.functional.conv2d``; ``nn.functional.*`` fits it as well.
     """
-    patterns = list(patterns)
-    if not patterns:
-        return True
-    names = {name.lower(), name.lower().rsplit(".", 1)[-1]}
-    return any(fnmatch.fnmatchcase(n, pattern.lower()) for n in names for pattern in patterns)
+    names = (name.lower(), name.lower().rsplit(".", 1)[-1])
+    return not patterns or any(fnmatch.fnmatchcase(n, pattern.lower()) for n in names for pattern in patterns)
 
 
 def evenly(items: Sequence[Any], n: int) -> list[Any]:
     """At most ``n`` of the items, spread evenly, the first always among them."""
-    if len(items) <= n:
-        return list(items)
-    return [items[i * len(items) // n] for i in range(n)]
+    return list(items) if len(items) <= n else [items[i * len(items) // n] for i in range(n)]

@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
-from workloads.runtime.torch_private import operator_database, tree_map
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, OperationsMissingError, Sample, Tolerance
+from workloads.runtime.torch_private import operator_database
 
 _NO_VALUES: tuple[tuple[str, str], ...] = (
     (r"^(new_)?empty", "its memory is uninitialised"),
@@ -91,49 +91,29 @@ def _import_database() -> Any:
     return database
 
 
-def _family(name: str, kind: str) -> str:
-    for pattern, family in _FAMILIES:
-        if re.search(pattern, name):
-            return family
-    return _CLASS_FAMILIES.get(kind, "shapes and others")
+def _first_match(table: Sequence[tuple[str, str]], name: str) -> str | None:
+    return next((told for pattern, told in table if re.search(pattern, name)), None)
 
 
-def _device_dtypes(info: Any) -> list[Any]:
-    """The types that an operator takes on each device: one dictionary in newer torch, else an attribute each."""
-    found: list[Any] = []
+def _dtypes(info: Any) -> Sequence[str]:
+    """Every floating type if it takes float32 anywhere; else the integer types that it takes anywhere."""
+    anywhere = set(info.dtypes)
     for name, value in vars(info).items():
-        if name.startswith("dtypesIf") and value:
-            found += value.values() if isinstance(value, dict) else [value]
-    return [dtypes for dtypes in found if dtypes]
+        if name.startswith("dtypesIf") and value:  # one dictionary in newer torch, else an attribute for each device
+            anywhere.update(*(filter(None, value.values()) if isinstance(value, dict) else [value]))
+    return FLOAT_DTYPES if torch.float32 in anywhere else [n for n in ("int8", "uint8") if DTYPES[n] in anywhere]
 
 
 @dataclass(frozen=True, kw_only=True)
-class DatabaseOperation:
-    """An operator of the database; see ``Operation``."""
+class DatabaseOperation(Operation):
+    """An operator of the database."""
 
-    name: str
     info: Any
     source: str = "database"
 
-    @property
-    def family(self) -> str:
-        return _family(self.info.name, type(self.info).__name__)
-
-    @property
-    def dtypes(self) -> Sequence[str]:
-        """Every floating type if it takes float32 anywhere; else the integer types that the CPU takes."""
-        anywhere = set(self.info.dtypes).union(*_device_dtypes(self.info))
-        if torch.float32 in anywhere:
-            return FLOAT_DTYPES
-        return [name for name in ("int8", "uint8") if DTYPES[name] in anywhere]
-
-    @property
-    def not_compared(self) -> str | None:
-        return next((reason for pattern, reason in _NO_VALUES if re.search(pattern, self.name)), None)
-
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
         """The loosest that the database grants the operator in this type, for any of its tests on this device."""
-        found = device_tolerance(dtype)
+        found = super().tolerance(dtype, device_type)
         for entry in self.info.decorators:
             devices = getattr(entry, "device_type", None)
             if devices is not None and device_type not in ([devices] if isinstance(devices, str) else devices):
@@ -163,17 +143,10 @@ class DatabaseOperation:
             _seed()
             in_float32 = self.info.sample_inputs("cpu", torch.float32, requires_grad=differentiate)
             for given in itertools.islice(in_float32, n_given, None):
-                yield self._sample(given, wanted)
+                yield self._sample(given).cast(wanted)
 
-    def _sample(self, given: Any, cast_to: torch.dtype | None = None) -> Sample:
+    def _sample(self, given: Any) -> Sample:
         args, kwargs = (given.input, *given.args), dict(given.kwargs)
-        if cast_to is not None:
-
-            def cast(t: Any) -> Any:
-                is_float32 = isinstance(t, torch.Tensor) and t.dtype == torch.float32
-                return t.detach().to(cast_to).requires_grad_(t.requires_grad) if is_float32 else t
-
-            args, kwargs = tree_map(cast, (args, kwargs))
         return Sample(function=self.info.op, args=args, kwargs=kwargs, process=given.output_process_fn_grad)
 
 
@@ -187,5 +160,10 @@ def database_operations() -> tuple[DatabaseOperation, ...]:
     found: dict[str, DatabaseOperation] = {}
     for info in _import_database().op_db:
         name = f"{info.name}[{info.variant_test_name}]" if info.variant_test_name else info.name
-        found.setdefault(name, DatabaseOperation(name=name, info=info))
+        of_class = _CLASS_FAMILIES.get(type(info).__name__, "shapes and others")
+        operation = DatabaseOperation(
+            name=name, info=info, family=_first_match(_FAMILIES, info.name) or of_class, dtypes=_dtypes(info),
+            not_compared=_first_match(_NO_VALUES, name),
+        )  # fmt: skip
+        found.setdefault(name, operation)
     return tuple(found.values())

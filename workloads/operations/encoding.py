@@ -13,26 +13,22 @@ class NotPlainError(Exception):
     """An argument that has no form in JSON, such as a function."""
 
 
-def dtype_name(dtype: torch.dtype) -> str:
+def _name(value: torch.dtype | torch.memory_format) -> str:
     """``float32`` for ``torch.float32``."""
-    return str(dtype).removeprefix("torch.")
+    return str(value).removeprefix("torch.")
 
 
 def encode(value: Any) -> Any:  # noqa: PLR0911 (one form per kind of argument)
-    """An argument as JSON.
-
-    Raises:
-        NotPlainError: If it has no such form.
-    """
+    """An argument as JSON; raises NotPlainError if it has no such form."""
     if isinstance(value, torch.Tensor):
-        spec: dict[str, Any] = {"tensor": list(value.shape), "dtype": dtype_name(value.dtype)}
+        spec: dict[str, Any] = {"tensor": list(value.shape), "dtype": _name(value.dtype)}
         if not value.is_floating_point() and value.device.type != "meta" and value.numel():
             spec |= {"low": int(value.min()), "high": int(value.max())}
         return spec
     if isinstance(value, _PLAIN):
         return value
     if isinstance(value, torch.dtype):
-        return {"type": dtype_name(value)}
+        return {"type": _name(value)}
     if isinstance(value, torch.device):
         return {"device": True}
     if isinstance(value, slice):
@@ -40,7 +36,7 @@ def encode(value: Any) -> Any:  # noqa: PLR0911 (one form per kind of argument)
     if value is Ellipsis:
         return {"ellipsis": True}
     if isinstance(value, torch.memory_format):
-        return {"memory_format": str(value).removeprefix("torch.")}
+        return {"memory_format": _name(value)}
     if isinstance(value, (tuple, list)):
         items = [encode(v) for v in value]
         return {"tuple": items} if isinstance(value, tuple) else items

@@ -13,7 +13,7 @@ import torch
 import torchvision
 from torch import nn
 
-from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
+from workloads.operations.base import DTYPES, Operation, OperationsMissingError, Recording, Sample
 from workloads.operations.encoding import decode
 
 
@@ -47,33 +47,16 @@ def _state(module: nn.Module, dtype: torch.dtype) -> dict[str, torch.Tensor]:
 
 
 @dataclass(frozen=True, kw_only=True)
-class RecordedOperation:
-    """A function or module with the calls that models make of it; see ``Operation``.
+class RecordedOperation(Operation):
+    """A function or module with the calls that models make of it.
 
     Attributes:
         calls: Encoded by ``encoding.py``; a module's have ``made_with``, what it is constructed with.
     """
 
-    name: str
     calls: Sequence[Mapping[str, Any]]
     source: str = "modules"
-    not_compared: str | None = None
-
-    @property
-    def family(self) -> str:
-        return "zoo modules" if self.is_module else "zoo functions"
-
-    @property
-    def is_module(self) -> bool:
-        """Whether it is a class of modules rather than a function."""
-        return "made_with" in self.calls[0]
-
-    @property
-    def dtypes(self) -> Sequence[str]:
-        return FLOAT_DTYPES
-
-    def tolerance(self, dtype: str, device_type: str) -> Tolerance:
-        return device_tolerance(dtype)
+    family: str = "zoo functions"
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         wanted = DTYPES[dtype]
@@ -84,7 +67,7 @@ class RecordedOperation:
             args = decode(call["args"], wanted, generator)
             kwargs = decode(call["kwargs"], wanted, generator)
             function = target
-            if self.is_module:
+            if "made_with" in call:
                 module = target(**decode(call["made_with"], wanted, generator)).eval()
                 function = _module_call(module)
                 kwargs["module_state"] = _state(module, wanted)
@@ -93,9 +76,8 @@ class RecordedOperation:
                 args, kwargs = _with_running_statistics(target, args, kwargs)
                 args = _with_boxes(self.name, args)
                 writes = _writes(self.name, target, args, kwargs)
-            yield Sample(
-                function=functools.partial(_on_copy, function) if writes else function, args=args, kwargs=kwargs
-            )
+            function = functools.partial(_on_copy, function) if writes else function
+            yield Sample(function=function, args=args, kwargs=kwargs)
 
 
 def _bound(function: Callable[..., Any], args: Any, kwargs: Any) -> inspect.BoundArguments | None:
@@ -147,6 +129,11 @@ def _on_copy(function: Callable[..., Any], target: torch.Tensor, *args: Any, **k
     return copy if result is None else result
 
 
-def recorded_operations(recording: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[RecordedOperation]:
+def recorded_operations(recording: Recording) -> list[RecordedOperation]:
     """The operations of a recording, by name."""
-    return [RecordedOperation(name=name, calls=calls) for name, calls in sorted(recording.items()) if calls]
+    return [
+        RecordedOperation(
+            name=name, calls=calls, family="zoo modules" if "made_with" in calls[0] else "zoo functions"
+        )
+        for name, calls in sorted(recording.items()) if calls
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from workloads.operations.base import DTYPES, FLOAT_DTYPES, OperationsMissingError, Sample, Tolerance, device_tolerance
+from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, OperationsMissingError, Sample, Tolerance
 from workloads.operations.transform_arguments import ARGUMENTS, CANVAS, FREE_FUNCTIONS, LEVELS
 
 _KINDS = ("image", "video", "mask", "bounding_boxes", "keypoints")
@@ -40,10 +40,6 @@ def _image(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generato
     if dtype.is_floating_point:
         return pixels.to(dtype)
     return (pixels * torch.iinfo(dtype).max).round().to(dtype)
-
-
-def _mask(shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
-    return torch.randint(0, 6, shape, generator=generator).to(dtype)
 
 
 def _boxes(dtype: torch.dtype, generator: torch.Generator) -> torch.Tensor:
@@ -83,54 +79,43 @@ def _by_fractions(kernel: Callable[..., Any], dtype: torch.dtype, fractions: dic
 
 
 @dataclass(frozen=True, kw_only=True)
-class TransformOperation:
-    """A kernel; see ``Operation``.
+class TransformOperation(Operation):
+    """A kernel.
 
     Attributes:
-        name: ``resize_image`` for the kernel of that name.
+        stem: The name without what it takes.
         kernel: What is called.
         kind: What it takes: image, video, mask, bounding_boxes or keypoints.
+        arguments: What it is called with, one after the other.
     """
 
-    name: str
+    stem: str
     kernel: Callable[..., Any]
     kind: str
+    arguments: Sequence[dict[str, Any]]
     source: str = "transforms"
-    not_compared: str | None = None
 
-    @property
-    def stem(self) -> str:
-        """The name without what it takes."""
-        return self.name.removesuffix(f"_{self.kind}")
-
-    @property
-    def family(self) -> str:
-        return f"v2 {self.kind.replace('_', ' ')} kernels"
-
-    @property
-    def dtypes(self) -> Sequence[str]:
-        return _ONLY.get(self.stem) or (tuple(DTYPES) if self.kind in _SHAPES else FLOAT_DTYPES)
+    def _is_levels(self, dtype: str) -> bool:
+        """Whether it works on whole pixels, rather than on fractions or on labels of masks."""
+        return self.kind in {"image", "video"} and dtype not in FLOAT_DTYPES
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
-        """One level of whole pixels, as torchvision's own tests allow; none for labels of masks."""
-        is_pixels = self.kind in {"image", "video"} and dtype not in FLOAT_DTYPES
-        return _ONE_LEVEL if is_pixels else device_tolerance(dtype)
+        """One level of whole pixels, as torchvision's own tests allow."""
+        return _ONE_LEVEL if self._is_levels(dtype) else super().tolerance(dtype, device_type)
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         wanted = DTYPES[dtype]
-        for given in FREE_FUNCTIONS.get(self.name) or ARGUMENTS[self.stem]:
+        for given in self.arguments:
+            kwargs = self._accepted(given)
+            is_by_fractions = self._is_levels(dtype) and self.stem not in _SAME_TYPE
+            reference = _by_fractions(self.kernel, wanted, kwargs) if is_by_fractions else None
             for data in self._inputs(wanted):
-                kwargs = self._accepted(given, wanted)
-                is_pixels = self.kind in {"image", "video"} and not wanted.is_floating_point
-                reference = None
-                if is_pixels and self.stem not in _SAME_TYPE:
-                    reference = _by_fractions(self.kernel, wanted, kwargs)
                 yield Sample(function=self.kernel, args=(data,), kwargs=_in_levels(kwargs, wanted), reference=reference)
 
     def _inputs(self, dtype: torch.dtype) -> list[torch.Tensor]:
         generator = torch.Generator().manual_seed(0)
         if self.kind == "mask":
-            return [_mask(shape, dtype, generator) for shape in _SHAPES["mask"]]
+            return [torch.randint(0, 6, shape, generator=generator).to(dtype) for shape in _SHAPES["mask"]]
         if self.kind == "bounding_boxes":
             return [_boxes(dtype, generator).requires_grad_()]
         if self.kind == "keypoints":
@@ -139,7 +124,7 @@ class TransformOperation:
         images = [_image(shape, dtype, generator) for shape in shapes]
         return [image.requires_grad_() for image in images] if dtype.is_floating_point else images
 
-    def _accepted(self, given: dict[str, Any], dtype: torch.dtype) -> dict[str, Any]:
+    def _accepted(self, given: dict[str, Any]) -> dict[str, Any]:
         """The arguments that this kernel has, with the ones that boxes and points need beside."""
         from torchvision.tv_tensors import BoundingBoxFormat
 
@@ -168,10 +153,14 @@ def transform_operations() -> tuple[TransformOperation, ...]:
     found = []
     for name in sorted(vars(functional)):
         kind = _kind_of(name)
-        if kind is None or name.startswith(_NO_TENSOR_WORK):
-            continue
-        operation = TransformOperation(name=name, kernel=getattr(functional, name), kind=kind)
-        if operation.stem not in ARGUMENTS and name not in FREE_FUNCTIONS:
-            continue  # newer than the arguments; a test names those
+        stem = name.removesuffix(f"_{kind}")
+        arguments = FREE_FUNCTIONS.get(name) or ARGUMENTS.get(stem)
+        if kind is None or name.startswith(_NO_TENSOR_WORK) or not arguments:
+            continue  # without arguments: newer than these; a test names those
+        dtypes = _ONLY.get(stem) or (tuple(DTYPES) if kind in _SHAPES else FLOAT_DTYPES)
+        operation = TransformOperation(
+            name=name, stem=stem, kernel=getattr(functional, name), kind=kind, arguments=arguments, dtypes=dtypes,
+            family=f"v2 {kind.replace('_', ' ')} kernels",
+        )  # fmt: skip
         found.append(operation)
     return tuple(found)

@@ -6,11 +6,10 @@ Detectors choose by values what to do next and run on the CPU, one of each kind,
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -37,7 +36,6 @@ _NO_COMPUTATION = (
     "is_tracing", "is_scripting", "tensor", "__bool__", "__int__", "__float__", "_is_all_true", "data_ptr",
     "is_contiguous", "__iter__", "result_type",
 )  # fmt: skip
-_LEAF_PACKAGES = ("torch.nn.modules", "torchvision.ops")
 _CONTAINERS = ("Identity", "Sequential", "ModuleList", "NonDynamicallyQuantizableLinear")
 
 
@@ -52,8 +50,7 @@ class _Functions(TorchFunctionMode):
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         name = function_name(function)
-        counts = name is not None and name.rsplit(".", 1)[-1] not in _NO_COMPUTATION and ".init." not in name
-        if name is not None and counts:
+        if name and name.rsplit(".", 1)[-1] not in _NO_COMPUTATION and ".init." not in name:
             _note(self.calls[name], lambda: {"args": encode(tuple(args)), "kwargs": encode(dict(kwargs or {}))})
         return function(*args, **(kwargs or {}))
 
@@ -99,29 +96,24 @@ def _watch_modules(model: nn.Module, calls: dict[str, dict[str, Any]]) -> None:
     """Note the inputs of each leaf module of torch and torchvision as the model runs."""
 
     def hook(module: nn.Module, args: Any, kwargs: Any, _: Any) -> None:
-        arguments = constructor_arguments(module)
-        if arguments is not None:
-            name = f"{_package(type(module))}.{type(module).__name__}"
+        name, arguments = _public_name(type(module)), constructor_arguments(module)
+        if name and arguments is not None:
             _note(calls[name], lambda: {"made_with": encode(arguments), "args": encode(args), "kwargs": encode(kwargs)})
 
     for module in model.modules():
-        kind = type(module)
-        is_leaf = not any(True for _ in module.children()) or isinstance(module, nn.MultiheadAttention)
-        if is_leaf and _is_public(kind) and kind.__name__ not in _CONTAINERS:
+        is_leaf = next(module.children(), None) is None or isinstance(module, nn.MultiheadAttention)
+        if is_leaf and _public_name(type(module)) and type(module).__name__ not in _CONTAINERS:
             module.register_forward_hook(hook, with_kwargs=True)
 
 
-def _is_public(kind: type) -> bool:
-    """Whether a class is torch's or torchvision's and can be had by the name it is recorded under."""
+def _public_name(kind: type) -> str | None:
+    """The name by which a class of torch or torchvision can be had; None of any other."""
     import torchvision
 
-    if not kind.__module__.startswith(_LEAF_PACKAGES):
-        return False
-    return hasattr(nn if kind.__module__.startswith("torch.nn") else torchvision.ops, kind.__name__)
-
-
-def _package(kind: type) -> str:
-    return "torch.nn" if kind.__module__.startswith("torch.nn") else "torchvision.ops"
+    for inside, package in (("torch.nn.modules", nn), ("torchvision.ops", torchvision.ops)):
+        if kind.__module__.startswith(inside) and hasattr(package, kind.__name__):
+            return f"{package.__name__}.{kind.__name__}"
+    return None
 
 
 class _ParametersOnMeta(TorchFunctionMode):
@@ -153,16 +145,16 @@ def build_untrained(name: str) -> nn.Module:
     return model.eval()
 
 
-def model_inputs(name: str, *, items: int = 1) -> tuple[Any, ...]:
+def model_inputs(name: str) -> tuple[Any, ...]:
     """Inputs of a model of the zoo on the default device, of the size its weights were trained at."""
     if any(word in name for word in _IS_DETECTOR):
-        return ([torch.rand(3, 160, 192) for _ in range(items)],)
+        return ([torch.rand(3, 160, 192)],)
     if "raft" in name:
-        return torch.rand(items, 3, 128, 128), torch.rand(items, 3, 128, 128)
+        return torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
     if any(word in name for word in _VIDEO):
-        return (torch.rand(items, 3, 16, 224, 224),)
+        return (torch.rand(1, 3, 16, 224, 224),)
     size = 299 if name == "inception_v3" else 224
-    return (torch.rand(items, 3, size, size),)
+    return (torch.rand(1, 3, size, size),)
 
 
 def zoo_names() -> list[str]:
@@ -173,25 +165,17 @@ def zoo_names() -> list[str]:
     return [n for n in names if n in _DETECTORS or not any(word in n for word in _IS_DETECTOR)]
 
 
-@contextlib.contextmanager
-def _where(name: str) -> Iterator[torch.device]:
-    device = torch.device("cpu" if name in _DETECTORS else "meta")
-    with device, torch.no_grad():
-        yield device
-
-
 def _record_one(name: str, calls: dict[str, dict[str, Any]]) -> None:
     torch.manual_seed(0)
-    with _where(name):
+    with torch.device("cpu" if name in _DETECTORS else "meta"), torch.no_grad():
         try:
             model = build_untrained(name)
         except NotImplementedError:  # it reads values while it is built, which the meta device lacks
             with torch.device("cpu"), _ParametersOnMeta():
                 model = build_untrained(name).to("meta")
         _watch_modules(model, calls)
-        functions = _Functions()
         inputs = model_inputs(name)
-        with functions:
+        with _Functions() as functions:
             model(*inputs)
     for function, found in functions.calls.items():
         calls[function].update(found)
@@ -199,9 +183,6 @@ def _record_one(name: str, calls: dict[str, dict[str, Any]]) -> None:
 
 def record_zoo(names: Sequence[str] | None = None) -> tuple[dict[str, list[dict[str, Any]]], dict[str, str]]:
     """Run the zoo and note what it calls.
-
-    Args:
-        names: These models only.
 
     Returns:
         Encoded calls by function or module, at most MAX_CALLS of each from small to large; and, for models that
@@ -214,9 +195,8 @@ def record_zoo(names: Sequence[str] | None = None) -> tuple[dict[str, list[dict[
             _record_one(name, calls)
         except Exception as error:  # a model that this torch cannot run must not hide the others
             failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
-    chosen = {}
-    for function in sorted(calls):
-        by_size = sorted(calls[function].values(), key=lambda c: n_elements([c["args"], c["kwargs"]]))
-        if by_size:
-            chosen[function] = evenly(by_size, MAX_CALLS)
+    chosen = {
+        function: evenly(sorted(found.values(), key=lambda c: n_elements([c["args"], c["kwargs"]])), MAX_CALLS)
+        for function, found in sorted(calls.items()) if found
+    }  # fmt: skip
     return chosen, failed

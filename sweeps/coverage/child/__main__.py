@@ -30,7 +30,7 @@ def _strict_precision() -> None:
 
 def _list(request: Mapping[str, Any], send: Send) -> None:
     """Name every operation, after recording the model zoo unless a recording is given."""
-    from workloads.operations.registry import load_operations
+    from workloads.operations.base import load_operations
     from workloads.operations.zoo import record_zoo
 
     recording, failed = request["recording"], dict[str, str]()
@@ -53,33 +53,20 @@ def _environment(device_name: str) -> dict[str, Any]:
     return {k: v for k, v in row.items() if k in OPERATIONS.names}
 
 
-@functools.cache
-def _operations(source: str) -> dict[str, Any]:
-    from workloads.operations.registry import operations_of
-
-    return {o.name: o for o in operations_of(source, {})}
-
-
-def _operation(request: Mapping[str, Any]) -> Any:
-    from workloads.operations.registry import load_operation
-
-    cell, calls = request["cell"], request.get("calls")
-    if calls is not None:
-        return load_operation(cell["source"], cell["operation"], {cell["operation"]: calls})
-    return _operations(cell["source"])[cell["operation"]]
-
-
 def _prepare(request: Mapping[str, Any]) -> tuple[Any, Any]:
+    """The operation of a cell and its device."""
     from sweeps.measure.device.device import open_device, set_threads
+    from workloads.operations.base import operations_of
 
     set_threads(request["n_threads"])
-    return _operation(request), open_device(request["cell"]["device"])
+    cell = request["cell"]
+    operations = {o.name: o for o in operations_of(cell["source"], {cell["operation"]: request["calls"] or []})}
+    return operations[cell["operation"]], open_device(cell["device"])
 
 
 def _import_and_open(request: Mapping[str, Any], send: Send) -> None:
     """Everything that is slow the first time: imports, the operator's source, the device."""
-    import sweeps.coverage.child.sizes
-    import sweeps.coverage.child.verdicts  # noqa: F401
+    from sweeps.coverage.child import sizes, verdicts  # noqa: F401
 
     _prepare(request)
     _environment(request["cell"]["device"])
@@ -91,12 +78,11 @@ def _run(request: Mapping[str, Any], send: Send) -> None:
     from sweeps.coverage.child.verdicts import DeviceLostError, run_direction
 
     operation, device = _prepare(request)
+    dtype, max_samples = request["cell"]["dtype"], request["max_samples"]
     for direction in DIRECTIONS:
         send({"event": "began", "direction": direction})
         try:
-            row = run_direction(
-                operation, request["cell"]["dtype"], device, direction, max_samples=request["max_samples"]
-            )
+            row = run_direction(operation, dtype, device, direction, max_samples=max_samples)
         except DeviceLostError as error:
             send({"event": "row", "row": {"direction": direction, "verdict": "crashed", "error_type": "DeviceLostError",
                                           "reason": f"the device was lost: {str(error)[:400]}"}})  # fmt: skip

@@ -10,7 +10,6 @@ import torch
 
 from sweeps.coverage.child.differences import tensors_of
 from workloads.operations.base import Sample
-from workloads.runtime.torch_private import tree_map
 
 FORWARD, BACKWARD = "forward", "backward"
 DIRECTIONS = (FORWARD, BACKWARD)
@@ -18,6 +17,7 @@ _WIDER = {
     torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64,
     torch.complex64: torch.complex128, torch.complex32: torch.complex128,
 }  # fmt: skip
+_UNWATCHED = nullcontext()
 
 
 class NothingToDifferentiateError(Exception):
@@ -32,7 +32,9 @@ def _fresh(tensor: torch.Tensor, change: Callable[[torch.Tensor], torch.Tensor])
     return changed.requires_grad_(tensor.requires_grad)
 
 
-def _mapped(sample: Sample, change: Callable[[torch.Tensor], torch.Tensor], device: torch.device) -> tuple[Any, Any]:
+def arguments(
+    sample: Sample, device: torch.device, change: Callable[[torch.Tensor], torch.Tensor]
+) -> tuple[Any, Any]:  # fmt: skip
     """Arguments with their tensors changed and every mention of a device replaced."""
 
     def leaf(value: Any) -> Any:
@@ -40,12 +42,10 @@ def _mapped(sample: Sample, change: Callable[[torch.Tensor], torch.Tensor], devi
             return _fresh(value, change)
         return device if isinstance(value, torch.device) else value
 
-    args, kwargs = tree_map(leaf, (sample.args, dict(sample.kwargs)))
-    if isinstance(kwargs.get("device"), (str, torch.device)):
-        kwargs["device"] = device
-    if any(isinstance(a, str) and a == "cpu" for a in args):
-        args = tuple(device if isinstance(a, str) and a == "cpu" else a for a in args)
-    return args, kwargs
+    changed = sample.changed(leaf)
+    if isinstance(changed.kwargs.get("device"), str):
+        changed.kwargs["device"] = device
+    return tuple(device if isinstance(a, str) and a == "cpu" else a for a in changed.args), changed.kwargs
 
 
 def _weights(output: torch.Tensor) -> torch.Tensor:
@@ -57,14 +57,12 @@ def _weights(output: torch.Tensor) -> torch.Tensor:
     return eighths.reshape(output.shape).to(output.dtype).to(output.device)
 
 
-def call(sample: Sample, direction: str, device: torch.device, watch: AbstractContextManager[Any] | None = None) -> Any:
+def call(
+    sample: Sample, direction: str, device: torch.device, watch: AbstractContextManager[Any] = _UNWATCHED
+) -> Any:  # fmt: skip
     """Run a sample on a device in the type it has.
 
-    Args:
-        sample: What to call.
-        direction: One of DIRECTIONS.
-        device: Where.
-        watch: Entered around the operation itself and its gradient, not around what prepares and weighs.
+    ``watch`` is entered around the operation itself and its gradient, not around what prepares and weighs.
 
     Returns:
         The processed result, or for ``backward`` the gradients of a fixed weighting of it (zero where a leaf has none).
@@ -95,11 +93,10 @@ def _run(
     direction: str,
     device: torch.device,
     change: Callable[[torch.Tensor], torch.Tensor],
-    watch: AbstractContextManager[Any] | None = None,
+    watch: AbstractContextManager[Any] = _UNWATCHED,
 ) -> Any:
-    watch = nullcontext() if watch is None else watch
     torch.manual_seed(0)
-    args, kwargs = _mapped(sample, change, device)
+    args, kwargs = arguments(sample, device, change)
     if direction == FORWARD:
         with torch.no_grad(), watch:
             result = function(*args, **kwargs)

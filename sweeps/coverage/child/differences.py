@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -35,24 +35,16 @@ class Difference:
             both is NaN or infinite, or where whole numbers differ.
         rounding_units: The largest difference in unit roundoffs at the largest magnitude of the whole reference: a few
             where rounding each step explains it, cancellation included; infinite where ``tolerance_ratio`` is.
-        n_elements: Elements compared.
     """
 
     absolute: float = 0.0
     relative: float = 0.0
     tolerance_ratio: float = 0.0
     rounding_units: float = 0.0
-    n_elements: int = 0
 
     def worst(self, other: Difference) -> Difference:
         """Both together."""
-        return Difference(
-            absolute=max(self.absolute, other.absolute),
-            relative=max(self.relative, other.relative),
-            tolerance_ratio=max(self.tolerance_ratio, other.tolerance_ratio),
-            rounding_units=max(self.rounding_units, other.rounding_units),
-            n_elements=self.n_elements + other.n_elements,
-        )
+        return Difference(**{f.name: max(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
 
 
 def tensors_of(result: Any) -> list[torch.Tensor]:
@@ -81,7 +73,6 @@ class Scale:
     """What differences are measured against.
 
     Attributes:
-        tolerance: What is allowed: absolute + relative * magnitude of the reference's element.
         unit: Unit roundoff of the type computed in; None for whole numbers.
         largest: Largest magnitude of the whole reference.
     """
@@ -104,8 +95,7 @@ def _exact(ours: torch.Tensor, theirs: torch.Tensor, scale: Scale) -> Difference
     gap = (ours.to(torch.float64) - theirs.to(torch.float64)).abs()
     worst, allowed = float(gap.max()), scale.tolerance.absolute
     ratio = 0.0 if worst == 0 else worst / allowed if allowed else math.inf
-    units = scale.rounding_units(worst, ratio)
-    return Difference(absolute=worst, tolerance_ratio=ratio, rounding_units=units, n_elements=ours.numel())
+    return Difference(absolute=worst, tolerance_ratio=ratio, rounding_units=scale.rounding_units(worst, ratio))
 
 
 def _compare(ours: torch.Tensor, theirs: torch.Tensor, scale: Scale) -> Difference:
@@ -131,7 +121,6 @@ def _compare(ours: torch.Tensor, theirs: torch.Tensor, scale: Scale) -> Differen
     return Difference(
         absolute=worst, relative=float(relative.max()), tolerance_ratio=excess,
         rounding_units=math.inf if excess == math.inf else scale.rounding_units(worst, excess),
-        n_elements=ours.numel(),
     )  # fmt: skip
 
 
@@ -155,7 +144,7 @@ def difference(
     Args:
         result: A tensor or any structure of them, on any device.
         reference: The same structure.
-        tolerance: What is allowed: absolute + relative * magnitude of the reference.
+        tolerance: What is allowed.
         dtype: The type computed in, whose unit roundoff counts.
         at_least: A magnitude known to occur on the way, such as 1 for gradients of weights from -1 to 1.
 
@@ -178,10 +167,6 @@ def comparable(name: str, result: Any) -> Any:
 
     Of sorting and selecting: the values, not the positions; gradients, which go to whichever of equal elements was
     chosen, in ascending order. Of batch normalisation: the output, not the statistics saved for training.
-
-    Args:
-        name: The operation's.
-        result: A tensor or any structure of them.
     """
     if _TIES.search(name):
         floating = [tensor for tensor in tensors_of(result) if tensor.is_floating_point()]

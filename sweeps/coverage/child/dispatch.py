@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,24 +17,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.coverage.child.verdicts import run_direction
-from workloads.operations.base import DTYPES, FLOAT_DTYPES, Sample, Tolerance, device_tolerance
+from workloads.operations.base import DTYPES, Operation, Sample
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
 from workloads.runtime.torch_private import TorchDispatchMode, tree_map
 
 MAX_CALLS = 6
-_TOLERANCE = Tolerance(absolute=1e-3, relative=1e-3)
 _NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")
 MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}
 """Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.agreement``."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class DispatchedCall:
-    """One call below autograd, with the values it had."""
-
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
 
 
 class DispatchRecorder(TorchDispatchMode):
@@ -45,18 +38,18 @@ class DispatchRecorder(TorchDispatchMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.calls: dict[Any, dict[str, DispatchedCall]] = {}
-        self.counts: dict[Any, int] = {}
+        self.calls: dict[Any, dict[str, Sample]] = {}
+        self.counts: Counter[Any] = Counter()
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
         if str(function.name()) not in _NO_COMPUTATION:
-            self.counts[function] = self.counts.get(function, 0) + 1
+            self.counts[function] += 1
             seen = self.calls.setdefault(function, {})
             shape = _shape_key(args, kwargs)
             if shape not in seen and len(seen) < MAX_CALLS:
                 # Copied before the call, which may write into its arguments.
-                seen[shape] = DispatchedCall(**tree_map(_copy, {"args": tuple(args), "kwargs": kwargs}))
+                seen[shape] = Sample(function=function, args=tuple(args), kwargs=kwargs).changed(_copy)
         return function(*args, **kwargs)
 
 
@@ -72,32 +65,18 @@ def _shape_key(args: Any, kwargs: Any) -> str:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DispatchedOperation:
-    """An operation of the dispatcher with a model's calls of it; see ``workloads.operations.base.Operation``."""
+class DispatchedOperation(Operation):
+    """An operation of the dispatcher with a model's calls of it, below autograd, with the values they had."""
 
-    name: str
-    function: Any
-    calls: Sequence[DispatchedCall]
+    calls: Sequence[Sample]
     source: str = "dispatch"
     family: str = "dispatched"
-    dtypes: Sequence[str] = FLOAT_DTYPES
-    not_compared: str | None = None
-
-    def tolerance(self, dtype: str, device_type: str) -> Tolerance:
-        return device_tolerance(dtype)
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         """The calls, their floating tensors in the type; they were recorded in float32."""
         wanted = DTYPES[dtype]
-
-        def cast(value: Any) -> Any:
-            if isinstance(value, torch.Tensor) and value.dtype == torch.float32:
-                return value.to(wanted)
-            return wanted if value is torch.float32 else value
-
         for call in sorted(self.calls, key=lambda c: n_elements(encode(tuple(tensors_of(c.args))))):
-            args, kwargs = tree_map(cast, (call.args, call.kwargs))
-            yield Sample(function=self.function, args=args, kwargs=kwargs)
+            yield call.cast(wanted).changed(lambda value: wanted if value is torch.float32 else value)
 
 
 def _loss(output: Any) -> torch.Tensor:
@@ -116,7 +95,8 @@ def _run_model(model: torch.nn.Module, inputs: tuple[Any, ...], *, train: bool) 
         return model(*inputs)
 
 
-def record_dispatch(name: str, *, train: bool) -> DispatchRecorder:
+@functools.cache
+def record_dispatch(name: str, train: bool) -> DispatchRecorder:
     """Run a model of the zoo on the CPU in fp32 with random weights and record what it dispatches.
 
     Attention is computed by its parts, since its fused forms are named after the backend that has them.
@@ -173,15 +153,6 @@ def _double(value: Any) -> Any:
     return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
-_RECORDED: dict[tuple[str, bool], DispatchRecorder] = {}
-
-
-def _recorded(name: str, train: bool) -> DispatchRecorder:
-    if (name, train) not in _RECORDED:
-        _RECORDED[name, train] = record_dispatch(name, train=train)
-    return _RECORDED[name, train]
-
-
 def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
     """Answer one of three questions about a model: ``record``, ``replay`` one operation, or run the ``whole`` model."""
     from sweeps.measure.device.device import open_device, set_threads
@@ -189,17 +160,14 @@ def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], 
     set_threads(request["n_threads"])
     name, train = request["model"], request["train"]
     if request["ask"] == "record":
-        counts = {str(f): n for f, n in _recorded(name, train).counts.items()}
+        counts = {str(f): n for f, n in record_dispatch(name, train).counts.items()}
         send({"event": "recorded", "operations": counts})
         return
     device = open_device(request["device"])
     if request["ask"] == "whole":
         send({"event": "whole", **_whole_model(name, device, request["dtype"], train=train)})
         return
-    recorder = _recorded(name, train)
-    function = next(f for f in recorder.calls if str(f) == request["operation"])
-    operation = DispatchedOperation(
-        name=str(function), function=function, calls=list(recorder.calls[function].values())
-    )  # fmt: skip
+    calls = next(calls for f, calls in record_dispatch(name, train).calls.items() if str(f) == request["operation"])
+    operation = DispatchedOperation(name=request["operation"], calls=list(calls.values()))
     row = run_direction(operation, request["dtype"], device, FORWARD, max_samples=MAX_CALLS)
     send({"event": "row", "row": row})

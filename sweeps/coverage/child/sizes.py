@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from sweeps.coverage.child.calls import FORWARD, call
+from sweeps.coverage.child.calls import FORWARD, arguments, call
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.measure.timing.clock import Timer
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, Sample, evenly
-from workloads.runtime.torch_private import tree_map
 
 TARGET_ELEMENTS = (2**10, 2**14, 2**18, 2**22)
 MAX_CALL_S = 0.02
@@ -27,13 +26,7 @@ CPU = torch.device("cpu")
 
 
 def repeated(sample: Sample, times: int, *, only_first: bool) -> Sample:
-    """A sample whose tensors are repeated along their first dimension.
-
-    Args:
-        sample: Any.
-        times: How often.
-        only_first: Repeat the first tensor alone; else every tensor whose first dimension is as long as its.
-    """
+    """A sample whose first tensor is repeated along its first dimension, or every tensor whose is as long as that."""
     tensors = sample.tensors
     length = tensors[0].shape[0] if tensors and tensors[0].ndim else 0
 
@@ -43,8 +36,7 @@ def repeated(sample: Sample, times: int, *, only_first: bool) -> Sample:
         fits = value is tensors[0] if only_first else value.ndim > 0 and value.shape[0] == length
         return value.detach().repeat(times, *[1] * (value.ndim - 1)) if fits else value.detach()
 
-    args, kwargs = tree_map(grown, (sample.args, dict(sample.kwargs)))
-    return replace(sample, args=args, kwargs=kwargs)
+    return sample.changed(grown)
 
 
 def n_elements(sample: Sample) -> int:
@@ -78,7 +70,12 @@ def growing(operation: Operation, dtype: str) -> tuple[Sample, bool] | None:
 
 def time_call(sample: Sample, device: torch.device, timer: Timer) -> float:
     """Median seconds of a call, its inputs on the device already."""
-    step = _step(sample, device)
+    args, kwargs = arguments(sample, device, lambda t: t.to(device))
+
+    def step() -> Any:
+        with torch.no_grad():
+            return sample.function(*args, **kwargs)
+
     for _ in range(N_WARMUP):
         step()
     seconds: list[float] = []
@@ -90,31 +87,11 @@ def time_call(sample: Sample, device: torch.device, timer: Timer) -> float:
     return statistics.median(seconds)
 
 
-def _step(sample: Sample, device: torch.device) -> Callable[[], Any]:
-    def moved(value: Any) -> Any:
-        if isinstance(value, torch.Tensor):
-            return value.detach().to(device)
-        return device if isinstance(value, torch.device) else value
-
-    args, kwargs = tree_map(moved, (sample.args, dict(sample.kwargs)))
-    if "device" in kwargs:
-        kwargs["device"] = device
-
-    def step() -> Any:
-        with torch.no_grad():
-            return sample.function(*args, **kwargs)
-
-    return step
-
-
 def overtaking(elements: Sequence[int], device_s: Sequence[float], cpu_s: Sequence[float]) -> int | None:
     """The smallest size from which on the device is faster at every size; None if it is not at the largest."""
-    found = None
-    for size, ours, theirs in zip(reversed(elements), reversed(device_s), reversed(cpu_s), strict=True):
-        if ours >= theirs:
-            break
-        found = size
-    return found
+    from_the_largest = reversed(list(zip(elements, device_s, cpu_s, strict=True)))
+    ahead = itertools.takewhile(lambda at_size: at_size[1] < at_size[2], from_the_largest)
+    return min((size for size, *_ in ahead), default=None)
 
 
 @functools.cache
@@ -146,13 +123,10 @@ def time_sizes(operation: Operation, dtype: str, device: torch.device) -> dict[s
             larger = repeated(sample, times, only_first=only_first)
             if elements and n_elements(larger) <= elements[-1]:
                 continue
-            ours = time_call(_cast(larger, dtype), device, _timer(device))
-            theirs = time_call(larger, CPU, _timer(CPU)) if against_cpu else None
             elements.append(n_elements(larger))
-            device_s.append(ours)
-            if theirs is not None:
-                cpu_s.append(theirs)
-            if max(ours, theirs or 0.0) > MAX_CALL_S:
+            device_s.append(time_call(larger.cast(DTYPES[dtype]), device, _timer(device)))
+            cpu_s += [time_call(larger, CPU, _timer(CPU))] if against_cpu else []
+            if max(device_s[-1:] + cpu_s[-1:]) > MAX_CALL_S:
                 break  # the next size is sixteen times as large
     return {
         "timing_elements": elements,
@@ -160,14 +134,3 @@ def time_sizes(operation: Operation, dtype: str, device: torch.device) -> dict[s
         "timing_cpu_s": cpu_s or None,
         "overtakes_at_elements": overtaking(elements, device_s, cpu_s) if cpu_s else None,
     }
-
-
-def _cast(sample: Sample, dtype: str) -> Sample:
-    """Its float32 tensors in another type."""
-
-    def cast(value: Any) -> Any:
-        is_float32 = isinstance(value, torch.Tensor) and value.dtype == torch.float32
-        return value.to(DTYPES[dtype]) if is_float32 else value
-
-    args, kwargs = tree_map(cast, (sample.args, dict(sample.kwargs)))
-    return replace(sample, args=args, kwargs=kwargs)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from sweeps.cell.outcome import outcome_of
-from sweeps.coverage.child.calls import BACKWARD, FORWARD, NothingToDifferentiateError, call, reference
+from sweeps.coverage.child.calls import BACKWARD, NothingToDifferentiateError, call, reference
 from sweeps.coverage.child.differences import Difference, DifferentKindError, comparable, difference
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
@@ -29,7 +29,6 @@ Accuracy and Stability of Numerical Algorithms, 3.1: n roundings are off by n un
 RANDOM, NO_REFERENCE = "random", "no float64 reference: the CPU raises"
 _FALLBACK = re.compile(r"operator '([^']+)'.*fall back to run on the CPU", re.DOTALL)
 MAX_REASON = 500
-_COMPARED = ("reference", "max_abs_diff", "max_rel_diff", "tolerance_ratio", "rounding_units")
 
 
 class DeviceLostError(Exception):
@@ -67,7 +66,7 @@ class _Dispatched(TorchDispatchMode):
 
 
 @contextlib.contextmanager
-def noted_fallbacks(into: set[str]) -> Iterator[None]:
+def _noted_fallbacks(into: set[str]) -> Iterator[None]:
     """Collect what is said to fall back to the CPU; every other warning is dropped."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -131,7 +130,7 @@ def _run_sample(
         return
     fallbacks: set[str] = set()
     try:
-        with noted_fallbacks(fallbacks):
+        with _noted_fallbacks(fallbacks):
             result = call(sample, direction, device)
             synchronize(device)
     except Exception as error:
@@ -217,7 +216,7 @@ def run_direction(
     except Exception as error:  # the source itself needs the operation to make its samples
         tally.failure = error
         samples = []
-    if direction == BACKWARD and not any(sample.leaves for sample in samples):
+    if direction == BACKWARD and not any(tensor.requires_grad for sample in samples for tensor in sample.tensors):
         return None
     for sample in samples:
         _run_sample(operation, sample, dtype, device, direction, tally)
@@ -240,12 +239,10 @@ def run_direction(
 def _comparison(tally: Tally, samples: Sequence[Sample], dtype: str) -> dict[str, Any]:
     """The columns that say what results were compared with and how far off they are; or why they were not."""
     if not tally.n_compared:
-        return {**dict.fromkeys(_COMPARED), "not_compared": tally.not_compared}
+        return {"not_compared": tally.not_compared}
     same_type = any(s.reference is None for s in samples) and not DTYPES[dtype].is_floating_point
-    worst = tally.worst
-    values = (f"cpu {dtype}" if same_type else "cpu fp64", worst.absolute, worst.relative, worst.tolerance_ratio,
-              worst.rounding_units)  # fmt: skip
-    return {**dict(zip(_COMPARED, values, strict=True)), "not_compared": None}
-
-
-__all__ = ["BACKWARD", "FORWARD", "ROUNDING_UNITS", "noted_fallbacks", "run_direction"]
+    return {
+        "reference": f"cpu {dtype}" if same_type else "cpu fp64",
+        "max_abs_diff": tally.worst.absolute, "max_rel_diff": tally.worst.relative,
+        "tolerance_ratio": tally.worst.tolerance_ratio, "rounding_units": tally.worst.rounding_units,
+    }  # fmt: skip

@@ -25,6 +25,7 @@ def accelsweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
     [
         (("op-coverage", "--dtype", "fp8"), "--dtype: 'fp8' is not one of fp32, fp16, bf16, int8, uint8"),
         (("op-coverage", "--device", "tpu"), "--device: 'tpu' is not on this machine"),
+        (("op-coverage", "--max-samples", "0"), "--max-samples: 0 is under 1"),
         (("op-coverage", "--resume", "nosuch"), "no coverage sweep 'nosuch'"),
         (("op-coverage", "--operation-timeout", "soon"), "'soon' is no duration"),
         (("can-run", "resnet81"), "'resnet81' is not in torchvision's zoo; near it: resnet"),

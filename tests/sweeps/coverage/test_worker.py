@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from sweeps.coverage.plan import OperationCell, RunOptions
+from sweeps.coverage.plan import OperationCell
 from sweeps.coverage.worker import CellWorker
 
 RELU = [{"args": {"tuple": [{"tensor": [2, 3], "dtype": "float32"}]}, "kwargs": {"dict": {}}}]
@@ -22,7 +22,7 @@ def cell(operation: str) -> OperationCell:
 
 @pytest.fixture(scope="module")
 def worker() -> Iterator[CellWorker]:
-    made = CellWorker({}, RunOptions(operation_timeout_s=20.0))
+    made = CellWorker({}, max_samples=32, timeout_s=20.0)
     yield made
     made.close()
 
@@ -45,7 +45,7 @@ def test_an_abort_costs_its_own_cell_and_the_next_one_has_a_new_process(worker: 
 
 
 def test_a_hang_in_c_code_is_killed_at_the_deadline() -> None:
-    impatient = CellWorker({}, RunOptions(operation_timeout_s=3.0))
+    impatient = CellWorker({}, max_samples=32, timeout_s=3.0)
     try:
         first, began = impatient.run(cell("torch.relu"), RELU)[0], time.monotonic()
         assert first["verdict"] == "supported"

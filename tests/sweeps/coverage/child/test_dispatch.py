@@ -13,12 +13,12 @@ from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.dispatch import (
     MAX_CALLS,
     MODEL_TOLERANCE,
-    DispatchedCall,
     DispatchedOperation,
     DispatchRecorder,
     answer_request,
 )
 from sweeps.coverage.child.verdicts import run_direction
+from workloads.operations.base import Sample
 
 CPU = torch.device("cpu")
 
@@ -73,7 +73,7 @@ def zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     kinds = {kind.__name__: kind for kind in (Small, OffInSingle, WiderInSingle, Refuses)}
     monkeypatch.setattr(dispatch, "build_untrained", lambda name: kinds[name]().eval())
     monkeypatch.setattr(dispatch, "model_inputs", lambda name: (torch.ones(3, 8),))
-    monkeypatch.setattr(dispatch, "_RECORDED", {})
+    dispatch.record_dispatch.cache_clear()
 
 
 def answers(ask: str, model: str = "Small", **more: Any) -> dict[str, Any]:
@@ -109,8 +109,9 @@ def test_arguments_are_kept_as_they_were_before_the_call_wrote_into_them() -> No
 
 
 def test_calls_are_replayed_in_another_type_the_smallest_first() -> None:
-    calls = [DispatchedCall(args=(torch.ones(n), torch.arange(n)), kwargs={"dtype": torch.float32}) for n in (4, 2)]
-    operation = DispatchedOperation(name="made", function=torch.sum, calls=calls)
+    kwargs = {"dtype": torch.float32}
+    calls = [Sample(function=torch.sum, args=(torch.ones(n), torch.arange(n)), kwargs=kwargs) for n in (4, 2)]
+    operation = DispatchedOperation(name="made", calls=calls)
     first, second = operation.samples("fp16")
     assert [sample.args[0].shape for sample in (first, second)] == [(2,), (4,)]
     assert first.args[0].dtype == torch.float16
@@ -123,7 +124,7 @@ def test_calls_are_replayed_in_another_type_the_smallest_first() -> None:
 def test_a_replayed_operation_that_is_right_is_supported(dtype: str) -> None:
     recorder = recorded(Small(), torch.rand(3, 8))
     for function, calls in recorder.calls.items():
-        operation = DispatchedOperation(name=str(function), function=function, calls=list(calls.values()))
+        operation = DispatchedOperation(name=str(function), calls=list(calls.values()))
         row = run_direction(operation, dtype, CPU, FORWARD, max_samples=MAX_CALLS)
         assert row is not None
         assert (row["verdict"], row["n_wrong"]) == ("supported", 0), function
@@ -134,8 +135,7 @@ def test_a_replayed_operation_that_is_wrong_is_found() -> None:
     def sine(x: torch.Tensor) -> torch.Tensor:
         return x.sin() if x.dtype == torch.float64 else x.cos()
 
-    calls = [DispatchedCall(args=(torch.zeros(5),), kwargs={})]
-    operation = DispatchedOperation(name="sine", function=sine, calls=calls)
+    operation = DispatchedOperation(name="sine", calls=[Sample(function=sine, args=(torch.zeros(5),))])
     row = run_direction(operation, "fp32", CPU, FORWARD, max_samples=MAX_CALLS)
     assert row is not None
     assert (row["verdict"], row["wrong_by"], row["n_wrong"], row["max_abs_diff"]) == ("wrong", "values", 1, 1.0)
