@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-KEY_LENGTH = 16
-
 
 @dataclass(frozen=True, kw_only=True)
 class OperationCell:
@@ -24,7 +22,7 @@ class OperationCell:
     def key(self) -> str:
         """The same for the same cell in every sweep."""
         text = "\0".join((self.source, self.operation, self.dtype, self.device))
-        return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @property
     def label(self) -> str:

@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], ...]] = {
     "autocontrast": ({},),
     "center_crop": ({"output_size": [20, 24]}, {"output_size": [40, 40]}),
     "clamp": ({"clamping_mode": "soft"}, {"clamping_mode": "hard"}),
+    "convert_bounding_box_format": ({"new_format": BoundingBoxFormat.XYWH}, {"new_format": BoundingBoxFormat.CXCYWH}),
     "convert_image_dtype": ({"dtype": torch.float32},),
     "crop": ({"top": 3, "left": 5, "height": 16, "width": 21}, {"top": -2, "left": 40, "height": 16, "width": 21}),
     "elastic": ({"displacement": _displacement(), "interpolation": _BILINEAR},),
@@ -73,10 +74,3 @@ ARGUMENTS: dict[str, tuple[dict[str, Any], ...]] = {
     "vertical_flip": ({},),
     "sanitize": ({},),
 }  # fmt: skip
-
-FREE_FUNCTIONS: dict[str, tuple[dict[str, Any], ...]] = {
-    "convert_bounding_box_format": (
-        {"new_format": BoundingBoxFormat.XYWH}, {"new_format": BoundingBoxFormat.CXCYWH},
-    ),
-}  # fmt: skip
-"""Kernels whose name does not say what they take."""

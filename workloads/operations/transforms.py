@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, OperationsMissingError, Sample, Tolerance
-from workloads.operations.transform_arguments import ARGUMENTS, CANVAS, FREE_FUNCTIONS, LEVELS
+from workloads.operations.transform_arguments import ARGUMENTS, CANVAS, LEVELS
 
 _KINDS = ("image", "video", "mask", "bounding_boxes", "keypoints")
 _NO_TENSOR_WORK = ("get_", "to_image", "to_pil_image", "to_tensor", "is_pure_tensor")
@@ -134,8 +134,8 @@ class TransformOperation(Operation):
 
 
 def _kind_of(name: str) -> str | None:
-    if name in FREE_FUNCTIONS:
-        return "bounding_boxes" if "bounding_box" in name else "video"
+    if name == "convert_bounding_box_format":
+        return "bounding_boxes"
     return next((kind for kind in _KINDS if name.endswith(f"_{kind}")), None)
 
 
@@ -154,7 +154,7 @@ def transform_operations() -> tuple[TransformOperation, ...]:
     for name in sorted(vars(functional)):
         kind = _kind_of(name)
         stem = name.removesuffix(f"_{kind}")
-        arguments = FREE_FUNCTIONS.get(name) or ARGUMENTS.get(stem)
+        arguments = ARGUMENTS.get(stem)
         if kind is None or name.startswith(_NO_TENSOR_WORK) or not arguments:
             continue  # without arguments: newer than these; a test names those
         dtypes = _ONLY.get(stem) or (tuple(DTYPES) if kind in _SHAPES else FLOAT_DTYPES)

@@ -12,7 +12,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, TextIO
+from typing import Any
 
 GRACE_S = 30.0
 """A child whose parent has died ends itself this long after the time its operation was given."""
@@ -114,16 +114,18 @@ COMMANDS: dict[str, Callable[[Mapping[str, Any], Send], None]] = {
 }  # fmt: skip
 
 
-def serve(requests: TextIO, answers: TextIO) -> None:
+def main() -> int:
     """Answer requests until their end."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
 
     def send(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
     _strict_precision()
-    send({"event": "ready", "pid": os.getpid()})
-    for line in requests:
+    send({"event": "ready"})
+    for line in sys.stdin:
         request = json.loads(line)
         # Its thread runs without Python's lock, so that a loop in C code cannot outlive a dead parent.
         faulthandler.dump_traceback_later(request["timeout_s"] + GRACE_S, exit=True)
@@ -133,12 +135,6 @@ def serve(requests: TextIO, answers: TextIO) -> None:
             send({"event": "error", "type": type(error).__name__, "text": str(error)[:2000]})
         faulthandler.cancel_dump_traceback_later()
         send({"event": "done"})
-
-
-def main() -> int:
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
-    serve(sys.stdin, answers)
     return 0
 
 

@@ -126,12 +126,8 @@ def _compare(ours: torch.Tensor, theirs: torch.Tensor, scale: Scale) -> Differen
 
 def _largest(tensors: Sequence[torch.Tensor]) -> float:
     """The largest finite magnitude; 0 where there is none."""
-    found = 0.0
-    for tensor in tensors:
-        if tensor.numel():
-            size = tensor.to(torch.complex128 if tensor.is_complex() else torch.float64).abs()
-            found = max(found, float(torch.where(torch.isfinite(size), size, 0.0).max()))
-    return found
+    sizes = (t.to(torch.complex128 if t.is_complex() else torch.float64).abs() for t in tensors if t.numel())
+    return max((float(torch.where(torch.isfinite(size), size, 0.0).max()) for size in sizes), default=0.0)
 
 
 def difference(

@@ -102,29 +102,27 @@ def record_dispatch(name: str, train: bool) -> DispatchRecorder:
     Attention is computed by its parts, since its fused forms are named after the backend that has them.
     """
     torch.manual_seed(0)
-    model = build_untrained(name)
-    recorder = DispatchRecorder()
-    inputs = model_inputs(name)
-    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(), recorder:
-        warnings.simplefilter("ignore")
+    model, inputs = build_untrained(name), model_inputs(name)
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(action="ignore"), DispatchRecorder() as recorder:
         _run_model(model, inputs, train=train)
     return recorder
+
+
+def _moved(inputs: Any, to: torch.device | torch.dtype) -> Any:
+    return tree_map(lambda t: t.to(to) if isinstance(t, torch.Tensor) else t, inputs)
 
 
 def _whole_model(name: str, device: torch.device, dtype: str, *, train: bool) -> dict[str, Any]:
     """Run the whole model on the device and compare its output with float64 on the CPU."""
     torch.manual_seed(0)
-    model, wanted = build_untrained(name).to(DTYPES[dtype]), DTYPES[dtype]
-    inputs = tree_map(lambda t: t.to(wanted) if isinstance(t, torch.Tensor) else t, model_inputs(name))
-    with torch.no_grad(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    model, inputs = build_untrained(name).to(DTYPES[dtype]), _moved(model_inputs(name), DTYPES[dtype])
+    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
         right = build_untrained(name)
         right.load_state_dict(model.state_dict())
-        expected = tensors_of(right.double()(*tree_map(_double, inputs)))
+        expected = tensors_of(right.double()(*_moved(inputs, torch.float64)))
     began = time.perf_counter()
     try:
-        moved = tree_map(lambda t: t.to(device) if isinstance(t, torch.Tensor) else t, inputs)
-        ours = tensors_of(_run_model(model.to(device), moved, train=train))
+        ours = tensors_of(_run_model(model.to(device), _moved(inputs, device), train=train))
     except Exception as error:
         return {"runs": False, "reason": f"{type(error).__name__}: {str(error)[:400]}"}
     took = time.perf_counter() - began
@@ -147,10 +145,6 @@ def _worst(ours: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> fl
             largest = max(float(b[is_known].abs().max()), 1e-30)
             worst = max(worst, float((result - b)[is_known].abs().max()) / largest)
     return worst
-
-
-def _double(value: Any) -> Any:
-    return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
 
 
 def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:

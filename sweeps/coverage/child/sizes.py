@@ -109,8 +109,7 @@ def time_sizes(operation: Operation, dtype: str, device: torch.device) -> dict[s
     """
     cpu_dtype = "fp32" if dtype in FLOAT_DTYPES else dtype
     against_cpu = device.type != "cpu" or cpu_dtype != dtype
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         found = growing(operation, cpu_dtype)
         if found is None:
             return {"not_timed": "its samples cannot be made larger"}

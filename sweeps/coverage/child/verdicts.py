@@ -68,15 +68,12 @@ class _Dispatched(TorchDispatchMode):
 @contextlib.contextmanager
 def _noted_fallbacks(into: set[str]) -> Iterator[None]:
     """Collect what is said to fall back to the CPU; every other warning is dropped."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+    with warnings.catch_warnings(record=True, action="always") as caught:
         try:
             yield
         finally:
-            for warning in caught:
-                found = _FALLBACK.search(str(warning.message))
-                if found:
-                    into.add(found[1])
+            found = (_FALLBACK.search(str(warning.message)) for warning in caught)
+            into |= {told[1] for told in found if told}
 
 
 def _computes(device: torch.device) -> bool:
@@ -94,8 +91,7 @@ def _reference(sample: Sample, direction: str, tally: Tally) -> tuple[Any, BaseE
     torch.manual_seed(0)
     before = torch.get_rng_state()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             answer = reference(sample, direction)
     except Exception as error:
         return None, error
@@ -160,8 +156,7 @@ def _dispatched(sample: Sample | None, direction: str, device: torch.device) -> 
         return None
     watched = _Dispatched()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with warnings.catch_warnings(action="ignore"):
             call(sample, direction, device, watched)
     except Exception:  # some operations refuse to run while watched
         return None
