@@ -13,6 +13,7 @@ from workloads.operations.base import Sample
 
 FORWARD, BACKWARD = "forward", "backward"
 DIRECTIONS = (FORWARD, BACKWARD)
+CPU = torch.device("cpu")
 _WIDER = {
     torch.float32: torch.float64, torch.float16: torch.float64, torch.bfloat16: torch.float64,
     torch.complex64: torch.complex128, torch.complex32: torch.complex128,
@@ -81,10 +82,9 @@ def reference(sample: Sample, direction: str) -> Any:
         NothingToDifferentiateError: For ``backward``, if there is no gradient.
         Exception: Whatever the operation raises.
     """
-    cpu = torch.device("cpu")
     if sample.reference is not None:
-        return _run(sample, sample.reference, direction, cpu, lambda t: t)
-    return _run(sample, sample.function, direction, cpu, lambda t: t.to(_WIDER.get(t.dtype, t.dtype)))
+        return _run(sample, sample.reference, direction, CPU, lambda t: t)
+    return _run(sample, sample.function, direction, CPU, lambda t: t.to(_WIDER.get(t.dtype, t.dtype)))
 
 
 def _run(

@@ -102,8 +102,8 @@ def record_dispatch(name: str, train: bool) -> DispatchRecorder:
     Attention is computed by its parts, since its fused forms are named after the backend that has them.
     """
     torch.manual_seed(0)
-    model, inputs = build_untrained(name), model_inputs(name)
-    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(action="ignore"), DispatchRecorder() as recorder:
+    model, inputs, recorder = build_untrained(name), model_inputs(name), DispatchRecorder()
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(action="ignore"), recorder:
         _run_model(model, inputs, train=train)
     return recorder
 

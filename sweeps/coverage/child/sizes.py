@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from sweeps.coverage.child.calls import FORWARD, arguments, call
+from sweeps.coverage.child.calls import CPU, FORWARD, arguments, call
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.measure.timing.clock import Timer
 from workloads.operations.base import DTYPES, FLOAT_DTYPES, Operation, Sample, evenly
@@ -22,7 +22,6 @@ MAX_CALL_S = 0.02
 """Growing stops at the first size where a call takes longer, on either side."""
 TIMED_S, MAX_TIMED_CALLS, N_WARMUP = 0.01, 9, 2
 N_TRIED = 12
-CPU = torch.device("cpu")
 
 
 def repeated(sample: Sample, times: int, *, only_first: bool) -> Sample:
