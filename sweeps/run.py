@@ -15,7 +15,5 @@ if sys.path and Path(sys.path[0] or ".").resolve() == _ROOT / "sweeps":
 
 from sweeps.commands import main  # noqa: E402
 
-__all__ = ["main"]
-
 if __name__ == "__main__":
     sys.exit(main())

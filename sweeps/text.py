@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 from pathlib import Path
@@ -42,23 +41,17 @@ def encodable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-@functools.lru_cache(maxsize=8)
-def _home_pattern(home: str) -> re.Pattern[str] | None:
-    """The home folder in a text, under its own name and the one that links lead to; None for no folder of a user."""
-    names = {os.path.normpath(home), os.path.realpath(home)} - {os.sep, "."}
-    choices = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
-    return re.compile(rf"(?<![\w.~-])(?:{choices})(?![\w-])") if names else None
-
-
-def _home() -> str:
-    return os.path.expanduser("~")  # never raises, unlike Path.home: without any home it gives "~" back
+def _homes() -> list[str]:
+    """The home folder under its own name and the one that links lead to, longest first; none for no user's folder."""
+    home = os.path.expanduser("~")  # never raises, unlike Path.home: without any home it gives "~" back
+    names = {os.path.normpath(home), os.path.realpath(home)} - {os.sep, ".", "~"}
+    return sorted(names, key=len, reverse=True)
 
 
 def without_home(text: str) -> str:
     """Text in which the home folder is ``~``."""
-    home = _home()
-    pattern = _home_pattern(home) if home != "~" else None
-    return text if pattern is None else pattern.sub("~", text)
+    choices = "|".join(map(re.escape, _homes()))
+    return re.sub(rf"(?<![\w.~-])(?:{choices})(?![\w-])", "~", text) if choices else text
 
 
 def without_paths(text: str) -> str:
@@ -70,8 +63,7 @@ def without_paths(text: str) -> str:
 def portable_path(path: Path) -> str:
     """A path that means the same in every process of this user: absolute, and ``~/...`` where it is under home."""
     absolute = os.path.abspath(os.path.expanduser(path))
-    home = _home()
-    for start in {os.path.normpath(home), os.path.realpath(home)} - {os.sep, ".", "~"}:
+    for start in _homes():
         if absolute == start or absolute.startswith(start + os.sep):
             return "~" + absolute[len(start) :]
     return absolute

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
@@ -10,6 +11,7 @@ import ray
 
 from sweeps.launch.lost_servers import RayWatch
 from sweeps.scheduling.endings import SweepLostError
+from sweeps.scheduling.nodes import CUSTOM
 
 MAX_PROCESSES_PER_DEVICE = 8
 """Each holds the device's context, some half a GB on a GPU."""
@@ -20,7 +22,7 @@ def _needs(device: str, n_processes: int, n_cpus: int) -> dict[str, Any]:
     """What one of ``n_processes`` actors takes: its share of the cores, and of the device."""
     total = ray.cluster_resources()
     needs: dict[str, Any] = {"num_cpus": max(1, n_cpus // n_processes) if device == "cpu" else 0}
-    custom = f"accelsweep_{device}"
+    custom = f"{CUSTOM}{device}"
     if device != "cpu" and custom in total:
         needs["resources"] = {custom: min(1.0, total[custom] / n_processes)}
         if total.get("GPU", 0) >= total[custom]:
@@ -29,13 +31,7 @@ def _needs(device: str, n_processes: int, n_cpus: int) -> dict[str, Any]:
 
 
 class ActorPool(Generic[Job]):
-    """Actors for one device.
-
-    Args:
-        make: Starts an actor.
-        n_actors: How many.
-        watch: Tells whether an actor died with Ray itself.
-    """
+    """``n_actors`` that ``make`` starts, for one device; ``watch`` tells whether one died with Ray itself."""
 
     def __init__(self, make: Callable[[], Any], n_actors: int, watch: RayWatch) -> None:
         self._make, self._watch = make, watch
@@ -44,27 +40,17 @@ class ActorPool(Generic[Job]):
     def results(
         self, jobs: Sequence[Job], submit: Callable[[Any, Job], Any], *, at_a_time: int | None = None
     ) -> Iterator[tuple[Job, Any]]:
-        """Results as they come; an actor that died gives its exception and is replaced.
+        """Results as they come, at most ``at_a_time`` jobs beside each other; an actor that died gives its exception.
 
-        Args:
-            jobs: In the order in which they are handed out.
-            submit: Gives an actor a job; returns Ray's reference to the result.
-            at_a_time: Jobs that run beside each other, at most.
-
-        Raises:
-            SweepLostError: A process of Ray itself died.
+        ``submit`` gives an actor a job and returns Ray's reference to the result; a SweepLostError says that a process
+        of Ray itself died.
         """
-        left = iter(jobs)
+        left = deque(jobs)
         running: dict[Any, tuple[Any, Job]] = {}
-        while True:
-            while self._idle and (at_a_time is None or len(running) < at_a_time):
-                job = next(left, None)
-                if job is None:
-                    break
-                actor = self._idle.pop()
+        while left or running:
+            while left and self._idle and (at_a_time is None or len(running) < at_a_time):
+                actor, job = self._idle.pop(), left.popleft()
                 running[submit(actor, job)] = (actor, job)
-            if not running:
-                return
             done, _ = ray.wait(list(running), num_returns=1)
             actor, job = running.pop(done[0])
             try:
@@ -87,16 +73,7 @@ class ActorPool(Generic[Job]):
 def actor_pool(
     worker: type, arguments: Sequence[Any], device: str, n_actors: int, n_cpus: int, watch: RayWatch
 ) -> Iterator[ActorPool[Any]]:  # fmt: skip
-    """Actors of a class, which share a device and its part of the cores.
-
-    Args:
-        worker: A class with a method ``close``.
-        arguments: What each is made with.
-        device: Name of the device that they share.
-        n_actors: How many.
-        n_cpus: Processors that they share on the CPU.
-        watch: Over the processes of Ray.
-    """
+    """Actors of a class with a method ``close``, which share a device, and ``n_cpus`` on the CPU."""
     made = ray.remote(worker).options(max_restarts=0, **_needs(device, n_actors, n_cpus))
     pool: ActorPool[Any] = ActorPool(lambda: made.remote(*arguments), n_actors, watch)
     try:

@@ -26,15 +26,7 @@ N_PINGS = 5
 
 
 def join(address: str, options: Mapping[str, Any]) -> None:
-    """Join a cluster that runs.
-
-    Args:
-        address: As on the command line.
-        options: Further arguments of ``ray.init``.
-
-    Raises:
-        BadInputError: If there is none, or it does not let us in.
-    """
+    """Join the cluster at an address, by ``ray.init``; BadInputError if there is none, or it does not let us in."""
     if address.startswith("ray://"):
         raise BadInputError(f"--address: {address!r} is for Ray's client; run this on a node of the cluster, with"
                             " HOST:PORT or auto")  # fmt: skip
@@ -64,14 +56,10 @@ def _quiet() -> Iterator[None]:
 
 
 def _knock(address: str) -> None:
-    """See whether anything listens at an address, which Ray itself takes minutes to give up.
-
-    Raises:
-        BadInputError: If nothing does, or the address has no port.
-    """
-    host, _, port = address.rpartition(":")
+    """BadInputError if nothing listens at an address, which Ray itself takes minutes to say, or it has no port."""
     if address == "auto":
         return
+    host, _, port = address.rpartition(":")
     try:
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
     except (OSError, ValueError) as error:
@@ -98,13 +86,13 @@ class NodeProbe:
 
 def _clock_offset_s(probe: Any) -> float:
     """A node's clock minus ours, from the ping that came back soonest; good to half of its way there and back."""
-    best = (float("inf"), 0.0)
+    pings: list[tuple[float, float]] = []
     for _ in range(N_PINGS):
         sent, began = time.time(), time.monotonic()
         there = ray.get(probe.clock.remote(), timeout=ANSWER_S)
         took = time.monotonic() - began
-        best = min(best, (took, there - sent - took / 2))
-    return best[1]
+        pings.append((took, there - sent - took / 2))
+    return min(pings)[1]
 
 
 def _raw_nodes() -> list[dict[str, Any]]:
@@ -114,30 +102,22 @@ def _raw_nodes() -> list[dict[str, Any]]:
     return sorted(alive, key=lambda node: (node["NodeID"] != here, node["NodeManagerHostname"], node["NodeID"]))
 
 
-def _why(error: Exception) -> str:
-    """An exception's last line that says something."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[-1] if lines else type(error).__name__)[:200]
-
-
 def read_nodes() -> list[Node]:
     """The nodes of the cluster that this process has joined, each asked what it is; some cannot say it, and why."""
     raw = _raw_nodes()
     kind: Any = ray.remote(NodeProbe)
-    probes = []
+    probes, answers = [], []
     for node in raw:
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         probes.append(kind.options(num_cpus=0, max_restarts=0, scheduling_strategy=place).remote())
-    counted = [dict(node["Resources"]) for node in raw]
-    has_accelerator = [any(n == "GPU" or n.startswith(CUSTOM) for n in resources) for resources in counted]
-    answers = [probe.describe.remote(may) for probe, may in zip(probes, has_accelerator, strict=True)]
+        answers.append(probes[-1].describe.remote(any(n == "GPU" or n.startswith(CUSTOM) for n in node["Resources"])))
     until = time.monotonic() + ANSWER_S
     nodes = []
-    for node, probe, answer, resources in zip(raw, probes, answers, counted, strict=True):
-        labels: Mapping[str, str] = node.get("Labels") or {}
+    for node, probe, answer in zip(raw, probes, answers, strict=True):
+        resources = dict(node["Resources"])
         common: dict[str, Any] = {
             "node_id": node["NodeID"], "host": node["NodeManagerHostname"], "ip": node["NodeManagerAddress"],
-            "resources": resources, "accelerator_type": accelerator_type_of(resources, labels),
+            "resources": resources, "accelerator_type": accelerator_type_of(resources, node.get("Labels") or {}),
         }  # fmt: skip
         try:
             told = ray.get(answer, timeout=max(1.0, until - time.monotonic()))
@@ -146,7 +126,8 @@ def read_nodes() -> list[Node]:
         except ray.exceptions.GetTimeoutError:
             nodes.append(Node(**common, problem=f"did not answer within {ANSWER_S:g} s"))
         except (ray.exceptions.RayError, ImportError, AttributeError) as error:
-            why = f"cannot import accelsweep ({_why(error)}); install it there as on this machine"
+            *_, last = str(error).strip().splitlines() or [type(error).__name__]
+            why = f"cannot import accelsweep ({last.strip()[:200]}); install it there as on this machine"
             nodes.append(Node(**common, problem=why))
     for probe in probes:
         ray.kill(probe)

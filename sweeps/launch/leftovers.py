@@ -28,11 +28,7 @@ _SHARED_HELPERS = ("compile_worker", "resource_tracker", "forkserver")
 
 
 class Marked:
-    """The processes of this machine that carry a sweep's mark.
-
-    Args:
-        mark: The value of the variable.
-    """
+    """The processes of this machine that carry a sweep's mark: that value of the variable."""
 
     def __init__(self, mark: str) -> None:
         self._mark = mark
@@ -83,10 +79,7 @@ def end(processes: list[psutil.Process]) -> None:
 
 
 def end_children() -> int:
-    """Kill what a cell left behind under this worker; the number of processes.
-
-    What libraries keep between cells stays.
-    """
+    """Kill what a cell left behind under this worker, save what libraries keep between cells; how many it was."""
     left = []
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):

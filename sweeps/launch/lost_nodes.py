@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import ray
@@ -28,14 +28,7 @@ _DEAD_NODE = re.compile(r"node has died.*?([0-9a-f]{56})", re.DOTALL)
 class NodeWatch(Callback):
     """Notices nodes that are lost, gives their cells to others, and says what trials wait for.
 
-    Args:
-        placement: Which trial was given to which nodes.
-        ledger: The books.
-        say: Prints a line.
-        timeout_s: A cell that no node takes for so long ends as timed out.
-
-    Attributes:
-        controller: Tune's, set by the scheduler; needed to take back a trial that waits.
+    A cell that no node takes for ``timeout_s`` ends as timed out. ``controller`` is Tune's, set by the scheduler.
     """
 
     def __init__(self, placement: Placement, ledger: Ledger, say: Callable[[str], None], timeout_s: float) -> None:
@@ -54,27 +47,28 @@ class NodeWatch(Callback):
         now = time.monotonic()
         if now - self._looked < LOOK_S:
             return
-        self._looked = now
         self._judge()
         waiting = [trial_id for trial_id in self._ledger.waiting() if trial_id not in self._doubted]
         running = [trial_id for trial_id in self._ledger.running if trial_id not in waiting]
         self._since = {trial_id: self._since.get(trial_id, now) for trial_id in waiting}
+        by_id = {trial.trial_id: trial for trial in trials}
         for trial_id in waiting:
-            pool = self._placement.pool_of(trial_id)
+            pool, trial = self._placement.pool_of(trial_id), by_id.get(trial_id)
             if pool is None:
                 continue
             if not self._placement.is_left(pool):
                 self._ledger.requeue(trial_id)
-                self._take_back(trial_id, trials)
+                self._take_back(trial)
             elif self._placement.is_ours(pool, running):
                 self._since[trial_id] = now  # it waits for a cell of this sweep
             elif now - self._since[trial_id] > self._timeout_s:
                 told = f"no node took it within --node-timeout {self._timeout_s:g} s; {self._state(pool)}"
                 self._ledger.give_up(trial_id, "timeout", told)
-                self._take_back(trial_id, trials)
-            elif now - max(self._since[trial_id], self._told) > SAY_S and not self._is_starting(trial_id, trials):
+                self._take_back(trial)
+            elif now - max(self._since[trial_id], self._told) > SAY_S and not has_resources(self.controller, trial):
                 self._told = now
-                self._say(f"waiting for {_needed(pool)}: {self._state(pool)}")
+                needed = " and ".join(f"{n:g} {name}" for name, n in pool.needs)
+                self._say(f"waiting for {needed}: {self._state(pool)}")
 
     def look(self) -> None:
         """Take out the nodes that are dead."""
@@ -88,20 +82,18 @@ class NodeWatch(Callback):
     def failed(self, trial_id: str, error: str) -> bool:
         """Take a trial whose worker died; False if that is its outcome, True if its node died or may have."""
         self.look()
-        if self._requeue_if_lost(trial_id, error):
-            return True
-        if _UNREACHED in error:
+        is_lost = self._requeue_if_lost(trial_id, error)
+        if not is_lost and _UNREACHED in error:
             self._doubted[trial_id] = (time.monotonic(), error)
-            return True
-        return False
+        return is_lost or _UNREACHED in error
 
     def judge(self) -> None:
         """Decide on trials whose workers could not be reached; where none runs, Tune takes no step and only asks."""
         if self._doubted and time.monotonic() - self._looked >= LOOK_S:
-            self._looked = time.monotonic()
             self._judge()
 
     def _judge(self) -> None:
+        self._looked = time.monotonic()
         self.look()
         for trial_id, (since, error) in list(self._doubted.items()):
             if self._requeue_if_lost(trial_id, error):
@@ -122,29 +114,18 @@ class NodeWatch(Callback):
             self._ledger.close(trial_id, error=error, reason="its node was lost, for the second time")
         return True
 
-    def _is_starting(self, trial_id: str, trials: Sequence[Any]) -> bool:
-        """Whether a trial has its resources, and only its worker is not up yet."""
-        return any(has_resources(self.controller, trial) for trial in trials if trial.trial_id == trial_id)
-
-    def _take_back(self, trial_id: str, trials: Sequence[Any]) -> None:
-        for trial in trials:
-            if trial.trial_id == trial_id and self.controller is not None:
-                self.controller.stop_trial(trial)  # what request_stop_trial notes is never looked at (Ray 2.60)
+    def _take_back(self, trial: Any) -> None:
+        if trial is not None and self.controller is not None:
+            self.controller.stop_trial(trial)  # what request_stop_trial notes is never looked at (Ray 2.60)
 
     def _state(self, pool: Pool) -> str:
         """What is free on a pool's nodes."""
         free, told = free_by_node(), []
-        for node_id in pool.node_ids:
-            node = self._placement.cluster.nodes.get(node_id)
-            if node is None:
-                continue
-            is_known, has = bool(free), []
-            for name, _ in pool.needs:
-                total = f"{node.resources.get(name, 0):g} {name}"
-                has.append(f"{free.get(node_id, {}).get(name, 0):g} of {total}" if is_known else total)
-            told.append(f"{node.name} has {', '.join(has)}{' free' if is_known else ''}")
+        for node_id, node in self._placement.cluster.nodes.items():
+            if node_id in pool.node_ids:
+                has = [f"{node.resources.get(name, 0):g} {name}" for name, _ in pool.needs]
+                if free:
+                    left = (free.get(node_id, {}).get(name, 0) for name, _ in pool.needs)
+                    has = [f"{n:g} of {total}" for n, total in zip(left, has, strict=True)]
+                told.append(f"{node.name} has {', '.join(has)}{' free' if free else ''}")
         return "; ".join(told)
-
-
-def _needed(pool: Pool) -> str:
-    return " and ".join(f"{n:g} {name}" for name, n in pool.needs)

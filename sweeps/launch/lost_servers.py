@@ -31,20 +31,14 @@ SERVERS = ("raylet", "gcs_server")
 class RayWatch(threading.Thread):
     """Watches Ray's processes on this machine and ends what dead workers left behind.
 
-    Args:
-        marked: The processes of the sweep.
-        last_words: What is told if the main thread hangs in Ray.
-
-    Attributes:
-        lost: What died; None while all is well.
+    ``lost`` says what died and is None while all is well; ``last_words`` are told if the main thread hangs in Ray.
     """
 
     def __init__(self, marked: Marked, last_words: str) -> None:
         super().__init__(daemon=True, name="accelsweep-ray-watch")
         self._marked, self._last_words = marked, last_words
         self._ended = threading.Event()
-        children = psutil.Process().children()
-        self._servers = {child.name(): child for child in children if child.name() in SERVERS}
+        self._servers = {child.name(): child for child in psutil.Process().children() if child.name() in SERVERS}
         self.lost: str | None = None
 
     def __enter__(self) -> RayWatch:
@@ -65,11 +59,7 @@ class RayWatch(threading.Thread):
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Where the main thread is in Ray, and a loss interrupts it.
-
-        Raises:
-            KeyboardInterrupt: When a server is gone; ``lost`` says which.
-        """
+        """Where the main thread is in Ray, and a loss interrupts it by KeyboardInterrupt; ``lost`` says which."""
         is_inside = True
 
         def interrupt(_number: int, _frame: Any) -> None:
@@ -99,5 +89,12 @@ class RayWatch(threading.Thread):
                 return
         with contextlib.suppress(OSError):
             sys.stdout.write(f"ended early: {self.lost}; {self._last_words}\n")
-            sys.stdout.flush()
-        os._exit(EXIT_FAILED)
+        leave_at_once()
+
+
+def leave_at_once() -> None:
+    """End the process without Ray's own shutdown, which waits a minute for servers that are gone."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(EXIT_FAILED)

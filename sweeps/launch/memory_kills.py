@@ -6,6 +6,7 @@ Source: Linux ``Documentation/admin-guide/cgroup-v2.rst`` (``memory.events``), `
 
 from __future__ import annotations
 
+import contextlib
 import re
 from pathlib import Path
 
@@ -14,12 +15,10 @@ _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 def _counters() -> list[Path]:
     """Files that may hold the count, the nearest to this process first."""
-    found = []
-    try:
-        lines = (_PROC / "self/cgroup").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
+    found, told = [], ""
+    with contextlib.suppress(OSError):
+        told = (_PROC / "self/cgroup").read_text(encoding="utf-8")
+    for line in told.splitlines():
         _, controllers, path = line.split(":", 2)
         if not controllers:
             found.append(_CGROUPS / path.lstrip("/") / "memory.events")
@@ -35,10 +34,7 @@ def n_memory_kills() -> int | None:
     Only a change between two calls means something.
     """
     for file in _counters():
-        try:
-            match = re.search(r"^oom_kill (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-        except OSError:
-            continue
-        if match:
-            return int(match[1])
+        with contextlib.suppress(OSError):
+            if match := re.search(r"^oom_kill (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
+                return int(match[1])
     return None

@@ -8,8 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
-from operator import attrgetter
-from typing import Any
+from typing import Any, cast
 
 import ray
 from ray.tune import Callback
@@ -21,6 +20,9 @@ except ImportError:
 REPORTER: Any = _Reporter
 """The class by which Tune knows that it has a reporter; without it Tune adds its own, which keeps every trial."""
 
+STORE_FOLDER = "_plasma_directory"
+"""The argument of ``ray.init`` that says where its object store lies. Not one that Ray documents: a version that
+refuses it says so when it starts, where /dev/shm is too small."""
 _SETS = ("_live_trials", "_stopped_trials", "_failed_trials", "_trials_to_cache")
 _BY_ID = ("_trial_metadata", "_cached_trial_decisions", "_queued_trial_decisions")
 """Where Tune's controller keeps trials (Ray 2.11 to 2.60)."""
@@ -42,6 +44,9 @@ def silence_epitaphs() -> None:
 def servers_in_own_group() -> Iterator[None]:
     """Start Ray's servers in a process group of their own.
 
+    ``timeout``, a closing terminal and service managers signal a command's whole group. The servers would end before
+    the driver, which needs them to end its sweep in order.
+
     Without the name: what signals the command's whole group ends them before the driver, and the sweep ends early.
     """
     try:
@@ -58,24 +63,15 @@ def servers_in_own_group() -> Iterator[None]:
         services.ConsolePopen = original
 
 
-def store_folder_option(folder: str | None) -> dict[str, Any]:
-    """The argument of ``ray.init`` by which its object store lies in a folder.
-
-    Not one that Ray documents: a version that refuses it says so when it starts, where /dev/shm is too small.
-    """
-    return {} if folder is None else {"_plasma_directory": folder}
-
-
 def free_by_node() -> Mapping[str, Mapping[str, float]]:
     """What is free of each node's resources, by its id.
 
     Without the name: nothing is known of any node, and what a trial waits for is told without what is free.
     """
     try:
-        free: Mapping[str, Mapping[str, float]] = attrgetter("_private.state.available_resources_per_node")(ray)()
+        return cast("Mapping[str, Mapping[str, float]]", ray._private.state.available_resources_per_node())
     except AttributeError:
         return {}
-    return free
 
 
 def has_resources(controller: Any, trial: Any) -> bool:

@@ -40,9 +40,6 @@ class CellTrial(tune.Trainable):
         more = {} if selector is None else {"bundle_label_selector": [selector]}
         return tune.PlacementGroupFactory([config["resources"]], **more)
 
-    def setup(self, config: dict[str, Any]) -> None:
-        self._begin(config)
-
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()
         if not self._is_frozen:
@@ -50,17 +47,16 @@ class CellTrial(tune.Trainable):
             gc.collect()
             gc.freeze()
             self._is_frozen = True
-        self._begin(new_config)
+        self.setup(new_config)
         return True
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self._cell = TrialConfig.from_dict(config["cell"])
+    def setup(self, config: dict[str, Any]) -> None:
         self._measure = MeasureConfig(**config["measure"])
         context = ray.get_runtime_context()
         numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]
         place = Place(node_id=context.get_node_id(), device_index=",".join(numbers) or None)
         self._run = CellRun(
-            self._cell,
+            TrialConfig.from_dict(config["cell"]),
             self._measure,
             n_threads=max(1, int(config["resources"].get("CPU", 1))),
             device_facts=config["device_facts"].get(place.key),
@@ -81,7 +77,6 @@ class CellTrial(tune.Trainable):
         self._is_unclean = message.is_final and not self._run.ended_well
         if message.is_final:
             end_children()
-        if message.is_final and self._measure.cooldown_s:
             time.sleep(self._measure.cooldown_s)
         sys.stdout.flush()
         return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._is_unclean}
@@ -90,9 +85,3 @@ class CellTrial(tune.Trainable):
         if self._run is not None:
             self._run.close()
             self._run = None
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        """Nothing to save: the sweep's Parquet files are the truth, and a cell begins anew."""
-
-    def load_checkpoint(self, checkpoint: Any) -> None:
-        """Nothing to restore, see ``save_checkpoint``."""

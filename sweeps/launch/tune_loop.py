@@ -1,4 +1,4 @@
-"""Ray: starting or joining it, and Tune's loop over the ledger's cells."""
+"""Tune's loop over the ledger's cells, on Ray that is started here or joined."""
 
 from __future__ import annotations
 
@@ -15,14 +15,9 @@ from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.lost_servers import RayWatch
 from sweeps.launch.ray_session import RayOptions, ray_session
 from sweeps.launch.trainable import CellTrial
-from sweeps.launch.tune_memory import SilentProgress
-from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper
+from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SilentProgress, SweepStopper
 from sweeps.plan.config import SweepConfig, TrialConfig
-from sweeps.scheduling.endings import (
-    Interrupted,
-    SweepLostError,
-    collected_signals,
-)
+from sweeps.scheduling.endings import Interrupted, SweepLostError, collected_signals
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.nodes import Cluster
 from sweeps.scheduling.placement import Placement
@@ -34,13 +29,8 @@ def launch(
 ) -> Sequence[TrialConfig]:  # fmt: skip
     """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
 
-    Args:
-        config: The sweep.
-        ledger: Its books.
-        options: How to start Ray.
-        devices: Number of devices by name on this machine; not looked at with a cluster.
-        cluster: Of a ``cluster_session`` that is open; Ray is started here without.
-        say: Prints a line on what becomes of the cluster.
+    With the cluster of an open ``cluster_session`` the number of devices here is not looked at; without, Ray is
+    started on this machine.
 
     Returns:
         The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
@@ -85,16 +75,13 @@ def _run_tune(
     scratch: str, *, is_verbose: bool,
 ) -> None:  # fmt: skip
     """Tune's own loop, until no cell is left or the stopper says so; ``scratch`` is the folder that it must have."""
-    watches = [] if nodes is None else [nodes]
-    silence = [] if is_verbose else [SilentProgress()]
+    callbacks = [nodes, LedgerWatch(ledger, nodes), None if is_verbose else SilentProgress()]
     tune.run(
         CellTrial,
         name="sweep",
-        search_alg=ConcurrencyLimiter(
-            CellSearcher(ledger, config, placement, nodes), max_concurrent=placement.n_concurrent
-        ),
+        search_alg=ConcurrencyLimiter(CellSearcher(ledger, config, placement, nodes), placement.n_concurrent),
         scheduler=LedgerScheduler(ledger, nodes),
-        callbacks=[*watches, LedgerWatch(ledger, nodes), *silence],
+        callbacks=[callback for callback in callbacks if callback is not None],
         stop=stopper,
         num_samples=-1,
         storage_path=scratch,

@@ -1,4 +1,4 @@
-"""What Tune is given of a sweep: a searcher, a scheduler, a callback and a stopper, which all ask the ledger."""
+"""What Tune is given of a sweep: a searcher, a scheduler, callbacks and a stopper, most of which ask the ledger."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from sweeps.choosing.chooser import WAIT
 from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.memory_kills import n_memory_kills
-from sweeps.launch.ray_private import kill_actor
-from sweeps.launch.tune_memory import ForgettingScheduler
-from sweeps.plan.config import SweepConfig
+from sweeps.launch.ray_private import REPORTER, forget, kill_actor
+from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
 
@@ -40,24 +39,18 @@ class CellSearcher(Searcher):
             self._nodes.judge()
         while True:
             cell = self._ledger.hand_out(trial_id, placement.has_room, placement.look_ahead)
-            if cell is None:
-                return Searcher.FINISHED
-            if cell is WAIT:
-                return None  # Tune asks again
+            if not isinstance(cell, TrialConfig):
+                return None if cell is WAIT else Searcher.FINISHED  # after None Tune asks again
             pool = placement.place(trial_id, cell)
             if pool is not None:
-                break
+                return {
+                    "cell": cell.as_dict(),
+                    "measure": self._measure,
+                    "resources": dict(pool.needs),
+                    "on_nodes": None if self._is_one_node else label_selector(pool),
+                    "device_facts": self._ledger.device_facts.get(cell.device, {}),
+                }
             self._ledger.give_up(trial_id, *placement.why_none(cell))
-        return {
-            "cell": cell.as_dict(),
-            "measure": self._measure,
-            "resources": dict(pool.needs),
-            "on_nodes": None if self._is_one_node else label_selector(pool),
-            "device_facts": self._ledger.device_facts.get(cell.device, {}),
-        }
-
-    def on_trial_result(self, trial_id: str, result: Any) -> None:
-        """Results are taken by the scheduler, which alone can stop a trial."""
 
     def on_trial_complete(self, trial_id: str, result: Any = None, error: bool = False) -> None:
         self._placement.release(trial_id)
@@ -71,16 +64,18 @@ class CellSearcher(Searcher):
     def save(self, checkpoint_path: str) -> None:
         """Nothing: a sweep resumes from its Parquet files."""
 
-    def restore(self, checkpoint_path: str) -> None:
-        """Nothing, see ``save``."""
 
+class LedgerScheduler(FIFOScheduler):
+    """Runs trials in order, stops the ones that the ledger's pruner gives up, and forgets those that have ended.
 
-class LedgerScheduler(ForgettingScheduler):
-    """Runs trials in order and stops the ones that the ledger's pruner gives up."""
+    Tune keeps every trial for its own report: some 60 kB each with its last result, in lists that it goes through at
+    every step. Our Parquet has the rows, so only the last is kept: Tune reports on at least one.
+    """
 
     def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
         super().__init__()
         self._ledger, self._nodes = ledger, nodes
+        self._ended: list[Any] = []
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         if self._nodes is not None:
@@ -91,6 +86,25 @@ class LedgerScheduler(ForgettingScheduler):
         if isinstance(message, Message) and self._ledger.receive(trial.trial_id, message):
             return str(FIFOScheduler.STOP)
         return str(FIFOScheduler.CONTINUE)
+
+    def on_trial_complete(self, tune_controller: Any, trial: Any, result: Any = None) -> None:
+        self._ended.append(trial)
+
+    on_trial_error = on_trial_remove = on_trial_complete
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Any:
+        older, last = self._ended[:-1], self._ended[-1:]
+        self._ended = [trial for trial in older if not forget(tune_controller, trial)] + last
+        return super().choose_trial_to_run(tune_controller)
+
+
+class SilentProgress(REPORTER):
+    """Stands in for the reporter that Tune adds by itself, which prints nothing here and keeps every trial."""
+
+    def on_trial_result(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
+        """Nothing: our terminal shows results."""
+
+    on_trial_complete = on_trial_error = on_trial_result
 
 
 _OUT_OF_MEMORY = ("OutOfMemoryError", "NODE_OUT_OF_MEMORY", "running low on memory")
@@ -119,19 +133,12 @@ class LedgerWatch(Callback):
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         running = self._ledger.running
-        if not running:
-            return
-        late = set(self._ledger.overdue())
-        for trial in reversed(trials):
-            if trial.trial_id not in running:
-                continue
-            if trial.status == "RUNNING":
+        late = self._ledger.overdue()
+        for trial in trials:
+            if trial.trial_id in running and trial.status == "RUNNING":
                 self._ledger.start(trial.trial_id)
             if trial.trial_id in late:
                 kill_actor(trial)
-            running.pop(trial.trial_id)
-            if not running:
-                break
 
     def on_trial_error(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
         error = _error_of(trial)

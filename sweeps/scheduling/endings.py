@@ -8,36 +8,32 @@ from __future__ import annotations
 import contextlib
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 
-def _heeded(*names: str) -> list[int]:
-    """Those of the signals that this system has and that whoever started us did not have ignored."""
-    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
-    return [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+@contextlib.contextmanager
+def _handled(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
+    """A handler for those of the signals that whoever started us did not have ignored."""
+    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, handler) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, theirs in before.items():
+            signal.signal(number, theirs)
 
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-    """SIGTERM and SIGHUP interrupt as Ctrl-C does.
-
-    Raises:
-        KeyboardInterrupt: When one of them comes.
-    """
+    """SIGTERM and SIGHUP interrupt as Ctrl-C does, by KeyboardInterrupt."""
 
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread():
-        yield  # Python hands signals to the main thread alone
-        return
-    before = {number: signal.signal(number, interrupt) for number in _heeded("SIGTERM", "SIGHUP")}
-    try:
+    is_main = threading.current_thread() is threading.main_thread()  # Python hands signals to it alone
+    with _handled(interrupt, signal.SIGTERM, signal.SIGHUP) if is_main else contextlib.nullcontext():
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
@@ -50,12 +46,8 @@ def collected_signals() -> Iterator[list[int]]:
         if len(received) > 1:
             raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, note) for number in _heeded("SIGINT", "SIGTERM", "SIGHUP")}
-    try:
+    with _handled(note, signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         yield received
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 class Interrupted(Exception):  # noqa: N818 (an outcome that the user asked for, not an error)

@@ -17,7 +17,7 @@ from sweeps.cell.outcome import killed
 from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.endings import SweepLostError
-from sweeps.scheduling.waiting import WaitingCells, any_room
+from sweeps.scheduling.placement import WaitingCells
 from sweeps.store.rows import SampleBlock, cell_columns, fitted, samples_table
 from sweeps.store.schema import SCHEMA_VERSION
 from sweeps.store.store import ResultStore
@@ -44,13 +44,7 @@ class _Running:
 
 
 class Ledger:
-    """Hands out cells and records how each ends.
-
-    Attributes:
-        device_facts: What the workers proved of each device, by device name and place.
-        node_columns: Columns of the rows that a node measured, by its id.
-        failure: Why a row could not be written; None while all is well. No cell is handed out from then on.
-    """
+    """Hands out cells and records how each ends."""
 
     def __init__(
         self,
@@ -68,12 +62,15 @@ class Ledger:
         self._next_index = 1 + max(self._index.values(), default=-1)
         self._running: dict[str, _Running] = {}
         self.device_facts: dict[str, dict[str, dict[str, Any]]] = {}
+        """What the workers proved of each device, by device name and place."""
         self.node_columns: dict[str, dict[str, Any]] = {}
+        """Columns of the rows that a node measured, by its id."""
         self._waiting = WaitingCells(chooser)
         self._lost: set[str] = set()
         """Keys of the cells whose node was lost once."""
         self._began = time.monotonic()
         self.failure: OSError | SweepLostError | None = None
+        """Why a row could not be written; None while all is well. No cell is handed out from then on."""
 
     def __getstate__(self) -> dict[str, Any]:
         """Nothing: Tune copies whatever knows the ledger into its own experiment state, which we never read."""
@@ -90,14 +87,11 @@ class Ledger:
         return {trial_id: run.cell for trial_id, run in self._running.items()}
 
     def hand_out(
-        self, trial_id: str, has_room: Callable[[TrialConfig], bool] = any_room, look_ahead: int = 0
+        self, trial_id: str, has_room: Callable[[TrialConfig], bool] = lambda _: True, look_ahead: int = 0
     ) -> TrialConfig | Wait | None:
         """The next cell for a new Tune trial, WAIT for a running one, or None when nothing or no time is left.
 
-        Args:
-            trial_id: The Tune trial.
-            has_room: Whether a cell can be given to a node now; others wait until it can.
-            look_ahead: How many may wait before no further ones are looked at.
+        Cells that cannot be given to a node now wait; while more than ``look_ahead`` do, no further ones are looked at.
         """
         if self.is_over_budget or self.failure is not None:
             return None
@@ -121,12 +115,7 @@ class Ledger:
         return run.message.place.node_id if run is not None and run.message is not None else None
 
     def requeue(self, trial_id: str, *, is_lost: bool = False) -> bool:
-        """Take a trial's cell back, to hand it out once more; False, and nothing done, if its node was lost before.
-
-        Args:
-            trial_id: The Tune trial.
-            is_lost: Its node was lost while it ran.
-        """
+        """Take a trial's cell back, to hand it out once more; False, and nothing done, if its node was lost before."""
         run = self._running.get(trial_id)
         if run is None or (is_lost and run.cell.key in self._lost):
             return False
@@ -173,11 +162,10 @@ class Ledger:
 
     def overdue(self) -> list[str]:
         """Trials over their time limit, which from now on count as timed out."""
-        now, late = time.monotonic(), []
+        late, limit_s = [], self._config.trial_timeout_s
         for trial_id, run in self._running.items():
-            if run.started is not None and now - run.started > self._config.trial_timeout_s:
-                limit = f"{self._config.trial_timeout_s:g} s"
-                run.verdict = {"status": "timeout", "status_reason": f"over --trial-timeout {limit}"}
+            if run.started is not None and time.monotonic() - run.started > limit_s:
+                run.verdict = {"status": "timeout", "status_reason": f"over --trial-timeout {limit_s:g} s"}
                 late.append(trial_id)
         return late
 
@@ -191,17 +179,14 @@ class Ledger:
     ) -> None:
         """End a trial's cell as one durable row; without effect if it has ended already.
 
-        Args:
-            trial_id: The Tune trial.
-            error: What Tune said of a worker that died.
-            is_out_of_memory: The worker was killed because the node ran out of memory.
-            reason: Why there is no result, in few words.
+        ``error`` is what Tune said of a worker that died, and ``is_out_of_memory`` that its node's memory was full.
         """
         run = self._running.pop(trial_id, None)
         if run is None:
             return
-        cell = run.cell
-        row = {**self._bare_row(run), **(run.message.row if run.message else {})}
+        cell, began = run.cell, run.handed_out if run.started is None else run.started
+        row = {**cell_columns(cell), "wall_s": time.monotonic() - began, "started_at": datetime.now(UTC)}
+        row |= run.message.row if run.message else {}
         if run.verdict is not None:
             row.update(run.verdict)
         elif run.message is None or not run.message.is_final:
@@ -234,8 +219,3 @@ class Ledger:
         for cell in left:
             self._chooser.forget(cell)
         return left
-
-    def _bare_row(self, run: _Running) -> dict[str, Any]:
-        now = time.monotonic()
-        wall_s = now - (run.started if run.started is not None else run.handed_out)
-        return {**cell_columns(run.cell), "wall_s": wall_s, "started_at": datetime.now(UTC)}

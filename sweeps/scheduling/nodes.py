@@ -6,10 +6,9 @@ cores. Nodes whose trials take the same of them are one pool, and Ray chooses a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from sweeps.plan.config import TrialConfig
 from workloads.base import BadInputError
 
 CUSTOM = "accelsweep_"
@@ -23,31 +22,24 @@ CLOCK_S = 0.1
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One node as Ray describes it, and what it said of itself.
-
-    Attributes:
-        node_id: Ray's name of it, in hex.
-        host: Its host name.
-        ip: Its address.
-        resources: What Ray counts there, such as CPU, GPU and custom resources.
-        devices: How many of each device type it has, ``cpu`` included where it gives CPUs to trials.
-        accelerator_type: As Ray names it, such as ``H100``; None where there is none or it is not known.
-        cpu_name: Its processor.
-        versions: Of python, torch and others, by name.
-        clock_offset_s: Its clock minus the driver's; None if it was not compared.
-        problem: Why nothing can be measured on it; None if it can.
-    """
+    """One node as Ray describes it, and what it said of itself."""
 
     node_id: str
+    """Ray's name of it, in hex."""
     host: str = ""
     ip: str = ""
     resources: Mapping[str, float] = field(default_factory=dict)
+    """What Ray counts there, such as CPU, GPU and custom resources."""
     devices: Mapping[str, int] = field(default_factory=dict)
+    """How many of each type it has, ``cpu`` included where it gives CPUs to trials."""
     accelerator_type: str | None = None
+    """As Ray names it, such as ``H100``; None where there is none or it is not known."""
     cpu_name: str = ""
     versions: Mapping[str, str | None] = field(default_factory=dict)
     clock_offset_s: float | None = None
+    """Its clock minus the driver's; None if it was not compared."""
     problem: str | None = None
+    """Why nothing can be measured on it; None if it can."""
 
     @property
     def name(self) -> str:
@@ -83,11 +75,9 @@ class Node:
 
 
 def devices_of(resources: Mapping[str, float], accelerator: str | None) -> dict[str, int]:
-    """The devices of a node from its resources.
+    """The devices of a node from its resources, of which ``accelsweep_DEVICE: N`` says it outright, for ``cpu`` too.
 
-    Args:
-        resources: As Ray counts them. ``accelsweep_DEVICE: N`` says it outright, for ``cpu`` too.
-        accelerator: Torch's name for what Ray calls GPU there; None where torch finds none.
+    ``accelerator`` is torch's name for what Ray calls GPU there; None where torch finds none.
     """
     told = {name.removeprefix(CUSTOM): int(n) for name, n in resources.items() if name.startswith(CUSTOM) and n >= 1}
     found = {"cpu": 1} if resources.get("CPU", 0) >= 1 else {}
@@ -104,28 +94,17 @@ def accelerator_type_of(resources: Mapping[str, float], labels: Mapping[str, str
 
 @dataclass(frozen=True, kw_only=True)
 class Pool:
-    """Nodes of which a trial takes the same.
-
-    Attributes:
-        needs: What a trial takes, as sorted pairs.
-        node_ids: The nodes.
-        n_slots: Trials that run on them at the same time.
-    """
+    """Nodes of which a trial takes the same."""
 
     needs: tuple[tuple[str, float], ...]
+    """What a trial takes, as sorted pairs."""
     node_ids: tuple[str, ...]
     n_slots: int
+    """Trials that run on them at the same time."""
 
 
 class Cluster:
-    """The nodes that a sweep may use.
-
-    Args:
-        nodes: Of the cluster, those that the command line leaves out left out.
-
-    Attributes:
-        nodes: By id; a node that is lost is taken out.
-    """
+    """The nodes that a sweep may use; of ``nodes``, by id, those that have a problem or are lost are left out."""
 
     def __init__(self, nodes: Iterable[Node]) -> None:
         self.all_nodes = list(nodes)
@@ -141,10 +120,6 @@ class Cluster:
         """The kinds of node that have a device, in the order of the nodes."""
         return tuple(dict.fromkeys(node.kind(device) for node in self.nodes.values() if device in node.devices))
 
-    def lose(self, node_id: str) -> Node | None:
-        """Take a node out; what it was, or None if it was out already."""
-        return self.nodes.pop(node_id, None)
-
     def pools(self, device: str, kind: str | None = None) -> list[Pool]:
         """The nodes that can take a cell, those of which it takes the same together."""
         found: dict[tuple[tuple[str, float], ...], list[Node]] = {}
@@ -156,17 +131,10 @@ class Cluster:
             for needs, nodes in found.items()
         ]
 
-    def why_none(self, cell: TrialConfig) -> str:
-        """Why no node can take a cell."""
-        if cell.node is not None and cell.device in self.devices:
-            return f"no node of the cluster is a {cell.node} with {cell.device}"
-        return f"no node of the cluster has {cell.device}"
-
     def differences(self) -> list[str]:
         """Sentences on nodes that differ in what is installed or in their clocks."""
         said = []
-        names = dict.fromkeys(name for node in self.all_nodes for name in node.versions)
-        for name in names:
+        for name in dict.fromkeys(name for node in self.all_nodes for name in node.versions):
             found: dict[str, list[str]] = {}
             for node in self.all_nodes:
                 if node.problem is None:
@@ -183,26 +151,19 @@ class Cluster:
 
 
 def chosen(nodes: Sequence[Node], on_node: Sequence[str], accelerator_type: Sequence[str]) -> list[Node]:
-    """The nodes that ``--on-node`` and ``--accelerator-type`` leave.
-
-    Raises:
-        BadInputError: For a name that no node has.
-    """
-    _check_all(on_node, "--on-node", "is no node", lambda text: any(node.is_called(text) for node in nodes),
-               [node.name for node in nodes])  # fmt: skip
+    """The nodes that ``--on-node`` and ``--accelerator-type`` leave; BadInputError for a name that no node has."""
+    for text in on_node:
+        if not any(node.is_called(text) for node in nodes):
+            names = ", ".join(node.name for node in nodes) or "none"
+            raise BadInputError(f"--on-node: {text!r} is no node of this cluster; there: {names}")
     types = sorted({node.accelerator_type for node in nodes if node.accelerator_type})
-    _check_all(accelerator_type, "--accelerator-type", "is on no node", types.__contains__, types)
+    for text in accelerator_type:
+        if text not in types:
+            names = ", ".join(types) or "none"
+            raise BadInputError(f"--accelerator-type: {text!r} is on no node of this cluster; there: {names}")
     left = [node for node in nodes if not on_node or any(node.is_called(text) for text in on_node)]
     left = [node for node in left if not accelerator_type or node.accelerator_type in accelerator_type]
     if not left:
-        raise BadInputError(f"--on-node, --accelerator-type: none of {', '.join(on_node)} has"
-                            f" {' or '.join(accelerator_type)}")  # fmt: skip
+        told = f"none of {', '.join(on_node)} has {' or '.join(accelerator_type)}"
+        raise BadInputError(f"--on-node, --accelerator-type: {told}")
     return left
-
-
-def _check_all(
-    texts: Sequence[str], option: str, lack: str, is_there: Callable[[str], bool], names: Sequence[str]
-) -> None:  # fmt: skip
-    for text in texts:
-        if not is_there(text):
-            raise BadInputError(f"{option}: {text!r} {lack} of this cluster; there: {', '.join(names) or 'none'}")

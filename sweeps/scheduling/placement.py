@@ -1,12 +1,15 @@
 """Which nodes each trial was given, free of Ray: never more on a pool of nodes than can run there and one that waits.
 
-The one that waits takes over the worker of the one that ends, with everything imported.
+The one that waits takes over the worker of the one that ends, with everything imported. Further cells wait for room
+between the chooser and the ledger.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 
+from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.nodes import Cluster, Node, Pool
 
@@ -15,12 +18,7 @@ Class = tuple[str, str | None]
 
 
 class Placement:
-    """Gives trials to pools of nodes.
-
-    Args:
-        cluster: The nodes.
-        config: The sweep.
-    """
+    """Gives trials to pools of nodes."""
 
     def __init__(self, cluster: Cluster, config: SweepConfig) -> None:
         self.cluster, self._config = cluster, config
@@ -40,13 +38,9 @@ class Placement:
     @property
     def n_concurrent(self) -> int:
         """Most trials at a time: those that run, and one for each pool that waits."""
-        config = self._config
-        pools = {
-            pool: None
-            for device in config.device
-            for kind in config.node_kinds.get(device, (None,))
-            for pool in self.cluster.pools(device, kind)
-        }
+        kinds = self._config.node_kinds
+        names = [(device, kind) for device in self._config.device for kind in kinds.get(device, (None,))]
+        pools = {pool for name in names for pool in self.cluster.pools(*name)}
         return max(1, sum(pool.n_slots + 1 for pool in pools))
 
     @property
@@ -82,7 +76,7 @@ class Placement:
 
     def lose(self, node_id: str) -> Node | None:
         """Take a node out; what it was, or None if it was out already."""
-        node = self.cluster.lose(node_id)
+        node = self.cluster.nodes.pop(node_id, None)
         if node is not None:
             self.lost.append(node)
             self._pools.clear()
@@ -97,7 +91,9 @@ class Placement:
         gone = [n for n in self.lost if cell.device in n.devices and cell.node in (None, n.kind(cell.device))]
         if gone:
             return "crashed", f"the nodes that could run it were lost: {', '.join(node.name for node in gone)}"
-        return "unsupported", self.cluster.why_none(cell)
+        if cell.node is not None and cell.device in self.cluster.devices:
+            return "unsupported", f"no node of the cluster is a {cell.node} with {cell.device}"
+        return "unsupported", f"no node of the cluster has {cell.device}"
 
     def is_ours(self, pool: Pool, running: Iterable[str]) -> bool:
         """Whether one of the running trials may be what a pool's nodes are busy with."""
@@ -106,3 +102,41 @@ class Placement:
 
     def _load(self, pool: Pool) -> int:
         return sum(placed == pool for placed in self._placed.values())
+
+
+class WaitingCells:
+    """Takes cells from a chooser and keeps those that there is no room for yet: others need not wait for them."""
+
+    def __init__(self, chooser: Chooser) -> None:
+        self._chooser = chooser
+        self._held: dict[Class, deque[TrialConfig]] = {}
+        """By device and kind of node: cells of one name find room, or none, together."""
+
+    def next_cell(self, has_room: Callable[[TrialConfig], bool], look_ahead: int) -> TrialConfig | Wait | None:
+        """The next cell that there is room for, WAIT, or None when none is left.
+
+        No more than ``look_ahead`` may wait for further ones to be looked at.
+        """
+        for cells in self._held.values():
+            if cells and has_room(cells[0]):
+                return cells.popleft()
+        n_held = sum(map(len, self._held.values()))
+        while n_held <= look_ahead:
+            cell = self._chooser.next_cell()
+            if cell is None:
+                return WAIT if n_held else None
+            if not isinstance(cell, TrialConfig) or has_room(cell):
+                return cell
+            self._held.setdefault((cell.device, cell.node), deque()).append(cell)
+            n_held += 1
+        return WAIT
+
+    def put_back(self, cell: TrialConfig) -> None:
+        """A cell that was handed out did not run: it comes next."""
+        self._held.setdefault((cell.device, cell.node), deque()).appendleft(cell)
+
+    def clear(self) -> list[TrialConfig]:
+        """Forget the cells that wait; which they were."""
+        left = [cell for cells in self._held.values() for cell in cells]
+        self._held.clear()
+        return left

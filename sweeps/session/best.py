@@ -16,12 +16,7 @@ MAX_TASKS = 12
 
 
 def best_lines(rows: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
-    """The fastest and the most accurate cell; of one task on each device, of several a line each.
-
-    Args:
-        rows: All of the sweep's.
-        limits: What it was asked to hold.
-    """
+    """The fastest and the most accurate cell of a sweep's rows; of one task on each device, of several a line each."""
     ordered = sorted(rows, key=lambda r: r["trial_index"] or 0)  # the first of several alike is the report's too
     tasks = by_task([row for row in ordered if row["status"] == "complete"])
     if len(tasks) == 1:

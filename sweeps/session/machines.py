@@ -18,15 +18,12 @@ from workloads.base import BadInputError
 
 @dataclass(frozen=True, kw_only=True)
 class Machines:
-    """What a sweep may run on.
-
-    Attributes:
-        devices: Their types, ``cpu`` first.
-        cluster: The nodes, where ``--address`` names a cluster; None for this machine alone.
-    """
+    """What a sweep may run on."""
 
     devices: Sequence[str] = field(default_factory=available_devices)
+    """Their types, ``cpu`` first."""
     cluster: Cluster | None = None
+    """The nodes, where ``--address`` names a cluster; None for this machine alone."""
 
     @property
     def kinds(self) -> dict[str, tuple[str, ...]] | None:
@@ -35,11 +32,7 @@ class Machines:
 
     @classmethod
     def of(cls, cluster: Cluster, on_node: Sequence[str], accelerator_type: Sequence[str]) -> Machines:
-        """The nodes of a cluster that are left by ``--on-node`` and ``--accelerator-type``.
-
-        Raises:
-            BadInputError: For a name that no node has, or if no node is left to measure on.
-        """
+        """The nodes of a cluster that are left by ``--on-node`` and ``--accelerator-type``; BadInputError for none."""
         left = Cluster(chosen(cluster.all_nodes, on_node, accelerator_type))
         if not left.devices:
             why = "; ".join(f"{n.name} {n.problem or 'gives no CPU and no accelerator'}" for n in left.all_nodes)
@@ -48,11 +41,7 @@ class Machines:
 
 
 def check_address(common: Any) -> None:
-    """Options that mean a cluster need one.
-
-    Raises:
-        BadInputError: For one without ``--address``.
-    """
+    """BadInputError for an option that means a cluster, without ``--address``."""
     parse_duration_s("node-timeout", common.node_timeout)
     told = {"on-node": common.on_node, "accelerator-type": common.accelerator_type, "each-node": common.each_node}
     for name, value in told.items():
@@ -61,15 +50,10 @@ def check_address(common: Any) -> None:
 
 
 def machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) -> Machines:
-    """What a sweep goes on with: nodes as it was asked for them, unless others are named now.
-
-    Raises:
-        BadInputError: If it needs a cluster and none is named.
-    """
+    """What a sweep goes on with: nodes as asked for, unless others are named now; BadInputError if none are named."""
     if cluster is not None:
-        return Machines.of(
-            cluster, common.on_node or config.on_node, common.accelerator_type or config.accelerator_type
-        )
+        types = common.accelerator_type or config.accelerator_type
+        return Machines.of(cluster, common.on_node or config.on_node, types)
     if config.node_kinds or config.on_node or config.accelerator_type:
         raise BadInputError(f"--resume: {common.resume!r} is bound to nodes of a cluster; name it with --address")
     return Machines()
@@ -81,13 +65,11 @@ def introduce(console: Console, config: SweepConfig, cluster: Cluster) -> None:
         if node.problem is not None:
             say(console, f"node {node.name} is left out: it {node.problem}")
     for node in cluster.nodes.values():
-        devices = (
-            ", ".join(f"{n} x {name}" if n > 1 else name for name, n in node.devices.items()) or "nothing to measure"
-        )
-        say(console, f"node {node.name}: {devices}; {node.kind('cpu')}"
-                     f"{f', {node.accelerator_type}' if node.accelerator_type else ''}")  # fmt: skip
+        devices = ", ".join(f"{n} x {name}" if n > 1 else name for name, n in node.devices.items())
+        kinds = ", ".join([node.kind("cpu"), *filter(None, [node.accelerator_type])])
+        say(console, f"node {node.name}: {devices or 'nothing to measure'}; {kinds}")
     for device in config.device:
-        kinds = cluster.kinds(device)
-        if len(kinds) > 1 and not config.node_kinds:
-            told = f"{device} is of {len(kinds)} kinds here ({'; '.join(kinds)}), and a cell runs on whichever is free"
+        there = cluster.kinds(device)
+        if len(there) > 1 and not config.node_kinds:
+            told = f"{device} is of {len(there)} kinds here ({'; '.join(there)}), and a cell runs on whichever is free"
             say(console, f"{told}; --each-node runs every cell on each, --on-node and --accelerator-type choose")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import shlex
 from collections.abc import Callable
 from pathlib import Path
@@ -9,32 +10,18 @@ from typing import Literal
 
 from sweeps.text import one_line
 
-
-def _write(kind: Literal["report", "report_coverage"], folder: Path) -> Path:
-    if kind == "report":
-        from analysis.recommendation.page import write_report
-
-        return write_report(folder)
-    from analysis.subjects.coverage.page import write_coverage_report
-
-    return write_coverage_report(folder)
+_WRITERS = {
+    "report": "analysis.recommendation.page:write_report",
+    "report_coverage": "analysis.subjects.coverage.page:write_coverage_report",
+}
 
 
 def report_safely(
     kind: Literal["report", "report_coverage"], folder: Path, tell: Callable[[str], object]
 ) -> str | None:
-    """Write a sweep's report and tell where it is, or why there is none and what writes it.
-
-    Args:
-        kind: Of a sweep, or of operations' coverage.
-        folder: The sweep's.
-        tell: Prints a line.
-
-    Returns:
-        Why it could not be written; None if it was.
-    """
+    """Write a sweep's report and tell where it is, or why there is none and what writes it; this reason, or None."""
     try:
-        tell(f"report: {_write(kind, folder)}")
+        tell(f"report: {pkgutil.resolve_name(_WRITERS[kind])(folder)}")
     except Exception as error:  # a mistake in drawing must not cost an hour's sweep its ending
         from analysis.read.sweep import AnalysisError
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.contract.cells import EXIT_OK
@@ -17,7 +17,6 @@ from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.scheduling.endings import terminable
 from sweeps.scheduling.ledger import Ledger
-from sweeps.scheduling.nodes import Cluster
 from sweeps.session.machines import check_address, introduce
 from sweeps.session.summary import Ending, resume_command, sum_up
 from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
@@ -29,13 +28,9 @@ from workloads.base import Workload
 
 
 def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range]) -> int:
-    """Run or resume a sweep and write its report.
+    """Run or resume a sweep and write its report, by what ``sweep_command`` made of the command line.
 
-    Args:
-        workload: Its class.
-        options: What ``sweep_command`` made of the command line.
-        command: The command line, to reproduce it.
-        ranges: Axes given as ranges.
+    Whatever ends it, what is measured is kept and told.
 
     Returns:
         0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
@@ -46,7 +41,11 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
     common: SweepOptions = options.sweep
     check_address(common)
     with contextlib.ExitStack() as held:
-        cluster = held.enter_context(_joined(common)) if common.address else None
+        cluster = None
+        if common.address:
+            from sweeps.launch.ray_session import RayOptions, cluster_session  # seconds to import
+
+            cluster = held.enter_context(cluster_session(RayOptions(address=common.address, verbose=common.verbose)))
         if common.resume:
             sweep = resumed_sweep(workload, common, cluster, held)
         else:
@@ -58,16 +57,8 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
             sweep.say(f"damaged: {name} is not what was written; it is set aside in {sweep.store.folder / DAMAGED}, and"
                       " the cells that it held are measured again")  # fmt: skip
         held.enter_context(terminable())
-        return _run(sweep)
-
-
-@contextlib.contextmanager
-def _joined(common: SweepOptions) -> Iterator[Cluster]:
-    """The cluster that ``--address`` names."""
-    from sweeps.launch.ray_session import RayOptions, cluster_session  # seconds to import
-
-    with cluster_session(RayOptions(address=common.address, verbose=common.verbose)) as cluster:
-        yield cluster
+        _introduce(sweep)
+        return sum_up(sweep, Ending.of(lambda: _measure(sweep)))
 
 
 def _print_grid(sweep: Sweep) -> None:
@@ -79,12 +70,6 @@ def _print_grid(sweep: Sweep) -> None:
         sweep.say(f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
     n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as it takes"
     sweep.say(f"{n_cells} of {config.workload}")
-
-
-def _run(sweep: Sweep) -> int:
-    """Measure what is not done and sum up; whatever ends the sweep, what is measured is kept and told."""
-    _introduce(sweep)
-    return sum_up(sweep, Ending.of(lambda: _measure(sweep)))
 
 
 def _introduce(sweep: Sweep) -> None:
@@ -101,13 +86,7 @@ def _introduce(sweep: Sweep) -> None:
 
 
 def _measure(sweep: Sweep) -> bool:
-    """Measure what is not done; whether the budget ended it.
-
-    Raises:
-        Interrupted: After Ctrl-C, SIGTERM or SIGHUP.
-        OSError: If results cannot be written.
-        SweepLostError: If what runs the cells died.
-    """
+    """Measure what is not done; whether the budget ended it. Errors are those of ``launch``."""
     chooser = choose(sweep.config, sweep.cells, sweep.store, sweep.done)
     n_ends, n_ended = sweep.config.n_cells, len(sweep.done)
     n_visited = getattr(chooser, "n_visited", None)

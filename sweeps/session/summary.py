@@ -22,17 +22,12 @@ MAX_NAMED = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Ending:
-    """How the measuring of a sweep ended.
-
-    Attributes:
-        is_over_budget: The budget ended it.
-        is_interrupted: A signal ended it.
-        failure: What ended it, if it could not go on; None otherwise.
-    """
+    """How the measuring of a sweep ended."""
 
     is_over_budget: bool = False
     is_interrupted: bool = False
     failure: str | None = None
+    """What ended it, if it could not go on; None otherwise."""
 
     @classmethod
     def of(cls, measure: Callable[[], bool]) -> Ending:
@@ -45,11 +40,6 @@ class Ending:
             return cls(failure=f"results cannot be written ({error.strerror or error})")
         except SweepLostError as error:
             return cls(failure=str(error))
-
-    @property
-    def is_early(self) -> bool:
-        """It ended before it was through."""
-        return self.is_over_budget or self.is_interrupted or self.failure is not None
 
 
 def _named(cells: Sequence[TrialConfig]) -> str:
@@ -74,8 +64,9 @@ def command_line(name: str, sweep_id: str, output: Path, address: str = "") -> s
 def sum_up(sweep: Sweep, ending: Ending) -> int:
     """Print the summary, write the report, and choose the exit code."""
     rows = sweep.store.rows()
-    missing = _missing(sweep, rows)
-    is_unfinished = bool(missing) or (ending.is_early and not sweep.config.is_grid)
+    recorded = {row["trial_key"] for row in rows} - sweep.store.incomplete()
+    missing = [cell for cell in sweep.cells if cell.key not in recorded]
+    is_unfinished = bool(missing) or (ending != Ending() and not sweep.config.is_grid)
     _tell_results(sweep, rows, len(missing))
     if is_unfinished or ending.failure is not None:
         _tell_how_to_go_on(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
@@ -84,20 +75,9 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
     if ending.is_interrupted:
         return EXIT_INTERRUPTED
-    is_bad = is_unfinished or failure or ending.failure or _has_failures(sweep, rows)
-    return EXIT_FAILED if is_bad else EXIT_OK
-
-
-def _missing(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[TrialConfig]:
-    """The cells of the grid that have no row, or not all that their row speaks of."""
-    recorded = {row["trial_key"] for row in rows} - sweep.store.incomplete()
-    return [cell for cell in sweep.cells if cell.key not in recorded]
-
-
-def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
-    """Cells failed; out of memory, which the search for the largest batch size is after, is no failure of one."""
-    sought = BOUNDS_BATCH if sweep.config.is_batch_auto else ()
-    return any(row["status"] in FAILED and row["status"] not in sought for row in rows)
+    sought = BOUNDS_BATCH if sweep.config.is_batch_auto else ()  # what such a search is after is no failure
+    has_failures = any(row["status"] in FAILED and row["status"] not in sought for row in rows)
+    return EXIT_FAILED if is_unfinished or failure or ending.failure or has_failures else EXIT_OK
 
 
 def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) -> None:

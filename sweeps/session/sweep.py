@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich.console import Console
@@ -24,25 +24,18 @@ from workloads.base import BadInputError, Workload
 
 @dataclass(frozen=True, kw_only=True)
 class Sweep:
-    """A sweep that is ready to run.
-
-    Attributes:
-        options: What every workload has of the command line.
-        config: What was asked, now or when it began.
-        cells: Its grid; none where cells are chosen on the way.
-        store: Its results; of a dry run nothing is written.
-        done: The rows recorded that count.
-        machines: What it may run on.
-        console: Where it is told of.
-    """
+    """A sweep that is ready to run; of a dry run nothing is written."""
 
     options: SweepOptions
     config: SweepConfig
+    """What was asked, now or when it began."""
     cells: Sequence[TrialConfig]
+    """Its grid; none where cells are chosen on the way."""
     store: ResultStore
     machines: Machines
-    console: Console
+    console: Console = field(default_factory=lambda: SweepConsole(soft_wrap=True))
     done: Sequence[dict[str, Any]] = ()
+    """The rows recorded that count."""
 
     def say(self, text: str) -> None:
         say(self.console, text)
@@ -58,19 +51,7 @@ def new_sweep(
     workload: type[Workload], options: Any, ranges: Mapping[str, Range], cluster: Cluster | None,
     command: Sequence[str], held: contextlib.ExitStack,
 ) -> Sweep:  # fmt: skip
-    """The sweep that a command line asks for; until ``held`` is left, no other process runs it.
-
-    Args:
-        workload: Its class.
-        options: What ``sweep_command`` made of the command line.
-        ranges: Axes given as ranges.
-        cluster: The nodes that ``--address`` names; None for this machine.
-        command: The command line, to reproduce it.
-        held: Holds its folder's lock.
-
-    Raises:
-        BadInputError: With the option, the value given and what is allowed.
-    """
+    """The sweep that a command line asks for, or BadInputError; until ``held`` is left, no other process runs it."""
     common = options.sweep
     machines = Machines.of(cluster, common.on_node, common.accelerator_type) if cluster else Machines()
     config = build_config(workload, options, machines.devices, ranges, machines.kinds)
@@ -83,19 +64,13 @@ def new_sweep(
         folder = claim_folder(config.workload, common.output)
         held.enter_context(sweep_lock(folder))
         store = ResultStore.create(folder, config, cells, command)
-    return Sweep(
-        options=common, config=config, cells=cells, store=store, machines=machines, console=SweepConsole(soft_wrap=True)
-    )
+    return Sweep(options=common, config=config, cells=cells, store=store, machines=machines)
 
 
 def resumed_sweep(
     workload: type[Workload], common: SweepOptions, cluster: Cluster | None, held: contextlib.ExitStack
 ) -> Sweep:
-    """The sweep that ``--resume`` names, as it was asked for; arguments as of ``new_sweep``.
-
-    Raises:
-        BadInputError: If there is none, or it cannot go on.
-    """
+    """The sweep that ``--resume`` names, as it was asked for; BadInputError if there is none, or it cannot go on."""
     folder = common.output / common.resume
     if not common.dry_run and folder.is_dir():
         held.enter_context(sweep_lock(folder))
@@ -106,10 +81,7 @@ def resumed_sweep(
     machines = machines_again(config, common, cluster)
     again, incomplete = (RETRIED if common.retry_failed else ()), store.incomplete()
     done = [r for r in store.rows() if r["status"] not in again and r["trial_key"] not in incomplete]
-    return Sweep(
-        options=common, config=config, cells=cells, store=store, machines=machines, done=done,
-        console=SweepConsole(soft_wrap=True),
-    )  # fmt: skip
+    return Sweep(options=common, config=config, cells=cells, store=store, machines=machines, done=done)
 
 
 def _described(name: str, description: Mapping[str, Any]) -> tuple[SweepConfig, list[TrialConfig]]:

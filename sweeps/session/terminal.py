@@ -45,16 +45,10 @@ def format_duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def format_rate(row: Mapping[str, Any]) -> str:
-    """A row's throughput with its item, or its status's reason."""
-    rate = row.get("throughput_items_per_s")
-    return "" if rate is None else f"{figure(rate)} {row.get('item') or 'items'}/s"
-
-
 def format_result(row: Mapping[str, Any]) -> str:
     """What a row found, in a few words."""
-    parts = [format_rate(row)]
-    accuracy = row.get("accuracy_best")
+    rate, accuracy = row.get("throughput_items_per_s"), row.get("accuracy_best")
+    parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s"]
     if accuracy is not None:
         parts.append(f"accuracy {accuracy:.1%}")
     if row.get("status") not in {None, "complete"}:
@@ -78,16 +72,13 @@ class SweepConsole(Console):
 
 
 class Terminal:
-    """Follows a sweep's cells; use as a context manager around the sweep.
+    """Follows a sweep's cells, of which a resumed one has ``n_done`` already; use as a context manager around it.
 
-    Args:
-        n_cells: Cells of the grid.
-        n_done: Cells that a resumed sweep has already.
-        console: Where to write; a console that is no terminal gets one plain line per event.
+    A console that is no terminal gets one plain line per event.
     """
 
     def __init__(self, n_cells: int | None, n_done: int = 0, console: Console | None = None) -> None:
-        self._console = console or Console(stderr=False, soft_wrap=True)
+        self._console = console or Console(soft_wrap=True)
         self._n_cells, self._n_done = n_cells, n_done
         self._began = time.monotonic()
         self._n_new = self._n_unsupported = 0
@@ -95,23 +86,15 @@ class Terminal:
         self._running: dict[str, tuple[TrialConfig, float, str]] = {}
         self._recent: list[tuple[str, str, str]] = []
         self._best: dict[tuple[object, ...], tuple[Mapping[str, Any], str]] = {}
-        self._progress = Progress(
-            TextColumn("cells"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[eta]}"),
-            console=self._console,
-        )
+        columns = TextColumn("cells"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[eta]}")
+        self._progress = Progress(*columns, console=self._console)
         self._task = self._progress.add_task("", total=n_cells, completed=n_done, eta="")
         self._live: Live | None = None
 
     def __enter__(self) -> Terminal:
         if self._console.is_terminal and not self._console.is_dumb_terminal:
             self._live = Live(
-                get_renderable=self._render,
-                console=self._console,
-                refresh_per_second=REFRESH_PER_S,
-                transient=True,
+                get_renderable=self._render, console=self._console, refresh_per_second=REFRESH_PER_S, transient=True
             )
             self._live.start()
         return self
@@ -119,10 +102,6 @@ class Terminal:
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
             self._live.stop()
-
-    def say(self, text: str) -> None:
-        """Print a line above the live table."""
-        say(self._console, text)
 
     @property
     def eta_s(self) -> float | None:
@@ -162,7 +141,7 @@ class Terminal:
             total = "?" if self._n_cells is None else self._n_cells
             took = format_duration(row.get("wall_s") or 0)
             end = f"; {self._eta_text}" if self._eta_text else ""
-            self.say(f"[{self._n_done + self._n_new}/{total}] {cell.label}: {status}  {result} ({took}{end})")
+            say(self._console, f"[{self._n_done + self._n_new}/{total}] {cell.label}: {status}  {result} ({took}{end})")
 
     @property
     def _eta_text(self) -> str:

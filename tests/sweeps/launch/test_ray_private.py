@@ -103,7 +103,7 @@ def test_tune_is_used_without_the_class_of_its_reporter() -> None:
     code = """
 import ray.tune.progress_reporter
 del ray.tune.progress_reporter.TrialProgressCallback
-from sweeps.launch.tune_memory import SilentProgress
+from sweeps.launch.tune_plugins import SilentProgress
 print(SilentProgress.__mro__[1].__module__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)

@@ -10,9 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.sweeps.whole.faults import Faulted
 
 from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.faulty.faults import Faulted
 
 SCRIPT = """
 import contextlib, os, signal, sys
