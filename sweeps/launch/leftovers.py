@@ -65,10 +65,9 @@ class Marked:
 
 def is_alive(process: psutil.Process) -> bool:
     """Whether a process runs; a zombie does not."""
-    try:
+    with contextlib.suppress(psutil.Error):
         return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.Error:
-        return False
+    return False
 
 
 def end(processes: list[psutil.Process]) -> None:

@@ -56,7 +56,7 @@ class NodeWatch(Callback):
             pool, trial = self._placement.pool_of(trial_id), by_id.get(trial_id)
             if pool is None:
                 continue
-            if not self._placement.is_left(pool):
+            if not self._placement.cluster.nodes.keys() & set(pool.node_ids):  # none of them is left
                 self._ledger.requeue(trial_id)
                 self._take_back(trial)
             elif self._placement.is_ours(pool, running):

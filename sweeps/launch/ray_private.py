@@ -105,7 +105,6 @@ def forget(controller: Any, trial: Any) -> bool:
         getattr(controller, name, set()).discard(trial)
     for name in _BY_ID:
         getattr(controller, name, {}).pop(trial.trial_id, None)
-    trials = controller.get_trials()
-    if trial in trials:
-        trials.remove(trial)
+    with contextlib.suppress(ValueError):
+        controller.get_trials().remove(trial)
     return True

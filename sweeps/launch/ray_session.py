@@ -105,10 +105,10 @@ def object_store_options() -> dict[str, str]:
         n_free = shutil.disk_usage("/dev/shm").free
     if n_free >= OBJECT_STORE_BYTES and os.access("/dev/shm", os.W_OK):
         return {}
-    folder, n_needed = tempfile.gettempdir(), OBJECT_STORE_BYTES
+    folder = tempfile.gettempdir()
     with contextlib.suppress(OSError):
         sys.stdout.write(
-            f"/dev/shm has {n_free / 1e6:.0f} MB free of the {n_needed / 1e6:.0f} MB that Ray shares memory with, so it"
-            f" uses {folder}; cells are timed in their own memory as ever\n"
+            f"/dev/shm has {n_free / 1e6:.0f} MB free of the {OBJECT_STORE_BYTES / 1e6:.0f} MB that Ray shares memory"
+            f" with, so it uses {folder}; cells are timed in their own memory as ever\n"
         )
     return {STORE_FOLDER: folder}

@@ -6,6 +6,7 @@ once for its cell, and the row is durable when it returns.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -59,7 +60,7 @@ class Ledger:
         if not config.is_grid:  # no grid numbers a search's cells, so a resumed one goes on from its rows
             for row in store.rows(["trial_key", "trial_index"]):
                 self._index.setdefault(row["trial_key"], row["trial_index"])
-        self._next_index = 1 + max(self._index.values(), default=-1)
+        self._next_index = itertools.count(1 + max(self._index.values(), default=-1))
         self._running: dict[str, _Running] = {}
         self.device_facts: dict[str, dict[str, dict[str, Any]]] = {}
         """What the workers proved of each device, by device name and place."""
@@ -100,8 +101,7 @@ class Ledger:
             return WAIT  # a cell that runs comes back if its node is lost, and Tune does not ask again after a None
         if isinstance(cell, TrialConfig):
             if cell.key not in self._index:
-                self._index[cell.key] = self._next_index
-                self._next_index += 1
+                self._index[cell.key] = next(self._next_index)
             self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
         return cell
 

@@ -82,10 +82,6 @@ class Placement:
             self._pools.clear()
         return node
 
-    def is_left(self, pool: Pool) -> bool:
-        """Whether a node of the pool is still there."""
-        return any(node_id in self.cluster.nodes for node_id in pool.node_ids)
-
     def why_none(self, cell: TrialConfig) -> tuple[str, str]:
         """Status and reason of a cell that no node can take; what a lost node could have run may be tried again."""
         gone = [n for n in self.lost if cell.device in n.devices and cell.node in (None, n.kind(cell.device))]

@@ -61,7 +61,7 @@ def print_sweeps(results: Path) -> int:
         table.add_column(name, justify="right")
     unread: list[str] = []
     for folder, name in zip(folders, names, strict=True):
-        n_cells, statuses = _n_cells(folder, unread), _statuses(folder, unread)
+        n_cells, statuses = _counted(folder, unread)
         n, count = n_cells or len(statuses), statuses.count
         cells = [n, count("complete"), count("pruned"), count("unsupported"), sum(count(s) for s in FAILED)]
         table.add_row(Text(name), *(str(c) for c in cells), str(max(0, n - len(statuses))))
@@ -75,21 +75,19 @@ def print_sweeps(results: Path) -> int:
     return 0
 
 
-def _n_cells(folder: Path, unread: list[str]) -> int:
-    """The cells that a sweep was asked for; 0 where it does not say."""
+def _counted(folder: Path, unread: list[str]) -> tuple[int, list[str]]:
+    """The cells that a sweep was asked for, 0 where it does not say, and the statuses recorded in it.
+
+    Files that cannot be read are named in ``unread``.
+    """
+    n_cells, found = 0, []
     try:
-        return int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
+        n_cells = int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         unread.append(f"{folder.name}/{DESCRIPTION}")
-        return 0
-
-
-def _statuses(folder: Path, unread: list[str]) -> list[str]:
-    """The statuses recorded in a sweep; files that cannot be read are named in ``unread``."""
-    found: list[str] = []
     for file in files_of(folder / "trials"):
         try:
             found += pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
         except (pa.ArrowException, OSError, KeyError):
             unread.append(f"{folder.name}/trials/{file.name}")
-    return found
+    return n_cells, found

@@ -43,10 +43,11 @@ class Machines:
 def check_address(common: Any) -> None:
     """BadInputError for an option that means a cluster, without ``--address``."""
     parse_duration_s("node-timeout", common.node_timeout)
-    told = {"on-node": common.on_node, "accelerator-type": common.accelerator_type, "each-node": common.each_node}
-    for name, value in told.items():
-        if value and not common.address:
-            raise BadInputError(f"--{name}: is for a cluster; name it with --address HOST:PORT or auto")
+    for name in ("on_node", "accelerator_type", "each_node"):
+        if getattr(common, name) and not common.address:
+            raise BadInputError(
+                f"--{name.replace('_', '-')}: is for a cluster; name it with --address HOST:PORT or auto"
+            )
 
 
 def machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) -> Machines:

@@ -1,23 +1,27 @@
-"""The end of a sweep: its summary, its report, how to go on, and the exit code."""
+"""The end of a sweep: its summary with the best cells as the report chooses them, its report, and the exit code."""
 
 from __future__ import annotations
 
 import shlex
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from analysis.contract.cells import BOUNDS_BATCH, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, FAILED
+from analysis.contract.cells import BOUNDS_BATCH, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, FAILED, SERVER
+from analysis.contract.choice import best, by_task, doubts, task_names
+from analysis.contract.limits import Limits
 from sweeps.plan.config import TrialConfig
 from sweeps.scheduling.endings import Interrupted, SweepLostError
-from sweeps.session.best import best_lines
 from sweeps.session.reports import report_safely
 from sweeps.session.sweep import Sweep
+from sweeps.session.terminal import format_result
 from sweeps.text import cells_told
 
 MAX_NAMED = 12
+MAX_TASKS = 12
+"""More tasks than that are left to the report."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +72,14 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     missing = [cell for cell in sweep.cells if cell.key not in recorded]
     is_unfinished = bool(missing) or (ending != Ending() and not sweep.config.is_grid)
     _tell_results(sweep, rows, len(missing))
-    if is_unfinished or ending.failure is not None:
-        _tell_how_to_go_on(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
+    go_on = f"go on with: {resume_command(sweep)}"
+    if ending.failure is not None:
+        end = f"; {go_on}" if is_unfinished else ""
+        sweep.say(f"ended early: {ending.failure}; {cells_told(len(rows))} kept, above{end}")
+    elif is_unfinished:
+        if missing and not ending.is_interrupted:
+            sweep.say(f"the budget left out: {_named(missing)}")
+        sweep.say(go_on)
     if (sweep.store.folder / "study.db").exists():
         sweep.say(f"study: optuna-dashboard sqlite:///{sweep.store.folder / 'study.db'}")
     failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
@@ -93,14 +103,38 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
         sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
 
 
-def _tell_how_to_go_on(
-    sweep: Sweep, ending: Ending, n_rows: int, missing: Sequence[TrialConfig], *, is_unfinished: bool
-) -> None:
-    go_on = f"go on with: {resume_command(sweep)}"
-    if ending.failure is not None:
-        end = f"; {go_on}" if is_unfinished else ""
-        sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
-        return
-    if missing and not ending.is_interrupted:
-        sweep.say(f"the budget left out: {_named(missing)}")
-    sweep.say(go_on)
+def best_lines(rows: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
+    """The fastest and the most accurate cell of a sweep's rows; of one task on each device, of several a line each."""
+    ordered = sorted(rows, key=lambda r: r["trial_index"] or 0)  # the first of several alike is the report's too
+    tasks = by_task([row for row in ordered if row["status"] == "complete"])
+    if len(tasks) == 1:
+        (cells,) = tasks.values()
+        devices = dict.fromkeys(row["device"] for row in cells)
+        found = [line for name in devices for line in _lines([r for r in cells if r["device"] == name], limits)]
+        return list(dict.fromkeys(found))
+    told = [f"{name}: {line}" for name, cells in zip(task_names(tasks), tasks.values(), strict=True)
+            for line in _lines(cells, limits)[:1]]  # fmt: skip
+    more = [f"{len(told) - MAX_TASKS} more tasks are in the report"] if len(told) > MAX_TASKS else []
+    return told[:MAX_TASKS] + more
+
+
+def _lines(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
+    """Of the cells of one task: the fastest, and the most accurate where accuracy is known."""
+    fastest = best(cells, "throughput", limits)
+    if fastest is None:
+        return _none(cells, limits)
+    word = "highest rate" if fastest["scenario"] == SERVER else "fastest"
+    accurate = best(cells, "accuracy", limits)
+    return [_told(word, fastest), *([] if accurate is None else [_told("most accurate", accurate)])]
+
+
+def _told(word: str, row: Mapping[str, Any]) -> str:
+    doubt = f" ({'; '.join(doubts(row))})" if doubts(row) else ""
+    return f"{word} on {TrialConfig.from_row(row).label}: {format_result(row)}{doubt}"
+
+
+def _none(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
+    if best(cells) is not None and limits.asked:
+        return ["no cell is known to hold the limits asked for"]
+    is_server = any(row["scenario"] == SERVER for row in cells)
+    return ["no cell keeps up with its requests within its deadline"] if is_server else []

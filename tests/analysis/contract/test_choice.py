@@ -17,7 +17,7 @@ from analysis.contract.choice import best, front, is_usable, pareto
 from analysis.contract.limits import Limits
 from analysis.recommendation.page import write_report
 from sweeps.plan.config import TrialConfig
-from sweeps.session.best import MAX_TASKS, best_lines
+from sweeps.session.summary import MAX_TASKS, best_lines
 from tests.analysis.conftest import Write, row
 
 
