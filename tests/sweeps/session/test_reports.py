@@ -10,7 +10,7 @@ import matplotlib as mpl
 import pytest
 
 import analysis.recommendation.page
-from analysis.figures.style import figure
+from analysis.figures.style import canvas
 from sweeps.commands import main
 from sweeps.session.reports import report_safely
 from tests.sweeps.conftest import ROOT, Run
@@ -84,7 +84,8 @@ def test_a_sweep_writes_its_report_in_no_other_way() -> None:
 
 def test_figures_are_drawn_by_our_settings_and_leave_the_users_alone(tmp_path: Path) -> None:
     def drawn(name: str) -> bytes:
-        with figure(tmp_path / name) as (_, axes):
+        with canvas(tmp_path / name, (6, 4)) as drawing:
+            axes = drawing.subplots()
             axes.plot([1, 2], [3, 5], label="a line")
             axes.legend()
         return (tmp_path / name).read_bytes()
