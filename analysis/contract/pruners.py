@@ -6,8 +6,9 @@ grid are small, and Optuna's five would often never prune.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+import math
+from collections.abc import Container, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 
@@ -17,8 +18,20 @@ class Parameter:
 
     kind: type
     told: str  # the help, without its pruners' names
+    low: float = 0  # the smallest value that Optuna takes
+    high: float = math.inf
     ours: Any = None  # our default; None for Optuna's
     on_accuracy: Any = None  # our default where accuracy is judged, if it is another
+    needs: str | None = None  # the parameter without which Optuna takes only 0
+
+    def refusal(self, value: float, given: Container[str]) -> str | None:
+        """What is wrong with a value beside the other parameters given, or None."""
+        if not self.low <= value <= self.high:
+            allowed = f"be at least {self.low}" if math.isinf(self.high) else f"lie between {self.low} and {self.high}"
+            return f"{value} must {allowed}"
+        if self.needs and value and self.needs not in given:
+            return f"{value} needs --{self.needs.replace('_', '-')}; without it only 0"
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +44,8 @@ class Pruner:
     wraps: str | None = None  # the pruner that it holds back, whose parameters it takes too
 
 
+MOST_RUNGS = 1000
+"""Optuna raises the reduction factor to this power, whose digits must end; no cell has 2**1000 rounds."""
 _PERCENTILE = {
     "n_startup_trials": Parameter(
         kind=int, ours=2, told="cells that must have ended before one is given up. Default: 2."
@@ -39,15 +54,15 @@ _PERCENTILE = {
         kind=int, ours=2, on_accuracy=3, told="rounds before a cell is given up. Default: 2; on accuracy 3, which are "
         "an epoch: before it a network has learned little more than chance.",
     ),
-    "interval_steps": Parameter(kind=int, told="judge every so many rounds. Default: 1."),
-    "n_min_trials": Parameter(kind=int, told="cells with a value at a round that judging takes. Default: 1."),
+    "interval_steps": Parameter(kind=int, low=1, told="judge every so many rounds. Default: 1."),
+    "n_min_trials": Parameter(kind=int, low=1, told="cells with a value at a round that judging takes. Default: 1."),
 }  # fmt: skip
 _HALVING = {
     "min_resource": Parameter(
-        kind=int, ours=3, told="rounds before a cell is given up. Default: 3, since single rounds are noisy and three "
-        "are an epoch of a training.",
+        kind=int, low=1, ours=3, told="rounds before a cell is given up. Default: 3, since single rounds are noisy and "
+        "three are an epoch of a training.",
     ),
-    "reduction_factor": Parameter(kind=int, told="one cell in so many goes on at each rung. Default: 3, 4."),
+    "reduction_factor": Parameter(kind=int, low=2, told="one cell in so many goes on at each rung. Default: 3, 4."),
     "bootstrap_count": Parameter(kind=int, told="cells a rung takes before any is given up. Default: 0."),
 }  # fmt: skip
 
@@ -56,17 +71,20 @@ PRUNERS = {
     "median": Pruner(optuna="MedianPruner", parameters=_PERCENTILE),
     "percentile": Pruner(optuna="PercentilePruner", parameters=_PERCENTILE | {
         "percentile": Parameter(
-            kind=float, ours=25.0, told="keep this best share of the cells, in per cent. Default: 25."
+            kind=float, high=100, ours=25.0, told="keep this best share of the cells, in per cent. Default: 25."
         ),
     }),
     "hyperband": Pruner(optuna="HyperbandPruner", parameters=_HALVING | {
-        "max_resource": Parameter(kind=int, told="rounds of a whole cell. Default: the longest seen."),
+        "max_resource": Parameter(kind=int, low=1, told="rounds of a whole cell. Default: the longest seen."),
+        "bootstrap_count": replace(_HALVING["bootstrap_count"], needs="max_resource"),
     }),
     "successive-halving": Pruner(optuna="SuccessiveHalvingPruner", parameters=_HALVING | {
-        "min_early_stopping_rate": Parameter(kind=int, told="how many rungs are left out. Default: 0."),
+        "min_early_stopping_rate": Parameter(
+            kind=int, high=MOST_RUNGS, told="how many rungs are left out. Default: 0."
+        ),
     }),
     "wilcoxon": Pruner(optuna="WilcoxonPruner", takes_estimates=False, parameters={
-        "p_threshold": Parameter(kind=float, told="give up below this p against the best cell. Default: 0.1."),
+        "p_threshold": Parameter(kind=float, high=1, told="give up below this p against the best cell. Default: 0.1."),
         "n_startup_steps": Parameter(kind=int, told="rounds before a cell is given up. Default: 2."),
     }),
     "patient": Pruner(optuna="PatientPruner", wraps="median", parameters={

@@ -40,14 +40,17 @@ class PruningConfig:
             raise BadInputError(f"--prune-margin: {self.margin:g} is not a share from 0 to under 1, such as 0.05")
         check_choice("pruner", self.pruner, tuple(PRUNERS))
         check_choice("prune-on", self.prune_on, PRUNE_ON)
-        wraps = PRUNERS[self.pruner].wraps
-        names = [*parameters_of(self.pruner), *([WRAPPED] if wraps else [])]
+        known, wraps = parameters_of(self.pruner), PRUNERS[self.pruner].wraps
+        names = [*known, *([WRAPPED] if wraps else [])]
         for name, value in self.parameters.items():
+            option = name.replace("_", "-")
             if name not in names:
                 allowed = ", ".join("--" + p.replace("_", "-") for p in names) or "none"
-                raise BadInputError(f"--{name.replace('_', '-')}: --pruner {self.pruner} has {allowed}")
+                raise BadInputError(f"--{option}: --pruner {self.pruner} has {allowed}")
             if name == WRAPPED:
-                check_choice("wrapped-pruner", value, (str(wraps),))
+                check_choice(option, value, (str(wraps),))
+            elif (refusal := known[name].refusal(value, self.parameters)) is not None:
+                raise BadInputError(f"--{option}: {refusal}")
 
     @property
     def takes_estimates(self) -> bool:

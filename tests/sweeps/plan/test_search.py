@@ -3,13 +3,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import re
+from pathlib import Path
 from typing import Any
 
 import optuna
 import pytest
 
+from analysis.contract.cells import EXIT_USAGE
 from analysis.contract.pruners import PRUNERS, parameters_of
 from sweeps.choosing.optuna_study import make_pruner
+from sweeps.commands import main
 from sweeps.plan.parsing import parse
 from sweeps.plan.search import SAMPLERS, PruningConfig, Range, parse_range
 from sweeps.plan.search_options import SearchOptions, pruning_config, search_config, split_ranges
@@ -81,6 +84,38 @@ def test_a_parameter_reaches_optuna() -> None:
 def test_a_parameter_of_another_pruner_is_refused_by_name() -> None:
     with pytest.raises(BadInputError, match="--patience: --pruner median has --n-startup-trials"):
         pruning_config(SearchOptions(pruner="median", patience=3), GRID)
+
+
+@pytest.mark.parametrize(("pruner", "name"), [(p, name) for p in PRUNERS for name in parameters_of(p)])
+def test_what_optuna_refuses_of_a_parameter_is_one_line_before_anything_is_made(pruner: str, name: str) -> None:
+    parameter = parameters_of(pruner)[name]
+    refused = []
+    for value in map(parameter.kind, (-(10**9), -1, 0, 0.5, 1, 2, 3, 100, 101, 10**9)):
+        options = SearchOptions(pruner=pruner, **{name: value})
+        try:
+            config = pruning_config(options, GRID)
+        except BadInputError as error:
+            refused.append((value, str(error)))
+        else:
+            make_pruner(config)
+    assert refused, "every parameter has a least value"
+    for value, told in refused:
+        assert re.fullmatch(rf"--{name.replace('_', '-')}: {value} (must|needs) .*", told)
+    make_pruner(pruning_config(SearchOptions(pruner=pruner, **{name: parameter.kind(parameter.low)}), GRID))
+
+
+def test_a_parameter_out_of_range_makes_no_folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    output = tmp_path / "results"
+    arguments = ["inference", "--pruner", "percentile", "--percentile", "200", "--output", str(output)]
+    assert main([*arguments, "--device", "cpu"]) == EXIT_USAGE
+    assert "--percentile: 200.0 must lie between 0 and 100" in capsys.readouterr().err
+    assert not output.exists()
+
+
+def test_what_optuna_takes_only_with_another_parameter_says_which() -> None:
+    with pytest.raises(BadInputError, match="--bootstrap-count: 2 needs --max-resource"):
+        pruning_config(SearchOptions(pruner="hyperband", bootstrap_count=2), GRID)
+    make_pruner(pruning_config(SearchOptions(pruner="hyperband", bootstrap_count=2, max_resource=9), GRID))
 
 
 def test_a_margin_needs_a_pruner_and_is_a_share() -> None:
