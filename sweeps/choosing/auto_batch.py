@@ -7,11 +7,10 @@ gains, because filling it would stall the whole machine; out of memory met on th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping
 
-from analysis.contract.cells import BOUNDS_BATCH
-from sweeps.choosing.chooser import WAIT, Chooser, Wait
+from analysis.contract.cells import BOUNDS_BATCH, Row
+from sweeps.choosing.chooser import WAIT, Chooser, Columns, Rounds, Wait
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import SampleBlock
 from workloads.base import BatchTooSmallError
@@ -26,32 +25,23 @@ MAX_BATCH = 2**20
 
 
 class BatchSearch:
-    """The search for one cell's batch size; a state machine that is told each size's row.
+    """The search for one cell's batch size, from its smallest; a state machine that is told each size's row.
 
-    Args:
-        seed_cell: The cell at the smallest batch size.
-        goes_on_to_memory: Double until memory ends, gains or not.
+    Where it ``goes_on_to_memory`` it doubles until memory ends, gains or not.
     """
 
     def __init__(self, seed_cell: TrialConfig, *, goes_on_to_memory: bool) -> None:
         self.seed_cell, self._goes_on = seed_cell, goes_on_to_memory
         self._rates: dict[int, float] = {}
-        self._largest, self._smallest_over, self._too_small = 0, MAX_BATCH + 1, 0
-        self._n_flat = 0
-        self._size: int | None = seed_cell.batch_size
+        self._largest, self._smallest_over, self._too_small, self._n_flat = 0, MAX_BATCH + 1, 0, 0
+        self.next_size: int | None = seed_cell.batch_size
+        """The next batch size to try, or None when the search has ended."""
         self.is_waiting = False
 
-    @property
-    def next_size(self) -> int | None:
-        """The next batch size to try, or None when the search has ended."""
-        return self._size
+    def cell(self, size: int) -> TrialConfig:
+        return dataclasses.replace(self.seed_cell, batch_size=size)
 
-    def next_cell(self) -> TrialConfig | None:
-        if self._size is None:
-            return None
-        return dataclasses.replace(self.seed_cell, batch_size=self._size)
-
-    def tell(self, row: Mapping[str, Any]) -> None:
+    def tell(self, row: Row) -> None:
         """Take the row of the size that was tried last."""
         self.is_waiting = False
         size = int(row["batch_size"])
@@ -65,25 +55,22 @@ class BatchSearch:
             self._largest = max(self._largest, size)
         elif row.get("error_type") == BatchTooSmallError.__name__:
             self._too_small = size
-            self._size = 2 * size if 2 * size <= MAX_BATCH else None
+            self.next_size = 2 * size if 2 * size <= MAX_BATCH else None
             return
         else:
-            self._size = None  # unsupported, crashed, timeout, error: a larger batch would not mend it
+            self.next_size = None  # unsupported, crashed, timeout, error: a larger batch would not mend it
             return
-        self._size = self._choose((row.get("step_median_s") or 0.0) > MAX_STEP_S)
+        self.next_size = self._choose((row.get("step_median_s") or 0.0) > MAX_STEP_S)
 
     def _choose(self, is_slow: bool) -> int | None:
-        is_bounded = self._smallest_over <= MAX_BATCH
-        if is_bounded:
+        if self._smallest_over <= MAX_BATCH:
             middle, known = (self._largest + self._smallest_over) // 2, max(self._largest, self._too_small)
-            return middle if known < middle < self._smallest_over and self._is_worth(middle) else None
+            # Bisection ends at 1/64 of the size: finer than that, fragmentation decides, not the batch.
+            is_worth = self._smallest_over - self._largest > max(1, self._largest // 64)
+            return middle if known < middle < self._smallest_over and is_worth else None
         if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
             return None
         return self._largest * 2
-
-    def _is_worth(self, middle: int) -> bool:
-        """Bisection ends at 1/64 of the size: finer than that, fragmentation decides, not the batch."""
-        return self._smallest_over - self._largest > max(1, self._largest // 64)
 
     def roles(self) -> dict[int, str]:
         """What each size that ran turned out to be."""
@@ -98,48 +85,37 @@ class BatchSearch:
 
 
 class AutoBatch(Chooser):
-    """Searches the batch size of each cell of a grid.
+    """Searches the batch size of each of some cells at batch size 1; ``rows`` are those recorded already."""
 
-    Args:
-        seeds: One cell at batch size 1 for each combination of the other axes.
-        rows: Rows recorded already, when a sweep is resumed.
-    """
-
-    def __init__(self, seeds: Iterable[TrialConfig], rows: Iterable[Mapping[str, Any]]) -> None:
+    def __init__(self, seeds: Iterable[TrialConfig], rows: Iterable[Row]) -> None:
         super().__init__(())
         self._known = {row["trial_key"]: row for row in rows}
         self._searches = [BatchSearch(seed, goes_on_to_memory=seed.device != "cpu") for seed in seeds]
         self._of_key: dict[str, BatchSearch] = {}
-        self._keys: dict[tuple[int, int], str] = {}
 
     def next_cell(self) -> TrialConfig | Wait | None:
         for search in self._searches:
-            if search.is_waiting:
-                continue
-            while (cell := search.next_cell()) is not None:
+            while not search.is_waiting and search.next_size is not None:
+                cell = search.cell(search.next_size)
                 self._of_key[cell.key] = search
-                self._keys[id(search), cell.batch_size] = cell.key
                 if cell.key not in self._known:
                     search.is_waiting = True
                     return cell
                 search.tell(self._known[cell.key])
         return WAIT if any(search.is_waiting for search in self._searches) else None
 
-    def close(
-        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
-    ) -> None:
+    def close(self, cell: TrialConfig, row: Columns, rounds: list[Columns], samples: list[SampleBlock]) -> None:
         row["search_role"] = "probe"
 
-    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+    def recorded(self, cell: TrialConfig, row: Row, rounds: Rounds) -> None:
         self._of_key[cell.key].tell(row)
-        self._known[cell.key] = row
 
-    def finish(self) -> Mapping[str, Mapping[str, Any]]:
+    def finish(self) -> Mapping[str, Row]:
         """The roles of the sizes of each search that has ended."""
-        ended = [search for search in self._searches if search.next_size is None]
         return {
-            self._keys[id(search), size]: {"search_role": role}
-            for search in ended
+            search.cell(size).key: {"search_role": role}
+            for search in self._searches
+            if search.next_size is None
             for size, role in search.roles().items()
             if role != "probe"
         }

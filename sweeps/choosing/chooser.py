@@ -6,9 +6,14 @@ import enum
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from analysis.contract.cells import Row
 from sweeps.cell.message import Message
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import SampleBlock
+
+Rounds = Sequence[Row]
+Columns = dict[str, Any]
+"""A row or a round that may still change."""
 
 
 class Wait(enum.Enum):
@@ -30,27 +35,20 @@ class Chooser:
         """The next cell to run, WAIT until a running one has ended, or None when there is none left."""
         return next(self._cells, None)
 
-    def report(
-        self, cell: TrialConfig, message: Message, rounds: Sequence[Mapping[str, Any]]
-    ) -> Mapping[str, Any] | None:
+    def report(self, cell: TrialConfig, message: Message, rounds: Rounds) -> Row | None:
         """Take a running cell's rounds so far; columns that say why it should stop, or None to go on."""
         return None
 
-    def close(
-        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
-    ) -> None:
+    def close(self, cell: TrialConfig, row: Columns, rounds: list[Columns], samples: list[SampleBlock]) -> None:
         """Take a cell's final row, rounds and samples before they are recorded; may change them."""
-        return None
 
-    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Sequence[Mapping[str, Any]]) -> None:
+    def recorded(self, cell: TrialConfig, row: Row, rounds: Rounds) -> None:
         """Take a cell's row now that it is durable."""
-        return None
 
     def forget(self, cell: TrialConfig) -> None:
         """Take back a running cell: the sweep was interrupted."""
-        return None
 
-    def finish(self) -> Mapping[str, Mapping[str, Any]]:
+    def finish(self) -> Mapping[str, Row]:
         """Columns that only the end of the sweep tells, by the key of the row to change."""
         return {}
 

@@ -7,13 +7,14 @@ when a sweep is cut short; a resume goes on with the visits that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
 
-from sweeps.choosing.chooser import WAIT, Chooser, Wait
+from analysis.contract.cells import Row
+from sweeps.choosing.chooser import WAIT, Chooser, Columns, Wait
 from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
@@ -27,8 +28,8 @@ from sweeps.store.trial_columns import HOW_VISITS_JOIN
 class _Visited:
     """What earlier visits found of a cell."""
 
-    row: dict[str, Any]
-    rounds: list[dict[str, Any]] = field(default_factory=list)
+    row: Columns
+    rounds: list[Columns] = field(default_factory=list)
     samples: list[SampleBlock] = field(default_factory=list)
     n_visits: int = 0
 
@@ -50,17 +51,8 @@ _JOINED: dict[str, Callable[[Any, Any], Any]] = {
 }  # fmt: skip
 
 
-def joined_row(
-    before: Mapping[str, Any], row: Mapping[str, Any], samples: Sequence[SampleBlock], policy: RoundPolicy
-) -> dict[str, Any]:
-    """The row of a cell after one more visit.
-
-    Args:
-        before: Its row so far.
-        row: The row of the new visit alone.
-        samples: Blocks of all visits, in order.
-        policy: Whose precision target is judged.
-    """
+def joined_row(before: Row, row: Row, samples: Sequence[SampleBlock], policy: RoundPolicy) -> Columns:
+    """The row of a cell from its row so far, that of one more visit alone, and the samples of all visits in order."""
     joined = {**row, **_timing(before, row, samples, policy)}
     for name, how in HOW_VISITS_JOIN.items():
         if how in _JOINED:
@@ -70,9 +62,7 @@ def joined_row(
     return {**joined, **_energy(before, row, joined)}
 
 
-def _timing(
-    before: Mapping[str, Any], row: Mapping[str, Any], samples: Sequence[SampleBlock], policy: RoundPolicy
-) -> dict[str, Any]:
+def _timing(before: Row, row: Row, samples: Sequence[SampleBlock], policy: RoundPolicy) -> Columns:
     """The TIMING columns, from the samples of all visits."""
     blocks = [seconds for phase, _, seconds, _ in samples if phase == "measure"]
     summary = summarise_timing(
@@ -84,7 +74,7 @@ def _timing(
     return asdict(summary)
 
 
-def _energy(before: Mapping[str, Any], row: Mapping[str, Any], joined: Mapping[str, Any]) -> dict[str, Any]:
+def _energy(before: Row, row: Row, joined: Row) -> Columns:
     """The ENERGY columns, from the summed joules; none where a visit has none."""
     if not (joined["energy_j"] and before["energy_per_item_j"] and row["energy_per_item_j"]):
         return {}
@@ -94,38 +84,25 @@ def _energy(before: Mapping[str, Any], row: Mapping[str, Any], joined: Mapping[s
 
 
 class Turns(Chooser):
-    """Hands out the grid N_VISITS times over, and joins what the visits found of a cell.
+    """Hands out the whole grid N_VISITS times over, and joins what the visits found of a cell.
 
-    Args:
-        cells: The whole grid, cells recorded already included.
-        config: The sweep.
-        store: Its results; what an earlier run recorded is read from it.
-        done: The rows recorded that count, when a sweep is resumed.
+    ``done`` are the rows recorded that count, when a sweep is resumed; their rounds and samples are in the store.
     """
 
     def __init__(
-        self, cells: Sequence[TrialConfig], config: SweepConfig, store: ResultStore, done: Sequence[Mapping[str, Any]]
+        self, cells: Sequence[TrialConfig], config: SweepConfig, store: ResultStore, done: Sequence[Row]
     ) -> None:
         store.compacts_on_the_way = False  # every visit records its cell again
-        measure = config.measure
-        self._policy = RoundPolicy(
-            min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s, round_s=measure.round_s,
-            precision_target=measure.precision_target,
-        )  # fmt: skip
-        rounds, samples = (
-            store.rounds(row["trial_key"] for row in done),
-            store.sample_blocks([r["trial_key"] for r in done]),
-        )
-        self._visited = {
-            row["trial_key"]: _Visited(
-                row=dict(row), rounds=rounds[row["trial_key"]], samples=samples[row["trial_key"]],
-                n_visits=1 + max((r["visit"] or 0 for r in rounds[row["trial_key"]]), default=N_VISITS - 1),
-            )
-            for row in done
-        }  # fmt: skip
-        for visited in self._visited.values():
-            if visited.row["status"] != "complete":
-                visited.n_visits = N_VISITS
+        self._policy = RoundPolicy(**{f.name: getattr(config.measure, f.name) for f in fields(RoundPolicy)})
+        keys = [row["trial_key"] for row in done]
+        rounds, samples = store.rounds(keys), store.sample_blocks(keys)
+        self._visited: dict[str, _Visited] = {}
+        for key, row in zip(keys, done, strict=True):
+            last = max((r["visit"] or 0 for r in rounds[key]), default=N_VISITS - 1)
+            self._visited[key] = _Visited(
+                row=dict(row), rounds=rounds[key], samples=samples[key],
+                n_visits=1 + last if row["status"] == "complete" else N_VISITS,
+            )  # fmt: skip
         self._all = list(cells)
         self._running: set[str] = set()
         self._held: TrialConfig | None = None
@@ -149,18 +126,17 @@ class Turns(Chooser):
     def next_cell(self) -> TrialConfig | Wait | None:
         cell = self._held or next(self._cells, None)
         self._held = None
-        if cell is not None and cell.key in self._running:
+        if cell is None:
+            return None
+        if cell.key in self._running:
             self._held = cell  # its visit before this one has not ended
             return WAIT
-        if cell is not None and self._n_visits(cell) >= N_VISITS:
+        if self._n_visits(cell) >= N_VISITS:
             return self.next_cell()  # it failed meanwhile
-        if cell is not None:
-            self._running.add(cell.key)
+        self._running.add(cell.key)
         return cell
 
-    def close(
-        self, cell: TrialConfig, row: dict[str, Any], rounds: list[dict[str, Any]], samples: list[SampleBlock]
-    ) -> None:
+    def close(self, cell: TrialConfig, row: Columns, rounds: list[Columns], samples: list[SampleBlock]) -> None:
         """Join the visit with those before it."""
         self._running.discard(cell.key)
         before = self._visited.get(cell.key) or _Visited(row={})

@@ -21,13 +21,7 @@ def estimate(reports: Mapping[int, float], *, running: bool) -> float:
 
 
 class MarginPruner(optuna.pruners.BasePruner):
-    """Prunes what the wrapped pruner does, except within a margin of the study's best by the same round.
-
-    Args:
-        wrapped: Any pruner of Optuna.
-        margin: Share of the best's figure.
-        running: The reports are estimates so far; False for single rounds, whose median counts.
-    """
+    """Prunes what the wrapped pruner does, except within a margin (a share) of the study's best by the same round."""
 
     def __init__(self, wrapped: optuna.pruners.BasePruner, margin: float, *, running: bool) -> None:
         self._wrapped, self._margin, self._running = wrapped, margin, running

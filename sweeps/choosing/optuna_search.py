@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,22 +11,19 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial
 
-from analysis.contract.cells import TASK_OPTIONS
+from analysis.contract.cells import TASK_OPTIONS, Row
 from analysis.contract.choice import front, is_candidate
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
-from sweeps.choosing.chooser import WAIT, Wait
+from sweeps.choosing.chooser import WAIT, Rounds, Wait
 from sweeps.choosing.optuna_study import StudyBook
-from sweeps.choosing.studies import Rounds, Studies, tell
+from sweeps.choosing.studies import FIELDS, LOG2, Studies, tell
 from sweeps.plan.config import SweepConfig, TrialConfig, task_of
 from sweeps.plan.search import Range
 from sweeps.text import figure
 
 MAX_REPEATS = 200
 """Proposals of cells that are known already, one after another, after which the space counts as exhausted."""
-LOG2 = "_log2"
-"""Ending of the parameter whose value is the exponent of a power of two."""
-_FIELDS = ("device", "precision", "memory_format", "compile", "batch_size")
 
 
 def _range_distribution(name: str, given: Range) -> dict[str, BaseDistribution]:
@@ -42,7 +38,7 @@ def _range_distribution(name: str, given: Range) -> dict[str, BaseDistribution]:
 def search_space(config: SweepConfig) -> dict[str, BaseDistribution]:
     """The parameters of a search: ranges as they are, axes of several values as categories."""
     assert config.search is not None
-    axes: dict[str, Sequence[Any]] = {name: getattr(config, name) for name in _FIELDS}
+    axes: dict[str, Sequence[Any]] = {name: getattr(config, name) for name in FIELDS}
     axes |= {name: values for name, values in config.option_axes.items() if name not in TASK_OPTIONS}
     space: dict[str, BaseDistribution] = {}
     for name, values in axes.items():
@@ -56,44 +52,24 @@ def search_space(config: SweepConfig) -> dict[str, BaseDistribution]:
 def cell_of(base: TrialConfig, params: Mapping[str, Any]) -> TrialConfig:
     """A task's cell at some parameters."""
     plain = {name.removesuffix(LOG2): 2**value if name.endswith(LOG2) else value for name, value in params.items()}
-    fields = {name: value for name, value in plain.items() if name in _FIELDS}
-    options = {**base.options, **{name: value for name, value in plain.items() if name not in _FIELDS}}
-    return dataclasses.replace(base, **fields, options=options)
+    fields = {name: plain.pop(name) for name in FIELDS if name in plain}
+    return dataclasses.replace(base, **fields, options={**base.options, **plain})
 
 
 class SearchStudies(Studies):
-    """Asks Optuna for each cell, tells it each row.
-
-    Args:
-        config: The sweep, with its search.
-        book: The study file.
-        rows: Rows recorded already, when a sweep is resumed.
-        rounds: Their rounds by key.
-    """
+    """Asks Optuna for each cell, tells it each row."""
 
     def __init__(
-        self, config: SweepConfig, book: StudyBook, rows: Sequence[Mapping[str, Any]] = (),
-        rounds: Mapping[str, Rounds] | None = None,
-    ) -> None:  # fmt: skip
+        self, config: SweepConfig, book: StudyBook, rows: Sequence[Row] = (), rounds: Mapping[str, Rounds] | None = None
+    ) -> None:
         assert config.search is not None
-        super().__init__((), config, book, objectives=config.search.objectives, sampler=config.search.sampler)
-        self._n_trials, self._space = config.search.n_trials, search_space(config)
+        self._n_trials = config.search.n_trials
         self._tasks = {task_of(base): base for base in config.tasks()}
-        self._rows: dict[str, dict[str, Mapping[str, Any]]] = {name: {} for name in self._tasks}
-        self._exhausted: set[str] = set()
-        for name in self._tasks:
-            self._rows[name] = {row["trial_key"]: row for row in rows if row["study_name"] == name}
-            self._open(name, rows, rounds or {})
-
-    def _space_of(self, name: str) -> Mapping[str, BaseDistribution]:
-        return self._space
-
-    def _params_of(self, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        values = {**json.loads(row["options"]), **{field: row[field] for field in _FIELDS}}
-        return {
-            key: round(math.log2(values[key.removesuffix(LOG2)])) if key.endswith(LOG2) else values[key]
-            for key in self._space
+        self._rows: dict[str, dict[str, Row]] = {
+            name: {row["trial_key"]: row for row in rows if row["study_name"] == name} for name in self._tasks
         }
+        self._exhausted: set[str] = set()
+        super().__init__((), config, book, dict.fromkeys(self._tasks, search_space(config)), rows, rounds or {})
 
     def _label_of(self, name: str, trial: FrozenTrial) -> str:
         return cell_of(self._tasks[name], trial.params).label
@@ -105,8 +81,7 @@ class SearchStudies(Studies):
                 continue
             if n_running:
                 return WAIT  # one at a time, so that every proposal knows all that was measured
-            cell = self._propose(name)
-            if cell is not None:
+            if (cell := self._propose(name)) is not None:
                 return cell
         return WAIT if self._running else None
 
@@ -119,18 +94,17 @@ class SearchStudies(Studies):
         """A cell that is not known yet; a known one is told its result again, which is how the sampler moves on."""
         study, all_known = self._studies[name], self._known(name)
         for _ in range(MAX_REPEATS):
-            trial = study.ask(dict(self._space))
+            trial = study.ask(dict(self._spaces[name]))
             cell = cell_of(self._tasks[name], trial.params)
-            known = all_known.get(cell.key)
-            if known is None:
+            if cell.key not in all_known:
                 self._running[cell.key] = name, trial
                 trial.set_user_attr("trial_key", cell.key)
                 return cell
-            tell(study, trial, known)
+            tell(study, trial, all_known[cell.key])
         self._exhausted.add(name)
         return None
 
-    def recorded(self, cell: TrialConfig, row: Mapping[str, Any], rounds: Rounds) -> None:
+    def recorded(self, cell: TrialConfig, row: Row, rounds: Rounds) -> None:
         self._rows[self._running[cell.key][0]][cell.key] = row
         super().recorded(cell, row, rounds)
 
@@ -149,10 +123,7 @@ class SearchStudies(Studies):
             for row in itertools.compress(rows, is_on):
                 told = ((OBJECTIVES[o], OBJECTIVES[o].of_row(row) or 0.0) for o in self._objectives)
                 figures = ", ".join(f"{figure(value)} {objective.unit}".strip() for objective, value in told)
-                lines.append(f"  {self._label(name, row)}: {figures}")
+                lines.append(f"  {self._label_of(name, self._known(name)[row['trial_key']])}: {figures}")
             if name in self._exhausted:
                 lines.append(f"  every cell of the space was measured ({len(rows)})")
         return lines
-
-    def _label(self, name: str, row: Mapping[str, Any]) -> str:
-        return self._label_of(name, self._known(name)[row["trial_key"]])

@@ -17,8 +17,9 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
+from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, Direction
-from analysis.contract.pruners import PRUNERS, parameters_of
+from analysis.contract.pruners import PRUNERS
 from sweeps.choosing.margin_pruner import MarginPruner
 from sweeps.plan.search import SAMPLERS, PruningConfig
 
@@ -45,8 +46,7 @@ def _pruner_alone(name: str, parameters: Mapping[str, Any]) -> optuna.pruners.Ba
     row = PRUNERS[name]
     own = {key: value for key, value in parameters.items() if key in row.parameters}
     if row.wraps:
-        of_wrapped = {key: value for key, value in parameters.items() if key in parameters_of(row.wraps)}
-        own["wrapped_pruner"] = _pruner_alone(row.wraps, of_wrapped)
+        own["wrapped_pruner"] = _pruner_alone(row.wraps, parameters)
     pruner: optuna.pruners.BasePruner = getattr(optuna.pruners, row.optuna)(**own)
     return pruner
 
@@ -58,42 +58,32 @@ def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
 
 
 def finished_trial(
-    row: Mapping[str, Any],
-    params: Mapping[str, Any],
-    distributions: Mapping[str, BaseDistribution],
-    objectives: Sequence[str],
-    intermediate: Mapping[int, float],
-    violations: Mapping[str, float],
-) -> FrozenTrial:
+    row: Row, params: Mapping[str, Any], space: Mapping[str, BaseDistribution], objectives: Sequence[str],
+    intermediate: Mapping[int, float], violations: Mapping[str, float],
+) -> FrozenTrial:  # fmt: skip
     """A recorded row as a trial of a study.
 
     A pruned trial's value is its last report, as Optuna has it. A complete row without the figure that the study is
     about (its energy is unknown, say) is FAIL, because Optuna knows no complete trial without a value.
     """
-    state = STATES.get(row["status"], TrialState.FAIL)
-    values: list[float] | None = None
+    state, values = STATES.get(row["status"], TrialState.FAIL), None
     if state == TrialState.COMPLETE:
-        found = [OBJECTIVES[name].of_row(row) for name in objectives]
-        values = [v for v in found if v is not None]
-        if len(values) < len(found):
+        values = [v for name in objectives if (v := OBJECTIVES[name].of_row(row)) is not None]
+        if len(values) < len(objectives):
             state, values = TrialState.FAIL, None
     elif state == TrialState.PRUNED and intermediate:
         values = [intermediate[max(intermediate)]]
     shown = ("trial_key", "status", "throughput_items_per_s", "step_median_s", "energy_per_item_j", "accuracy_best")
     attributes = {name: row[name] for name in shown if row.get(name) is not None}
     return optuna.trial.create_trial(
-        state=state, values=values, params=dict(params), distributions=dict(distributions),
-        user_attrs=attributes, intermediate_values=dict(intermediate),
+        state=state, values=values, params=dict(params), distributions=dict(space), user_attrs=attributes,
+        intermediate_values=dict(intermediate),
         constraints={name: value if math.isfinite(value) else UNKNOWN_VIOLATION for name, value in violations.items()},
     )  # fmt: skip
 
 
 class StudyBook:
-    """The SQLite file beside the Parquet, with one study for each stratum or search.
-
-    Args:
-        folder: The sweep's folder.
-    """
+    """The SQLite file beside the Parquet in a sweep's folder, with one study for each stratum or search."""
 
     def __init__(self, folder: Path) -> None:
         self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
@@ -103,12 +93,11 @@ class StudyBook:
     def study(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         """The study of a name, made if it is not there."""
         if name not in self._studies:
-            study = optuna.create_study(
+            self._studies[name] = optuna.create_study(
                 storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True,
                 sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
             )  # fmt: skip
-            self._studies[name] = study
-            self._n_trials[name] = len(study.get_trials(deepcopy=False))
+            self._n_trials[name] = len(self.trials(name))
         return self._studies[name]
 
     def n_trials(self, name: str) -> int:

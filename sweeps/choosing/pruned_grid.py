@@ -10,13 +10,13 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from optuna.distributions import BaseDistribution, CategoricalDistribution
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import FrozenTrial
 
-from analysis.contract.cells import TASK_OPTIONS
-from sweeps.choosing.chooser import Wait
+from analysis.contract.cells import Row
+from sweeps.choosing.chooser import Rounds, Wait
 from sweeps.choosing.optuna_study import StudyBook
-from sweeps.choosing.studies import Rounds, Studies
+from sweeps.choosing.studies import Studies, choices_of, params_of
 from sweeps.plan.config import SweepConfig, TrialConfig, stratum_of
 
 
@@ -35,66 +35,41 @@ def spread(cells: Sequence[TrialConfig]) -> list[TrialConfig]:
     return [cells[i] for i in order]
 
 
-def own_params(cell: TrialConfig) -> dict[str, Any]:
-    """What may differ between the cells of a stratum."""
-    own = {name: value for name, value in cell.options.items() if name not in TASK_OPTIONS}
-    return {"batch_size": cell.batch_size, "memory_format": cell.memory_format, "compile": cell.compile, **own}
-
-
-def _spaces(cells: Iterable[TrialConfig]) -> dict[str, CategoricalDistribution]:
-    """The distributions of a stratum: for each parameter that varies its values, in the grid's order."""
+def _space(cells: Iterable[TrialConfig]) -> dict[str, CategoricalDistribution]:
+    """What differs between a stratum's cells: for each parameter that varies its values, in the grid's order."""
     values: dict[str, dict[Any, None]] = {}
     for cell in cells:
-        for name, value in own_params(cell).items():
+        for name, value in choices_of(cell).items():
             values.setdefault(name, {})[value] = None
     return {name: CategoricalDistribution(list(v)) for name, v in values.items() if len(v) > 1 or name == "batch_size"}
 
 
 class GridStudies(Studies):
-    """Hands out the grid stratum by stratum and gives up the cells that its pruner does.
-
-    Args:
-        cells: The whole grid, cells recorded already included.
-        config: The sweep.
-        book: The study file.
-        rows: Rows recorded already, when a sweep is resumed.
-        rounds: Their rounds by key.
-    """
+    """Hands out the grid stratum by stratum and gives up the cells that its pruner does; ``cells`` are all of it."""
 
     def __init__(
-        self, cells: Sequence[TrialConfig], config: SweepConfig, book: StudyBook,
-        rows: Sequence[Mapping[str, Any]] = (), rounds: Mapping[str, Rounds] | None = None,
+        self, cells: Sequence[TrialConfig], config: SweepConfig, book: StudyBook, rows: Sequence[Row] = (),
+        rounds: Mapping[str, Rounds] | None = None,
     ) -> None:  # fmt: skip
         self._by_key = {cell.key: cell for cell in cells}
         strata: dict[str, list[TrialConfig]] = {}
         for cell in cells:
             strata.setdefault(stratum_of(cell), []).append(cell)
-        self._spaces = {name: _spaces(members) for name, members in strata.items()}
         done = {row["trial_key"] for row in rows}
         left = (cell for members in strata.values() for cell in spread(members) if cell.key not in done)
-        super().__init__(left, config, book, objectives=[config.pruning.prune_on], sampler="random")
-        for name in strata:
-            self._open(name, rows, rounds or {})
+        spaces = {name: _space(members) for name, members in strata.items()}
+        super().__init__(left, config, book, spaces, rows, rounds or {})
 
     def next_cell(self) -> TrialConfig | Wait | None:
         cell = super().next_cell()
         if isinstance(cell, TrialConfig):
             name = stratum_of(cell)
             study, space = self._studies[name], self._spaces[name]
-            study.enqueue_trial(self._params(name, cell))
+            study.enqueue_trial(params_of(cell, space))
             trial = study.ask(dict(space))
             trial.set_user_attr("trial_key", cell.key)
             self._running[cell.key] = name, trial
         return cell
-
-    def _params(self, name: str, cell: TrialConfig) -> dict[str, Any]:
-        return {key: value for key, value in own_params(cell).items() if key in self._spaces[name]}
-
-    def _space_of(self, name: str) -> Mapping[str, BaseDistribution]:
-        return self._spaces[name]
-
-    def _params_of(self, name: str, row: Mapping[str, Any]) -> dict[str, Any]:
-        return self._params(name, self._by_key[row["trial_key"]])
 
     def _label_of(self, name: str, trial: FrozenTrial) -> str:
         return self._by_key[trial.user_attrs["trial_key"]].label

@@ -17,6 +17,7 @@ from sweeps.choosing.pruned_grid import GridStudies, spread
 from sweeps.plan.config import SweepConfig, TrialConfig, stratum_of
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.plan.search_options import SearchOptions, pruning_config
+from sweeps.store.rows import cell_columns
 from workloads.finetune import Finetune
 
 MEDIAN = PruningConfig(pruner="median", parameters={"n_startup_trials": 2, "n_warmup_steps": 2})
@@ -139,7 +140,7 @@ def test_a_row_that_the_study_file_missed_is_added_when_the_sweep_resumes(tmp_pa
     chooser = GridStudies(GRID.cells(), GRID, book)
     cell = chooser.next_cell()
     assert isinstance(cell, TrialConfig)
-    row: dict[str, Any] = {"trial_key": cell.key, "status": "complete", "throughput_items_per_s": 40.0}
+    row = {**cell_columns(cell), "status": "complete", "throughput_items_per_s": 40.0}
     chooser.close(cell, row, [], [])  # recorded in Parquet, and then the driver died
     rounds = {cell.key: [{"round": 0, "seconds": 1.0, "items": 40, "throughput_items_per_s": 40.0}]}
     assert book.trials(stratum_of(cell)) == []
