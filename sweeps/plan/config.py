@@ -7,7 +7,7 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,7 @@ from analysis.contract.limits import Limits
 from sweeps.plan.measuring import MeasureConfig, check_choice
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.text import figure, usable_path
-from workloads.base import (
-    COMPILE_MODES,
-    MEMORY_FORMATS,
-    BadInputError,
-    Workload,
-)
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, Workload
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
 
@@ -31,6 +26,10 @@ LARGEST_WHOLE = 2**63 - 1
 LARGEST_BATCH = 2**31 - 1
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
+AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile")
+"""Axes that every workload has."""
+CELL_COLUMNS = ("workload", *AXES, "seed", "node")
+"""What a cell is, beside its workload's own options; the trials table has a column for each."""
 KEY_LENGTH = 16
 """Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
 
@@ -73,8 +72,7 @@ class TrialConfig:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
         """The cell of a row of the trials table."""
-        columns = ("workload", "device", "batch_size", "precision", "model", "memory_format", "compile", "seed", "node")
-        return cls(**{name: row[name] for name in columns}, options=json.loads(row["options"] or "{}"))
+        return cls(**{name: row[name] for name in CELL_COLUMNS}, options=json.loads(row["options"] or "{}"))
 
     @property
     def key(self) -> str:
@@ -127,8 +125,7 @@ class SweepConfig:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        axes = ("device", "batch_size", "precision", "model", "memory_format", "compile")
-        for name, values in (*((a, getattr(self, a)) for a in axes), *self.option_axes.items()):
+        for name, values in {**{name: getattr(self, name) for name in AXES}, **self.option_axes}.items():
             if not values:
                 raise BadInputError(f"--{name.replace('_', '-')}: needs at least one value")
             if len(set(values)) < len(values):
@@ -160,23 +157,19 @@ class SweepConfig:
 
     def cells(self) -> list[TrialConfig]:
         """The product of the axes, in the order of running: small batches first within each stratum."""
-        names = list(self.option_axes)
-        product = itertools.product(
-            self.device, self.model, *self.option_axes.values(),
-            self.precision, self.memory_format, self.compile, sorted(self.batch_size),
-        )  # fmt: skip
+        axes: dict[str, Iterable[Any]] = {
+            "device": self.device, "model": self.model, **self.option_axes, "precision": self.precision,
+            "memory_format": self.memory_format, "compile": self.compile, "batch_size": sorted(self.batch_size),
+        }  # fmt: skip
         cells = []
-        for device, model, *rest in product:
-            own, (precision, memory_format, compile_mode, batch_size) = rest[: len(names)], rest[len(names) :]
+        for values in itertools.product(*axes.values()):
+            own = dict(zip(axes, values, strict=True))
+            common = {name: own.pop(name) for name in AXES}
+            options = {**self.option_constants, **own}
             cells += [
-                TrialConfig(
-                    workload=self.workload, device=device, model=model, batch_size=batch_size,
-                    precision=precision, memory_format=memory_format, compile=compile_mode, node=node,
-                    seed=self.seed,
-                    options={**self.option_constants, **dict(zip(names, own, strict=True))},
-                )
-                for node in self.node_kinds.get(device) or (None,)
-            ]  # fmt: skip
+                TrialConfig(workload=self.workload, **common, seed=self.seed, node=node, options=options)
+                for node in self.node_kinds.get(common["device"]) or (None,)
+            ]
         return cells
 
     def tasks(self) -> list[TrialConfig]:
@@ -195,8 +188,8 @@ class SweepConfig:
         known = {f.name for f in dataclasses.fields(cls)}
         kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
         kept["measure"] = MeasureConfig(**kept["measure"])
-        kept["option_axes"] = {k: tuple(v) for k, v in kept["option_axes"].items()}
-        kept["node_kinds"] = {k: tuple(v) for k, v in (kept.get("node_kinds") or {}).items()}
+        for name in ("option_axes", "node_kinds"):
+            kept[name] = {k: tuple(v) for k, v in (kept.get(name) or {}).items()}
         kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
         kept["limits"] = Limits.of(kept)
         search = kept.get("search")

@@ -24,6 +24,11 @@ def _portable(value: Any) -> Any:
     return portable_path(value) if isinstance(value, Path) else value
 
 
+_SAME = ("precision", "model", "memory_format", "compile", "seed", "isolate", "on_node", "accelerator_type")
+_SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "record_hostname")
+"""What a sweep and its measuring take from the option of the same name as it is."""
+
+
 def build_config(
     workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
     kinds: Mapping[str, Sequence[str]] | None = None,
@@ -31,7 +36,7 @@ def build_config(
     """The sweep that a command line asks for.
 
     Args:
-        workload: The workload's class.
+        workload: Its class.
         command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
         devices: The devices there are; asked-for devices must be among them.
         ranges: Axes given as a range, for a search.
@@ -43,34 +48,32 @@ def build_config(
     common, own, choice = command.sweep, command.own, command.choice
     pruning = _pruning(workload, common, choice)
     search = search_config(choice, dict(ranges or {}))
-    _check(workload, common, pruning)
+    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
+        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
+    is_auto = common.batch_size == (AUTO,)
+    if is_auto and pruning.pruner != "none":
+        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     asked = devices_asked(common.device, devices, is_here=kinds is None)
     workload.check(own, common.model)
     if common.smoke:
         common = _small(workload, common)
     option_axes, option_constants = _own_options(workload, own, search, smoke=common.smoke)
+    max_latency_ms = own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms
     return SweepConfig(
         workload=workload.name,
         device=asked,
         batch_size=parse_batch_sizes(common.batch_size),
-        precision=common.precision,
-        model=common.model,
-        memory_format=common.memory_format,
-        compile=common.compile,
         option_axes=option_axes,
         option_constants=option_constants,
-        seed=common.seed,
         measure=_measure_config(common, is_pruned=pruning.pruner != "none"),
         trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
         budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
-        isolate=common.isolate,
-        is_batch_auto=common.batch_size == (AUTO,),
+        is_batch_auto=is_auto,
         pruning=pruning,
         search=search,
         node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
-        on_node=common.on_node,
-        accelerator_type=common.accelerator_type,
-        limits=limits(choice, own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms),
+        limits=limits(choice, max_latency_ms),
+        **{name: getattr(common, name) for name in _SAME},
     )
 
 
@@ -80,25 +83,8 @@ def _pruning(workload: type[Workload], common: SweepOptions, choice: SearchOptio
     return PruningConfig() if common.batch_size == (AUTO,) and not choice.pruner else pruning
 
 
-def _check(workload: type[Workload], common: SweepOptions, pruning: PruningConfig) -> None:
-    """Refuse what does not go together."""
-    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
-        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
-    if common.batch_size == (AUTO,) and pruning.pruner != "none":
-        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
-
-
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:
-    """The devices to measure; all there are where none is named.
-
-    Args:
-        asked: As ``--device`` names them.
-        there: The devices there are.
-        is_here: On this machine; else on nodes of a cluster.
-
-    Raises:
-        BadInputError: For one that is not there.
-    """
+    """The devices to measure, which must be there (on this machine, or on nodes of a cluster); all if none is named."""
     for name in asked:
         if name not in there:
             where = "on this machine; here" if is_here else "on the nodes to use; there"
@@ -108,13 +94,11 @@ def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool =
 
 def _small(workload: type[Workload], common: SweepOptions) -> SweepOptions:
     """The options with ``--smoke``: short rounds, and fewer values of the axes that the user did not name."""
-    defaults = workload.defaults
-    is_default_size = common.batch_size == tuple(str(b) for b in defaults.batch_size)
-    is_default_precision = common.precision == defaults.precision
+    defaults, sizes, precision = workload.defaults, common.batch_size, common.precision
     return dataclasses.replace(
         common, min_rounds=2, min_s=min(common.min_s, 0.4), max_s=min(common.max_s, 2.0),
-        batch_size=tuple(str(b) for b in defaults.smoke_batch_size) if is_default_size else common.batch_size,
-        precision=common.precision[:1] if is_default_precision else common.precision,
+        batch_size=tuple(map(str, defaults.smoke_batch_size if sizes == (*map(str, defaults.batch_size),) else sizes)),
+        precision=precision[:1] if precision == defaults.precision else precision,
     )  # fmt: skip
 
 
@@ -136,9 +120,7 @@ def _own_options(
 def _measure_config(common: SweepOptions, *, is_pruned: bool) -> MeasureConfig:
     """How each cell is measured."""
     return MeasureConfig(
-        min_rounds=common.min_rounds, min_s=common.min_s, max_s=common.max_s,
-        precision_target=common.precision_target,
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
-        rounds=common.rounds, leak_check=common.leak_check, record_hostname=common.record_hostname,
         report_every_s=0.0 if is_pruned else 1.0,
-    )  # fmt: skip
+        **{name: getattr(common, name) for name in _SAME_MEASURE},
+    )

@@ -9,11 +9,7 @@ from workloads.base import BadInputError
 
 
 def check_choice(option: str, value: str, allowed: tuple[str, ...]) -> None:
-    """Refuse a value that is none of those allowed.
-
-    Raises:
-        BadInputError: With the option, the value and what is allowed.
-    """
+    """Refuse a value that is none of those allowed, with the option, the value and what is allowed."""
     if value not in allowed:
         raise BadInputError(f"--{option}: {value!r} is not one of {', '.join(allowed)}")
 

@@ -20,17 +20,12 @@ from sweeps.text import usable_path
 from workloads.base import BadInputError
 
 MAX_DIGITS = 18
-
 AUTO = "auto"
 """The batch size that the sweep finds itself."""
-
 LONGEST_S = 1e9
 """Over thirty years: no sweep waits longer."""
-
 _NUMBERS = {int: "a whole number", float: "a number"}
 _UNITS_S = {"s": 1.0, "": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
-
-
 _SAID = {"expected one argument": "needs a value", "the following arguments are required:": "needs"}
 """What argparse says, and how it is said here."""
 
@@ -115,19 +110,13 @@ def _checked(value: Any, option: str) -> Any:
     if isinstance(value, tuple):
         return tuple(_checked(part, option) for part in value)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        names = [f.name for f in dataclasses.fields(value)]
-        changed = {name: _checked(getattr(value, name), f"--{name.replace('_', '-')}") for name in names}
-        return dataclasses.replace(value, **changed)
+        options = {f.name: f"--{f.name.replace('_', '-')}" for f in dataclasses.fields(value)}
+        return dataclasses.replace(value, **{n: _checked(getattr(value, n), o) for n, o in options.items()})
     return value
 
 
 def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
-    """A command's dataclass from its arguments; tyro prints its help itself.
-
-    Args:
-        kind: The dataclass.
-        name: The command, for its help.
-        arguments: The words after it.
+    """A command's dataclass, ``kind``, from the words after its name; tyro prints its help itself.
 
     Raises:
         BadInputError: For anything the command line gets wrong.
@@ -144,11 +133,7 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
 
 
 def parse_duration_s(option: str, text: str) -> float:
-    """Seconds from ``90``, ``90s``, ``10m`` or ``2h``.
-
-    Raises:
-        BadInputError: If the text is no duration.
-    """
+    """Seconds from ``90``, ``90s``, ``10m`` or ``2h``; what is no duration is refused."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
     if match is None or match[2] not in _UNITS_S or not 0 < float(match[1]) <= LONGEST_S:
         raise BadInputError(f"--{option}: {text!r} is no duration; write 90s, 10m or 2h")
@@ -156,18 +141,12 @@ def parse_duration_s(option: str, text: str) -> float:
 
 
 def parse_batch_sizes(texts: Sequence[str]) -> tuple[int, ...]:
-    """Batch sizes from words; ``auto`` alone starts at 1.
-
-    Raises:
-        BadInputError: If one is no positive whole number.
-    """
+    """Batch sizes from words, each a positive whole number; ``auto`` alone starts at 1."""
     if list(texts) == [AUTO]:
         return (1,)
-    sizes = []
     for text in texts:
         if len(text) > MAX_DIGITS and text.isdecimal():
             raise BadInputError(f"--batch-size: a number of {len(text)} digits is over {LARGEST_BATCH}")
         if not text.isdecimal() or int(text) < 1:
             raise BadInputError(f"--batch-size: {text!r} is not a positive whole number")
-        sizes.append(int(text))
-    return tuple(sizes)
+    return tuple(map(int, texts))

@@ -24,16 +24,13 @@ WRAPPED = "wrapped_pruner"
 
 @dataclass(frozen=True, kw_only=True)
 class PruningConfig:
-    """Which pruner judges which figure, with its parameters by Optuna's names.
-
-    Attributes:
-        margin: Cells within this share of the best's figure are measured to their end.
-    """
+    """Which pruner judges which figure, with its parameters by Optuna's names."""
 
     pruner: str = "none"
     prune_on: str = "throughput"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     margin: float = 0.0
+    """Cells within this share of the best's figure are measured to their end."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin < 1:
@@ -67,14 +64,13 @@ class Range:
     scale: str = "linear"
 
     def __post_init__(self) -> None:
+        told = f"range {self.low:g}:{self.high:g}"
         if not self.low < self.high:
-            raise BadInputError(f"range {self.low:g}:{self.high:g}: the first end must be below the second")
+            raise BadInputError(f"{told}: the first end must be below the second")
         if self.scale not in SCALES:
-            raise BadInputError(
-                f"range {self.low:g}:{self.high:g}: scale {self.scale!r} is not one of {', '.join(SCALES)}"
-            )
+            raise BadInputError(f"{told}: scale {self.scale!r} is not one of {', '.join(SCALES)}")
         if self.scale != "linear" and self.low <= 0:
-            raise BadInputError(f"range {self.low:g}:{self.high:g}: a {self.scale} scale starts above 0")
+            raise BadInputError(f"{told}: a {self.scale} scale starts above 0")
 
     @property
     def is_whole(self) -> bool:

@@ -86,33 +86,29 @@ DEFAULT_MARGIN = 0.1
 
 
 def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[list[str], dict[str, Range]]:
-    """Take the ranges out of a command line, whose parser knows only values.
-
-    Returns:
-        The arguments left, and the range of each axis that had one.
+    """The arguments left of a command line, whose parser knows only values, and the range of each axis that had one.
 
     Raises:
         BadInputError: If a range is wrong, or stands beside values.
     """
-    axes = {"batch_size", *axes_of(workload.Options())}
+    options = {f"--{name.replace('_', '-')}": name for name in ("batch_size", *axes_of(workload.Options()))}
     flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") and "=" in a else [a])]
     kept: list[str] = []
     ranges: dict[str, Range] = {}
-    axis = ""
-    for position, word in enumerate(flat):
+    option = ""
+    for word, after in zip(flat, [*flat[1:], "--"], strict=True):
         if word.startswith("--"):
-            axis = word[2:].replace("-", "_")
+            option = word.replace("_", "-")
         try:
-            found = parse_range(word) if axis in axes else None
+            found = parse_range(word) if option in options else None
         except BadInputError as error:
-            raise BadInputError(f"--{axis.replace('_', '-')}: {error}") from error
+            raise BadInputError(f"{option}: {error}") from error
         if found is None:
             kept.append(word)
             continue
-        neighbours = flat[position + 1 : position + 2]
-        if not kept or kept[-1] != f"--{axis.replace('_', '-')}" or (neighbours and not neighbours[0].startswith("--")):
-            raise BadInputError(f"--{axis.replace('_', '-')}: one range {word!r} or values, not both")
-        ranges[axis] = found
+        if kept[-1] != option or not after.startswith("--"):
+            raise BadInputError(f"{option}: one range {word!r} or values, not both")
+        ranges[options[option]] = found
         kept.pop()
     return (kept if ranges else list(arguments)), ranges
 
@@ -121,15 +117,14 @@ def pruning_config(options: Any, defaults: Defaults) -> PruningConfig:
     """The pruning that the options and the workload's defaults ask for.
 
     Raises:
-        BadInputError: If the pruner lacks a parameter, or the workload the figure.
+        BadInputError: If the pruner lacks a parameter or takes no such value, or the workload lacks the figure.
     """
     pruner = options.pruner or (defaults.pruner if not options.search else "none")
     prune_on = options.prune_on or defaults.prune_on
     if prune_on == "accuracy" and defaults.prune_on != "accuracy":
         raise BadInputError("--prune-on: this workload reports no 'accuracy' by round; allowed: throughput, latency, "
                             "energy_per_item")  # fmt: skip
-    given = {name: getattr(options, name) for name in (*_PARAMETERS, WRAPPED)}
-    given = {name: value for name, value in given.items() if value not in (None, "")}
+    given = {n: value for n in (*_PARAMETERS, WRAPPED) if (value := getattr(options, n)) not in (None, "")}
     if options.prune_margin is not None and pruner == "none":
         raise BadInputError(f"--prune-margin {options.prune_margin:g}: needs a pruner, such as --pruner median")
     judged = (options.objective or ("throughput",))[0] if options.search else prune_on
@@ -144,11 +139,7 @@ def pruning_config(options: Any, defaults: Defaults) -> PruningConfig:
 
 
 def search_config(options: Any, ranges: dict[str, Range]) -> SearchConfig | None:
-    """The search that the options ask for, or None for the grid.
-
-    Raises:
-        BadInputError: If something is asked that only a search has.
-    """
+    """The search that the options ask for, or None for the grid, which refuses what only a search has."""
     if not options.search:
         if ranges:
             axis = next(iter(ranges)).replace("_", "-")
@@ -158,23 +149,17 @@ def search_config(options: Any, ranges: dict[str, Range]) -> SearchConfig | None
         return None
     if len(options.objective) > 1 and options.pruner not in {"", "none"}:
         raise BadInputError(f"--pruner {options.pruner}: Optuna prunes for one objective only; leave it or --objective")
-    for axis in ("batch_size",):
-        if axis in ranges and (not ranges[axis].is_whole or ranges[axis].low < 1):
-            raise BadInputError("--batch-size: a range must have whole ends from 1, such as 1:1024:log2")
-    return SearchConfig(
-        sampler=options.search, n_trials=options.trials, objectives=options.objective or ("throughput",), ranges=ranges
-    )
+    batch_sizes = ranges.get("batch_size")
+    if batch_sizes and (not batch_sizes.is_whole or batch_sizes.low < 1):
+        raise BadInputError("--batch-size: a range must have whole ends from 1, such as 1:1024:log2")
+    objectives = options.objective or ("throughput",)
+    return SearchConfig(sampler=options.search, n_trials=options.trials, objectives=objectives, ranges=ranges)
 
 
 def limits(options: Any, max_latency_ms: float | None) -> Limits:
-    """The limits that a cell must hold.
-
-    Raises:
-        BadInputError: For one that makes no sense.
-    """
+    """The limits that a cell must hold; one that makes no sense is refused."""
+    memory_gb, accuracy = options.max_memory_gb, options.min_accuracy
     try:
-        return Limits(
-            max_latency_ms=max_latency_ms, max_memory_gb=options.max_memory_gb, min_accuracy=options.min_accuracy
-        )
+        return Limits(max_latency_ms=max_latency_ms, max_memory_gb=memory_gb, min_accuracy=accuracy)
     except ValueError as error:
         raise BadInputError(str(error)) from error

@@ -10,9 +10,10 @@ from typing import Annotated, Any, Literal
 import tyro
 from typing_extensions import Doc
 
+from sweeps.plan.measuring import check_choice
 from sweeps.plan.parsing import parse_batch_sizes
 from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, LatencyLimited, Workload
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, LatencyLimited, Workload
 from workloads.precision import PRECISIONS, precisions_in_words
 
 
@@ -87,37 +88,29 @@ class SweepOptions:
         allowed = {"precision": tuple(PRECISIONS), "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}
         for name, choices in allowed.items():
             for value in getattr(self, name):
-                if value not in choices:
-                    raise BadInputError(f"--{name.replace('_', '-')}: {value!r} is not one of {', '.join(choices)}")
+                check_choice(name.replace("_", "-"), value, choices)
         parse_batch_sizes(self.batch_size)
+
+
+def _part(kind: Any, default: Any, title: str | None = None) -> tuple[Any, Any]:
+    """The type and default of options that a command has without a prefix, under a title of their own in its help."""
+    shown = Annotated[kind, tyro.conf.OmitArgPrefixes]
+    return Annotated[shown, tyro.conf.arg(name=title)] if title else shown, dataclasses.field(default=default)
 
 
 def sweep_command(workload: type[Workload]) -> Any:
     """The dataclass of a workload's subcommand: the common options, then its own, without prefixes."""
-    defaults = workload.defaults
-    common = SweepOptions(
-        batch_size=tuple(str(b) for b in defaults.batch_size),
-        precision=defaults.precision,
-        model=defaults.model,
-    )
-    own = workload.Options()
-    doc = (workload.__doc__ or "").strip().split("\n\n")[0]
-    fields: list[Any] = [
-        ("sweep", Annotated[SweepOptions, tyro.conf.OmitArgPrefixes], dataclasses.field(default=common)),
-        (
-            "own",
-            Annotated[workload.Options, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name=workload.name)],
-            dataclasses.field(default=own),
-        ),
-        (
-            "choice",
-            Annotated[SearchOptions, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="pruning and search")],
-            dataclasses.field(default=SearchOptions()),
-        ),
-    ]
+    defaults, own = workload.defaults, workload.Options()
+    sizes = tuple(map(str, defaults.batch_size))
+    common = SweepOptions(batch_size=sizes, precision=defaults.precision, model=defaults.model)
+    parts = {
+        "sweep": _part(SweepOptions, common),
+        "own": _part(workload.Options, own, workload.name),
+        "choice": _part(SearchOptions, SearchOptions(), "pruning and search"),
+    }
     if not isinstance(own, LatencyLimited):
-        limit = Annotated[LatencyLimit, tyro.conf.OmitArgPrefixes, tyro.conf.arg(name="limit")]
-        fields.append(("limit", limit, dataclasses.field(default=LatencyLimit())))
+        parts["limit"] = _part(LatencyLimit, LatencyLimit(), "limit")
+    fields = [(name, *part) for name, part in parts.items()]
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
-    command.__doc__ = doc
+    command.__doc__ = (workload.__doc__ or "").strip().split("\n\n")[0]
     return command

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.contract.cells import MEASURED, OPTION_COLUMNS
-from sweeps.plan.config import TrialConfig
+from sweeps.plan.config import CELL_COLUMNS, TrialConfig
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
 from sweeps.text import encodable, one_line
 
@@ -98,11 +98,10 @@ def cell_columns(cell: TrialConfig) -> dict[str, Any]:
     """The columns of the trials table that say what the cell is."""
     return {
         **{column: cell.options.get(name) for name, column in OPTION_COLUMNS.items()},
-        "trial_key": cell.key, "workload": cell.workload, "device": cell.device, "model": cell.model,
-        "batch_size": cell.batch_size, "precision": cell.precision, "memory_format": cell.memory_format,
-        "compile": cell.compile, "node": cell.node, "seed": cell.seed,
+        **{name: getattr(cell, name) for name in CELL_COLUMNS},
+        "trial_key": cell.key,
         "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
-    }  # fmt: skip
+    }
 
 
 def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
