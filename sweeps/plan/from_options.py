@@ -95,9 +95,10 @@ def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool =
 def _small(workload: type[Workload], common: SweepOptions) -> SweepOptions:
     """The options with ``--smoke``: short rounds, and fewer values of the axes that the user did not name."""
     defaults, sizes, precision = workload.defaults, common.batch_size, common.precision
+    is_default = sizes == tuple(map(str, defaults.batch_size))
     return dataclasses.replace(
         common, min_rounds=2, min_s=min(common.min_s, 0.4), max_s=min(common.max_s, 2.0),
-        batch_size=tuple(map(str, defaults.smoke_batch_size if sizes == (*map(str, defaults.batch_size),) else sizes)),
+        batch_size=tuple(map(str, defaults.smoke_batch_size)) if is_default else sizes,
         precision=precision[:1] if precision == defaults.precision else precision,
     )  # fmt: skip
 

@@ -20,16 +20,11 @@ import pyarrow.parquet as pq
 from sweeps.store.durable import write_durably
 
 SUMS = "SHA256SUMS"
-_CHUNK_BYTES = 1 << 20
 
 
-def digest_of_file(path: Path) -> str:
-    """SHA-256 of a file's content as hex digits."""
-    digest = hashlib.sha256()
+def _digest(path: Path) -> str:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_parquet(path: Path) -> bool:
@@ -42,11 +37,7 @@ def _is_parquet(path: Path) -> bool:
 
 
 class Checksums:
-    """The digests of a folder's files.
-
-    Args:
-        folder: The sweep's folder; names are relative to it, with forward slashes.
-    """
+    """The digests of the files in a sweep's folder; names are relative to it, with forward slashes."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._file = folder, folder / SUMS
@@ -77,7 +68,7 @@ class Checksums:
 
         def is_whole(name: str) -> bool:
             path = self._folder / name
-            return digest_of_file(path) in noted[name] if name in noted else _is_parquet(path)
+            return _digest(path) in noted[name] if name in noted else _is_parquet(path)
 
         return [name for name in names if not is_whole(name)]
 
@@ -86,6 +77,6 @@ class Checksums:
         noted, lines = self.noted(), []
         for name in sorted(names):
             digests = noted.get(name, set())
-            fitting = digests & {digest_of_file(self._folder / name)} if digests else digests
+            fitting = digests & {_digest(self._folder / name)} if digests else digests
             lines += [f"{digest}  {name}\n" for digest in sorted(fitting or digests)]
         write_durably(self._file, lambda file: file.write("".join(lines).encode()))

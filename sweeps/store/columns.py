@@ -32,13 +32,7 @@ ENVIRONMENT: dict[str, Column] = {column[0]: column for column in (
 
 
 def as_schema(columns: Iterable[Column], version: int, groups: Mapping[str, str] | None = None) -> pa.Schema:
-    """Arrow's schema of a table, with unit and meaning of each field in its metadata.
-
-    Args:
-        columns: In order.
-        version: Of the table.
-        groups: The group of each column by its name, for tables that have groups.
-    """
+    """Arrow's schema of a table, with unit, meaning and, for tables that have groups, group of each field."""
     fields = []
     for name, kind, unit, meaning, *_ in columns:
         metadata = {"unit": unit, "meaning": meaning or name.replace("_", " ")}

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.contract.cells import Row
 from analysis.contract.parts import compacted_name, key_of
+from sweeps.store.durable import free_path
 
 MAX_PARTS = 500
 """Parts of a table that are joined before there are more."""
@@ -24,17 +25,14 @@ MAX_JOINED_BYTES = 512 * 2**20
 
 
 class Pending:
-    """What has been written in parts since the last compaction.
-
-    Attributes:
-        rows: Rows of the trials table by the cell's key.
-    """
+    """What has been written in parts since the last compaction."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, Mapping[str, Any]] = {}
+        self.rows: dict[str, Row] = {}
+        """Of the trials table, by the cell's key."""
         self._n_bytes = 0
 
-    def add(self, row: Mapping[str, Any], samples: pa.Table | None) -> None:
+    def add(self, row: Row, samples: pa.Table | None) -> None:
         """Take a cell that is on the disk now."""
         self.rows[row["trial_key"]] = row
         self._n_bytes += 0 if samples is None else samples.nbytes
@@ -49,20 +47,12 @@ class Pending:
         self._n_bytes = 0
 
 
-def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Mapping[str, Any]]) -> pa.Table:
-    """Part files as one table.
-
-    Args:
-        parts: Files of one table.
-        schema: Its schema.
-        rows: Rows in memory by the cell's key, whose files need not be read.
-    """
-    held = [rows[key] for part in parts if (key := key_of(part) or "") in rows]
-    read = [
-        pq.read_table(part, schema=schema, partitioning=None, use_threads=False)
-        for part in parts if key_of(part) not in rows
-    ]  # fmt: skip
-    return pa.concat_tables([pa.Table.from_pylist([dict(row) for row in held], schema=schema), *read])
+def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Row]) -> pa.Table:
+    """Part files of one table as one; those of ``rows``, in memory by the cell's key, need not be read."""
+    held = [dict(rows[key]) for part in parts if (key := key_of(part) or "") in rows]
+    files = [part for part in parts if key_of(part) not in rows]
+    read = (pq.read_table(file, schema=schema, partitioning=None, use_threads=False) for file in files)
+    return pa.concat_tables([pa.Table.from_pylist(held, schema=schema), *read])
 
 
 def is_small(files: Sequence[Path]) -> bool:
@@ -72,16 +62,10 @@ def is_small(files: Sequence[Path]) -> bool:
 
 def new_name(folder: Path, word: str) -> Path:
     """A compacted file that is not there yet: cells measured again could give one the name of another."""
-    number, path = 1, folder / compacted_name(word)
-    while path.exists():
-        number += 1
-        path = folder / compacted_name(f"{word}-{number}")
-    return path
+    return free_path(lambda ending: folder / compacted_name(word + ending))
 
 
 def keys_in(files: Sequence[Path]) -> set[str]:
     """The cells in compacted files."""
-    found: set[str] = set()
-    for file in files:
-        found |= set(pq.read_table(file, columns=["trial_key"], partitioning=None)["trial_key"].unique().to_pylist())
-    return found
+    tables = (pq.read_table(file, columns=["trial_key"], partitioning=None) for file in files)
+    return {key for table in tables for key in table["trial_key"].unique().to_pylist()}

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from workloads.base import BadInputError
+
+
+@contextlib.contextmanager
+def writing_to(folder: Path) -> Iterator[None]:
+    """Make one line of bad usage of what keeps a folder from being written."""
+    try:
+        yield
+    except OSError as error:
+        raise BadInputError(f"--output: cannot write to {str(folder)!r} ({error.strerror})") from error
+
+
+def free_path(path_of: Callable[[str], Path]) -> Path:
+    """The first path that is not there yet of those with the endings none, ``-2``, ``-3`` and so on."""
+    paths = (path_of(f"-{number}" if number > 1 else "") for number in itertools.count(1))
+    return next(path for path in paths if not path.exists())
 
 
 def flush_folder(folder: Path) -> None:
@@ -20,12 +40,7 @@ def flush_folder(folder: Path) -> None:
 
 
 def write_durably(path: Path, write: Any) -> None:
-    """Write a file so that after a crash it is there whole or not at all.
-
-    Args:
-        path: The final name.
-        write: Called with a binary file to write to.
-    """
+    """Write a file so that after a crash it is there whole or not at all; ``write`` is given a binary file."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("wb") as file:

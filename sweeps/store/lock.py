@@ -16,7 +16,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from sweeps.store.durable import write_durably
+from sweeps.store.durable import write_durably, writing_to
 from workloads.base import BadInputError
 
 LOCK, HOLDER = ".lock", ".holder.json"
@@ -35,15 +35,13 @@ def holder_of(folder: Path) -> str | None:
     """Who runs a sweep now, in words; None if nobody does, or nobody can as its folder cannot be written."""
     if not (folder / LOCK).is_file():
         return None
-    lock = FileLock(folder / LOCK, timeout=0)
     try:
-        lock.acquire()
+        with FileLock(folder / LOCK, timeout=0):
+            return None
     except Timeout:
         return _holder(folder)
     except OSError:
         return None
-    lock.release()
-    return None
 
 
 @contextlib.contextmanager
@@ -54,24 +52,17 @@ def sweep_lock(folder: Path) -> Iterator[None]:
         BadInputError: If another process holds it, with who that is; or if the folder cannot be written.
     """
     lock = FileLock(folder / LOCK, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise BadInputError(
-            f"--resume: {folder.name!r} is being run by {_holder(folder)}; wait for it or end it"
-        ) from None
-    except OSError as error:
-        raise BadInputError(f"--output: cannot write to {str(folder)!r} ({error.strerror})") from error
-    try:
-        holder = {
-            "pid": os.getpid(), "host": socket.gethostname(),
-            "since": datetime.now(UTC).isoformat(sep=" ", timespec="seconds"),
-        }  # fmt: skip
-        text = json.dumps(holder).encode()
+    with writing_to(folder):
         try:
+            lock.acquire()
+        except Timeout:
+            told = f"{folder.name!r} is being run by {_holder(folder)}; wait for it or end it"
+            raise BadInputError(f"--resume: {told}") from None
+    try:
+        since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")
+        text = json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}).encode()
+        with writing_to(folder):
             write_durably(folder / HOLDER, lambda file: file.write(text))
-        except OSError as error:
-            raise BadInputError(f"--output: cannot write to {str(folder)!r} ({error.strerror})") from error
         yield
     finally:
         with contextlib.suppress(OSError):

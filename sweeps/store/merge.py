@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from analysis.contract.parts import compacted_name, files_of
 from sweeps.plan.config import KEY_LENGTH
-from sweeps.store.durable import parquet_bytes
+from sweeps.store.durable import parquet_bytes, writing_to
 from sweeps.store.lock import holder_of
 from sweeps.store.part_files import DAMAGED, PartFiles
 from sweeps.store.schema import SCHEMA_VERSION, TABLES
@@ -35,13 +35,7 @@ WORD = "merged"
 
 @dataclass(kw_only=True)
 class Source:
-    """One of the sweeps.
-
-    Attributes:
-        folder: Where it is.
-        description: Its ``sweep.json``.
-        tables: Its tables, by name.
-    """
+    """One of the sweeps, with its ``sweep.json`` and its tables by name."""
 
     folder: Path
     description: dict[str, Any]
@@ -49,7 +43,6 @@ class Source:
 
     @property
     def keys(self) -> list[str]:
-        """The keys of its cells."""
         keys: list[str] = self.tables["trials"]["trial_key"].to_pylist()
         return keys
 
@@ -115,18 +108,12 @@ def read(folder: Path) -> Source:
 
 
 def _table(folder: Path, schema: pa.Schema) -> pa.Table:
-    files = files_of(folder)
-    return pa.concat_tables(
-        [schema.empty_table(), *(pq.read_table(f, schema=schema, partitioning=None) for f in files)]
-    )
+    tables = (pq.read_table(file, schema=schema, partitioning=None) for file in files_of(folder))
+    return pa.concat_tables([schema.empty_table(), *tables])
 
 
 def _check_apart(sources: Sequence[Source]) -> None:
-    """Refuse the same sweep twice, itself or within one that was merged before.
-
-    Raises:
-        BadInputError: Naming both.
-    """
+    """Refuse the same sweep twice, itself or within one that was merged before."""
     for i, one in enumerate(sources):
         for other in sources[:i]:
             is_same = one.folder.resolve() == other.folder.resolve()
@@ -144,12 +131,11 @@ def _named_apart(sources: Sequence[Source]) -> None:
         new = {name: name if not taken[name] else f"{name}-{taken[name] + 1}" for name in names if name is not None}
         taken.update(name for name in names if name is not None)
         ids = [new.get(name) for name in trials["sweep_id"].to_pylist()]
-        source.tables["trials"] = _with(trials, "sweep_id", ids)
+        source.tables["trials"] = _with(trials, "sweep_id", pa.array(ids, pa.string()))
 
 
-def _with(table: pa.Table, name: str, values: Sequence[Any]) -> pa.Table:
-    field = table.schema.field(name)
-    return table.set_column(table.schema.get_field_index(name), field, pa.array(values, field.type))
+def _with(table: pa.Table, name: str, values: pa.Array) -> pa.Table:
+    return table.set_column(table.schema.get_field_index(name), table.schema.field(name), values)
 
 
 def _renamed(table: pa.Table, new: Mapping[str, str]) -> pa.Table:
@@ -158,9 +144,7 @@ def _renamed(table: pa.Table, new: Mapping[str, str]) -> pa.Table:
         return table
     keys = table["trial_key"].combine_chunks().dictionary_encode()
     names = pa.array([new.get(key, key) for key in keys.dictionary.to_pylist()], pa.string())
-    where = table.schema.get_field_index("trial_key")
-    renamed = pa.DictionaryArray.from_arrays(keys.indices, names).cast(pa.string())
-    return table.set_column(where, table.schema.field(where), renamed)
+    return _with(table, "trial_key", pa.DictionaryArray.from_arrays(keys.indices, names).cast(pa.string()))
 
 
 def merged_key(sweep_id: str | None, key: str) -> str:
@@ -176,13 +160,11 @@ def join(sources: Sequence[Source]) -> dict[str, pa.Table]:
     for source in sources:
         trials = source.tables["trials"]
         ids = trials["sweep_id"].to_pylist()
-        new = {
-            key: merged_key(sweep_id, key) for key, sweep_id in zip(source.keys, ids, strict=True) if n_sweeps[key] > 1
-        }
-        for name, table in source.tables.items():
-            parts[name].append(_renamed(table, new))
+        new = {key: merged_key(name, key) for key, name in zip(source.keys, ids, strict=True) if n_sweeps[key] > 1}
         places = [None if i is None else i + offset for i in trials["trial_index"].to_pylist()]
-        parts["trials"][-1] = _with(parts["trials"][-1], "trial_index", places)
+        placed = {**source.tables, "trials": _with(trials, "trial_index", pa.array(places, pa.int64()))}
+        for name, table in placed.items():
+            parts[name].append(_renamed(table, new))
         offset = max([offset, *(place + 1 for place in places if place is not None)])
     return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
@@ -215,14 +197,7 @@ def _asked_alike(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def merge(texts: Sequence[str], output: Path) -> Path:
-    """Join sweeps into a new one.
-
-    Args:
-        texts: Sweeps' folders, or results folders (their latest sweep).
-        output: The folder of results to write it to.
-
-    Returns:
-        The new sweep's folder.
+    """Join sweeps, or the latest of results folders, into a new one in the folder of results; the new one's folder.
 
     Raises:
         BadInputError: For fewer than two, one that cannot be joined, the same twice, or if nothing can be written.
@@ -235,12 +210,13 @@ def merge(texts: Sequence[str], output: Path) -> Path:
     folder = claim_folder(WORD, output)
     description, files = _description(sources, folder.name, ["accelsweep", "merge", *texts]), PartFiles(folder)
     try:
-        for name, table in join(sources).items():
-            (folder / name).mkdir()
-            if table.num_rows:
-                files.write({f"{name}/{compacted_name(WORD)}": parquet_bytes(table)})
-        files.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
-    except OSError as error:
+        with writing_to(output):
+            for name, table in join(sources).items():
+                (folder / name).mkdir()
+                if table.num_rows:
+                    files.write({f"{name}/{compacted_name(WORD)}": parquet_bytes(table)})
+            files.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
+    except BadInputError:
         shutil.rmtree(folder, ignore_errors=True)
-        raise BadInputError(f"--output: cannot write to {str(output)!r} ({error.strerror})") from error
+        raise
     return folder

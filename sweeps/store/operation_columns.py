@@ -50,8 +50,7 @@ _COLUMNS: list[Column] = [
     ("not_timed", STRING, "", "why it was not timed"),
     ("wall_s", FLOAT, "s", "time of the whole row, reference included"),
     ("worker_pid", INT, "", "child process that ran it"),
-    *(ENVIRONMENT[name] for name in ("device_name", "driver_version", "torch_version", "torchvision_version",
-                                     "python_version", "os", "cpu_name", "n_threads", "git_commit")),
+    *ENVIRONMENT.values(),
     ("host", STRING, "", "hash of the host name"),
 ]  # fmt: skip
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from analysis.contract.cells import Row
 from analysis.contract.parts import ALL, COMPACTED, REPLACES, as_metadata, files_of, key_of, replaced_by
 from sweeps.store.checksums import Checksums
 from sweeps.store.compaction import is_small, joined, keys_in, new_name
-from sweeps.store.durable import flush_folder, parquet_bytes, write_durably
+from sweeps.store.durable import flush_folder, free_path, parquet_bytes, write_durably
 from sweeps.store.schema import TABLES
 
 DAMAGED = "damaged"
@@ -21,19 +21,12 @@ DAMAGED = "damaged"
 
 
 class PartFiles:
-    """A part file for each cell and table, and the compacted files that replace them.
-
-    Args:
-        folder: The sweep's folder.
-
-    Attributes:
-        damaged: Files that were not what had been written, by their names in the folder.
-    """
+    """A part file for each cell and table in a sweep's folder, and the compacted files that replace them."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._sums = Checksums(folder)
+        self._folder, self._sums = folder, Checksums(folder)
         self.damaged: list[str] = []
+        """Files that were not what had been written, by their names in the folder."""
         self._left_out: frozenset[str] = frozenset()
         """Damaged files that are still in their tables, where nothing reads them."""
         self._compacted: set[str] | None = None
@@ -87,7 +80,7 @@ class PartFiles:
             self._compacted = keys_in([file for table in TABLES for file in self.of(table, COMPACTED)])
         return self._compacted
 
-    def compact(self, tidy: list[str], pattern: str = ALL, rows: Mapping[str, Mapping[str, Any]] | None = None) -> None:
+    def compact(self, tidy: list[str], pattern: str = ALL, rows: Mapping[str, Row] | None = None) -> None:
         """Join files of each table into one, or their parts alone where all of them are very large.
 
         The new file names the parts it replaces, so that a crash between its rename and their removal
@@ -95,7 +88,7 @@ class PartFiles:
 
         Args:
             tidy: Other files whose digests are kept.
-            pattern: Which files of a table are joined.
+            pattern: Of the files that are joined.
             rows: Rows of trials by the cell's key that are in memory, whose parts need not be read back.
         """
         for table, schema in TABLES.items():
@@ -134,11 +127,9 @@ class PartFiles:
         """Move damaged files out of the tables, so that no reader takes them for results."""
         for name in self.damaged:
             (self._folder / DAMAGED).mkdir(exist_ok=True)
-            aside, number = self._folder / DAMAGED / name.replace("/", "-"), 1
-            while aside.exists():
-                number += 1
-                aside = aside.with_name(f"{name.replace('/', '-')}.{number}")
-            (self._folder / name).replace(aside)
+            aside = self._folder / DAMAGED / name.replace("/", "-")
+            free = free_path(lambda ending, aside=aside: Path(f"{aside}{ending.replace('-', '.')}"))
+            (self._folder / name).replace(free)
         self._left_out = frozenset()  # their cells, measured again, have parts of the same names
         if self.damaged:
             for folder in (DAMAGED, *TABLES):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from analysis.contract.cells import MEASURED, OPTION_COLUMNS
+from analysis.contract.cells import MEASURED, OPTION_COLUMNS, Row
 from sweeps.plan.config import CELL_COLUMNS, TrialConfig
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
 from sweeps.text import encodable, one_line
@@ -19,20 +19,19 @@ SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 """(phase, round, seconds, scheduled seconds or None) of a block of samples."""
 
 
-def rows_table(rows: Iterable[Mapping[str, Any]], schema: pa.Schema = TRIALS) -> pa.Table:
+def rows_table(rows: Iterable[Row], schema: pa.Schema = TRIALS) -> pa.Table:
     """Rows as a table; what a row lacks is null.
 
     Raises:
         ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
     """
     fitted_rows = [fit(row, schema) for row in rows]
-    misfits = [told for _, misfits in fitted_rows for told in misfits]
-    if misfits:
+    if misfits := [told for _, misfits in fitted_rows for told in misfits]:
         raise ValueError("; ".join(misfits))
     return pa.Table.from_pylist([fitting for fitting, _ in fitted_rows], schema=schema)
 
 
-def fit(row: Mapping[str, Any], schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
+def fit(row: Row, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
     """What of a row its table can hold, and a sentence for each value that it cannot.
 
     A workload of others may say anything of itself; what it says wrong must not cost the rest of the row. Text that
@@ -62,7 +61,7 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
     return float(value) if is_whole and pa.types.is_floating(kind) else value
 
 
-def round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
+def round_columns(reached: Row) -> dict[str, Any]:
     """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
 
     What is not finite is null, and so is the accuracy beside such a loss: the best class of NaN is class 0.
@@ -79,7 +78,7 @@ def round_columns(reached: Mapping[str, Any]) -> dict[str, Any]:
     return {name: None if name in wrong else value for name, value in columns.items()}
 
 
-def is_diverged(reached: Mapping[str, Any]) -> bool:
+def is_diverged(reached: Row) -> bool:
     """Whether a round ended with a loss that is not finite."""
     loss = reached.get("loss")
     return loss is not None and not math.isfinite(loss)
@@ -109,20 +108,15 @@ def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
     blocks = [block for block in blocks if len(block[2])]
     if not blocks:
         return None
-    sizes = [len(seconds) for _, _, seconds, _ in blocks]
-    n = sum(sizes)
-    scheduled = [
-        np.full(size, np.nan) if s is None else np.asarray(s, dtype=float)
-        for (_, _, _, s), size in zip(blocks, sizes, strict=True)
-    ]
+    phases, rounds, seconds, scheduled = zip(*blocks, strict=True)
+    sizes = [len(block) for block in seconds]
+    times = [np.full(n, np.nan) if block is None else block for n, block in zip(sizes, scheduled, strict=True)]
     columns = {
-        "trial_key": pa.DictionaryArray.from_arrays(pa.array(np.zeros(n, np.int32)), pa.array([key])).cast(pa.string()),
-        "phase": np.repeat([phase for phase, *_ in blocks], sizes),
-        "round": np.repeat(np.array([b[1] for b in blocks], dtype=np.int32), sizes),
-        "index": np.concatenate([np.arange(size, dtype=np.int32) for size in sizes]),
-        "seconds": np.concatenate([np.asarray(b[2], dtype=float) for b in blocks]),
-        "scheduled_s": pa.array(np.concatenate(scheduled), from_pandas=True),
+        "trial_key": pa.repeat(key, sum(sizes)),
+        "phase": np.repeat(phases, sizes),
+        "round": np.repeat(np.array(rounds, np.int32), sizes),
+        "index": np.concatenate([np.arange(n, dtype=np.int32) for n in sizes]),
+        "seconds": np.concatenate(seconds, dtype=float),
+        "scheduled_s": pa.array(np.concatenate(times, dtype=float), from_pandas=True),
     }
-    return pa.table({name: pa.array(c) if isinstance(c, np.ndarray) else c for name, c in columns.items()}).cast(
-        SAMPLES
-    )
+    return pa.table(columns, schema=SAMPLES)

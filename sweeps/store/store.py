@@ -23,7 +23,7 @@ from analysis.contract.cells import SERVER
 from analysis.contract.parts import PARTS, key_of, part_name
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.compaction import Pending, keys_in
-from sweeps.store.durable import parquet_bytes
+from sweeps.store.durable import free_path, parquet_bytes, writing_to
 from sweeps.store.part_files import PartFiles
 from sweeps.store.rows import SampleBlock, fit, rows_table
 from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
@@ -34,37 +34,24 @@ DESCRIPTION = "sweep.json"
 
 
 class ResultStore:
-    """The folder of one sweep.
-
-    Attributes:
-        folder: ``RESULTS/SWEEP_ID``.
-        sweep_id: Its name.
-        compacts_on_the_way: Parts are joined while the sweep runs; not where cells are recorded again and again.
-    """
+    """The folder of one sweep, ``RESULTS/SWEEP_ID``."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.sweep_id = folder.name
+        self.folder, self.sweep_id = folder, folder.name
         self.compacts_on_the_way = True
-        self._pending = Pending()
-        self._parts = PartFiles(folder)
+        """Parts are joined while the sweep runs; not where cells are recorded again and again."""
+        self._pending, self._parts = Pending(), PartFiles(folder)
 
     @classmethod
     def create(
         cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]
     ) -> ResultStore:
-        """Make a new sweep's folder with its description.
-
-        Raises:
-            BadInputError: If the folder cannot be written.
-        """
+        """Make a new sweep's folder with its description."""
         store = cls(folder)
-        try:
+        with writing_to(folder.parent):
             for name in TABLES:
                 (folder / name).mkdir(parents=True, exist_ok=True)
             store.describe(config, cells, command)
-        except OSError as error:
-            raise BadInputError(f"--output: cannot write to {str(folder.parent)!r} ({error.strerror})") from error
         return store
 
     def describe(self, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> None:
@@ -85,10 +72,7 @@ class ResultStore:
         """Open a sweep that exists, with its description.
 
         Files that are not what was written are set aside in ``damaged``; what a crash left half done is finished.
-
-        Args:
-            folder: The sweep's folder.
-            is_read_only: Change nothing; damaged files are only left out.
+        Read-only, nothing is changed and damaged files are only left out.
 
         Raises:
             BadInputError: If it is no sweep, or of another schema version, or its description is damaged.
@@ -106,9 +90,8 @@ class ResultStore:
             if is_damaged:
                 raise damaged from error
             known = ", ".join(p.parent.name for p in sorted(folder.parent.glob(f"*/{DESCRIPTION}"))[-5:]) or "none"
-            raise BadInputError(
-                f"--resume: no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
-            ) from error
+            told = f"no sweep {folder.name!r} in {str(folder.parent)!r}; there: {known}"
+            raise BadInputError(f"--resume: {told}") from error
         if version != SCHEMA_VERSION:
             raise BadInputError(
                 f"{folder.name}: its results have schema version {version!r}, this accelsweep reads {SCHEMA_VERSION};"
@@ -128,23 +111,16 @@ class ResultStore:
 
     def incomplete(self) -> set[str]:
         """Cells whose row says that there are samples or rounds which are not there: they are to be measured again."""
-        sampled, rounded = self._keys("samples"), self._keys("rounds")
-        lacking = set()
-        for row in self.rows(["trial_key", "n_samples", "n_rounds", "scenario"]):
-            has_rounds = row["n_rounds"] and row["scenario"] != SERVER  # a server's one round is no row of its own
-            if (row["n_samples"] and row["trial_key"] not in sampled) or (
-                has_rounds and row["trial_key"] not in rounded
-            ):
-                lacking.add(row["trial_key"])
-        return lacking
+        rows = self.rows(["trial_key", "n_samples", "n_rounds", "scenario"])
+        sampled = {row["trial_key"] for row in rows if row["n_samples"]}
+        # A server's one round is no row of its own.
+        rounded = {row["trial_key"] for row in rows if row["n_rounds"] and row["scenario"] != SERVER}
+        return (sampled - self._keys("samples")) | (rounded - self._keys("rounds"))
 
     def _keys(self, table: str) -> set[str]:
         """The cells that a table has rows of; a part's name says whose it is."""
-        found: set[str] = set()
-        for file in self._parts.of(table):
-            key = key_of(file)
-            found |= {key} if key else keys_in([file])
-        return found
+        files = self._parts.of(table)
+        return {key for file in files if (key := key_of(file))} | keys_in([f for f in files if not key_of(f)])
 
     def _part(self, table: str, key: str) -> str:
         return f"{table}/{part_name(key)}"
@@ -157,8 +133,7 @@ class ResultStore:
             tables[self._part("samples", key)] = samples.cast(SAMPLES)
         rounds = [{"trial_key": key, **r} for r in rounds]
         if rounds:
-            known = set(ROUNDS.names)
-            kept = [fit({k: v for k, v in r.items() if k in known}, ROUNDS)[0] for r in rounds]
+            kept = [fit({k: v for k, v in r.items() if k in ROUNDS.names}, ROUNDS)[0] for r in rounds]
             tables[self._part("rounds", key)] = pa.Table.from_pylist(kept, schema=ROUNDS)
         tables[self._part("trials", key)] = rows_table([row])
         self._parts.write({name: parquet_bytes(table) for name, table in tables.items()})
@@ -201,10 +176,8 @@ class ResultStore:
 
     def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows recorded so far."""
-        rows: list[dict[str, Any]] = []
-        for file in self._parts.of("trials"):
-            rows += pq.read_table(file, columns=columns, partitioning=None).to_pylist()
-        return rows
+        tables = (pq.read_table(file, columns=columns, partitioning=None) for file in self._parts.of("trials"))
+        return [row for table in tables for row in table.to_pylist()]
 
     def compact(self) -> None:
         """Join the files of each table into one, or into few where they are very large."""
@@ -215,27 +188,18 @@ class ResultStore:
 def new_sweep_id(workload: str, results: Path) -> str:
     """A name that sorts by time: workload, UTC date and time, and a number if it is taken."""
     stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{workload}"
-    number, name = 1, stem
-    while (results / name).exists():
-        number += 1
-        name = f"{stem}-{number}"
-    return name
+    return free_path(lambda ending: results / f"{stem}{ending}").name
 
 
 def claim_folder(workload: str, results: Path) -> Path:
-    """Make the folder of a new sweep, which no other sweep that starts in the same second gets as well.
-
-    Raises:
-        BadInputError: If it cannot be made.
-    """
+    """Make the folder of a new sweep, which no other sweep that starts in the same second gets as well."""
     while True:
-        folder = results / new_sweep_id(workload, results)
-        try:
-            folder.mkdir(parents=True)
-        except FileExistsError:
-            if not results.is_dir():
-                raise BadInputError(f"--output: {str(results)!r} is no folder") from None
-            continue
-        except OSError as error:
-            raise BadInputError(f"--output: cannot write to {str(results)!r} ({error.strerror})") from error
-        return folder
+        with writing_to(results):
+            folder = results / new_sweep_id(workload, results)
+            try:
+                folder.mkdir(parents=True)
+            except FileExistsError:
+                if not results.is_dir():
+                    raise BadInputError(f"--output: {str(results)!r} is no folder") from None
+            else:
+                return folder
