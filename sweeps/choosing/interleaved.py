@@ -7,7 +7,7 @@ when a sweep is cut short; a resume goes on with the visits that are missing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
@@ -34,21 +34,17 @@ class _Visited:
     n_visits: int = 0
 
 
-def _summed(a: Any, b: Any) -> Any:
-    return None if a is None or b is None else a + b
-
-
-def _highest(a: Any, b: Any) -> Any:
-    return max((v for v in (a, b) if v is not None), default=None)
-
-
 def _words(a: str | None, b: str | None) -> str | None:
     return ", ".join(dict.fromkeys(word for text in (a, b) if text for word in text.split(", "))) or None
 
 
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {
-    SUMMED: _summed, HIGHEST: _highest, WORDS: _words, FIRST: lambda a, _: a, LATEST: lambda _, b: b,
-}  # fmt: skip
+    SUMMED: lambda a, b: None if a is None or b is None else a + b,
+    HIGHEST: lambda a, b: max((value for value in (a, b) if value is not None), default=None),
+    WORDS: _words,
+    FIRST: lambda a, _: a,
+    LATEST: lambda _, b: b,
+}
 
 
 def joined_row(before: Row, row: Row, samples: Sequence[SampleBlock], policy: RoundPolicy) -> Columns:
@@ -103,10 +99,9 @@ class Turns(Chooser):
                 row=dict(row), rounds=rounds[key], samples=samples[key],
                 n_visits=1 + last if row["status"] == "complete" else N_VISITS,
             )  # fmt: skip
-        self._all = list(cells)
         self._running: set[str] = set()
         self._held: TrialConfig | None = None
-        super().__init__(self._in_turns())
+        super().__init__(cell for turn in range(N_VISITS) for cell in cells if self._n_visits(cell) <= turn)
 
     @property
     def n_visited(self) -> int:
@@ -116,12 +111,6 @@ class Turns(Chooser):
     def _n_visits(self, cell: TrialConfig) -> int:
         visited = self._visited.get(cell.key)
         return visited.n_visits if visited else 0
-
-    def _in_turns(self) -> Iterator[TrialConfig]:
-        for turn in range(N_VISITS):
-            for cell in self._all:
-                if self._n_visits(cell) <= turn:
-                    yield cell
 
     def next_cell(self) -> TrialConfig | Wait | None:
         cell = self._held or next(self._cells, None)

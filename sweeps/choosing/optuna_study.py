@@ -21,6 +21,7 @@ from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, Direction
 from analysis.contract.pruners import PRUNERS
 from sweeps.choosing.margin_pruner import MarginPruner
+from sweeps.plan.config import SweepConfig
 from sweeps.plan.search import SAMPLERS, PruningConfig
 
 STUDY_FILE = "study.db"
@@ -51,9 +52,10 @@ def _pruner_alone(name: str, parameters: Mapping[str, Any]) -> optuna.pruners.Ba
     return pruner
 
 
-def make_sampler(name: str, seed: int) -> optuna.samplers.BaseSampler:
-    """Optuna's sampler of a name; it heeds the constraints that trials carry."""
-    sampler: optuna.samplers.BaseSampler = getattr(optuna.samplers, SAMPLERS[name])(seed=seed)
+def make_sampler(config: SweepConfig) -> optuna.samplers.BaseSampler:
+    """Optuna's sampler of a search, which heeds the constraints that trials carry; a grid's has nothing to sample."""
+    name = SAMPLERS[config.search.sampler if config.search else "random"]
+    sampler: optuna.samplers.BaseSampler = getattr(optuna.samplers, name)(seed=config.seed)
     return sampler
 
 
@@ -109,11 +111,7 @@ class StudyBook:
         return self._studies[name].get_trials(deepcopy=False)
 
     def add(self, name: str, trial: FrozenTrial) -> None:
-        """Write one finished trial.
-
-        Raises:
-            OSError: If the disk takes no more.
-        """
+        """Write one finished trial; OSError if the disk takes no more."""
         try:
             self._studies[name].add_trial(trial)
         except optuna.exceptions.StorageInternalError as error:

@@ -51,15 +51,9 @@ def tell(study: optuna.Study, running: optuna.Trial, ended: FrozenTrial) -> None
 
 
 class Studies(Chooser):
-    """Studies in memory, each beside the one of its name in the study file.
+    """Studies in memory by name, each with its space, beside the one of its name in the study file.
 
-    Args:
-        cells: What is handed out, where that is known.
-        config: The sweep.
-        book: The study file.
-        spaces: Of each study by its name.
-        rows: Rows recorded already, when a sweep is resumed.
-        rounds: Their rounds by key.
+    ``rows``, with their ``rounds`` by key, are recorded already; ``cells`` are handed out, where they are known.
     """
 
     def __init__(
@@ -84,10 +78,8 @@ class Studies(Chooser):
         """
         directions = [OBJECTIVES[o].direction for o in self._objectives]
         self._book.study(name, directions)
-        sampler = make_sampler(self._config.search.sampler if self._config.search else "random", self._config.seed)
-        study = optuna.create_study(
-            study_name=name, directions=directions, sampler=sampler, pruner=make_pruner(self._config.pruning)
-        )
+        sampler, pruner = make_sampler(self._config), make_pruner(self._config.pruning)
+        study = optuna.create_study(study_name=name, directions=directions, sampler=sampler, pruner=pruner)
         told = {trial.user_attrs["trial_key"] for trial in self._book.trials(name)}
         missing = [row for row in rows if row["study_name"] == name and row["trial_key"] not in told]
         for row in sorted(missing, key=lambda r: r["study_trial"]):
@@ -111,14 +103,14 @@ class Studies(Chooser):
         if not told:
             return None
         name, trial = self._running[cell.key]
-        step, objective = max(told), self._objectives[0]
+        step = max(told)
         trial.report(told[step], step)
         if message.is_final or not trial.should_prune():
             return None
         value = self._shown(self._estimate(told))
         against, after = self._compared_with(name, step), f"{step} round{'s' * (step > 1)}"
         return {
-            "pruned_at_round": step - 1, "pruned_on": objective, "pruned_against": against,
+            "pruned_at_round": step - 1, "pruned_on": self._objectives[0], "pruned_against": against,
             "status_reason": f"{self._config.pruning.pruner}: {value} after {after}; {against}",
         }  # fmt: skip
 

@@ -38,7 +38,7 @@ def build_config(
     Args:
         workload: Its class.
         command: What ``sweep_command`` made of it: ``sweep``, ``own``, ``choice`` and where needed ``limit``.
-        devices: The devices there are; asked-for devices must be among them.
+        devices: Those there are, among which the ones asked for must be.
         ranges: Axes given as a range, for a search.
         kinds: The kinds of the nodes to use by device, where that is not this machine alone.
 

@@ -116,10 +116,9 @@ def _checked(value: Any, option: str) -> Any:
 
 
 def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
-    """A command's dataclass, ``kind``, from the words after its name; tyro prints its help itself.
+    """A command's dataclass from the words after its name; BadInputError for whatever is wrong with them.
 
-    Raises:
-        BadInputError: For anything the command line gets wrong.
+    Tyro prints its help itself.
     """
     drawn = io.StringIO()
     try:

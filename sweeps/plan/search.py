@@ -84,11 +84,7 @@ _RANGE = re.compile(rf"({_NUMBER}):({_NUMBER})(?::(\w+))?")
 
 
 def parse_range(text: str) -> Range | None:
-    """``1:1024:log2`` as a range; None if the text is none.
-
-    Raises:
-        BadInputError: If its ends or its scale are wrong.
-    """
+    """``1:1024:log2`` as a range; None if the text is none, BadInputError if its ends or its scale are wrong."""
     match = _RANGE.fullmatch(text)
     if match is None:
         return None

@@ -64,13 +64,8 @@ class Checksums:
 
     def damaged(self, names: Iterable[str]) -> list[str]:
         """Those of the files that are not what was written."""
-        noted = self.noted()
-
-        def is_whole(name: str) -> bool:
-            path = self._folder / name
-            return _digest(path) in noted[name] if name in noted else _is_parquet(path)
-
-        return [name for name in names if not is_whole(name)]
+        noted, paths = self.noted(), {name: self._folder / name for name in names}
+        return [n for n, path in paths.items() if not (_digest(path) in noted[n] if n in noted else _is_parquet(path))]
 
     def tidy(self, names: Iterable[str]) -> None:
         """Keep one line for each of these files, the one that fits; all of them where none does."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ def writing_to(folder: Path) -> Iterator[None]:
         raise BadInputError(f"--output: cannot write to {str(folder)!r} ({error.strerror})") from error
 
 
-def free_path(path_of: Callable[[str], Path]) -> Path:
-    """The first path that is not there yet of those with the endings none, ``-2``, ``-3`` and so on."""
-    paths = (path_of(f"-{number}" if number > 1 else "") for number in itertools.count(1))
+def free_path(folder: Path, name: str, joint: str = "-") -> Path:
+    """The first path that is not there yet; of ``name``, which has a place ``{}``, with nothing, ``-2``, ``-3``..."""
+    endings = itertools.chain([""], (f"{joint}{number}" for number in itertools.count(2)))
+    paths = (folder / name.replace("{}", ending) for ending in endings)
     return next(path for path in paths if not path.exists())
 
 

@@ -54,15 +54,11 @@ class Source:
 
 
 def find(text: str) -> Path:
-    """The folder of a sweep: the one named, or the latest in a results folder.
-
-    Raises:
-        BadInputError: If there is none.
-    """
+    """The folder of a sweep, which must be there: the one named, or the latest in a results folder."""
     folder = Path(text)
     if (folder / DESCRIPTION).is_file():
         return folder
-    sweeps = sorted(path.parent for path in folder.glob(f"*/{DESCRIPTION}"))
+    sweeps = [path.parent for path in folder.glob(f"*/{DESCRIPTION}")]
     if not sweeps:
         why = "holds no sweep" if folder.is_dir() else "is no folder"
         raise BadInputError(f"merge: {text!r} {why}; name a sweep's folder, or a results folder for its latest sweep")
@@ -116,8 +112,7 @@ def _check_apart(sources: Sequence[Source]) -> None:
     """Refuse the same sweep twice, itself or within one that was merged before."""
     for i, one in enumerate(sources):
         for other in sources[:i]:
-            is_same = one.folder.resolve() == other.folder.resolve()
-            if is_same or one.measurements & other.measurements:
+            if one.folder.resolve() == other.folder.resolve() or one.measurements & other.measurements:
                 told = f"{str(other.folder)!r} and {str(one.folder)!r}"
                 raise BadInputError(f"merge: {told} hold the same measurements; name each sweep once")
 
@@ -127,9 +122,9 @@ def _named_apart(sources: Sequence[Source]) -> None:
     taken: Counter[str] = Counter()
     for source in sources:
         trials = source.tables["trials"]
-        names = dict.fromkeys(trials["sweep_id"].to_pylist())
-        new = {name: name if not taken[name] else f"{name}-{taken[name] + 1}" for name in names if name is not None}
-        taken.update(name for name in names if name is not None)
+        names = dict.fromkeys(name for name in trials["sweep_id"].to_pylist() if name is not None)
+        new = {name: f"{name}-{taken[name] + 1}" if taken[name] else name for name in names}
+        taken.update(names.keys())
         ids = [new.get(name) for name in trials["sweep_id"].to_pylist()]
         source.tables["trials"] = _with(trials, "sweep_id", pa.array(ids, pa.string()))
 

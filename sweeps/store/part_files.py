@@ -1,8 +1,11 @@
-"""The Parquet files of a sweep's tables: written with their digests, joined, and repaired after a crash or bad disk."""
+"""The Parquet files of a sweep's tables: written with their digests, joined, and repaired after a crash or bad disk.
+
+Parts are joined while the sweep runs: cells by the thousand must not become files by the thousand.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,14 +13,60 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.contract.cells import Row
-from analysis.contract.parts import ALL, COMPACTED, REPLACES, as_metadata, files_of, key_of, replaced_by
+from analysis.contract.parts import ALL, COMPACTED, REPLACES, as_metadata, compacted_name, files_of, key_of, replaced_by
 from sweeps.store.checksums import Checksums
-from sweeps.store.compaction import is_small, joined, keys_in, new_name
 from sweeps.store.durable import flush_folder, free_path, parquet_bytes, write_durably
 from sweeps.store.schema import TABLES
 
 DAMAGED = "damaged"
 """Folder of a sweep in which files that are not what was written are kept."""
+MAX_PARTS = 500
+"""Parts of a table that are joined before there are more."""
+MAX_PART_BYTES = 256 * 2**20
+"""Bytes of samples that are joined before there are more: they are all in memory then."""
+MAX_JOINED_BYTES = 512 * 2**20
+"""Files of a table that together are larger than this on the disk stay several when the sweep ends."""
+
+
+class Pending:
+    """What has been written in parts since the last compaction.
+
+    A part of the trials table takes 5 ms to read back, for its 155 columns, however little is in it; so rows are kept
+    in memory and joined from there. Samples may be many: they are read back.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        """Of the trials table, by the cell's key."""
+        self._n_bytes = 0
+
+    def add(self, row: Row, samples: pa.Table | None) -> None:
+        """Take a cell that is on the disk now."""
+        self.rows[row["trial_key"]] = row
+        self._n_bytes += 0 if samples is None else samples.nbytes
+
+    @property
+    def is_due(self) -> bool:
+        """There is enough to be joined."""
+        return len(self.rows) >= MAX_PARTS or self._n_bytes >= MAX_PART_BYTES
+
+    def clear(self) -> None:
+        self.rows.clear()
+        self._n_bytes = 0
+
+
+def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Row]) -> pa.Table:
+    """Part files of one table as one; those of ``rows``, in memory by the cell's key, need not be read."""
+    held = [dict(rows[key]) for part in parts if (key := key_of(part) or "") in rows]
+    files = [part for part in parts if key_of(part) not in rows]
+    read = (pq.read_table(file, schema=schema, partitioning=None, use_threads=False) for file in files)
+    return pa.concat_tables([pa.Table.from_pylist(held, schema=schema), *read])
+
+
+def keys_in(files: Sequence[Path]) -> set[str]:
+    """The cells in compacted files."""
+    tables = (pq.read_table(file, columns=["trial_key"], partitioning=None) for file in files)
+    return {key for table in tables for key in table["trial_key"].unique().to_pylist()}
 
 
 class PartFiles:
@@ -93,13 +142,15 @@ class PartFiles:
         """
         for table, schema in TABLES.items():
             parts = self.of(table, pattern)
-            if not is_small(parts):
+            if sum(part.stat().st_size for part in parts) > MAX_JOINED_BYTES:
                 parts = [part for part in parts if key_of(part)]
             if len(parts) < 2:
                 continue
             whole = joined(parts, schema, (rows or {}) if table == "trials" else {})
             whole = whole.replace_schema_metadata({**(schema.metadata or {}), **as_metadata(parts)})
-            path = new_name(self._folder / table, f"{len(whole)}-{parts[-1].stem[-8:]}")
+            word, folder = f"{len(whole)}-{parts[-1].stem[-8:]}", self._folder / table
+            # Cells measured again could give a file the name of another.
+            path = free_path(folder, compacted_name(f"{word}{{}}"))
             self.write({f"{table}/{path.name}": parquet_bytes(whole)})
             self.compacted_keys().update(key for part in parts if (key := key_of(part)))
         self._finish_compaction()
@@ -127,9 +178,8 @@ class PartFiles:
         """Move damaged files out of the tables, so that no reader takes them for results."""
         for name in self.damaged:
             (self._folder / DAMAGED).mkdir(exist_ok=True)
-            aside = self._folder / DAMAGED / name.replace("/", "-")
-            free = free_path(lambda ending, aside=aside: Path(f"{aside}{ending.replace('-', '.')}"))
-            (self._folder / name).replace(free)
+            aside = free_path(self._folder / DAMAGED, f"{name.replace('/', '-')}{{}}", joint=".")
+            (self._folder / name).replace(aside)
         self._left_out = frozenset()  # their cells, measured again, have parts of the same names
         if self.damaged:
             for folder in (DAMAGED, *TABLES):

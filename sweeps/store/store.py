@@ -22,9 +22,8 @@ import pyarrow.parquet as pq
 from analysis.contract.cells import SERVER
 from analysis.contract.parts import PARTS, key_of, part_name
 from sweeps.plan.config import SweepConfig, TrialConfig
-from sweeps.store.compaction import Pending, keys_in
 from sweeps.store.durable import free_path, parquet_bytes, writing_to
-from sweeps.store.part_files import PartFiles
+from sweeps.store.part_files import PartFiles, Pending, keys_in
 from sweeps.store.rows import SampleBlock, fit, rows_table
 from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
 from sweeps.text import without_home
@@ -69,13 +68,10 @@ class ResultStore:
 
     @classmethod
     def open(cls, folder: Path, *, is_read_only: bool = False) -> tuple[ResultStore, dict[str, Any]]:
-        """Open a sweep that exists, with its description.
+        """Open a sweep that exists, of this schema version and with a whole description, which is returned too.
 
         Files that are not what was written are set aside in ``damaged``; what a crash left half done is finished.
         Read-only, nothing is changed and damaged files are only left out.
-
-        Raises:
-            BadInputError: If it is no sweep, or of another schema version, or its description is damaged.
         """
         store = cls(folder)
         is_damaged = (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION)
@@ -187,8 +183,7 @@ class ResultStore:
 
 def new_sweep_id(workload: str, results: Path) -> str:
     """A name that sorts by time: workload, UTC date and time, and a number if it is taken."""
-    stem = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{workload}"
-    return free_path(lambda ending: results / f"{stem}{ending}").name
+    return free_path(results, f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{workload}{{}}").name
 
 
 def claim_folder(workload: str, results: Path) -> Path:

@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from sweeps.plan.config import SweepConfig
-from sweeps.store import compaction
-from sweeps.store.compaction import Pending, joined
+from sweeps.store import part_files
 from sweeps.store.durable import parquet_bytes
+from sweeps.store.part_files import Pending, joined
 from sweeps.store.rows import rows_table
 from sweeps.store.schema import TABLES, TRIALS
 from sweeps.store.store import ResultStore
@@ -27,7 +27,7 @@ record_cell = functools.partial(record, config=CONFIG)
 
 @pytest.fixture
 def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ResultStore:
-    monkeypatch.setattr(compaction, "MAX_PARTS", 4)
+    monkeypatch.setattr(part_files, "MAX_PARTS", 4)
     return ResultStore.create(tmp_path / "s", CONFIG, CONFIG.cells(), ["accelsweep"])
 
 
@@ -109,7 +109,7 @@ def test_rows_in_memory_join_as_their_files_would(store: ResultStore) -> None:
 
 
 def test_many_samples_are_joined_earlier(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compaction, "MAX_PART_BYTES", 1000)
+    monkeypatch.setattr(part_files, "MAX_PART_BYTES", 1000)
     pending = Pending()
     pending.add({"trial_key": "a"}, pa.table({"seconds": [0.1] * 10}))
     assert not pending.is_due
@@ -121,7 +121,7 @@ def test_many_samples_are_joined_earlier(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_large_files_stay_several_at_the_end(store: ResultStore, monkeypatch: pytest.MonkeyPatch) -> None:
     keys = [record_cell(store, index) for index in range(10)]
-    monkeypatch.setattr(compaction, "MAX_JOINED_BYTES", 1)
+    monkeypatch.setattr(part_files, "MAX_JOINED_BYTES", 1)
     store.compact()
     assert all(len(files(store, table, "compact")) == 3 for table in TABLES)
     assert all(not files(store, table, "part") for table in TABLES)
