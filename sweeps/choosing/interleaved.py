@@ -92,7 +92,7 @@ class Turns(Chooser):
         self._policy = RoundPolicy(**{f.name: getattr(config.measure, f.name) for f in fields(RoundPolicy)})
         keys = [row["trial_key"] for row in done]
         rounds, samples = store.rounds(keys), store.sample_blocks(keys)
-        self._visited: dict[str, _Visited] = {}
+        self._visited = {cell.key: _Visited(row={}) for cell in cells}
         for key, row in zip(keys, done, strict=True):
             last = max((r["visit"] or 0 for r in rounds[key]), default=N_VISITS - 1)
             self._visited[key] = _Visited(
@@ -101,16 +101,12 @@ class Turns(Chooser):
             )  # fmt: skip
         self._running: set[str] = set()
         self._held: TrialConfig | None = None
-        super().__init__(cell for turn in range(N_VISITS) for cell in cells if self._n_visits(cell) <= turn)
+        super().__init__(cell for turn in range(N_VISITS) for cell in cells if self._visited[cell.key].n_visits <= turn)
 
     @property
     def n_visited(self) -> int:
         """Visits that need not be made any more."""
         return sum(visited.n_visits for visited in self._visited.values())
-
-    def _n_visits(self, cell: TrialConfig) -> int:
-        visited = self._visited.get(cell.key)
-        return visited.n_visits if visited else 0
 
     def next_cell(self) -> TrialConfig | Wait | None:
         cell = self._held or next(self._cells, None)
@@ -120,7 +116,7 @@ class Turns(Chooser):
         if cell.key in self._running:
             self._held = cell  # its visit before this one has not ended
             return WAIT
-        if self._n_visits(cell) >= N_VISITS:
+        if self._visited[cell.key].n_visits >= N_VISITS:
             return self.next_cell()  # it failed meanwhile
         self._running.add(cell.key)
         return cell
@@ -128,7 +124,7 @@ class Turns(Chooser):
     def close(self, cell: TrialConfig, row: Columns, rounds: list[Columns], samples: list[SampleBlock]) -> None:
         """Join the visit with those before it."""
         self._running.discard(cell.key)
-        before = self._visited.get(cell.key) or _Visited(row={})
+        before = self._visited[cell.key]
         offset = len(before.rounds)
         elapsed = before.rounds[-1]["elapsed_s"] if before.rounds else 0.0
         rounds[:] = before.rounds + [

@@ -108,17 +108,14 @@ class SearchStudies(Studies):
         self._rows[self._running[cell.key][0]][cell.key] = row
         super().recorded(cell, row, rounds)
 
-    def _why_none(self, name: str) -> str:
-        """Why a task has no best cell: its limits, or that nothing was measured whole."""
-        n_complete = sum(is_candidate(row, self._objectives, Limits()) for row in self._rows[name].values())
-        return f" none, for none of the {n_complete} cells measured holds the limits" if n_complete else " none"
-
     def summary(self) -> list[str]:
         lines, head = [], "Pareto front" if len(self._objectives) > 1 else "best"
         for name, known in self._rows.items():
             rows = list(known.values())
             is_on = front(rows, self._objectives, self._config.limits)
-            why = "" if any(is_on) else self._why_none(name)
+            n_whole = sum(is_candidate(row, self._objectives, Limits()) for row in rows)
+            why = f" none, for none of the {n_whole} cells measured holds the limits" if n_whole else " none"
+            why = "" if any(is_on) else why
             lines.append(f"{head} of {name}, {', '.join(self._objectives)}:{why}")
             for row in itertools.compress(rows, is_on):
                 told = ((OBJECTIVES[o], OBJECTIVES[o].of_row(row) or 0.0) for o in self._objectives)

@@ -9,18 +9,20 @@ from __future__ import annotations
 import errno
 import math
 import warnings
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
+from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, Direction
 from analysis.contract.pruners import PRUNERS
-from sweeps.choosing.margin_pruner import MarginPruner
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.search import SAMPLERS, PruningConfig
 
@@ -35,6 +37,40 @@ warnings.filterwarnings("ignore", "WilcoxonPruner finds steps", UserWarning)
 
 UNKNOWN_VIOLATION = 1e9
 """Of a limit on a figure that a row lacks; storage takes no infinity."""
+
+
+def estimate(reports: Mapping[int, float], *, running: bool) -> float:
+    """A cell's figure by what was told of its rounds: the last estimate, or the median of single rounds."""
+    return reports[max(reports)] if running else median(reports.values())
+
+
+class MarginPruner(optuna.pruners.BasePruner):
+    """Prunes what the wrapped pruner does, except within a margin (a share) of the study's best by the same round.
+
+    What else a machine does moves a cell's speed by some per cent from one moment to the next. Of two cells closer than
+    that a few rounds cannot tell which is faster, whatever test is made of them; measuring such a cell to its end costs
+    little, for few cells are so close to the best.
+    """
+
+    def __init__(self, wrapped: optuna.pruners.BasePruner, margin: float, *, running: bool) -> None:
+        self._wrapped, self._margin, self._running = wrapped, margin, running
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        # The wrapped pruner is asked first: successive halving notes what it saw at its rungs.
+        return self._wrapped.prune(study, trial) and not self._is_close(study, trial)
+
+    def _is_close(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        now, sign = trial.last_step, 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
+        told = [
+            {step: value for step, value in other.intermediate_values.items() if now is not None and step <= now}
+            for other in study.get_trials(deepcopy=False)
+            if other.state.is_finished()
+        ]
+        best = max((sign * estimate(reports, running=self._running) for reports in told if reports), default=None)
+        if best is None:
+            return False
+        own = estimate(trial.intermediate_values, running=self._running)
+        return best - sign * own <= self._margin * abs(best)
 
 
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
@@ -90,7 +126,8 @@ class StudyBook:
     def __init__(self, folder: Path) -> None:
         self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
         self._studies: dict[str, optuna.Study] = {}
-        self._n_trials: dict[str, int] = {}
+        self.n_trials: Counter[str] = Counter()
+        """Trials of each study that has been opened; the next one's number."""
 
     def study(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         """The study of a name, made if it is not there."""
@@ -99,12 +136,8 @@ class StudyBook:
                 storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True,
                 sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
             )  # fmt: skip
-            self._n_trials[name] = len(self.trials(name))
+            self.n_trials[name] = len(self.trials(name))
         return self._studies[name]
-
-    def n_trials(self, name: str) -> int:
-        """Trials of a study that has been opened; the next one's number."""
-        return self._n_trials[name]
 
     def trials(self, name: str) -> list[FrozenTrial]:
         """The trials of a study that has been opened, in the order of their numbers."""
@@ -116,4 +149,4 @@ class StudyBook:
             self._studies[name].add_trial(trial)
         except optuna.exceptions.StorageInternalError as error:
             raise OSError(errno.EIO, f"{STUDY_FILE} cannot be written") from error
-        self._n_trials[name] += 1
+        self.n_trials[name] += 1

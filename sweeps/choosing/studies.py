@@ -14,8 +14,7 @@ from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, told_values
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import Chooser, Columns, Rounds
-from sweeps.choosing.margin_pruner import estimate
-from sweeps.choosing.optuna_study import StudyBook, finished_trial, make_pruner, make_sampler
+from sweeps.choosing.optuna_study import StudyBook, estimate, finished_trial, make_pruner, make_sampler
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
@@ -122,18 +121,16 @@ class Studies(Chooser):
 
     def _compared_with(self, name: str, step: int) -> str:
         """The best cell of a study by its report of the same round, or its last one before."""
-        found: list[tuple[float, FrozenTrial]] = []
-        for trial in self._studies[name].get_trials(deepcopy=False):
-            told = {s: value for s, value in trial.intermediate_values.items() if s <= step}
-            if trial.state.is_finished() and told:
-                found.append((self._estimate(told), trial))
+        ended = [trial for trial in self._studies[name].get_trials(deepcopy=False) if trial.state.is_finished()]
+        told = [({s: value for s, value in t.intermediate_values.items() if s <= step}, t) for t in ended]
+        found = [(self._estimate(reports), trial) for reports, trial in told if reports]
         gain = OBJECTIVES[self._objectives[0]].gain
         best = max(found, key=lambda pair: gain(pair[0]), default=None)
         return "no other cell" if best is None else f"best {self._shown(best[0])} of {self._label_of(name, best[1])}"
 
     def close(self, cell: TrialConfig, row: Columns, rounds: list[Columns], samples: list[SampleBlock]) -> None:
         name, _ = self._running[cell.key]
-        row.update(study_name=name, study_trial=self._book.n_trials(name))
+        row.update(study_name=name, study_trial=self._book.n_trials[name])
 
     def recorded(self, cell: TrialConfig, row: Row, rounds: Rounds) -> None:
         name, trial = self._running.pop(cell.key)

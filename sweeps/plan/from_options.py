@@ -11,7 +11,7 @@ from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
-from sweeps.plan.search_options import SearchOptions, limits, pruning_config, search_config
+from sweeps.plan.search_options import limits, pruning_config, search_config
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.text import portable_path
 from workloads.base import BadInputError, Extras, LatencyLimited, Workload, axes_of, constants_of
@@ -33,7 +33,7 @@ def build_config(
     workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
     kinds: Mapping[str, Sequence[str]] | None = None,
 ) -> SweepConfig:  # fmt: skip
-    """The sweep that a command line asks for.
+    """The sweep that a command line asks for; BadInputError has the option, the value given and what is allowed.
 
     Args:
         workload: Its class.
@@ -41,16 +41,15 @@ def build_config(
         devices: Those there are, among which the ones asked for must be.
         ranges: Axes given as a range, for a search.
         kinds: The kinds of the nodes to use by device, where that is not this machine alone.
-
-    Raises:
-        BadInputError: With the option, the value given and what is allowed.
     """
     common, own, choice = command.sweep, command.own, command.choice
-    pruning = _pruning(workload, common, choice)
+    is_auto = common.batch_size == (AUTO,)
+    pruning = pruning_config(choice, workload.defaults)
+    if is_auto and not choice.pruner:
+        pruning = PruningConfig()  # a default that the user did not ask for must not cut the search
     search = search_config(choice, dict(ranges or {}))
     if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
         raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
-    is_auto = common.batch_size == (AUTO,)
     if is_auto and pruning.pruner != "none":
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     asked = devices_asked(common.device, devices, is_here=kinds is None)
@@ -75,12 +74,6 @@ def build_config(
         limits=limits(choice, max_latency_ms),
         **{name: getattr(common, name) for name in _SAME},
     )
-
-
-def _pruning(workload: type[Workload], common: SweepOptions, choice: SearchOptions) -> PruningConfig:
-    """The pruning asked for; a default that the user did not ask for must not cut the search for the largest batch."""
-    pruning = pruning_config(choice, workload.defaults)
-    return PruningConfig() if common.batch_size == (AUTO,) and not choice.pruner else pruning
 
 
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:

@@ -35,8 +35,7 @@ def as_schema(columns: Iterable[Column], version: int, groups: Mapping[str, str]
     """Arrow's schema of a table, with unit, meaning and, for tables that have groups, group of each field."""
     fields = []
     for name, kind, unit, meaning, *_ in columns:
-        metadata = {"unit": unit, "meaning": meaning or name.replace("_", " ")}
-        if groups:
-            metadata["group"] = groups[name]
-        fields.append(pa.field(name, kind, metadata=metadata))
+        group = {"group": groups[name]} if groups else {}
+        told = {"unit": unit, "meaning": meaning or name.replace("_", " "), **group}
+        fields.append(pa.field(name, kind, metadata=told))
     return pa.schema(fields, metadata={"schema_version": str(version)})

@@ -46,11 +46,7 @@ def holder_of(folder: Path) -> str | None:
 
 @contextlib.contextmanager
 def sweep_lock(folder: Path) -> Iterator[None]:
-    """Hold a sweep's folder.
-
-    Raises:
-        BadInputError: If another process holds it, with who that is; or if the folder cannot be written.
-    """
+    """Hold a sweep's folder; BadInputError says who else does, or that it cannot be written."""
     lock = FileLock(folder / LOCK, timeout=0)
     with writing_to(folder):
         try:

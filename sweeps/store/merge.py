@@ -68,9 +68,7 @@ def find(text: str) -> Path:
 def read(folder: Path) -> Source:
     """A sweep whole; what a crash left half done is finished in a copy, never in the sweep itself.
 
-    Raises:
-        BadInputError: If it is of another schema version, no sweep of a workload, damaged, still running, or cannot
-            be read.
+    Refused are another schema version, what is no sweep of a workload, and one that is damaged, running or unreadable.
     """
     running = holder_of(folder)
     if running is not None:

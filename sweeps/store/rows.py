@@ -20,11 +20,7 @@ SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 
 
 def rows_table(rows: Iterable[Row], schema: pa.Schema = TRIALS) -> pa.Table:
-    """Rows as a table; what a row lacks is null.
-
-    Raises:
-        ValueError: If the schema lacks a column, or a value does not fit its column; each is named.
-    """
+    """Rows as a table; what a row lacks is null, and a ValueError names what lacks a column or does not fit it."""
     fitted_rows = [fit(row, schema) for row in rows]
     if misfits := [told for _, misfits in fitted_rows for told in misfits]:
         raise ValueError("; ".join(misfits))
@@ -64,10 +60,8 @@ def _plain(value: Any, kind: pa.DataType) -> Any:
 def round_columns(reached: Row) -> dict[str, Any]:
     """What a workload says of a round, as far as the rounds table has columns for it; pruners compute with it.
 
-    What is not finite is null, and so is the accuracy beside such a loss: the best class of NaN is class 0.
-
-    Raises:
-        ValueError: For a value that its column cannot hold.
+    What is not finite is null, and so is the accuracy beside such a loss: the best class of NaN is class 0. For a value
+    that its column cannot hold ValueError is raised.
     """
     columns, misfits = fit({name: value for name, value in reached.items() if name in ROUNDS.names}, ROUNDS)
     if misfits:

@@ -45,26 +45,22 @@ class ResultStore:
     def create(
         cls, folder: Path, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]
     ) -> ResultStore:
-        """Make a new sweep's folder with its description."""
+        """Make a new sweep's folder with ``sweep.json``: what was asked, so that it can be resumed and reproduced."""
         store = cls(folder)
-        with writing_to(folder.parent):
-            for name in TABLES:
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            store.describe(config, cells, command)
-        return store
-
-    def describe(self, config: SweepConfig, cells: Sequence[TrialConfig], command: Sequence[str]) -> None:
-        """Write ``sweep.json``: what was asked, so that it can be resumed and reproduced."""
         description = {
             "schema_version": SCHEMA_VERSION,
-            "sweep_id": self.sweep_id,
+            "sweep_id": store.sweep_id,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "command": [without_home(word) for word in command],
             "config": config.as_dict(),
             "n_cells": config.n_cells,
             "cells": [{"key": cell.key, **cell.as_dict()} for cell in cells],
         }
-        self._parts.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
+        with writing_to(folder.parent):
+            for name in TABLES:
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            store._parts.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
+        return store
 
     @classmethod
     def open(cls, folder: Path, *, is_read_only: bool = False) -> tuple[ResultStore, dict[str, Any]]:

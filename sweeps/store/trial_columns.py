@@ -207,7 +207,5 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
 
 VISITED = ("phases", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "finetune")
 """Groups whose figures each visit finds anew."""
-HOW_VISITS_JOIN: dict[str, str] = {
-    column[0]: column[4] for _, columns in TRIAL_GROUPS for column in columns if len(column) > 4
-}
+HOW_VISITS_JOIN = {column[0]: column[4] for _, columns in TRIAL_GROUPS for column in columns if len(column) > 4}
 """How the figures of a cell's visits become one, by column; of other columns all visits say the same."""

@@ -33,9 +33,9 @@ import numpy as np
 ROOT = Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
+from analysis.contract.pruners import PRUNERS
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from analysis.contract.pruners import PRUNERS
 
 GRID = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(1, 2, 3, 4, 6, 8), precision=("fp32", "bf16"),
