@@ -104,13 +104,16 @@ def samples_table(key: str, blocks: Sequence[SampleBlock]) -> pa.Table | None:
         return None
     phases, rounds, seconds, scheduled = zip(*blocks, strict=True)
     sizes = [len(block) for block in seconds]
-    times = [np.full(n, np.nan) if block is None else block for n, block in zip(sizes, scheduled, strict=True)]
+    times = [
+        np.full(n, np.nan) if block is None else np.asarray(block, float)
+        for n, block in zip(sizes, scheduled, strict=True)
+    ]
     columns = {
         "trial_key": pa.repeat(key, sum(sizes)),
         "phase": np.repeat(phases, sizes),
         "round": np.repeat(np.array(rounds, np.int32), sizes),
         "index": np.concatenate([np.arange(n, dtype=np.int32) for n in sizes]),
-        "seconds": np.concatenate(seconds, dtype=float),
-        "scheduled_s": pa.array(np.concatenate(times, dtype=float), from_pandas=True),
+        "seconds": np.concatenate([np.asarray(block, dtype=float) for block in seconds]),
+        "scheduled_s": pa.array(np.concatenate(times), from_pandas=True),
     }
     return pa.table(columns, schema=SAMPLES)

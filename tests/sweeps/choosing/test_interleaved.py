@@ -133,7 +133,8 @@ def test_resuming_goes_on_with_the_visits_that_are_missing(tmp_path: Path) -> No
 
 def test_the_only_cell_left_waits_for_its_visit_to_end(tmp_path: Path) -> None:
     sweep = Sweep(tmp_path / "s")
-    sweep.turns._all = sweep.cells[:1]
+    turns = Turns(sweep.cells[:1], CONFIG, sweep.store, [])
+    sweep.ledger = Ledger(CONFIG, sweep.cells, sweep.store, turns, Nobody())
     assert isinstance(sweep.ledger.hand_out("a"), TrialConfig)
     assert sweep.ledger.hand_out("b") is WAIT
     sweep.ledger.drop()
