@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,18 @@ def test_pages_do_not_import_each_other() -> None:
         mine = here[0] if here and here[1] == "analysis.subjects" else here and here[1]
         sideways += [f"{name_of(path)} -> {other}" for other in found if not other.startswith(str(mine))]
     assert not sideways, "\n".join(sideways)
+
+
+def test_no_files_import_each_other_in_a_circle() -> None:
+    modules = {module_of(path): path for path in SOURCES}
+    needs = {
+        name: {needed for module in imported(path) if (needed := floor(module, tuple(modules))) and needed != name}
+        for name, path in modules.items()
+    }
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 def test_every_package_stands_on_a_floor() -> None:

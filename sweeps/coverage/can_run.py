@@ -13,8 +13,8 @@ from rich.console import Console
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_OK
 from sweeps.coverage.child_process import ChildError, OperationChild
-from sweeps.coverage.commands import CanRun
 from sweeps.coverage.evidence import Finding, findings, latest_rows
+from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.plan.from_options import devices_asked

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from sweeps.coverage.child_process import ChildError, OperationChild
-from sweeps.coverage.commands import SMOKE_OPERATIONS, OperationCoverage
+from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.plan import OperationCell, cells_of
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore, write_json
