@@ -25,13 +25,14 @@ def build(page: Page) -> str:
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")
     copies = transfers(frame)
     by_device = groups(copies, [*machine_columns(copies), "device"])
+    by_load = groups(load_cells(frame), task_columns(frame))
     return fill(
         "subjects/latency/page.md.j2", page, "Latency",
         answer=[*tail_sentences(frame), *load_sentences(frame), *deadline_sentences(frame), *transfer_sentences(frame)],
         at_deadlines=tables.deadlines_table(frame), held=tables.held_table(frame), load=tables.load_table(frame),
         percentiles=tables.percentiles_table(frame), transfers=tables.transfers_table(frame),
         bandwidths=tables.bandwidths_table(frame),
-        load_figures=draw_each(page, "load", groups(load_cells(frame), task_columns(frame)), draw_load_curves),
+        load_figures=draw_each(page, "load-percentiles", by_load, draw_load_curves),
         percentile_figures=draw_each(page, "percentiles", groups(timed(frame), task_columns(frame)), draw_percentiles),
         samples_needed=", ".join(f"{p} from {n:,}" for p, n in zip(PERCENTILES, MIN_SAMPLES.values(), strict=True)),
         transfer_figures=draw_each(page, "transfers", by_device, draw_transfers),

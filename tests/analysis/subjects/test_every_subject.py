@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import functools
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis import subjects
 from analysis.page.command_line import run_script
+from analysis.recommendation.figures import KINDS
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
 from tests.analysis.subjects.filled import FILLED, operation, write_operations
@@ -134,3 +137,13 @@ def test_the_page_is_the_same_bytes_for_the_same_results(subject: str, write_swe
     filled = FILLED[subject]()
     made = states.check_same_bytes(main_of(subject), filled.write(write_sweep), tmp_path)
     assert made == filled.files or not filled.files
+
+
+def test_no_page_overwrites_the_figures_of_another() -> None:
+    """All pages of a sweep draw into one folder."""
+    begin = list(KINDS)
+    for path in sorted(Path(subjects.__path__[0]).glob("*/page.py")):
+        calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+        begin += [node.args[1].value for node in calls if getattr(node.func, "id", "") == "draw_each"]
+    assert len(begin) > 15
+    assert sorted(begin) == sorted(set(begin))

@@ -214,7 +214,7 @@ def test_the_page_answers_at_a_deadline_under_load_and_with_copies(write_sweep: 
     )
     assert "6.9 times as fast as pageable memory (55.0 against 8.00 GB/s)" in text
     assert "within 16.7 ms (60 Hz)" in text
-    assert "figures/load-server.png" in text
+    assert "figures/load-percentiles-server.png" in text
     assert "figures/transfers-gpu.png" in text
 
 
