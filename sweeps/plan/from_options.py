@@ -11,7 +11,7 @@ from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
-from sweeps.plan.search_options import limits, pruning_config, search_config
+from sweeps.plan.search_options import SearchOptions, limits, pruning_config, search_config
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.text import portable_path
 from workloads.base import BadInputError, Extras, LatencyLimited, Workload, axes_of, constants_of
@@ -44,14 +44,10 @@ def build_config(
     """
     common, own, choice = command.sweep, command.own, command.choice
     is_auto = common.batch_size == (AUTO,)
-    pruning = pruning_config(choice, workload.defaults)
-    if is_auto and not choice.pruner:
-        pruning = PruningConfig()  # a default that the user did not ask for must not cut the search
+    pruning = _pruning(workload, choice, is_auto=is_auto)
     search = search_config(choice, dict(ranges or {}))
     if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
         raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
-    if is_auto and pruning.pruner != "none":
-        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     asked = devices_asked(common.device, devices, is_here=kinds is None)
     workload.check(own, common.model)
     if common.smoke:
@@ -74,6 +70,16 @@ def build_config(
         limits=limits(choice, max_latency_ms),
         **{name: getattr(common, name) for name in _SAME},
     )
+
+
+def _pruning(workload: type[Workload], choice: SearchOptions, *, is_auto: bool) -> PruningConfig:
+    """The pruning asked for; a default that the user did not ask for must not cut the search for the largest batch."""
+    pruning = pruning_config(choice, workload.defaults)
+    if not is_auto or pruning.pruner == "none":
+        return pruning
+    if choice.pruner:
+        raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
+    return PruningConfig()
 
 
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:

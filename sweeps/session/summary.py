@@ -72,22 +72,33 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     missing = [cell for cell in sweep.cells if cell.key not in recorded]
     is_unfinished = bool(missing) or (ending != Ending() and not sweep.config.is_grid)
     _tell_results(sweep, rows, len(missing))
+    _tell_ending(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
+    failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
+    if ending.is_interrupted:
+        return EXIT_INTERRUPTED
+    return EXIT_FAILED if is_unfinished or failure or ending.failure or _has_failures(sweep, rows) else EXIT_OK
+
+
+def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
+    """Whether cells failed; what a search for the largest batch size is after is no failure."""
+    sought = BOUNDS_BATCH if sweep.config.is_batch_auto else ()
+    return any(row["status"] in FAILED and row["status"] not in sought for row in rows)
+
+
+def _tell_ending(
+    sweep: Sweep, ending: Ending, n_rows: int, missing: Sequence[TrialConfig], *, is_unfinished: bool
+) -> None:
+    """What ended the sweep early, how to go on, and where the study lies."""
     go_on = f"go on with: {resume_command(sweep)}"
     if ending.failure is not None:
         end = f"; {go_on}" if is_unfinished else ""
-        sweep.say(f"ended early: {ending.failure}; {cells_told(len(rows))} kept, above{end}")
+        sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
     elif is_unfinished:
         if missing and not ending.is_interrupted:
             sweep.say(f"the budget left out: {_named(missing)}")
         sweep.say(go_on)
     if (sweep.store.folder / "study.db").exists():
         sweep.say(f"study: optuna-dashboard sqlite:///{sweep.store.folder / 'study.db'}")
-    failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
-    if ending.is_interrupted:
-        return EXIT_INTERRUPTED
-    sought = BOUNDS_BATCH if sweep.config.is_batch_auto else ()  # what such a search is after is no failure
-    has_failures = any(row["status"] in FAILED and row["status"] not in sought for row in rows)
-    return EXIT_FAILED if is_unfinished or failure or ending.failure or has_failures else EXIT_OK
 
 
 def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) -> None:
