@@ -9,12 +9,12 @@ import pandas as pd
 from analysis.cells import usable
 from analysis.cells.groups import groups, machine_columns, task_columns
 from analysis.cells.naming import label
-from analysis.cells.rows import Row, complete, extreme
+from analysis.cells.rows import Row, complete
+from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
 
-COLUMNS = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w",
-           "idle_power_w", "energy_source", "energy_domain", "energy_to_target_j", "batch_size",
-           "throughput_items_per_s", "item")  # fmt: skip
+COLUMNS = (*CHOSEN_BY, "energy_j", "energy_window_s", "items_per_j", "mean_power_w", "peak_power_w", "idle_power_w",
+           "energy_source", "energy_domain", "energy_to_target_j", "batch_size", "item")  # fmt: skip
 
 
 def domain_columns(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
@@ -49,9 +49,8 @@ def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Row, Row]
     """For each group its name in words, the most frugal cell and the fastest one, which may be the same."""
     found = []
     for group in groups(cells, names):
-        frugal = extreme(group.cells, group.cells["energy_per_item_j"], largest=False) or group.row
-        fastest = extreme(group.cells, group.cells["throughput_items_per_s"], largest=True)
-        found.append((group.name, frugal, fastest or frugal))
+        frugal = usable.best(group.cells, "energy_per_item") or group.row
+        found.append((group.name, frugal, usable.best(group.cells) or frugal))
     return found
 
 

@@ -126,3 +126,13 @@ def test_no_two_ways_of_doing_a_task_look_alike(write_sweep: Write, monkeypatch:
     rows = [cell(i, 100.0 + i, 1.0 + i, batch_size=1, memory_format=f"f{i}") for i in range(8)]
     assert report_energy.main([str(write_sweep(rows))]) == 0
     assert len(looks) == len(set(looks)) == 8
+
+
+def test_a_server_that_falls_behind_is_named_neither_fastest_nor_most_frugal() -> None:
+    cells = pd.DataFrame([
+        {"status": "complete", "scenario": "server", "rate_per_s": rate, "completed_rate_per_s": completed,
+         "throughput_items_per_s": completed, "energy_per_item_j": joules}
+        for rate, completed, joules in ((50.0, 50.0, 2.0), (900.0, 90.0, 1.0), (40.0, 40.0, 3.0))
+    ])  # fmt: skip
+    ((_, frugal, fastest),) = best(cells, [])
+    assert (frugal["rate_per_s"], fastest["rate_per_s"]) == (50.0, 50.0)
