@@ -13,12 +13,15 @@ from analysis.contract.cells import EXIT_USAGE
 from analysis.contract.pruners import PRUNERS, parameters_of
 from sweeps.choosing.optuna_study import make_pruner
 from sweeps.commands import main
+from sweeps.plan.from_options import build_config
 from sweeps.plan.parsing import parse
 from sweeps.plan.search import SAMPLERS, PruningConfig, Range, parse_range
 from sweeps.plan.search_options import SearchOptions, pruning_config, search_config, split_ranges
+from sweeps.plan.sweep_options import sweep_command
 from workloads.base import BadInputError, Defaults
 from workloads.finetune import ROUNDS_PER_EPOCH, Finetune
 from workloads.inference import Inference
+from workloads.registry import load_workload, workload_names
 
 GRID = Defaults(batch_size=(1,))
 
@@ -162,3 +165,12 @@ def test_ranges_leave_the_command_line_and_nothing_else_does() -> None:
     kept, ranges = split_ranges(Finetune, arguments)
     assert kept == ["--device", "cpu", "--address", "1:2"]
     assert set(ranges) == {"batch_size", "learning_rate"}
+
+
+@pytest.mark.parametrize("name", workload_names())
+def test_a_command_line_without_any_option_is_a_sweep(name: str) -> None:
+    """README's first command."""
+    kind = load_workload(name)
+    assert split_ranges(kind, []) == ([], {})
+    config = build_config(kind, parse(sweep_command(kind), name, []), ["cpu"])
+    assert config.batch_size == kind.defaults.batch_size
