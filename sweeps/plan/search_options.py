@@ -92,7 +92,7 @@ def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[li
     kept: list[str] = []
     ranges: dict[str, Range] = {}
     option = ""
-    for word, after in zip(flat, [*flat[1:], "--"], strict=False):
+    for word, after in zip(flat, [*flat[1:], "--"], strict=False):  # without any word nothing comes after
         if word.startswith("--"):
             option = word.replace("_", "-")
         try:
