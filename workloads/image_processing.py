@@ -155,12 +155,14 @@ class ImageProcessing(SteadyWork):
         if context.device.type == "cpu":
             self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
         try:
-            self._decode()
+            where = self._decode()[0].device.type
         except (RuntimeError, ValueError, TypeError) as error:
             if self._threads is not None:
                 raise
             reason = str(error).splitlines()[0][:150]
             raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {reason}") from error
+        if where != context.device.type:  # torchvision does not say so
+            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: torchvision decoded on {where}")
 
     def _decode(self) -> list[torch.Tensor]:
         from torchvision.io import ImageReadMode, decode_jpeg

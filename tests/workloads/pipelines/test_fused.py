@@ -83,3 +83,8 @@ def test_a_compiled_cell_runs_agrees_and_knows_what_it_must_move(implementation:
 def test_decoding_has_one_way_of_its_own_and_says_so_of_any_other(asked: dict[str, Any], told: str) -> None:
     with pytest.raises(UnsupportedError, match=f"^decode: .*{told}"):
         prepared("image-processing", pipeline=("decode",), **asked)
+
+
+def test_pixels_that_were_decoded_elsewhere_are_not_told_as_the_devices() -> None:
+    with pytest.raises(UnsupportedError, match="^decode: no JPEG decoder on meta: torchvision decoded on cpu"):
+        prepared("image-processing", pipeline=("decode",), device="meta")
