@@ -1,4 +1,6 @@
-"""Reports and ad-hoc use of a sweep's Parquet files: ``from analysis import load_sweep, load_samples, load_rounds``.
+"""Reports of accelsweep, and ad-hoc use of a sweep's Parquet files.
+
+``from analysis import load_sweep, load_samples, load_rounds``.
 
 Each script in this folder is a report of its own; none needs torch or Ray. May import neither ``sweeps`` nor
 ``workloads``.

@@ -1,4 +1,4 @@
-"""Sweeps: what is asked, run, measured and kept.
+"""Sweeps of accelsweep: what is asked, run, measured and kept.
 
 May import ``workloads`` and ``analysis``; each folder here only those that stand below it (``tests/test_imports.py``).
 """

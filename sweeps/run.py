@@ -6,12 +6,33 @@ row -> Parquet -> frame -> table and figure -> report.md.
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
+
+
+def _put_the_users_folder_last() -> None:
+    """Let a ``statistics.py`` where the user is be no module of ours, of Python's or of torch's.
+
+    Python looks there first for ``-m``, and for an empty entry of PYTHONPATH, which
+    ``export PYTHONPATH=$PYTHONPATH:...`` leaves. A folder that is named there keeps its place, also in what we start.
+    """
+    entries = os.environ.get("PYTHONPATH", "").split(os.pathsep)
+    named = [os.path.abspath(entry) for entry in entries if entry]
+    if any(entries):
+        os.environ["PYTHONPATH"] = os.pathsep.join(named)
+    here = os.getcwd()
+    if here in sys.path and here not in {*named, str(_ROOT)}:
+        sys.path.remove(here)
+        sys.path.append(here)
+
+
 if sys.path and Path(sys.path[0] or ".").resolve() == _ROOT / "sweeps":
     sys.path[0] = str(_ROOT)  # started as a script: this folder's files are no top-level modules
+if os.path.exists("."):  # a folder that is gone has no files
+    _put_the_users_folder_last()
 
 from sweeps.commands import main  # noqa: E402
 

@@ -1,4 +1,4 @@
-"""What is measured: image processing, inference, finetuning, and single operations.
+"""What accelsweep measures: image processing, inference, finetuning, and single operations.
 
 May import torch and torchvision; neither Ray nor ``sweeps`` nor ``analysis``.
 """

@@ -69,7 +69,7 @@ class OperationChild:
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (lives as long as the child; closed with it)
         path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "sweeps.coverage.child"],
+            [sys.executable, "-P", "-m", "sweeps.coverage.child"],  # -P: not first what lies where the user is
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._said, bufsize=0,
             env={**os.environ, "PYTHONPATH": path, **self._environment},
         )  # fmt: skip

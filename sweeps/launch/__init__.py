@@ -9,7 +9,9 @@ import warnings
 # Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
 # experiment state is not needed (our Parquet is the truth), and its reporters are replaced by ours.
 # Ray's workers are polite, at niceness 15: what else runs on the machine would take the time that is measured.
+# No process that is started from here on looks for modules where the user is (``python -c`` and ``-m`` do).
 _TUNE_ENVIRONMENT = {
+    "PYTHONSAFEPATH": "1",
     "RAY_worker_niceness": "0",
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "86400",

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, cast
 
 import ray
@@ -38,6 +39,24 @@ def silence_epitaphs() -> None:
 
         if hasattr(worker, "print_to_stdstream"):
             worker.print_to_stdstream = lambda *_, **__: None
+
+
+def job_config() -> ray.job_config.JobConfig:
+    """Where workers look for modules: where ours are, not first where the user is.
+
+    Ray puts the driver's working folder before the standard library of every worker, so that a ``statistics.py`` there
+    is every package's. It does not for drivers that its client starts.
+
+    Without the names: Ray's own way, and a module there that has another's name ends every worker.
+    """
+    root = Path(__file__).resolve().parent.parent.parent
+    installed = {"site-packages", "dist-packages"}  # found anyway, and not to stand before the standard library
+    try:
+        return ray.job_config.JobConfig(
+            _client_job=True, _py_driver_sys_path=[] if root.name in installed else [str(root)]
+        )
+    except TypeError:
+        return ray.job_config.JobConfig()
 
 
 @contextlib.contextmanager

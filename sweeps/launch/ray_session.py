@@ -18,7 +18,7 @@ import ray
 
 from sweeps.launch.cluster import join, read_nodes
 from sweeps.launch.lost_servers import leave_at_once
-from sweeps.launch.ray_private import STORE_FOLDER, servers_in_own_group, silence_epitaphs
+from sweeps.launch.ray_private import STORE_FOLDER, job_config, servers_in_own_group, silence_epitaphs
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.scheduling.endings import SweepLostError
 from sweeps.scheduling.nodes import CUSTOM, Cluster
@@ -46,7 +46,10 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     # Tune logs every trial that ended badly as an error; those are rows, and our terminal shows them.
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(level if options.verbose else logging.CRITICAL)
-    common = {"logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose}
+    common = {
+        "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
+        "job_config": job_config(),
+    }  # fmt: skip
     on_sigterm = signal.getsignal(signal.SIGTERM)
     if options.address:
         join(options.address, common)

@@ -108,3 +108,16 @@ print(SilentProgress.__mro__[1].__module__)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.stdout == "ray.tune.callback\n", done.stderr
+
+
+def test_workers_look_for_modules_where_ray_would_have_them_if_it_cannot_be_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert ray_private.job_config()._py_driver_sys_path == [str(LAUNCH.parent.parent)]
+
+    class Without:
+        def __init__(self) -> None:
+            self._py_driver_sys_path: list[str] = []
+
+    monkeypatch.setattr(ray.job_config, "JobConfig", Without)
+    assert ray_private.job_config()._py_driver_sys_path == []
