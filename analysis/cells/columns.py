@@ -17,7 +17,7 @@ THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughpu
 HOW = ("device", "precision", "memory_format", "compile", "implementation", "feed")
 """How a task is done in words; batch size and rates are numbers."""
 STRATUM = (*TASK_COLUMNS, *HOW)  # what a line of a figure shares while batch size or rate changes along it
-CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate")
+CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate", "threads")
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""
 
 WORK_COLUMNS = (

@@ -10,7 +10,13 @@ import pandas as pd
 from analysis.cells.columns import CELL_COLUMNS, OPTION
 from analysis.text import counted
 
-_WORDS = {"batch_size": "batch {}", "rate_per_s": "{} /s", "learning_rate": "lr {}", "compile": "compile {}"}
+_WORDS = {
+    "batch_size": "batch {}",
+    "rate_per_s": "{} /s",
+    "learning_rate": "lr {}",
+    "compile": "compile {}",
+    "threads": "{} threads",
+}
 _SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
            "augment": "none", "feed": "resident"}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""

@@ -54,7 +54,7 @@ JUDGING_OPTIONS = ("max_latency_ms", "max_memory_gb")
 TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What is done; speeds of different tasks are not compared. The rate of requests is what a server is chosen for."""
 SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "feed", "learning_rate",
-            "rate_per_s")  # fmt: skip
+            "rate_per_s", "threads")  # fmt: skip
 """How it is done; what a user can choose."""
 
 MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}

@@ -44,7 +44,7 @@ class CellRun:
     Args:
         cell: What to run.
         measure: How to measure it.
-        n_threads: CPU threads for torch.
+        n_threads: CPU threads for torch, where the cell itself does not say.
         device_facts: What earlier cells of the sweep proved of the device; missing facts are measured.
         place: The node and the device's number there, for the environment columns.
 
@@ -119,12 +119,14 @@ class CellRun:
         set_threads(self._n_threads)
         self._device = device = open_device(cell.device)
         self._row.update(environment(device, record_hostname=self._measure.record_hostname))
+        self._row["n_threads"] = n_threads = cell.threads or self._n_threads
         reason = unsupported_reason(device, cell.precision)
         if reason is not None:
             raise UnsupportedError(reason)
         apply_precision(cell.precision)
         self._facts = DeviceFacts.of(device, cell.precision, self._known_facts)
         self._row.update(self._facts.columns(cell.precision))
+        set_threads(n_threads)  # not before the ceilings, which are the device's and not the cell's
         # After the ceilings: the memory and the random numbers of their large products are not the cell's.
         reset_device_state(device, cell.seed)
         self._memory = self._monitors.enter_context(MemoryMonitor(device))

@@ -17,6 +17,7 @@ from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import default_threads
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.terminal import say
@@ -43,7 +44,7 @@ class ModelQuestions:
             ChildError: If it has none; recording the model anew counts as time.
         """
         request = {"command": "can-run", "ask": question, "model": self._options.model, "train": self._options.train,
-                   "n_threads": usable_cpus(), **more}  # fmt: skip
+                   "n_threads": default_threads(usable_cpus()), **more}  # fmt: skip
         answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
         return answer
 

@@ -15,6 +15,7 @@ from sweeps.launch.lost_servers import RayWatch
 from sweeps.launch.ray_session import RayOptions, ray_session
 from sweeps.measure.device.device import fallback_environment, n_devices
 from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import default_threads
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.scheduling.endings import Interrupted, terminable
 from workloads.operations.base import DTYPES
@@ -58,6 +59,7 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
         SweepLostError: A process of Ray died; everything finished was handed on.
     """
     n_cpus, recording = store.asked["processes"] or usable_cpus(), store.recording()
+    n_threads = default_threads(usable_cpus())
     devices = {name: n_devices(name) for name in sorted({cell.device for cell in store.cells})}
 
     def calls(cell: OperationCell) -> Any:
@@ -80,7 +82,9 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
                         progress.rows(cell, _crashed(cell, rows) if isinstance(rows, Exception) else rows)
                     progress.expect(len(alone := _to_time(store, device)))
                     for cell, columns in pool.results(
-                        alone, lambda worker, cell: worker.time.remote(cell, calls(cell), n_threads=n_cpus), at_a_time=1
+                        alone,
+                        lambda worker, cell: worker.time.remote(cell, calls(cell), n_threads=n_threads),
+                        at_a_time=1,
                     ):
                         is_lost = isinstance(columns, Exception)
                         progress.times(cell, {"not_timed": "the worker was lost"} if is_lost else columns)

@@ -14,6 +14,7 @@ from ray import tune
 from sweeps.cell.cell_run import CellRun
 from sweeps.cell.message import Message, Place
 from sweeps.launch.leftovers import end_children
+from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 
@@ -58,7 +59,7 @@ class CellTrial(tune.Trainable):
         self._run = CellRun(
             TrialConfig.from_dict(config["cell"]),
             self._measure,
-            n_threads=max(1, int(config["resources"].get("CPU", 1))),
+            n_threads=self._measure.n_threads or default_threads(int(config["resources"].get("CPU", 1))),
             device_facts=config["device_facts"].get(place.key),
             place=place,
         )

@@ -24,9 +24,10 @@ from workloads.scenarios import is_served
 LARGEST_WHOLE = 2**63 - 1
 """What a column of whole numbers can hold."""
 LARGEST_BATCH = 2**31 - 1
+MOST_THREADS = 4096
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
-AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile")
+AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile", "threads")
 """Axes that every workload has."""
 CELL_COLUMNS = ("workload", *AXES, "seed", "node")
 """What a cell is, beside its workload's own options; the trials table has a column for each."""
@@ -45,6 +46,8 @@ class TrialConfig:
     model: str = "none"
     memory_format: str = "contiguous"
     compile: str = "none"
+    threads: int | None = None
+    """CPU threads; None for what is the default where it runs."""
     seed: int = 0
     node: str | None = None
     """Kind of node it must run on; None for any node that has the device."""
@@ -56,6 +59,8 @@ class TrialConfig:
             raise BadInputError(f"--batch-size: {self.batch_size} is not a positive whole number")
         if self.batch_size > LARGEST_BATCH:
             raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
+        if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
+            raise BadInputError(f"--threads: {self.threads} must lie between 1 and {MOST_THREADS}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
         check_choice("precision", self.precision, tuple(PRECISIONS))
@@ -63,7 +68,10 @@ class TrialConfig:
         check_choice("compile", self.compile, COMPILE_MODES)
 
     def as_dict(self) -> dict[str, Any]:
-        return {**dataclasses.asdict(self), "options": dict(self.options)}
+        told = {**dataclasses.asdict(self), "options": dict(self.options)}
+        if self.threads is None:
+            del told["threads"]  # so that cells keep the keys they had when there was no such axis
+        return told
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
@@ -71,8 +79,10 @@ class TrialConfig:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
-        """The cell of a row of the trials table."""
-        return cls(**{name: row[name] for name in CELL_COLUMNS}, options=json.loads(row["options"] or "{}"))
+        """The cell of a row of the trials table, which may lack columns that were added later."""
+        return cls(
+            **{name: row[name] for name in CELL_COLUMNS if name in row}, options=json.loads(row["options"] or "{}")
+        )
 
     @property
     def key(self) -> str:
@@ -87,6 +97,7 @@ class TrialConfig:
         words += [self.model] if self.model != "none" else []
         words += [self.memory_format] if self.memory_format != "contiguous" else []
         words += [f"compile {self.compile}"] if self.compile != "none" else []
+        words += [f"{self.threads} {'thread' if self.threads == 1 else 'threads'}"] if self.threads else []
         usual = ("eager", "resident", "none")
         told = (self.options[name] for name in OPTION_COLUMNS if self.options.get(name) not in (None, *usual))
         words += [figure(value) if isinstance(value, float) else str(value) for value in told]
@@ -105,6 +116,8 @@ class SweepConfig:
     model: tuple[str, ...]
     memory_format: tuple[str, ...] = ("contiguous",)
     compile: tuple[str, ...] = ("none",)
+    threads: tuple[int | None, ...] = (None,)
+    """Axis of the cells on the CPU: None for the default where it runs; cells on an accelerator take that."""
     node_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Axis: the kinds of node of each device, where every cell is to run on each; else empty."""
     on_node: tuple[str, ...] = ()
@@ -159,12 +172,17 @@ class SweepConfig:
         """The product of the axes, in the order of running: small batches first within each stratum."""
         axes: dict[str, Iterable[Any]] = {
             "device": self.device, "model": self.model, **self.option_axes, "precision": self.precision,
-            "memory_format": self.memory_format, "compile": self.compile, "batch_size": sorted(self.batch_size),
+            "memory_format": self.memory_format, "compile": self.compile, "threads": self.threads,
+            "batch_size": sorted(self.batch_size),
         }  # fmt: skip
         cells = []
         for values in itertools.product(*axes.values()):
             own = dict(zip(axes, values, strict=True))
             common = {name: own.pop(name) for name in AXES}
+            if common["device"] != "cpu":
+                if common["threads"] != self.threads[0]:
+                    continue
+                common["threads"] = None
             options = {**self.option_constants, **own}
             cells += [
                 TrialConfig(workload=self.workload, **common, seed=self.seed, node=node, options=options)

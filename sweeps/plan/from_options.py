@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from sweeps.measure.device.host import threads_told
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.parsing import AUTO, parse_batch_sizes, parse_duration_s
@@ -60,7 +61,7 @@ def build_config(
         batch_size=parse_batch_sizes(common.batch_size),
         option_axes=option_axes,
         option_constants=option_constants,
-        measure=_measure_config(common, is_pruned=pruning.pruner != "none"),
+        measure=_measure_config(common, is_pruned=pruning.pruner != "none", is_here=kinds is None),
         trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
         budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
         is_batch_auto=is_auto,
@@ -68,6 +69,7 @@ def build_config(
         search=search,
         node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
         limits=limits(choice, max_latency_ms),
+        threads=common.threads or (None,),
         **{name: getattr(common, name) for name in _SAME},
     )
 
@@ -83,12 +85,15 @@ def _pruning(workload: type[Workload], choice: SearchOptions, *, is_auto: bool) 
 
 
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:
-    """The devices to measure, which must be there (on this machine, or on nodes of a cluster); all if none is named."""
+    """The devices to measure, which must be there (on this machine, or on nodes of a cluster); all if none is named.
+
+    Accelerators come first, in the order given: theirs is the answer that people wait for.
+    """
     for name in asked:
         if name not in there:
             where = "on this machine; here" if is_here else "on the nodes to use; there"
             raise BadInputError(f"--device: {name!r} is not {where}: {', '.join(there)}")
-    return tuple(asked or there)
+    return tuple(sorted(asked or there, key=lambda name: name == "cpu"))
 
 
 def _small(workload: type[Workload], common: SweepOptions) -> SweepOptions:
@@ -117,10 +122,12 @@ def _own_options(
     return axes, constants
 
 
-def _measure_config(common: SweepOptions, *, is_pruned: bool) -> MeasureConfig:
-    """How each cell is measured."""
+def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> MeasureConfig:
+    """How each cell is measured; this machine's environment decides nothing on the nodes of a cluster."""
+    told = threads_told() if is_here else None
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
         report_every_s=0.0 if is_pruned else 1.0,
+        n_threads=told and told[1],
         **{name: getattr(common, name) for name in _SAME_MEASURE},
     )

@@ -32,6 +32,8 @@ class MeasureConfig:
     rounds: str = "consecutive"
     leak_check: bool = False
     record_hostname: bool = False
+    n_threads: int | None = None
+    """CPU threads of every cell that has no number of its own; None for what its worker takes by default."""
     report_every_s: float = 1.0
     """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
 

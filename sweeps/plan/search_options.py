@@ -87,7 +87,7 @@ DEFAULT_MARGIN = 0.1
 
 def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[list[str], dict[str, Range]]:
     """The arguments left of a command line, whose parser knows only values, and the range of each axis that had one."""
-    options = {f"--{name.replace('_', '-')}": name for name in ("batch_size", *axes_of(workload.Options()))}
+    options = {f"--{name.replace('_', '-')}": name for name in ("batch_size", "threads", *axes_of(workload.Options()))}
     flat = [part for a in arguments for part in (a.split("=", 1) if a.startswith("--") and "=" in a else [a])]
     kept: list[str] = []
     ranges: dict[str, Range] = {}

@@ -32,6 +32,9 @@ class SweepOptions:
     """Axis: contiguous, channels_last."""
     compile: tuple[str, ...] = ("none",)
     """Axis: torch.compile mode: none, default, reduce-overhead."""
+    threads: Told[tuple[int, ...]] = ()
+    """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS where it is set, else one for each
+    CPU, of a chip with two kinds of core for each fast one."""
     min_rounds: int = 5
     """Measure at least this many rounds."""
     min_s: float = 1.0

@@ -79,6 +79,9 @@ def _introduce(sweep: Sweep) -> None:
     if sweep.done and n_cells is not None:
         counted = f"{n_cells - len(sweep.done)} of {counted}"
     sweep.say(f"{config.workload}: {counted} on {', '.join(config.device)}; results in {sweep.store.folder}")
+    if config.measure.n_threads is not None and None in config.threads:
+        sweep.say(f"CPU threads: {config.measure.n_threads}, which the environment sets (OMP_NUM_THREADS or"
+                  " MKL_NUM_THREADS); --threads chooses others")  # fmt: skip
     if sweep.machines.cluster is not None:
         introduce(sweep.console, config, sweep.machines.cluster)
     if config.search is not None and len(config.search.objectives) > 1:

@@ -45,6 +45,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("node", STRING, "", "the kind of node asked for, where that is an axis"),
         ("seed", INT, "", "seed of every random generator"),
         ("options", STRING, "", "every option of the workload, as JSON"),
+        ("threads", INT, "", "CPU threads as asked; null where the default was taken (n_threads says what that was)"),
     ]),
     ("input", [
         ("item", STRING, "", "what is counted, such as images"),

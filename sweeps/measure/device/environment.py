@@ -20,7 +20,7 @@ import psutil
 import torch
 
 from sweeps.measure.device.device import device_name, driver_version, total_bytes
-from sweeps.measure.device.host import cpu_name, version_of
+from sweeps.measure.device.host import cpu_name, system_name, version_of
 
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
@@ -78,7 +78,7 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "ray_version": version_of("ray"),
         "accelsweep_version": version_of("accelsweep"),
         "python_version": platform.python_version(),
-        "os": f"{platform.system()} {platform.release()} {platform.machine()}",
+        "os": system_name(),
         "cpu_name": cpu_name(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "n_cpus": usable_cpus(),

@@ -1,4 +1,4 @@
-"""The machine that a process runs on: processor and versions of what is installed.
+"""The machine that a process runs on: processor, cores to compute with, system, and versions of what is installed.
 
 Imports no torch: a node of a cluster is asked for this before it measures anything.
 """
@@ -6,8 +6,29 @@ Imports no torch: a node of a cluster is asked for this before it measures anyth
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
+import os
 import platform
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+"""What torch takes for its number of threads where it is set, the first before the second (ATen's ParallelCommon)."""
+
+
+@functools.cache
+def _sysctl(name: str) -> str | None:
+    """What macOS's kernel says of itself by a name; None where there is no such name, and on any other system."""
+    if sys.platform != "darwin":
+        return None
+    try:
+        told = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, timeout=5, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.strip() or None
 
 
 def cpu_name() -> str:
@@ -16,7 +37,36 @@ def cpu_name() -> str:
         for line in file:
             if line.startswith("model name"):
                 return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    # platform.processor() is "arm" on every Mac of the last years.
+    return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
+
+
+def system_name() -> str:
+    """System, release and machine; of macOS its own point release and build too, by which kernels of Apple's differ."""
+    kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
+    release, build = platform.mac_ver()[0], _sysctl("kern.osversion")
+    return f"macOS {release}{f' ({build})' if build else ''}, {kernel}" if release else kernel
+
+
+def default_threads(n_cpus: int) -> int:
+    """Threads to compute with on so many CPUs: of a chip with two kinds of core, no more than it has fast ones.
+
+    It is what torch itself does on Apple's chips (pytorch pull request 123038), which it cannot where Ray has set
+    OMP_NUM_THREADS to a trial's CPUs: with the efficiency cores in the team, the others wait for them.
+    """
+    fast = _sysctl("hw.perflevel0.physicalcpu") or ""
+    return max(1, min(n_cpus, int(fast)) if fast.isdecimal() and int(fast) else n_cpus)
+
+
+def threads_told(variables: Mapping[str, str] | None = None) -> tuple[str, int] | None:
+    """The environment variable by which a user set the number of threads, and the number; None if none says one."""
+    variables = os.environ if variables is None else variables
+    for name in _THREADS:
+        # OMP_NUM_THREADS may be a list, a number for each level of nesting.
+        match = re.match(r"\s*(\d{1,6})\s*(,|$)", variables.get(name, ""))
+        if match is not None and int(match[1]):
+            return name, int(match[1])
+    return None
 
 
 def version_of(package: str) -> str | None:

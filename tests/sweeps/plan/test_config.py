@@ -34,6 +34,27 @@ def test_a_key_survives_json_and_changes_with_every_part_of_the_cell() -> None:
     assert len({cell.key, *(o.key for o in others)}) == 6
 
 
+def test_threads_make_several_cells_of_the_cpu_and_one_of_an_accelerator() -> None:
+    config = small_sweep(device=("gpu", "cpu"), batch_size=(8,), precision=("fp32",), threads=(1, 2))
+    cells = config.cells()
+    assert [(c.device, c.threads) for c in cells] == [("gpu", None), ("cpu", 1), ("cpu", 2)]
+    assert [c.label for c in cells[1:]] == [
+        "cpu fp32 batch 8 efficientnet_lite0 1 thread single-stream",
+        "cpu fp32 batch 8 efficientnet_lite0 2 threads single-stream",
+    ]
+    assert len({c.key for c in cells}) == 3
+    again = SweepConfig.from_dict(json.loads(json.dumps(config.as_dict())))
+    assert again.cells() == cells
+
+
+def test_a_cell_without_threads_of_its_own_keeps_the_key_it_had_before_there_was_such_an_axis() -> None:
+    cell = TrialConfig(
+        workload="inference", device="cpu", batch_size=1, model="resnet18", options={"scenario": "offline"}
+    )
+    assert "threads" not in cell.as_dict()
+    assert cell.key == "f683d9c140f1fe50"
+
+
 def test_a_sweep_survives_json() -> None:
     config = small_sweep(measure=MeasureConfig(min_rounds=3), budget_s=9.0)
     again = SweepConfig.from_dict(json.loads(json.dumps(config.as_dict())))
@@ -53,6 +74,10 @@ def test_a_sweep_survives_json() -> None:
         ({"batch_size": (1, 1)}, "twice"),
         ({"trial_timeout_s": 0.0}, "--trial-timeout: 0.0"),
         ({"budget_s": -1.0}, "--budget: -1.0"),
+        ({"threads": (0,)}, "--threads: 0"),
+        ({"threads": (5000,)}, "--threads: 5000 must lie between 1 and 4096"),
+        ({"threads": (2, 2)}, "twice"),
+        ({"threads": ()}, "--threads: needs"),
     ],
 )
 def test_bad_values_name_the_option_and_the_value(changes: dict[str, object], told: str) -> None:
