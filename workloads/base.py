@@ -84,6 +84,8 @@ class SetupFacts:
     input_is_synthetic: bool = False
     n_images_skipped: int = 0
     """Files named as input that did not decode."""
+    input_left_out: str | None = None
+    """What a folder of input holds beside it and was not read, counted, in words."""
     static_bytes: int | None = None
     """Bytes of parameters and buffers."""
     n_train_items: int | None = None

@@ -14,8 +14,9 @@ from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.finetune_options import FinetuneOptions
 from workloads.images.augment import Augmentation, augmented
 from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
+from workloads.images.classes import check_image_folder
 from workloads.images.feeds import Ahead, resident, streamed
-from workloads.images.labelled import LabelledImages, check_image_folder, load_digits, load_image_folder
+from workloads.images.labelled import LabelledImages, load_digits, load_image_folder
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
 from workloads.models.sources import DEFAULT_MODEL, check_model, last_linear
@@ -99,6 +100,7 @@ class Finetune:
             input_source=data.source,
             weights=loaded.weights,
             n_images_skipped=data.n_skipped,
+            input_left_out=data.left_out,
             static_bytes=models.static_bytes(self._module),
             n_train_items=len(data.train_labels),
             n_heldout_items=len(data.heldout_labels),

@@ -31,8 +31,8 @@ class FinetuneOptions:
     image_size: int = 48
     """Height and width in pixels that the images are resized to."""
     data: Path | None = None
-    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used. Default:
-    scikit-learn's 1,797 handwritten digits."""
+    """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used and a fifth is held
+    out; or with train/ and val/ of such, taken as they are. Default: scikit-learn's 1,797 handwritten digits."""
     weights: Path | None = None
     """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
 

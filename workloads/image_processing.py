@@ -103,6 +103,7 @@ class ImageProcessing(SteadyWork):
             input_shape=f"3x{HEIGHT}x{WIDTH}",
             input_source=photographs.source,
             n_images_skipped=photographs.n_skipped,
+            input_left_out=photographs.left_out,
         )
 
     def _composed(self, batch: torch.Tensor) -> torch.Tensor:

@@ -115,6 +115,7 @@ class Inference(SteadyWork):
             input_source=photographs.source,
             weights=loaded.weights,
             n_images_skipped=photographs.n_skipped,
+            input_left_out=photographs.left_out,
             static_bytes=models.static_bytes(self._module),
         )
 

@@ -96,6 +96,7 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     if skipped > 0:
         images = _of(skipped, "input image did not decode and was", "input images did not decode and were")
         said.append(f"{int(skipped)} {images} left out.")
+    said += [f"Of the input's folder was not read: {what}." for what in _words(done["input_left_out"])]
     return said
 
 

@@ -54,6 +54,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("input_source", STRING, "", "where the items come from"),
         ("input_is_synthetic", BOOL, "", "true if the input is random numbers, which only a flag causes"),
         ("n_images_skipped", INT, "images", "input files that did not decode"),
+        ("input_left_out", STRING, "", "what a folder of input holds beside it and was not read, counted: hidden files and those of the system, other suffixes"),
         ("weights", STRING, "", "imagenet, random, or the file's name"),
         ("n_train_items", INT, "items", "finetune: training items"),
         ("n_heldout_items", INT, "items", "finetune: held-out items"),

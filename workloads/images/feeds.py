@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from workloads.images.files import Encoded, decode
+from workloads.images.files import Encoded, decode_pixels
 from workloads.runtime.streams import has_streams, send
 
 MAX_AHEAD_BYTES = 2**30
@@ -58,7 +58,7 @@ class Decoded(Dataset[Any]):
         self._resize = F.resize  # imported before the processes that decode are started
 
     def __getitem__(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
-        image = decode(self._items[index])[0]
+        image = decode_pixels(self._items[index])
         return self._resize(image, [self._size, self._size], antialias=True), self._labels[index]
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
+import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,16 +14,9 @@ import torch
 from PIL import Image
 
 from workloads.base import BadInputError
-from workloads.images.files import (
-    MAX_PIXEL_BYTES,
-    Encoded,
-    Listing,
-    check_folder,
-    decoded,
-    folder_name,
-    list_images,
-    to_jpeg,
-)
+from workloads.images.classes import find_classes
+from workloads.images.files import MAX_PIXEL_BYTES, Encoded, Skipped, those_that_decode, to_jpeg
+from workloads.images.folders import Listing, folder_name, together
 
 MAX_LABELLED = 10_000
 """Images of classes that are kept in memory; enough to measure a training by."""
@@ -43,6 +36,7 @@ class LabelledImages:
         classes: Names, in order of label.
         source: Where they come from, without a path.
         n_skipped: Files that did not decode.
+        left_out: What else the folder holds, which was not read, in words.
         train_encoded: The training images as they are stored, n; empty where they were not asked for.
     """
 
@@ -53,6 +47,7 @@ class LabelledImages:
     classes: tuple[str, ...]
     source: str
     n_skipped: int = 0
+    left_out: str | None = None
     train_encoded: tuple[Encoded, ...] = ()
 
 
@@ -85,78 +80,71 @@ def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledIm
     )  # fmt: skip
 
 
-def _class_folders(folder: Path) -> list[Path]:
-    """The sub-folders of a folder, by name; not hidden ones, nor a link that leads back up."""
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(e.name for e in entries if not e.name.startswith(".") and os.path.isdir(e.path))
-    except OSError as error:
-        raise BadInputError(f"--data: {str(folder)!r} cannot be read ({error.strerror})") from error
-    real = os.path.realpath(folder)
-    above = {real, *map(str, Path(real).parents)}
-    return [folder / name for name in names if os.path.realpath(folder / name) not in above]
-
-
-def check_image_folder(folder: Path) -> list[str]:
-    """The classes of a folder with one sub-folder per class; files that are no images are named, some of them.
-
-    Raises:
-        BadInputError: If it is none, or has fewer than two classes, or a class without images.
-    """
-    if not os.path.isdir(folder):
-        raise BadInputError(f"--data: {str(folder)!r} is not a folder")
-    folders = _class_folders(folder)
-    if len(folders) < 2:
-        raise BadInputError(f"--data: {str(folder)!r} has {len(folders)} class folders; two or more are needed")
-    for part in folders:
-        check_folder(part, "data")
-    return [part.name for part in folders]
-
-
 def _evenly(paths: Sequence[Path], n: int) -> list[Path]:
-    """So many of the paths, spread over all of them: neighbours by name are often alike."""
-    return [paths[i * len(paths) // n] for i in range(n)] if n < len(paths) else list(paths)
+    """All of the paths, begun with so many that are spread over them: neighbours by name are often alike."""
+    first = [paths[i * len(paths) // n] for i in range(n)] if n < len(paths) else list(paths)
+    return [*first, *sorted(set(paths).difference(first))]
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """Images decoded so far: resized pixels, labels, and the files that they came from."""
+
+    images: list[torch.Tensor] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    used: list[Path] = field(default_factory=list)
+
+    def read(self, listing: Listing, label: int, share: float, size: int, skipped: Skipped) -> int:
+        """Add a share of a class's images, of those that decode; how many it is."""
+        from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
+        n = max(2, int(share * len(listing.paths)))
+        found = itertools.islice(those_that_decode(_evenly(listing.paths, n), skipped), n)
+        before = len(self.images)
+        for path, image, _ in found:
+            self.images.append(F.resize(image, [size, size], antialias=True))
+            self.labels.append(label)
+            self.used.append(path)
+        return len(self.images) - before
+
+    def at(self, indices: Any) -> tuple[torch.Tensor, torch.Tensor, tuple[Path, ...]]:
+        """Pixels, labels and files of some of them."""
+        labels = torch.tensor(self.labels)
+        return torch.stack([self.images[i] for i in indices]), labels[indices], tuple(self.used[i] for i in indices)
 
 
 @functools.lru_cache(maxsize=1)
 def load_image_folder(folder: Path, size: int, seed: int) -> LabelledImages:
-    """The user's images, one folder per class, resized to size x size; a fifth is held out.
+    """The user's images, one folder per class, resized to size x size; a fifth is held out, or the split's own part.
 
     At most ``MAX_LABELLED`` of them, and no more pixels than ``MAX_PIXEL_BYTES``, of each class its share; the source
     says so.
 
     Raises:
-        BadInputError: See ``check_image_folder``; also if a class has no image that decodes.
+        BadInputError: See ``find_classes``; also if a class has no image that decodes.
     """
-    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
-
-    classes = check_image_folder(folder)
-    listings = [list_images(folder / name, "data") for name in classes]
-    everything = Listing(
-        paths=tuple(path for listing in listings for path in listing.paths),
-        is_whole=all(listing.is_whole for listing in listings),
-    )
+    found, skipped = find_classes(folder), Skipped()
+    listings = {part: found.listings(part) for part in found.parts}
+    everything = together([listing for by_class in listings.values() for listing in by_class.values()])
     share = min(1.0, MAX_LABELLED / len(everything.paths), MAX_PIXEL_BYTES / (3 * size**2 * len(everything.paths)))
-    images: list[torch.Tensor] = []
-    used: list[Path] = []
-    numbers: list[int] = []
-    n_skipped = 0
-    for label, (name, listing) in enumerate(zip(classes, listings, strict=True)):
-        before = len(images)
-        for path in _evenly(listing.paths, max(2, int(share * len(listing.paths)))):
-            found = decoded(path)
-            if found is None:
-                n_skipped += 1
-                continue
-            images.append(F.resize(found[0], [size, size], antialias=True))
-            used.append(path)
-            numbers.append(label)
-        if len(images) == before:
-            raise BadInputError(f"--data: no image of class {name!r} decodes")
-    pixels, labels = torch.stack(images), torch.tensor(numbers)
-    train, heldout = _split(labels, seed)
+    parts = []
+    for folder_of_part, by_class in listings.items():
+        part = _Part()
+        for name, listing in by_class.items():
+            n_skipped = skipped.n
+            if not part.read(listing, found.classes.index(name), share, size, skipped):
+                reason = f"; the first skipped: {skipped.first}" if n_skipped == 0 else ""
+                raise BadInputError(f"--data: no image of class {name!r} in {folder_of_part.name!r} decodes{reason}")
+        parts.append(part)
+    train, heldout = parts[0], parts[-1]
+    indices = (range(len(train.labels)), range(len(heldout.labels)))
+    if found.heldout is None:
+        indices = _split(torch.tensor(train.labels), seed)
+    pixels, labels, used = train.at(indices[0])
+    heldout_pixels, heldout_labels, _ = heldout.at(indices[1])
+    n_used = sum(len(part.images) for part in parts)
     return LabelledImages(
-        train=pixels[train], train_labels=labels[train], heldout=pixels[heldout], heldout_labels=labels[heldout],
-        classes=tuple(classes), train_encoded=tuple(used[i] for i in train),
-        source=f"folder {folder_name(folder)}{everything.told(len(images) + n_skipped)}", n_skipped=n_skipped,
+        train=pixels, train_labels=labels, heldout=heldout_pixels, heldout_labels=heldout_labels,
+        classes=found.classes, train_encoded=used, n_skipped=skipped.n, left_out=found.left_out(everything),
+        source=f"folder {folder_name(folder)}{everything.told(n_used + skipped.n)}{found.split_told}",
     )  # fmt: skip

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from workloads.base import BadInputError
-from workloads.images.files import MAX_PIXEL_BYTES, Listing, decoded, folder_name, list_images
+from workloads.images.files import MAX_PIXEL_BYTES, Skipped, those_that_decode
+from workloads.images.folders import Listing, folder_name, list_images, tell_left_out
 
 MAX_PHOTOGRAPHS = 512
-"""Of a large folder the first this many are kept in memory; batches repeat them with other crops."""
+"""Of a large folder the first this many that decode are kept in memory; batches repeat them with other crops."""
 MAX_KEPT_BYTES = 160 * 2**20
 """Larger batches of photographs are made anew for each cell."""
 MAX_ASPECT = 8
@@ -29,12 +31,14 @@ class Photographs:
         jpegs: The same as JPEG files; the original bytes where the file is an RGB JPEG.
         source: Where they come from, without a path.
         n_skipped: Files that did not decode.
+        left_out: What else the folder holds, which was not read, in words.
     """
 
     images: tuple[torch.Tensor, ...]
     jpegs: tuple[bytes, ...]
     source: str
     n_skipped: int = 0
+    left_out: str | None = None
 
 
 def _sample_paths() -> list[Path]:
@@ -44,15 +48,19 @@ def _sample_paths() -> list[Path]:
     return sorted(folder.glob("*.jpg"))
 
 
-def _decoded(paths: Sequence[Path]) -> Iterator[tuple[torch.Tensor, bytes] | None]:
-    """Each file as ``decoded`` gives it, until there are as many pixels as are kept."""
+def _few(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[torch.Tensor, bytes]]:
+    """Photographs that decode, until there are as many, or as many pixels, as are kept."""
     n_pixel_bytes = 0
-    for path in paths:
+    for _, image, jpeg in itertools.islice(those_that_decode(paths, skipped), MAX_PHOTOGRAPHS):
+        yield image, jpeg
+        n_pixel_bytes += image.numel()
         if n_pixel_bytes >= MAX_PIXEL_BYTES:
             return
-        found = decoded(path)
-        n_pixel_bytes += 0 if found is None else found[0].numel()
-        yield found
+
+
+def _none_decodes(folder: Path | None, skipped: Skipped) -> BadInputError:
+    which = f"none of the {skipped.n} images in {str(folder)!r} decodes"
+    return BadInputError(f"--images: {which}; the first: {skipped.first}")
 
 
 def check_photographs(folder: Path) -> None:
@@ -61,36 +69,34 @@ def check_photographs(folder: Path) -> None:
     Raises:
         BadInputError: If the folder cannot be used or none of its images decodes.
     """
-    paths = list_images(folder, "images").paths[:MAX_PHOTOGRAPHS]
-    if not sum(found is not None for found in _decoded(paths)):  # not kept: the driver has no use for them
-        raise BadInputError(f"--images: none of the {len(paths)} images in {str(folder)!r} decodes")
+    listing, skipped = list_images(folder, "images"), Skipped()
+    tell_left_out(folder, listing.left_out)
+    if not sum(1 for _ in _few(listing.paths, skipped)):  # not kept: the driver has no use for them
+        raise _none_decodes(folder, skipped)
 
 
 @functools.lru_cache(maxsize=2)
 def load_photographs(folder: Path | None = None) -> Photographs:
     """The user's photographs, or the two that scikit-learn ships (427 x 640 pixels).
 
-    Of a large folder the first ``MAX_PHOTOGRAPHS``, and no more pixels than ``MAX_PIXEL_BYTES``; the source says so.
+    Of a large folder the first ``MAX_PHOTOGRAPHS`` that decode, and no more pixels than ``MAX_PIXEL_BYTES``; the source
+    says so.
 
     Raises:
         BadInputError: If the folder cannot be used or none of its images decodes.
     """
     listing = Listing(paths=tuple(_sample_paths())) if folder is None else list_images(folder, "images")
-    images: list[torch.Tensor] = []
-    jpegs: list[bytes] = []
-    n_skipped = 0
-    for found in _decoded(listing.paths[:MAX_PHOTOGRAPHS]):
-        if found is None:
-            n_skipped += 1
-            continue
-        images.append(found[0])
-        jpegs.append(found[1])
-    if not images:
-        raise BadInputError(f"--images: none of the {n_skipped} images in {str(folder)!r} decodes")
+    skipped = Skipped()
+    found = list(_few(listing.paths, skipped))
+    if not found:
+        raise _none_decodes(folder, skipped)
     source = PHOTOGRAPHS_SOURCE
     if folder is not None:
-        source = f"folder {folder_name(folder)}{listing.told(len(images) + n_skipped)}"
-    return Photographs(images=tuple(images), jpegs=tuple(jpegs), source=source, n_skipped=n_skipped)
+        source = f"folder {folder_name(folder)}{listing.told(len(found) + skipped.n)}"
+    return Photographs(
+        images=tuple(image for image, _ in found), jpegs=tuple(jpeg for _, jpeg in found), source=source,
+        n_skipped=skipped.n, left_out=listing.left_out,
+    )  # fmt: skip
 
 
 def _trimmed(image: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What workloads and the measurement ask of PyTorch itself: streams, and names that it does not promise to keep.
+"""What workloads stand on: PyTorch's streams, names that it does not promise to keep, files that are not what they seem.
 
 May import torch alone.
 """

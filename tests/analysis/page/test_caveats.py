@@ -21,6 +21,7 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"weights": "random"}, "Random weights, since none could be had: m. Speeds hold; answers mean nothing."),
         ({"input_is_synthetic": True}, "Some input was random numbers, as a flag asked."),
         ({"n_images_skipped": 1}, "1 input image did not decode and was left out."),
+        ({"input_left_out": "2 .heic"}, "Of the input's folder was not read: 2 .heic."),
         ({"stability": "very unstable"},
          "1 of 2 cells is very unstable: the middle half of the steps spreads over more than 25 % of the median."),
         ({"stability": "unstable"},

@@ -14,14 +14,15 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
+from tests.workloads.images.exif import STORED_AS, stored, upright
 from workloads.base import BadInputError
 from workloads.image_processing import ImageProcessing, ImageProcessingOptions
-from workloads.images import files, labelled
+from workloads.images import folders
 from workloads.images import photographs as data
-from workloads.images.files import decode, decoded, list_images
-from workloads.images.labelled import check_image_folder, load_image_folder
+from workloads.images.files import MAX_NAMED, Skipped, decode, decode_pixels, those_that_decode
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
 
 SOI = b"\xff\xd8"
@@ -152,63 +153,10 @@ def test_no_broken_file_raises(
     content[at : at + len(change)] = change
     path = tmp_path_factory.getbasetemp() / Path(name).name
     path.write_bytes(content[: at + 1] if cut else content)
-    found = decoded(path)
-    assert found is None or (found[0].shape[0] == 3 and found[1].startswith(SOI))
-
-
-def class_folder(folder: Path, names: tuple[str, ...] = ("cat", "dog"), n: int = 3) -> Path:
-    for name in names:
-        (folder / name).mkdir(parents=True)
-        for i in range(n):
-            (folder / name / f"{i}.png").write_bytes(GOOD["alpha.png"])
-    return folder
-
-
-def test_a_class_that_links_back_up_is_no_class(tmp_path: Path) -> None:
-    folder = class_folder(tmp_path / "data")
-    (folder / "loop").symlink_to(folder)
-    (folder / "up").symlink_to(tmp_path)
-    (folder / "self").symlink_to(folder / "self")
-    (folder / "cat" / "deep").symlink_to(folder)
-    (folder / "elsewhere").symlink_to(class_folder(tmp_path / "other", ("x",)) / "x")
-    assert check_image_folder(folder) == ["cat", "dog", "elsewhere"]
-    loaded = load_image_folder(folder, 32, seed=0)
-    assert len(loaded.train_labels) + len(loaded.heldout_labels) == 9
-
-
-def test_class_folders_that_cannot_be_used_are_told_by_name(tmp_path: Path) -> None:
-    with pytest.raises(BadInputError, match="has 1 class folders; two or more"):
-        check_image_folder(class_folder(tmp_path / "one", ("cat",)))
-    folder = class_folder(tmp_path / "empty")
-    (folder / "a b\nc").mkdir()
-    with pytest.raises(BadInputError, match=r"a b\\nc' holds no image"):
-        check_image_folder(folder)
-    folder = class_folder(tmp_path / "broken")
-    (folder / "text").mkdir()
-    (folder / "text" / "a.jpg").write_text("no picture")
-    with pytest.raises(BadInputError, match="no image of class 'text' decodes"):
-        load_image_folder(folder, 32, seed=0)
-
-
-def test_100_000_files_are_listed_and_used_in_part_which_is_said(tmp_path: Path) -> None:
-    folder = class_folder(tmp_path / "many", n=1)
-    for i in range(100_000):
-        parent = folder / ("cat", "dog")[i % 2]
-        os.link(parent / "0.png", parent / f"{i} x.png")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    check_image_folder(folder)
-    listing = list_images(folder, "data")
-    assert (len(listing.paths), listing.is_whole) == (files.MAX_LISTED, False)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(labelled, "MAX_LABELLED", 400)
-        loaded = load_image_folder(folder, 32, seed=0)
-    n = [int((torch.cat([loaded.train_labels, loaded.heldout_labels]) == label).sum()) for label in (0, 1)]
-    assert n == [200, 200], "each class its share"
-    assert loaded.source == "folder many (400 of 100,002 images)"
-    photographs = load_photographs(folder)
-    assert photographs.source == f"folder many ({data.MAX_PHOTOGRAPHS} of over {files.MAX_LISTED:,} images)"
-    assert len(photographs.images) == data.MAX_PHOTOGRAPHS
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 400_000, "kilobytes"
+    skipped = Skipped()
+    found = list(those_that_decode([path], skipped))
+    assert len(found) + skipped.n == 1
+    assert all(image.shape[0] == 3 and jpeg.startswith(SOI) for _, image, jpeg in found)
 
 
 def test_pixels_in_memory_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -231,6 +179,51 @@ def test_an_unreadable_folder_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     def refused(_: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(files.os, "scandir", refused)  # a test may run as root, whom no mode keeps out
+    monkeypatch.setattr(folders.os, "scandir", refused)  # a test may run as root, whom no mode keeps out
     with pytest.raises(BadInputError, match=r"--images: .* cannot be read \(Permission denied\)"):
         ImageProcessing.check(ImageProcessingOptions(images=tmp_path), ())
+
+
+@pytest.mark.parametrize("orientation", sorted(STORED_AS))
+@pytest.mark.parametrize("suffix", [".jpg", ".png", ".webp", ".tif"])
+def test_every_reader_sees_an_image_upright(suffix: str, orientation: int, tmp_path: Path) -> None:
+    options: dict[str, object] = {".jpg": {"quality": 95}, ".webp": {"lossless": True}}.get(suffix, {})
+    path = stored(tmp_path / f"a{suffix}", orientation, **options)
+    right = torch.from_numpy(upright()).permute(2, 0, 1).int()
+    image, jpeg = decode(path)
+    by_torchvision = decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), mode=ImageReadMode.RGB)
+    for seen in (image, decode_pixels(path), decode_pixels(path.read_bytes()), by_torchvision):
+        assert seen.shape == right.shape
+        assert (seen.int() - right).abs().float().mean() < 6, "but for what JPEG loses"
+    assert (jpeg == path.read_bytes()) == (suffix == ".jpg" and orientation == 1)
+
+
+@pytest.mark.parametrize("told", [0, 9, 99])
+def test_an_orientation_that_there_is_not_leaves_the_pixels_as_they_are(told: int, tmp_path: Path) -> None:
+    path = stored(tmp_path / "a.jpg", 1)
+    content = path.read_bytes().replace(
+        b"\x12\x01\x03\x00\x01\x00\x00\x00\x01", b"\x12\x01\x03\x00\x01\x00\x00\x00" + bytes([told])
+    )
+    content = content.replace(
+        b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x01", b"\x01\x12\x00\x03\x00\x00\x00\x01\x00" + bytes([told])
+    )
+    assert content != path.read_bytes()
+    assert decode_pixels(content).shape == (3, 64, 96)
+
+
+def test_a_broken_exif_block_costs_no_image() -> None:
+    content = image_bytes("JPEG", exif=b"Exif\x00\x00MM\x00*\x00\x00\xff\xff broken")
+    assert decode(content)[0].shape == (3, 30, 40)
+
+
+def test_the_first_files_that_do_not_decode_are_named_and_the_others_counted(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for i in range(600):
+        (tmp_path / f"a{i:03}.jpg").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(BadInputError, match=r"none of the 600 images .*; the first: 'a000.jpg' is a Git LFS pointer"):
+        check_photographs(tmp_path)
+    assert caplog.text.count("skipped") == MAX_NAMED
+    (tmp_path / "z.jpg").write_bytes(GOOD["rgb.jpg"])
+    photographs = load_photographs(tmp_path)
+    assert (len(photographs.images), photographs.n_skipped) == (1, 600), "the cut to 512 comes after decoding"

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from workloads.base import BadInputError
-from workloads.images.labelled import check_image_folder, load_digits, load_image_folder
+from workloads.images.classes import check_image_folder
+from workloads.images.labelled import load_digits, load_image_folder
 from workloads.images.photographs import load_photographs, make_photograph_batch, photograph_batch
 
 
