@@ -19,7 +19,7 @@ from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve
-from sweeps.measure.device.device import open_device, set_threads, unsupported_reason
+from sweeps.measure.device.device import open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.device.memory_counters import memory_now
@@ -113,6 +113,7 @@ class CellRun:
         workload, self._workload = self._workload, None
         if workload is not None:
             workload.teardown()
+            synchronize(self._device)  # nothing is left to the next cell, nor out of this one's time
 
     def _set_up(self) -> None:
         cell = self._cell
@@ -139,6 +140,7 @@ class CellRun:
         began = time.perf_counter()
         self._workload = kind(context)
         facts = self._workload.setup()
+        synchronize(device)  # what was handed to the device is part of it, not of the first step
         self._row.update(
             setup_s=time.perf_counter() - began, item=kind.item, items_per_step=self._workload.items_per_step,
             **asdict(facts),

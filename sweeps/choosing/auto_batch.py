@@ -1,7 +1,9 @@
 """Finding batch sizes: doubling until memory or gains end, then bisection to the largest that fits.
 
 On an accelerator doubling goes on past the fastest size until memory ends. In the host's memory it stops with the
-gains, because filling it would stall the whole machine; out of memory met on the way is bisected there too.
+gains, because filling it would stall the whole machine; out of memory met on the way is bisected there too. Where an
+accelerator shares the host's memory the system recommends a most (Apple's: some 0.75 of it) and allows more than there
+is, so that the machine swaps first: memory ends there with what is recommended.
 """
 
 from __future__ import annotations
@@ -24,6 +26,14 @@ MAX_STEP_S = 20.0
 MAX_BATCH = 2**20
 
 
+def share_of_recommended(row: Row) -> float | None:
+    """The part of the recommended memory that a size took at its peak, kept blocks included; None where none is."""
+    most = row.get("device_recommended_max_bytes")
+    peaks = [row.get(f"device_peak_{kind}_bytes") for kind in ("allocated", "reserved")]
+    known = [peak for peak in peaks if peak is not None]
+    return max(known) / most if most and known else None
+
+
 class BatchSearch:
     """The search for one cell's batch size, from its smallest; a state machine that is told each size's row.
 
@@ -33,6 +43,7 @@ class BatchSearch:
     def __init__(self, seed_cell: TrialConfig, *, goes_on_to_memory: bool) -> None:
         self.seed_cell, self._goes_on = seed_cell, goes_on_to_memory
         self._rates: dict[int, float] = {}
+        self._shares: dict[int, float] = {}
         self._largest, self._smallest_over, self._too_small, self._n_flat = 0, MAX_BATCH + 1, 0, 0
         self.next_size: int | None = seed_cell.batch_size
         """The next batch size to try, or None when the search has ended."""
@@ -45,9 +56,14 @@ class BatchSearch:
         """Take the row of the size that was tried last."""
         self.is_waiting = False
         size = int(row["batch_size"])
-        if row["status"] in BOUNDS_BATCH:
+        share = share_of_recommended(row)
+        if row["status"] in BOUNDS_BATCH or (row["status"] == "complete" and share is not None and share > 1):
             self._smallest_over = min(self._smallest_over, size)
         elif row["status"] == "complete":
+            if share is not None:
+                # Of no items there are the weights, where it is known what they take.
+                weights = (row.get("static_bytes") or 0) / row["device_recommended_max_bytes"]
+                self._shares = {0: min(weights, share), **self._shares, size: share}
             before = max(self._rates.values(), default=0.0)
             self._rates[size] = rate = float(row["throughput_items_per_s"] or 0.0)
             if size > self._largest:  # bisection's sizes below the largest double say nothing about gains
@@ -62,12 +78,22 @@ class BatchSearch:
             return
         self.next_size = self._choose((row.get("step_median_s") or 0.0) > MAX_STEP_S)
 
+    @property
+    def first_over_recommended(self) -> int:
+        """The first size that would need more than the recommended memory, on a line through the two largest so far."""
+        if len(self._shares) < 2:
+            return MAX_BATCH + 1
+        (before, share_before), (size, share) = sorted(self._shares.items())[-2:]
+        grows = (share - share_before) / (size - before)
+        return min(MAX_BATCH, size + int((1 - share) / grows)) + 1 if grows > 0 else MAX_BATCH + 1
+
     def _choose(self, is_slow: bool) -> int | None:
-        if self._smallest_over <= MAX_BATCH:
-            middle, known = (self._largest + self._smallest_over) // 2, max(self._largest, self._too_small)
+        over = min(self._smallest_over, self.first_over_recommended)
+        if self._smallest_over <= MAX_BATCH or 2 * self._largest >= over:
+            middle, known = (self._largest + over) // 2, max(self._largest, self._too_small)
             # Bisection ends at 1/64 of the size: finer than that, fragmentation decides, not the batch.
-            is_worth = self._smallest_over - self._largest > max(1, self._largest // 64)
-            return middle if known < middle < self._smallest_over and is_worth else None
+            is_worth = over - self._largest > max(1, self._largest // 64)
+            return middle if known < middle < over and is_worth else None
         if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
             return None
         return self._largest * 2

@@ -121,8 +121,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ]),
     ("memory", [
         ("static_bytes", INT, "B", "weights and buffers", "latest"),
-        ("device_peak_allocated_bytes", INT, "B", "most bytes in tensors on the device (MPS: most seen when sampled)", "highest"),
-        ("device_peak_reserved_bytes", INT, "B", "most bytes the allocator held (MPS: driver allocation, sampled)", "highest"),
+        ("device_peak_allocated_bytes", INT, "B", "most bytes in tensors on the device (sampled where it counts no peak)", "highest"),
+        ("device_peak_reserved_bytes", INT, "B", "most bytes the allocator held (sampled where it counts no peak)", "highest"),
         ("device_recommended_max_bytes", INT, "B", "MPS: what the system recommends as the most", "latest"),
         ("allocation_retries_per_step", FLOAT, "1/step", "times that the allocator, out of memory, gave back what it kept and asked again", "highest"),
         ("peak_rss_bytes", INT, "B", "most resident memory of the worker during the cell", "highest"),
@@ -188,7 +188,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ("environment", [
         ("host", STRING, "", "hash of the host name; the name itself only with --record-hostname"),
         ENVIRONMENT["device_name"],
-        ("device_total_bytes", INT, "B", "memory of the device"),
+        ("device_total_bytes", INT, "B", "memory of the device; MPS: what the system recommends as the most"),
         ENVIRONMENT["driver_version"],
         ENVIRONMENT["torch_version"], ENVIRONMENT["torchvision_version"],
         ("ray_version", STRING, "", ""), ("accelsweep_version", STRING, "", ""),

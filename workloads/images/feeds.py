@@ -17,7 +17,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from workloads.images.files import Encoded, decode_pixels
-from workloads.runtime.streams import has_streams, send
+from workloads.runtime.streams import has_streams, pinned, send
 
 MAX_AHEAD_BYTES = 2**30
 """Pixels that the processes may hold ready together."""
@@ -138,9 +138,5 @@ class Ahead:
 
 @functools.cache
 def _pins_memory() -> bool:
-    """Whether pinned memory is the host's here; on Apple GPUs it has been the GPU's own (pytorch issue 181374)."""
-    try:
-        pinned = torch.empty(1).pin_memory()
-    except (RuntimeError, NotImplementedError):
-        return False
-    return pinned.device.type == "cpu" and pinned.is_pinned()
+    """Whether pinned memory is the host's here."""
+    return pinned(torch.empty(1)) is not None

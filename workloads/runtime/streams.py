@@ -29,7 +29,19 @@ def has_streams(device_type: str) -> bool:
 def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """A tensor of the host on the device; the caller may drop its own at once.
 
-    Without waiting only where the device has streams: elsewhere pageable memory has been copied from after it was
-    freed (pytorch issues 139550, 189690).
+    Without waiting only from pinned memory, which its allocator keeps until the copy is done, and where the device has
+    streams: pageable memory has been copied from after it was freed (pytorch issues 139550, 189690).
     """
-    return tensor.to(device, non_blocking=has_streams(device.type))
+    return tensor.to(device, non_blocking=has_streams(device.type) and tensor.is_pinned())
+
+
+def pinned(tensor: torch.Tensor) -> torch.Tensor | None:
+    """A copy in pinned memory of the host; None where a backend has no such memory or hands out something else.
+
+    On Apple GPUs it has been memory of the GPU itself (torch 2.7 to 2.13, pytorch issue 181374).
+    """
+    try:
+        made = tensor.pin_memory()
+        return made if made.device.type == "cpu" and made.is_pinned() else None
+    except RuntimeError:  # what each backend raises here differs
+        return None

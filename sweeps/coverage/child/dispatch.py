@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.coverage.child.verdicts import run_direction
+from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
@@ -123,6 +124,7 @@ def _whole_model(name: str, device: torch.device, dtype: str, *, train: bool) ->
     began = time.perf_counter()
     try:
         ours = tensors_of(_run_model(model.to(device), _moved(inputs, device), train=train))
+        synchronize(device)
     except Exception as error:
         return {"runs": False, "reason": f"{type(error).__name__}: {str(error)[:400]}"}
     took = time.perf_counter() - began

@@ -158,6 +158,7 @@ def _dispatched(sample: Sample | None, direction: str, device: torch.device) -> 
     try:
         with warnings.catch_warnings(action="ignore"):
             call(sample, direction, device, watched)
+            synchronize(device)
     except Exception:  # some operations refuse to run while watched
         return None
     return sorted(watched.names)

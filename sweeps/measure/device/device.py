@@ -17,7 +17,7 @@ import torch
 
 from sweeps.measure.device import nvml
 from sweeps.measure.device.host import cpu_name
-from sweeps.measure.device.memory_counters import backend_of
+from sweeps.measure.device.memory_counters import backend_of, memory_size
 from sweeps.measure.device.precisions import probe
 from workloads.precision import PRECISIONS
 from workloads.runtime.torch_private import lacks_triton
@@ -81,7 +81,7 @@ class Kind:
     """
 
     name: Callable[[torch.device], str] = _backend_name
-    total_bytes: Callable[[torch.device], int | None] = lambda device: _property(device, "total_memory")
+    total_bytes: Callable[[torch.device], int | None] = memory_size
     driver: Callable[[torch.device], str | None] = lambda device: _property(device, "driver_version")
     is_unified: Callable[[torch.device], bool | None] = _is_integrated
     synchronize: Callable[[torch.device], None] = torch.accelerator.synchronize
@@ -101,7 +101,7 @@ KINDS: dict[str, Kind] = {
     # Apple's events have carried the time of a callback on the host, and ``elapsed_time`` could wait for ever after
     # ``synchronize`` (pytorch issue 162872, pull request 196395).
     "mps": Kind(
-        name=lambda _: f"Apple GPU ({cpu_name()})", total_bytes=_host_bytes, is_unified=lambda _: True,
+        name=lambda _: f"Apple GPU ({cpu_name()})", is_unified=lambda _: True,
         driver=lambda _: f"macOS {platform.mac_ver()[0]}", has_events=False, fallback="PYTORCH_ENABLE_MPS_FALLBACK",
         synchronize=lambda _: torch.mps.synchronize(),  # of every stream; the generic call waits for the current one
         compile_note=lambda _: "torch.compile for Apple GPUs is a prototype (pytorch issue 150121)",
@@ -162,7 +162,7 @@ def device_name(device: torch.device) -> str:
 
 
 def total_bytes(device: torch.device) -> int | None:
-    """Memory of the device; a unified memory counts whole. None if unknown."""
+    """Memory of the device; of one that shares the host's, what the system recommends as the most. None if unknown."""
     return _kind(device).total_bytes(device)
 
 
@@ -199,8 +199,8 @@ def compile_note(device: torch.device) -> str | None:
 @functools.cache
 def _times_events(device_type: str) -> bool:
     """Whether a device tells the time between two events; asked once, as a backend may have events without it."""
-    start, end = (torch.Event(device_type, enable_timing=True) for _ in range(2))
     try:
+        start, end = (torch.Event(device_type, enable_timing=True) for _ in range(2))
         start.record()
         end.record()
         end.synchronize()

@@ -1,11 +1,14 @@
-"""A device's own memory counters, found by what its backend offers. Names no device.
+"""A device's own memory counters, found by what its backend and ``torch.accelerator`` offer. Names no device.
 
-CUDA and XPU backends count allocated and reserved bytes and their peaks; Apple's counts only what is held now, and says
-what the system recommends as the most (torch.mps's documented functions; not run on a Mac); the CPU's has none.
+CUDA and XPU backends count allocated and reserved bytes and their peaks. Apple's module counts only what is held now,
+and says what the system recommends as the most; its peaks are ``torch.accelerator``'s, which has them for every backend
+that takes part in it (pytorch pull request 186748; not run on a Mac). The CPU's has none.
 """
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,6 +41,38 @@ def reset_peaks(device: torch.device) -> None:
     """Start the device's peak counters anew, where it has them."""
     if hasattr(backend_of(device), "reset_peak_memory_stats"):
         backend_of(device).reset_peak_memory_stats(device)
+    elif _shared_stats(device):
+        torch.accelerator.reset_peak_memory_stats(device)
+
+
+def _shared_stats(device: torch.device) -> Mapping[str, int]:
+    """What the allocator counts of an accelerator that leaves that to ``torch.accelerator``; empty for any other."""
+    with contextlib.suppress(AttributeError, RuntimeError, TypeError, ValueError):  # each torch and backend its own
+        return torch.accelerator.memory_stats(device)
+    return {}
+
+
+def _shared_peak(stats: Mapping[str, int], of: str) -> int | None:
+    """One of its peaks; a peak under what is held now is no count."""
+    peak = stats.get(f"{of}.all.peak")
+    return None if not peak or peak < stats.get(f"{of}.all.current", 0) else peak
+
+
+def memory_size(device: torch.device) -> int | None:
+    """How many bytes a device has for tensors; None if nobody says.
+
+    Where the system recommends a most, as it does of memory that the host shares, that and not the chips' size.
+    """
+    backend = backend_of(device)
+    if hasattr(backend, "recommended_max_memory"):
+        return int(backend.recommended_max_memory())
+    if hasattr(backend, "get_device_properties"):
+        told = getattr(backend.get_device_properties(device), "total_memory", None)
+        if told is not None:
+            return int(told)
+    with contextlib.suppress(AttributeError, RuntimeError, TypeError, ValueError):
+        return int(torch.accelerator.get_memory_info(device)[1]) or None
+    return None
 
 
 def allocation_retries(device: torch.device) -> int | None:
@@ -56,12 +91,22 @@ def memory_now(device: torch.device) -> DeviceMemory:
     def counted(name: str, *arguments: Any) -> int | None:
         return getattr(backend, name)(*arguments) if hasattr(backend, name) else None
 
+    def known(*counts: int | None) -> int | None:
+        return next((count for count in counts if count is not None), None)
+
+    has_all = all(hasattr(backend, name) for name in ("memory_allocated", "max_memory_allocated"))
+    stats = {} if has_all else _shared_stats(device)
     # Apple's functions have names of their own and take no device.
-    allocated, reserved = counted("memory_allocated", device), counted("memory_reserved", device)
     return DeviceMemory(
-        allocated_bytes=counted("current_allocated_memory") if allocated is None else allocated,
-        reserved_bytes=counted("driver_allocated_memory") if reserved is None else reserved,
-        peak_allocated_bytes=counted("max_memory_allocated", device),
-        peak_reserved_bytes=counted("max_memory_reserved", device),
+        allocated_bytes=known(
+            counted("memory_allocated", device), counted("current_allocated_memory"),
+            stats.get("allocated_bytes.all.current"),
+        ),
+        reserved_bytes=known(
+            counted("memory_reserved", device), counted("driver_allocated_memory"),
+            stats.get("reserved_bytes.all.current"),
+        ),
+        peak_allocated_bytes=known(counted("max_memory_allocated", device), _shared_peak(stats, "allocated_bytes")),
+        peak_reserved_bytes=known(counted("max_memory_reserved", device), _shared_peak(stats, "reserved_bytes")),
         recommended_max_bytes=counted("recommended_max_memory"),
-    )
+    )  # fmt: skip

@@ -48,8 +48,8 @@ class MemoryMonitor:
     """Context manager that follows a cell's memory.
 
     The kernel's and the device's own peak counters are used where they are there, as they miss nothing and cost
-    nothing while a step runs. Elsewhere (macOS, Windows, Apple GPUs) the current figures are sampled from a thread, and
-    a peak between two samples is missed.
+    nothing while a step runs. Elsewhere (the process on macOS and Windows, a device that counts no peaks) the current
+    figures are sampled from a thread, and a peak between two samples is missed.
 
     Args:
         device: An open device.

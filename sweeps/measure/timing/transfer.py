@@ -4,9 +4,8 @@ On the CPU a copy is one from memory to memory, pinned memory means nothing and 
 memory the same columns show what the shared memory saves. Copies are timed by the device's own events where it has
 them, as those of a single image take no longer than a synchronisation does.
 
-A device without a second stream (Apple GPUs) has columns neither of overlap nor of pinned memory, which serves it.
-On Apple GPUs ``pin_memory`` has handed out memory of the GPU itself (torch 2.7 to 2.12, pytorch issue 181374): what
-is not the host's counts as none. This was not run on a Mac.
+A device without a second stream (Apple GPUs, until torch 2.15) has no column of overlap, and one without pinned memory
+of the host none of that. Both are asked for by trying; it was not run on a Mac.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ import torch
 
 from sweeps.measure.device.device import has_unified_memory
 from sweeps.measure.timing.clock import Step, Timer
-from workloads.runtime.streams import has_streams
+from workloads.runtime.streams import has_streams, pinned
 
 BANDWIDTH_BYTES = 64 * 2**20
 REPEATS = 7
@@ -71,17 +70,8 @@ def _copy_s(timer: Timer, copy: Step, n_copies: int = 1) -> float:
     return _median_s(sample)
 
 
-def _pinned(tensor: torch.Tensor) -> torch.Tensor | None:
-    """A copy in pinned memory of the host; None where a backend has no such memory or hands out something else."""
-    try:
-        pinned = tensor.pin_memory()
-        return pinned if pinned.device.type == "cpu" and pinned.is_pinned() else None
-    except (RuntimeError, NotImplementedError):  # what each backend raises here differs; without it the column is null
-        return None
-
-
 def _pinned_like(tensor: torch.Tensor) -> torch.Tensor | None:
-    """Uninitialised pinned memory of the host in a tensor's shape and layout, or None as for ``_pinned``."""
+    """Uninitialised pinned memory of the host in a tensor's shape and layout, or None as for ``pinned``."""
     try:
         return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device="cpu", pin_memory=True)
     except (RuntimeError, NotImplementedError):
@@ -113,15 +103,15 @@ def _overlapped_s(
     device = timer.device
     if not has_streams(device.type):
         return None
-    pinned, out = _pinned(host), _pinned_like(landing)
-    if pinned is None or out is None:
+    source, out = pinned(host), _pinned_like(landing)
+    if source is None or out is None:
         return None
     n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / longest_s)))
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
 
     def fetch() -> tuple[torch.Tensor, torch.Event]:
         with copies:
-            batch = pinned.to(device, non_blocking=True)
+            batch = source.to(device, non_blocking=True)
             return batch, copies.record_event()
 
     def run() -> None:
@@ -151,11 +141,11 @@ def _bandwidths(device: torch.device) -> dict[str, float | None]:
         "h2d_nonblocking_bytes_per_s": None,
         "d2h_pinned_bytes_per_s": None,
     }
-    pinned = _pinned(pageable) if has_streams(device.type) else None
-    if pinned is not None:
-        rates["h2d_pinned_bytes_per_s"] = rate(lambda: on_device.copy_(pinned))
-        rates["h2d_nonblocking_bytes_per_s"] = rate(lambda: on_device.copy_(pinned, non_blocking=True), 4)
-        rates["d2h_pinned_bytes_per_s"] = rate(lambda: pinned.copy_(on_device))
+    kept = None if device.type == "cpu" else pinned(pageable)
+    if kept is not None:
+        rates["h2d_pinned_bytes_per_s"] = rate(lambda: on_device.copy_(kept))
+        rates["h2d_nonblocking_bytes_per_s"] = rate(lambda: on_device.copy_(kept, non_blocking=True), 4)
+        rates["d2h_pinned_bytes_per_s"] = rate(lambda: kept.copy_(on_device))
     return rates
 
 

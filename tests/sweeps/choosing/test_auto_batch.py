@@ -51,6 +51,44 @@ def test_an_accelerator_goes_on_to_its_memory_past_the_gains() -> None:
     assert max(search.roles()) == 100
 
 
+def told(size: int, share: float, **more: object) -> dict[str, object]:
+    """The row of a size that took a share of the recommended memory."""
+    peaks = {"device_peak_allocated_bytes": int(share * 0.9 * 2**30), "device_peak_reserved_bytes": int(share * 2**30)}
+    return {"batch_size": size, "status": "complete", "throughput_items_per_s": float(size), "step_median_s": 0.01,
+            "device_recommended_max_bytes": 2**30, **peaks, **more}  # fmt: skip
+
+
+@given(each=st.floats(1e-4, 0.3), fixed=st.floats(0.0, 0.6), curve=st.floats(0.9, 1.0))
+def test_shared_memory_is_filled_to_what_is_recommended_and_no_further(each: float, fixed: float, curve: float) -> None:
+    search, tried = BatchSearch(SEED, goes_on_to_memory=True), {}
+    while (size := search.next_size) is not None:
+        tried[size] = fixed + each * size**curve
+        search.tell(told(size, tried[size], static_bytes=int(fixed * 2**30)))
+    assert max(tried.values()) <= max(1.02, fixed + each), "nothing was run that would have made the machine swap"
+    (largest,) = [size for size, role in search.roles().items() if "largest" in role] or [0]
+    assert largest == 0 or tried[largest] <= 1
+    first_over = next(size for size in range(1, 2**20) if fixed + each * size**curve > 1)
+    assert first_over - 1 - largest <= max(2, first_over // 24), "as fine as bisection goes"
+    assert len(tried) < 40
+
+
+def test_a_size_over_what_is_recommended_is_not_the_largest_though_it_ran() -> None:
+    search = BatchSearch(SEED, goes_on_to_memory=True)
+    for size, share in ((1, 0.2), (2, 0.3), (4, 1.4)):
+        assert search.next_size == size
+        search.tell(told(size, share))
+    assert search.next_size == 3
+    search.tell(told(3, 0.5))
+    assert search.next_size is None
+    assert search.roles() == {1: "probe", 2: "probe", 3: "fastest and largest"}
+
+
+def test_a_device_that_recommends_nothing_is_filled_to_its_end() -> None:
+    search = BatchSearch(SEED, goes_on_to_memory=True)
+    search.tell(told(1, 1.5, device_recommended_max_bytes=None))
+    assert search.next_size == 2
+
+
 @pytest.mark.parametrize("status", ["unsupported", "error", "crashed", "timeout"])
 def test_another_failure_ends_the_search_of_that_cell(status: str) -> None:
     search = BatchSearch(SEED, goes_on_to_memory=True)

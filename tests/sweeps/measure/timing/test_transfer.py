@@ -12,7 +12,7 @@ from sweeps.measure.timing import transfer
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import Transfers, measure_transfers
 from sweeps.store.schema import TRIALS
-from workloads.runtime.streams import has_streams
+from workloads.runtime.streams import has_streams, pinned
 
 CPU = torch.device("cpu")
 BATCH = torch.rand(1, 3, 8, 8)
@@ -125,22 +125,22 @@ def test_memory_that_is_not_the_hosts_is_not_called_pinned(monkeypatch: pytest.M
     tensor = torch.ones(4)
     # As Apple's backend did from torch 2.7 to 2.12: memory of the GPU, which says that it is not pinned.
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: torch.empty(4, device="meta"))
-    assert transfer._pinned(tensor) is None
+    assert pinned(tensor) is None
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: torch.empty(4))
-    assert transfer._pinned(tensor) is None, "on the host, and not pinned"
+    assert pinned(tensor) is None, "on the host, and not pinned"
 
     def refuse(self: torch.Tensor) -> torch.Tensor:
         raise NotImplementedError("Could not run 'aten::_pin_memory' with arguments from the 'CUDA' backend.")
 
     monkeypatch.setattr(torch.Tensor, "pin_memory", refuse)
-    assert transfer._pinned(tensor) is None
+    assert pinned(tensor) is None
 
 
 def test_memory_that_is_pinned_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
     tensor = torch.ones(4)
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
     monkeypatch.setattr(torch.Tensor, "is_pinned", lambda self: True)
-    assert transfer._pinned(tensor) is tensor
+    assert pinned(tensor) is tensor
 
 
 def test_what_has_no_pinned_memory_gets_none_to_land_in() -> None:
