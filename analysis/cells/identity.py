@@ -15,7 +15,8 @@ MACHINE, RUN = "machine", "run"
 _NAMES = (MACHINE, RUN, "node", "sweep", "host", "trial_key", "status", "item", "items_per_step")
 """What names a row and its work besides the columns of a cell."""
 _SETTINGS = ("torch_version", "torchvision_version", "driver_version", "device_name", "n_threads", "allocator_settings",
-             "input_shape", "weights", "input_source", "n_train_items", "n_heldout_items")  # fmt: skip
+             "device_settings", "input_shape", "weights", "input_source", "n_train_items",
+             "n_heldout_items")  # fmt: skip
 """What must not change along a line, and is no axis: sweeps that differ in one have lines of their own."""
 
 

@@ -47,8 +47,9 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     ``n_cells`` were asked for (None: unknown), and the files named ``unreadable`` were skipped.
     """
     done, lost = frame[frame["status"] == "complete"], left_out(unreadable, (n_cells or 0) - len(frame), n_cells)
-    return [*_timing(done), *_wrong_answers(frame), *_inputs(frame, done), *lost,
-            *_stability(done), *_slow_precisions(done), *_memory(done), *_full_device(done), *_other_answers(done),
+    return [*_timing(done), *_wrong_answers(frame), *_fallback(frame), *_inputs(frame, done), *lost,
+            *_stability(done), *_slow_precisions(done), *_precision_notes(done),
+            *_memory(done), *_full_device(done), *_other_answers(done),
             *_machines(frame)]  # fmt: skip
 
 
@@ -82,6 +83,18 @@ def _wrong_answers(frame: pd.DataFrame) -> list[str]:
     measured = is_wrong[is_wrong | (frame["status"] == "complete")]
     return [f"{out_of(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
             f" recommended nowhere, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
+
+
+def _fallback(frame: pd.DataFrame) -> list[str]:
+    """Cells of an accelerator whose operations may have run on the CPU without a word."""
+    settings = frame["device_settings"].fillna("").astype(str)
+    allowed = settings.str.extract(r"(\w+_FALLBACK)=(?!0+(?: |$))")[0]
+    mask = allowed.notna() & (frame["device"] != "cpu")
+    if not mask.any():
+        return []
+    names, devices = " and ".join(_words(allowed[mask])), ", ".join(_words(frame.loc[mask, "device"]))
+    return [f"{out_of(mask)} ran with {names} set: what {devices} lacks was computed by the CPU, copies included, under"
+            " the device's name. Without it such a cell would end as unsupported."]  # fmt: skip
 
 
 def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
@@ -121,6 +134,12 @@ def _stability(done: pd.DataFrame) -> list[str]:
         (equals(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
         (equals(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
         (equals(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
+        (
+            done["is_throttled"].isna() & done["throttle_reasons"].notna(),
+            "slowed down",
+            "slowed down",
+            " from first to last round, and nothing told why: perhaps for heat",
+        ),
         (equals(done, "is_drifting", True), "drifted", "drifted", " while measured"),
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
         (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
@@ -144,6 +163,14 @@ def _slow_precisions(done: pd.DataFrame) -> list[str]:
                         f" for it converts every number{f'; PyTorch uses {used} here' if used else ''}."
                         " --precision fp32 leaves it out.")  # fmt: skip
     return said
+
+
+def _precision_notes(done: pd.DataFrame) -> list[str]:
+    """What devices make of a precision; a CPU's slow ones are told by their cells where there are cells to compare."""
+    told = " ".join(_slow_precisions(done))
+    noted = done[["device", "precision", "precision_note"]].dropna().drop_duplicates(["device", "precision"])
+    return [f"On {row['device']} {row['precision_note']}." for row in noted.to_dict("records")
+            if not (row["device"] == "cpu" and f"{row['precision']} takes" in told)]  # fmt: skip
 
 
 def takes_memory_anew(frame: pd.DataFrame) -> pd.Series:

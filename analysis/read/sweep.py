@@ -21,10 +21,11 @@ DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
                  "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
                  "scenario", "item", "weights", "stability", "options", "throttle_reasons", "energy_source",
-                 "energy_domain", "leak_verdict", "pruned_on", "pruned_against", "search_role", "host", "device_name",
+                 "device_settings", "precision_note", "energy_domain", "leak_verdict",
+                 "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings")  # fmt: skip
-TRIAL_NUMBERS = ("batch_size", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
+TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
                  "latency_p99_s", "latency_p999_s", "deadline_s", "completed_rate_per_s", "max_rate_per_s",

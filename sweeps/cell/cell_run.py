@@ -219,7 +219,7 @@ class CellRun:
     def _conclude(self) -> None:
         assert self._workload is not None
         self._row.update(self._energy.columns(self._items))
-        self._row.update(self._conditions.columns())
+        self._row.update(self._conditions.columns(self._log.round_medians))
         self._row.update(self._memory.columns())
         n_steps = self._items / self._workload.items_per_step
         self._row.update(self._page_faults.columns(n_steps))

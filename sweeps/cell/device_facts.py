@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sweeps.measure.ceilings import measure_copy_ceiling, measure_flop_ceiling
 from sweeps.measure.monitors.energy import measure_idle_power
 from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.precision_notes import needed_ceilings, precision_note
 from sweeps.measure.timing.timer_proof import verify_timing
 
 if TYPE_CHECKING:
@@ -27,12 +28,14 @@ class DeviceFacts:
         idle_power_w: Watts of the idle device; None if no counter is known or it is too slow.
         ceiling_bytes_per_s: A large copy, read plus written.
         ceiling_flop_per_s: A large matrix product, by precision.
+        precision_notes: What the device makes of a precision, by precision; None where that is what its name says.
     """
 
     timing_verified: bool
     idle_power_w: float | None
     ceiling_bytes_per_s: float | None
     ceiling_flop_per_s: dict[str, float | None] = field(default_factory=dict)
+    precision_notes: dict[str, str | None] = field(default_factory=dict)
 
     @classmethod
     def of(cls, device: torch.device, precision: str, known: Mapping[str, Any]) -> DeviceFacts:
@@ -47,8 +50,11 @@ class DeviceFacts:
                 ceiling_bytes_per_s=measure_copy_ceiling(device),
             )
         _IN_THIS_PROCESS[str(device)] = facts
-        if precision not in facts.ceiling_flop_per_s:
-            facts.ceiling_flop_per_s[precision] = measure_flop_ceiling(device, precision)
+        for name in needed_ceilings(precision):
+            if name not in facts.ceiling_flop_per_s:
+                facts.ceiling_flop_per_s[name] = measure_flop_ceiling(device, name)
+        if precision not in facts.precision_notes:
+            facts.precision_notes[precision] = precision_note(device, precision, facts.ceiling_flop_per_s)
         return facts
 
     def columns(self, precision: str) -> dict[str, Any]:
@@ -58,4 +64,5 @@ class DeviceFacts:
             "idle_power_w": self.idle_power_w,
             "ceiling_bytes_per_s": self.ceiling_bytes_per_s,
             "ceiling_flop_per_s": self.ceiling_flop_per_s.get(precision),
+            "precision_note": self.precision_notes.get(precision),
         }

@@ -14,7 +14,8 @@ from rich.text import Text
 from analysis.contract.cells import FAILED
 from analysis.contract.parts import files_of
 from sweeps.measure.device.description import describe
-from sweeps.measure.device.device import available_devices
+from sweeps.measure.device.device import available_devices, open_device
+from sweeps.measure.precision_notes import precision_notes
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.terminal import say
 from sweeps.store.store import DESCRIPTION
@@ -25,13 +26,14 @@ def print_devices() -> int:
     """One block per device of this machine: name, memory, driver, and each precision with why it is lacking."""
     console = Console(soft_wrap=True)
     for name in available_devices():
-        facts = describe(name)
+        facts, notes = describe(name), precision_notes(open_device(name))
         memory = "unknown" if facts.total_bytes is None else f"{facts.total_bytes / 2**30:.1f} GiB"
         say(console, f"{name}: {facts.device_name}, {facts.n_devices} here, memory {memory}")
         if facts.driver_version:
             say(console, f"  driver {facts.driver_version}")
         for precision, reason in facts.precisions.items():
-            say(console, f"  {precision}: {'supported' if reason is None else f'not supported: {reason}'}")
+            supported = f"supported; {notes[precision]}" if precision in notes else "supported"
+            say(console, f"  {precision}: {supported if reason is None else f'not supported: {reason}'}")
     return 0
 
 

@@ -58,13 +58,6 @@ def _nvidia_handle(device: torch.device) -> Any:
     return None if torch.version.hip else nvml.handle_of(str(_property(device, "uuid")))
 
 
-def _nvidia_unsupported(device: torch.device, precision: str) -> str | None:
-    if PRECISIONS[precision].float32_matmul == "highest" or torch.version.hip:
-        return probe(device, precision)
-    major, minor = torch.cuda.get_device_capability(device)
-    return None if major >= 8 else f"tf32 needs compute capability 8.0; this GPU has {major}.{minor}"
-
-
 def _host_bytes(_: torch.device) -> int:
     return int(psutil.virtual_memory().total)
 
@@ -87,7 +80,6 @@ class Kind:
     synchronize: Callable[[torch.device], None] = torch.accelerator.synchronize
     compile_note: Callable[[torch.device], str | None] = _triton_note
     nvml_handle: Callable[[torch.device], Any] = lambda _: None
-    unsupported: Callable[[torch.device, str], str | None] = probe
     has_events: bool = True
     fallback: str | None = None
 
@@ -97,7 +89,7 @@ KINDS: dict[str, Kind] = {
         name=lambda _: cpu_name(), total_bytes=_host_bytes, driver=lambda _: None, is_unified=lambda _: True,
         synchronize=lambda _: None, compile_note=_compiler_note, has_events=False,
     ),
-    "cuda": Kind(driver=_nvidia_driver, nvml_handle=_nvidia_handle, unsupported=_nvidia_unsupported),
+    "cuda": Kind(driver=_nvidia_driver, nvml_handle=_nvidia_handle),
     # Apple's events have carried the time of a callback on the host, and ``elapsed_time`` could wait for ever after
     # ``synchronize`` (pytorch issue 162872, pull request 196395).
     "mps": Kind(
@@ -173,7 +165,7 @@ def driver_version(device: torch.device) -> str | None:
 
 @functools.cache
 def _unsupported_reason(device: torch.device, precision: str) -> str | None:
-    return _kind(device).unsupported(device, precision)
+    return probe(device, precision)
 
 
 def unsupported_reason(device: torch.device | str, precision: str) -> str | None:

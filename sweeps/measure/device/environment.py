@@ -25,6 +25,13 @@ from sweeps.measure.device.host import cpu_name, system_name, version_of
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
 
+_DEVICE_SETTINGS = re.compile(
+    "PYTORCH_(ENABLE_)?MPS_|NVIDIA_TF32_OVERRIDE$|TORCH_ALLOW_TF32|TORCH_BLAS_PREFER|TORCH_LINALG_PREFER|DISABLE_ADDMM"
+    "|CUDA_(LAUNCH_BLOCKING|DEVICE_MAX_CONNECTIONS|MODULE_LOADING)$|CUBLAS|CUDNN_|TORCH_CUDNN|HIPBLASLT|MIOPEN_"
+    "|ATEN_CPU_CAPABILITY$|(ONE)?DNN(L|)_|MKL_(CBWR|ENABLE_INSTRUCTIONS)$|KMP_|GOMP_CPU_AFFINITY$|OMP_(PROC_BIND|PLACES)$"
+)
+"""What changes how or where a device computes; what changes its memory is told apart."""
+
 
 def usable_cpus() -> int:
     """Logical CPUs that this process may use: of its affinity, where the system has one."""
@@ -67,6 +74,19 @@ def allocator_settings(variables: Mapping[str, str]) -> str | None:
     return " ".join(f"{name}={value}" for name, value in sorted(told.items())) or None
 
 
+def device_settings(variables: Mapping[str, str]) -> str | None:
+    """What changes how or where a device computes, as ``NAME=value`` words; None if nothing does.
+
+    Of a value that may name somebody's folder only the variable is told.
+    """
+    told = {
+        name: "..." if {"/", " ", "\\"} & set(value) else value
+        for name, value in variables.items()
+        if value and _DEVICE_SETTINGS.match(name) and not _ALLOCATOR.match(name)
+    }
+    return " ".join(f"{name}={value}" for name, value in sorted(told.items())) or None
+
+
 @functools.cache
 def _constant(device: torch.device) -> dict[str, Any]:
     return {
@@ -84,6 +104,7 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "n_cpus": usable_cpus(),
         "host_total_bytes": int(psutil.virtual_memory().total),
         "allocator_settings": allocator_settings(os.environ),
+        "device_settings": device_settings(os.environ),
         "git_commit": _git_commit(),
     }
 

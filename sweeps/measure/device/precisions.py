@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 import torch
 
 from sweeps.measure.device.errors import is_out_of_memory
-from workloads.precision import PRECISIONS, compute_dtype
+from workloads.precision import PRECISIONS, apply_precision, compute_dtype
 
 _TF32_ERROR = 1e-5
 """A product of 256 random terms is within 1e-6 of the exact one in float32, and 1e-4 off in tf32 (10 stored bits)."""
@@ -16,13 +17,14 @@ _TF32_ERROR = 1e-5
 
 @contextlib.contextmanager
 def float32_products(precision: str) -> Iterator[None]:
-    """Compute float32 matrix products as a precision does, in tf32 or in full; restored at the end."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision(PRECISIONS[precision].float32_matmul)
+    """Compute float32 products, convolutions too, as a precision does, in tf32 or in full; restored at the end."""
+    before, convolutions = torch.get_float32_matmul_precision(), torch.backends.cudnn.allow_tf32
+    apply_precision(precision)
     try:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def probe(device: torch.device, precision: str) -> str | None:
@@ -35,13 +37,38 @@ def probe(device: torch.device, precision: str) -> str | None:
 
 def probe_tf32(device: torch.device) -> str | None:
     """Why a device does not compute float32 products in tf32 when allowed to, or None if it does."""
-    with torch.inference_mode(), float32_products("tf32"):
-        a = torch.rand(256, 256, generator=torch.Generator().manual_seed(0))
-        exact = a.double() @ a.double()
-        off = ((a.to(device) @ a.to(device)).cpu().double() - exact).abs().max() / exact.abs().max()
-    if float(off) > _TF32_ERROR:
+    if product_errors(device, "tf32")["matrix product"] > _TF32_ERROR:
         return None
     return f"tf32 needs hardware that has it (NVIDIA since 2020); allowed to use it, this {device.type} stayed in fp32"
+
+
+def product_errors(device: torch.device, precision: str) -> dict[str, float]:
+    """How far products of float32 numbers are off when computed as a precision asks, over the largest exact value.
+
+    A matrix product and a convolution, each a sum of some hundred products of random numbers, against float64 on the
+    CPU: rounding to float32 alone leaves 1e-6, to ten bits 1e-4.
+    """
+    generator = torch.Generator().manual_seed(0)
+    square, image, kernel = (torch.rand(s, generator=generator) for s in ((256, 256), (1, 64, 16, 16), (64, 64, 3, 3)))
+    calls: dict[str, tuple[Callable[..., torch.Tensor], tuple[torch.Tensor, ...]]] = {
+        "matrix product": (torch.Tensor.__matmul__, (square, square)),
+        "convolution": (torch.nn.functional.conv2d, (image, kernel)),
+    }
+    errors = {}
+    with torch.inference_mode(), float32_products(precision):
+        for name, (call, operands) in calls.items():
+            exact = call(*(t.double() for t in operands))
+            ours = call(*(t.to(device) for t in operands)).cpu().double()
+            errors[name] = float((ours - exact).abs().max() / exact.abs().max())
+    return errors
+
+
+@functools.cache
+def reduced_float32(device: torch.device) -> str | None:
+    """What a device computes with less than float32's precision though asked for the highest; None if nothing."""
+    errors = product_errors(device, "fp32")
+    told = [f"a {name} is off by {off:.1g}" for name, off in errors.items() if not off <= _TF32_ERROR]
+    return f"fp32 is computed with fewer bits here: {' and '.join(told)} of its largest value" if told else None
 
 
 def probe_autocast(device: torch.device, precision: str) -> str | None:

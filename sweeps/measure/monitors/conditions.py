@@ -1,8 +1,8 @@
 """Conditions of a measurement: temperature, clock, throttling, and load from elsewhere on the machine.
 
-NVIDIA GPUs are asked through NVML; elsewhere these columns are null. macOS's thermal pressure is read without root by
-``notifyutil`` and ``pmset``, which come with the system; their output is parsed as others have published it, and
-neither was run here.
+NVIDIA GPUs are asked through NVML, Intel's processors on Linux through the kernel's counters. macOS's thermal pressure
+is read without root by ``notifyutil`` and ``pmset``, which come with the system; their output is parsed as others have
+published it, and neither was run here. Where nobody tells, the timings themselves show a device that slows down.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
 from sweeps.measure.device.device import is_apple_gpu, nvml_handle
+from sweeps.measure.timing.statistics import Samples, slowing
 
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that mean "slower than asked" (NVML API reference).
 _NVML_REASONS = {
@@ -33,6 +35,11 @@ THROTTLED_SHARE = 0.01
 _MAC_PRESSURE = {0: None, 1: None, 2: "heavy thermal pressure", 3: "trapping thermal pressure", 4: "sleeping"}
 _MAC_PRESSURE_KEY = "com.apple.system.thermalpressurelevel"
 _OTHER_LOAD_MIN_S = 0.2
+ASK_EVERY_S = 1.0
+"""Between rounds macOS is asked this often at most: it takes a process, and a GPU that waits for long falls asleep."""
+BUSY_RATIO = 0.1
+"""Share of the CPU time in other hands from which they, and not the device, may be why steps became slower."""
+_KERNEL_COUNTERS = Path("/sys/devices/system/cpu")
 
 
 def _nvml_reasons(handle: Any) -> list[str] | None:
@@ -99,13 +106,37 @@ def _output_of(*command: str) -> str:
         return ""
 
 
+def _mac_pressure() -> list[str] | None:
+    return parse_pressure(_output_of("notifyutil", "-g", _MAC_PRESSURE_KEY))
+
+
 def _mac_state() -> dict[str, Any]:
     answers = [
-        parse_pressure(_output_of("notifyutil", "-g", _MAC_PRESSURE_KEY)),
+        _mac_pressure(),
         parse_pmset(_output_of("pmset", "-g", "therm")),
     ]
     known = [reasons for reasons in answers if reasons is not None]
     return {"reasons": [reason for reasons in known for reason in reasons]} if known else {}
+
+
+def _kernel_state(folder: Path) -> dict[str, Any]:
+    """Nanoseconds that any core was held back for its heat, as Linux counts them of Intel's; empty where it does not.
+
+    ``thermal_throttle/*_throttle_total_time_ms``, the kernel's ABI documentation of sysfs.
+    """
+    times = []
+    for file in folder.glob("cpu[0-9]*/thermal_throttle/*_throttle_total_time_ms"):
+        with contextlib.suppress(OSError, ValueError):
+            times.append(int(file.read_text()))
+    return {"reasons": [], "held_back_ns": {"thermal": max(times) * 10**6}} if times else {}
+
+
+def slowed_reason(round_medians: Samples, other_load_ratio: float | None) -> str | None:
+    """That the steps of a cell became steadily slower with no other load on the machine; None if they did not."""
+    share = slowing(round_medians)
+    if share is None or (other_load_ratio is not None and other_load_ratio > BUSY_RATIO):
+        return None
+    return f"steps slowed by {share:.0%} while measured; nothing here tells why"
 
 
 def _busy_s() -> float:
@@ -137,6 +168,8 @@ class ConditionMonitor:
     def __init__(self, device: torch.device) -> None:
         self._handle = nvml_handle(device)
         self._is_mac = is_apple_gpu(device) or (device.type == "cpu" and sys.platform == "darwin")
+        self._is_cpu = device.type == "cpu"
+        self._asked = 0.0
         self._start: dict[str, Any] = {}
         self._seen: set[str] = set()
         self._began = self._busy = self._own = 0.0
@@ -144,7 +177,8 @@ class ConditionMonitor:
     def _state(self) -> dict[str, Any]:
         if self._handle is not None:
             return _nvml_state(self._handle)
-        return _mac_state() if self._is_mac else {}
+        self._asked = time.monotonic()
+        return _mac_state() if self._is_mac else _kernel_state(_KERNEL_COUNTERS) if self._is_cpu else {}
 
     def __enter__(self) -> ConditionMonitor:
         self._start = self._state()
@@ -156,12 +190,19 @@ class ConditionMonitor:
         return None
 
     def note(self) -> None:
-        """Note what slows the device right now, such as after each round; nothing where asking takes milliseconds."""
+        """Note what slows the device right now, such as after each round; a Mac is asked every second at most."""
         if self._handle is not None:
             self._seen.update(_nvml_reasons(self._handle) or [])
+        elif self._is_mac and time.monotonic() - self._asked >= ASK_EVERY_S:
+            self._seen.update(_mac_pressure() or [])
+            self._asked = time.monotonic()
 
-    def columns(self) -> dict[str, Any]:
-        """The conditions since entering, as columns of the trials table."""
+    def columns(self, round_medians: Samples = ()) -> dict[str, Any]:
+        """The conditions since entering, as columns of the trials table.
+
+        Args:
+            round_medians: Median step of each round, which speak where nothing else does.
+        """
         wall = time.monotonic() - self._began
         others = max(0.0, (_busy_s() - self._busy) - (_own_s() - self._own))
         end = self._state()
@@ -169,6 +210,9 @@ class ConditionMonitor:
         held_back = held_back_reasons(self._start.get("held_back_ns", {}), end.get("held_back_ns", {}), wall)
         reasons = sorted({*self._seen, *end.get("reasons", []), *held_back})
         load = others / (wall * (psutil.cpu_count() or 1)) if wall > _OTHER_LOAD_MIN_S else None
+        if not reasons and (slowed := slowed_reason(round_medians, load)) is not None:
+            reasons = [slowed]
+            is_known = False  # it may have been anything
         return {
             "other_load_ratio": None if load is None else min(1.0, load),
             "temperature_start_c": self._start.get("temperature_c"),

@@ -19,6 +19,7 @@ UNSTABLE_IQR, VERY_UNSTABLE_IQR = 0.10, 0.25
 """Interquartile range over median from which torch.utils.benchmark warns of fluctuation."""
 DRIFT_RATIO, DRIFT_P = 0.05, 0.01
 MIN_DRIFT_ROUNDS = 6
+MIN_SLOWING_ROUNDS, SLOWING_RATIO, SLOWING_TAU = 4, 0.10, 0.8
 """Of five rounds even a perfect order has p = 2/5! = 1.7 %, so that no drift could be significant."""
 MAX_DRIFT_ROUNDS = 500
 """The line needs the slope of every pair; more rounds are averaged in neighbouring groups first."""
@@ -155,6 +156,23 @@ def percentiles(samples: Samples) -> dict[str, float | None]:
     ranks = {name: -(-permille * n // 1000) - 1 for name, permille in _PERMILLE.items() if n >= MIN_SAMPLES[name]}
     ordered = np.partition(values, sorted(set(ranks.values()))) if ranks else values
     return {name: float(ordered[ranks[name]]) if name in ranks else None for name in _PERMILLE}
+
+
+def slowing(round_medians: Samples) -> float | None:
+    """By what share the last third of the rounds is slower than the first; None if they did not slow down steadily.
+
+    A tenth at least, and of all pairs of rounds nine in ten with the later one slower (Kendall's tau from 0.8): five
+    equal rounds fall into such an order by chance in 4 of 100 cells, and then rarely a tenth apart. Unlike ``drift`` it
+    proves nothing, but needs four rounds only, which is what a cell of long steps has.
+    """
+    values = np.asarray(round_medians, dtype=float)
+    if len(values) < MIN_SLOWING_ROUNDS:
+        return None
+    first, last = (float(np.median(part)) for part in (values[: len(values) // 3], values[-(len(values) // 3) :]))
+    if not last >= first * (1 + SLOWING_RATIO):
+        return None
+    tau = stats.kendalltau(np.arange(len(values)), values).statistic
+    return float(last / first - 1) if tau >= SLOWING_TAU else None
 
 
 def drift(round_medians: Samples) -> Drift | None:

@@ -27,6 +27,13 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"stability": "unstable"},
          "1 of 2 cells is unstable: the middle half of the steps spreads over more than 10 % of the median."),
         ({"is_throttled": True}, "1 of 2 cells ran while the device throttled."),
+        ({"is_throttled": None, "throttle_reasons": "steps slowed by 49%"},
+         "1 of 2 cells slowed down from first to last round, and nothing told why: perhaps for heat."),
+        ({"device": "gpu", "device_settings": "A=1 PYTORCH_ENABLE_MPS_FALLBACK=1"},
+         "1 of 2 cells ran with PYTORCH_ENABLE_MPS_FALLBACK set: what gpu lacks was computed by the CPU, copies included,"
+         " under the device's name. Without it such a cell would end as unsupported."),
+        ({"device": "gpu", "precision": "bf16", "precision_note": "bf16 is emulated, by its speed"},
+         "On gpu bf16 is emulated, by its speed."),
         ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
         ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
         ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
@@ -75,6 +82,24 @@ def test_a_precision_that_a_processor_only_converts_is_told_with_its_instruction
         " PyTorch uses AVX2 here. --precision fp32 leaves it out."
     ]
     assert caveats(load_sweep(write_sweep([{**r, "device": "cuda"} for r in rows])), 3, []) == []
+
+
+def test_a_fallback_that_is_off_and_the_cpus_own_cells_are_no_reason_to_doubt(write_sweep: Write) -> None:
+    quiet = [{"device": "gpu", "device_settings": "PYTORCH_ENABLE_MPS_FALLBACK=0 X=1"}, {"device": "gpu"},
+             {"device": "cpu", "device_settings": "PYTORCH_ENABLE_MPS_FALLBACK=1"}]  # fmt: skip
+    rows = [row(i, **values) for i, values in enumerate(quiet)]
+    assert caveats(load_sweep(write_sweep(rows)), 3, []) == []
+
+
+def test_a_slow_precision_of_a_cpu_is_told_once(write_sweep: Write) -> None:
+    rows = [
+        row(i, precision=name, step_median_s=s, throughput_items_per_s=8 / s, precision_note=note)
+        for i, (name, s, note) in enumerate([("fp32", 1.0, None), ("bf16", 4.0, "bf16 is emulated")])
+    ]
+    (said,) = caveats(load_sweep(write_sweep(rows)), 2, [])
+    assert said.startswith("bf16 takes 4 times")
+    (said,) = caveats(load_sweep(write_sweep(rows[1:])), 1, [])
+    assert said == "On cpu bf16 is emulated."
 
 
 def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:

@@ -17,7 +17,10 @@ from sweeps.store.schema import TRIALS
 from tests.sweeps.installed import install
 
 QUICK = MeasureConfig(min_rounds=3, min_s=0.02, max_s=0.2, round_s=0.01, warmup_max_s=0.02)
-FACTS = {"timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 2e9}}
+FACTS = {
+    "timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 2e9},
+    "precision_notes": {"fp32": "made up"},
+}  # fmt: skip
 THREE = 3
 Started = Callable[..., CellRun]
 
@@ -106,6 +109,7 @@ def test_known_facts_of_the_device_are_taken_and_told_to_the_cells_that_follow(s
     assert (message.row["timing_verified"], message.row["ceiling_bytes_per_s"], message.row["ceiling_flop_per_s"]) == (
         True, 1e9, 2e9,
     )  # fmt: skip
+    assert message.row["precision_note"] == "made up"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,7 @@ def test_a_cpus_facts_are_measured_and_say_what_they_are(measured: DeviceFacts) 
     assert measured.columns("fp32") == {
         "timing_verified": True, "idle_power_w": measured.idle_power_w,
         "ceiling_bytes_per_s": measured.ceiling_bytes_per_s, "ceiling_flop_per_s": measured.ceiling_flop_per_s["fp32"],
+        "precision_note": None,
     }  # fmt: skip
     assert measured.columns("bf16")["ceiling_flop_per_s"] is None, "not measured yet"
 

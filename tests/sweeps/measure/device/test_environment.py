@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from sweeps.measure.device import environment as environment_module
-from sweeps.measure.device.environment import allocator_settings, environment, usable_cpus
+from sweeps.measure.device.environment import allocator_settings, device_settings, environment, usable_cpus
 from sweeps.measure.device.host import version_of
 from sweeps.store.schema import TRIALS
 
@@ -51,6 +51,19 @@ def test_what_changes_the_allocator_is_told_and_of_preloaded_libraries_the_name_
         told == "LD_PRELOAD=libjemalloc.so.2:b.so MALLOC_TRIM_THRESHOLD_=1 PYTORCH_ALLOC_CONF=expandable_segments:True"
     )
     assert allocator_settings({"LD_PRELOAD": "", "HOME": "/root"}) is None
+
+
+def test_what_changes_how_a_device_computes_is_told_once_and_names_no_folder() -> None:
+    told = device_settings({
+        "PYTORCH_ENABLE_MPS_FALLBACK": "1", "PYTORCH_MPS_FAST_MATH": "1", "PYTORCH_MPS_PREFER_METAL": "1",
+        "PYTORCH_MPS_HIGH_WATERMARK_RATIO": "0.0", "NVIDIA_TF32_OVERRIDE": "0", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16",
+        "CUDNN_LOGDEST_DBG": "/home/ann/log.txt", "KMP_AFFINITY": "", "PATH": "/bin", "MPS": "1", "OMP_NUM_THREADS": "3",
+    })  # fmt: skip
+    assert told == (
+        "CUDNN_LOGDEST_DBG=... NVIDIA_TF32_OVERRIDE=0 ONEDNN_DEFAULT_FPMATH_MODE=BF16 PYTORCH_ENABLE_MPS_FALLBACK=1"
+        " PYTORCH_MPS_FAST_MATH=1 PYTORCH_MPS_PREFER_METAL=1"
+    )
+    assert device_settings({"HOME": "/root"}) is None
 
 
 def test_threads_are_those_of_now_and_not_of_the_first_cell() -> None:

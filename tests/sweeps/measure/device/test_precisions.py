@@ -6,7 +6,13 @@ import pytest
 import torch
 
 from sweeps.measure.device import precisions as support
-from sweeps.measure.device.precisions import float32_products, probe_autocast, probe_tf32
+from sweeps.measure.device.precisions import (
+    float32_products,
+    probe_autocast,
+    probe_tf32,
+    product_errors,
+    reduced_float32,
+)
 
 CPU = torch.device("cpu")
 
@@ -89,6 +95,37 @@ def test_tf32_is_known_by_its_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
     with float32_products("fp32"):
         exact = torch.rand(64, 64)
         assert torch.equal(exact @ exact, original(exact, exact))
+
+
+def _ten_bits(t: torch.Tensor) -> torch.Tensor:
+    return (t.view(torch.int32) & ~0x1FFF).view(torch.float32) if t.dtype == torch.float32 else t
+
+
+def test_this_cpu_computes_float32_in_float32() -> None:
+    assert all(off < 1e-6 for off in product_errors(CPU, "fp32").values())
+    assert reduced_float32(CPU) is None
+
+
+def test_a_device_that_keeps_ten_bits_though_asked_for_the_highest_precision_is_found_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    product, convolution = torch.Tensor.__matmul__, torch.nn.functional.conv2d
+    monkeypatch.setattr(torch.nn.functional, "conv2d", lambda a, b: convolution(_ten_bits(a), _ten_bits(b)))
+    told = reduced_float32.__wrapped__(CPU)
+    assert told.startswith("fp32 is computed with fewer bits here: a convolution is off by ")
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: product(_ten_bits(a), _ten_bits(b)))
+    assert " a matrix product is off by " in reduced_float32.__wrapped__(CPU)
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: product(a, b) * torch.nan)
+    assert "a matrix product is off by nan" in reduced_float32.__wrapped__(CPU)
+
+
+def test_convolutions_are_computed_as_a_precision_says_and_put_back() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with float32_products("tf32"):
+        assert torch.backends.cudnn.allow_tf32
+    with float32_products("fp32"):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_hardware_that_ignores_the_permission_has_no_tf32(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,13 @@ import pytest
 import torch
 
 from sweeps.measure.monitors import conditions as throttle
-from sweeps.measure.monitors.conditions import ConditionMonitor, held_back_reasons, parse_pmset, parse_pressure
+from sweeps.measure.monitors.conditions import (
+    ConditionMonitor,
+    held_back_reasons,
+    parse_pmset,
+    parse_pressure,
+    slowed_reason,
+)
 from sweeps.store.schema import TRIALS
 from tests.sweeps.measure.conftest import OneGpu
 
@@ -160,9 +166,57 @@ def test_one_of_the_two_commands_is_enough_and_neither_is_unknown(mac: Path) -> 
         assert monitor.columns()["is_throttled"] is None
 
 
-def test_the_cpu_of_a_machine_that_is_no_mac_has_unknown_throttling() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a shell")
+def test_heat_that_a_mac_had_only_between_two_rounds_is_kept(mac: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    command(mac, "pmset", "exit 1")
+    monkeypatch.setattr(throttle, "ASK_EVERY_S", 0.0)
+    command(mac, "notifyutil", 'echo "$2 0"')
+    with ConditionMonitor(APPLE) as monitor:
+        command(mac, "notifyutil", 'echo "$2 2"')
+        monitor.note()
+        monkeypatch.setattr(throttle, "ASK_EVERY_S", 60.0)
+        command(mac, "notifyutil", 'echo "$2 3"')
+        monitor.note()
+        command(mac, "notifyutil", 'echo "$2 0"')
+        columns = monitor.columns()
+    assert (columns["is_throttled"], columns["throttle_reasons"]) == (True, "heavy thermal pressure")
+
+
+def test_the_kernels_counters_tell_of_a_processor_that_was_held_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counter = tmp_path / "cpu1" / "thermal_throttle" / "core_throttle_total_time_ms"
+    counter.parent.mkdir(parents=True)
+    monkeypatch.setattr(throttle, "_KERNEL_COUNTERS", tmp_path)
+    counter.write_text("7\n")
+    with ConditionMonitor(CPU) as monitor:
+        assert monitor.columns()["is_throttled"] is False
+        counter.write_text("5007\n")
+        columns = monitor.columns()
+    assert (columns["is_throttled"], columns["throttle_reasons"]) == (True, "thermal")
+    counter.write_text("no number")
+    with ConditionMonitor(CPU) as monitor:
+        assert monitor.columns()["is_throttled"] is None
+
+
+def test_where_nothing_tells_steps_that_slow_down_are_noted_unless_others_used_the_machine() -> None:
+    medians = [1.0, 1.1, 1.2, 1.35, 1.5]
+    assert slowed_reason(medians, 0.02) == "steps slowed by 50% while measured; nothing here tells why"
+    assert slowed_reason(medians, None) is not None
+    assert slowed_reason(medians, 0.3) is None
+    assert slowed_reason(medians[::-1], 0.02) is None
+    with ConditionMonitor(APPLE) as monitor:
+        columns = monitor.columns(medians)
+    assert columns["is_throttled"] is None
+    assert columns["throttle_reasons"].startswith("steps slowed by 50%")
+
+
+def test_the_cpu_of_a_machine_whose_kernel_counts_nothing_has_unknown_throttling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if sys.platform == "darwin":
         pytest.skip("this is a Mac")
+    monkeypatch.setattr(throttle, "_KERNEL_COUNTERS", tmp_path)
     with ConditionMonitor(CPU) as monitor:
         columns = monitor.columns()
     assert columns["is_throttled"] is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from analysis.contract.cells import MIN_SAMPLES
-from sweeps.measure.timing.statistics import drift, iqr_ratio, median_interval, percentiles, stability
+from sweeps.measure.timing.statistics import drift, iqr_ratio, median_interval, percentiles, slowing, stability
 
 SHARES = {"p50": 0.50, "p90": 0.90, "p95": 0.95, "p99": 0.99, "p999": 0.999}
 times = st.lists(st.floats(min_value=1e-9, max_value=1e6, allow_nan=False), min_size=1, max_size=200)
@@ -150,6 +150,27 @@ def test_drift_is_unknown_from_rounds_that_cannot_show_it() -> None:
     shown = drift(np.linspace(1, 2, 6))
     assert shown is not None
     assert shown.is_drifting
+
+
+def test_a_device_that_slows_down_within_five_rounds_is_seen() -> None:
+    rates = np.array([205.0, 190.0, 171.0, 150.0, 138.0])  # tokens/s of a laptop in mlx-lm's issue 1010
+    assert slowing(1 / rates) == pytest.approx(205 / 138 - 1)
+    assert drift(1 / rates) is None, "too few for a line"
+
+
+@pytest.mark.parametrize(
+    "medians",
+    [
+        [], [1.0, 1.5, 2.0],
+        [1.0, 1.0, 1.0, 1.0, 1.0],
+        [1.0, 1.02, 1.04, 1.06, 1.08],
+        [2.0, 1.8, 1.6, 1.4, 1.2],
+        [1.0, 3.0, 1.0, 2.5, 1.2],
+        [1.0, 1.0, np.nan, 2.0, 2.0],
+    ],
+)  # fmt: skip
+def test_few_equal_faster_and_jumping_rounds_have_not_slowed_down(medians: list[float]) -> None:
+    assert slowing(medians) is None
 
 
 def test_drift_of_thousands_of_rounds_keeps_its_figure() -> None:
