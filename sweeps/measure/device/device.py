@@ -6,7 +6,6 @@ On Apple and Intel GPUs (mps, xpu) this file follows PyTorch's documented interf
 from __future__ import annotations
 
 import functools
-import platform
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import psutil
 import torch
 
 from sweeps.measure.device import nvml
-from sweeps.measure.device.host import cpu_name
+from sweeps.measure.device.host import cpu_name, macos_release
 from sweeps.measure.device.memory_counters import backend_of, memory_size
 from sweeps.measure.device.precisions import probe
 from workloads.precision import PRECISIONS
@@ -58,6 +57,13 @@ def _nvidia_handle(device: torch.device) -> Any:
     return None if torch.version.hip else nvml.handle_of(str(_property(device, "uuid")))
 
 
+def _apple_name(_: torch.device) -> str:
+    """The chip and its GPU's cores, as torch asks Metal; both functions are younger than what pyproject allows."""
+    if not hasattr(torch.backends.mps, "get_name") or not hasattr(torch.backends.mps, "get_core_count"):
+        return f"{cpu_name()} GPU"
+    return f"{torch.backends.mps.get_name()} ({torch.backends.mps.get_core_count()} GPU cores)"
+
+
 def _host_bytes(_: torch.device) -> int:
     return int(psutil.virtual_memory().total)
 
@@ -93,10 +99,10 @@ KINDS: dict[str, Kind] = {
     # Apple's events have carried the time of a callback on the host, and ``elapsed_time`` could wait for ever after
     # ``synchronize`` (pytorch issue 162872, pull request 196395).
     "mps": Kind(
-        name=lambda _: f"Apple GPU ({cpu_name()})", is_unified=lambda _: True,
-        driver=lambda _: f"macOS {platform.mac_ver()[0]}", has_events=False, fallback="PYTORCH_ENABLE_MPS_FALLBACK",
+        name=_apple_name, is_unified=lambda _: True, driver=lambda _: macos_release(), has_events=False,
+        fallback="PYTORCH_ENABLE_MPS_FALLBACK",
         synchronize=lambda _: torch.mps.synchronize(),  # of every stream; the generic call waits for the current one
-        compile_note=lambda _: "torch.compile for Apple GPUs is a prototype (pytorch issue 150121)",
+        compile_note=lambda _: None,  # Inductor writes Metal itself; whether it works is tried, not said
     ),
     "xpu": Kind(driver=lambda device: str(_property(device, "driver_version", "unknown"))),
 }  # fmt: skip

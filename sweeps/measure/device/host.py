@@ -41,11 +41,16 @@ def cpu_name() -> str:
     return _sysctl("machdep.cpu.brand_string") or platform.processor() or platform.machine()
 
 
-def system_name() -> str:
-    """System, release and machine; of macOS its own point release and build too, by which kernels of Apple's differ."""
-    kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
+def macos_release() -> str | None:
+    """Point release and build of macOS, by which Apple's own kernels differ; None on any other system."""
     release, build = platform.mac_ver()[0], _sysctl("kern.osversion")
-    return f"macOS {release}{f' ({build})' if build else ''}, {kernel}" if release else kernel
+    return f"macOS {release}{f' ({build})' if build else ''}" if release else None
+
+
+def system_name() -> str:
+    """System, release and machine; before it what ``macos_release`` says, where it says something."""
+    kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
+    return ", ".join(filter(None, (macos_release(), kernel)))
 
 
 def default_threads(n_cpus: int) -> int:
