@@ -24,7 +24,7 @@ from sweeps.session.terminal import say
 from workloads.base import BadInputError
 
 MODEL_TIMEOUT_S = 600.0
-_HEADINGS = {
+HEADINGS = {
     "unsupported": "missing", "crashed": "crash the process", "timeout": "hang", "wrong": "wrong",
     "fallback": "fall back to the CPU",
 }  # fmt: skip
@@ -74,7 +74,7 @@ class ModelQuestions:
             return {"runs": False, "reason": told.get(error.how, str(error))}
 
 
-def _schema_name(overload: str) -> str:
+def schema_name(overload: str) -> str:
     """``aten::add.Tensor`` for ``aten.add.Tensor``, ``aten::relu`` for ``aten.relu.default``: as exceptions name it."""
     package, _, rest = overload.partition(".")
     return f"{package}::{rest.removesuffix('.default')}"
@@ -97,18 +97,18 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
     """Print what stands in the way and what the whole model did; True if nothing but speed is lost."""
     sources = Counter(f.source for f in found.values())
     told = ", ".join(f"{n} {'known from coverage' if s == 'coverage' else 'executed'}" for s, n in sources.items())
-    n_bad = sum(f.verdict in _HEADINGS for f in found.values())
+    n_bad = sum(f.verdict in HEADINGS for f in found.values())
     lines = [f"  operations: {len(found)} dispatched ({told}); {len(found) - n_bad} work"]
-    for verdict, heading in _HEADINGS.items():
+    for verdict, heading in HEADINGS.items():
         names = {name: f for name, f in found.items() if f.verdict == verdict}
         lines += [f"  {heading}: {len(names)}"] if names else []
         lines += [f"    {name} ({f.source}): {_first_line(f.reason, 160)}" for name, f in names.items()]
-    for line in [*lines, f"  the whole model: {_whole_told(whole)}"]:
+    for line in [*lines, f"  the whole model: {whole_told(whole)}"]:
         say(console, line)
     return bool(whole["runs"]) and whole["agrees"] is not False
 
 
-def _whole_told(whole: Mapping[str, Any]) -> str:
+def whole_told(whole: Mapping[str, Any]) -> str:
     """What the whole model did."""
     if not whole["runs"]:
         return f"does not run: {_first_line(whole['reason'], 200)}"
@@ -117,7 +117,7 @@ def _whole_told(whole: Mapping[str, Any]) -> str:
     word = "agrees with" if whole["agrees"] else "DISAGREES with"
     worst = whole["max_rel_diff"]
     off = "NaN or infinity" if worst is None else f"off by {worst:.2g} of its largest value"
-    return f"runs and {word} the CPU in fp64 ({off})"
+    return f"runs and {word} the CPU in {whole['reference']} ({off})"
 
 
 def run_can_run(options: CanRun) -> int:
@@ -138,7 +138,7 @@ def run_can_run(options: CanRun) -> int:
         try:
             with contextlib.closing(OperationChild(fallback_environment(device, allow=True))) as child:
                 questions = ModelQuestions(options, child)
-                operations = {_schema_name(overload): overload for overload in questions.recorded()}
+                operations = {schema_name(overload): overload for overload in questions.recorded()}
                 for dtype in options.dtype:
                     known = findings(rows, device, dtype)
                     found = {n: known.get(n) or questions.replay(o, device, dtype) for n, o in operations.items()}

@@ -13,10 +13,10 @@ import torch
 from workloads.operations.base import Tolerance
 from workloads.runtime.torch_private import leaves_of
 
-_TIES = re.compile(r"^(torch\.Tensor\.)?(sort|topk|mode|kthvalue)(\[|$)")
+_TIES = re.compile(r"^(torch\.Tensor\.|aten\.)?(sort|topk|mode|kthvalue)(\[|\.|$)")
 """Which of equal elements comes first is not promised (torch.sort's and torch.topk's documentation)."""
 
-_FIRST_ONLY = re.compile(r"^_?native_batch_norm")
+_FIRST_ONLY = re.compile(r"^(aten\.)?_?native_batch_norm")
 """When evaluating, the CPU leaves the saved statistics empty and CUDA fills them; only training reads them."""
 
 

@@ -1,10 +1,10 @@
-"""In the child: what a model dispatches, each such call replayed on a device, and the model itself run there."""
+"""In the child: what a model dispatches, and each such call replayed on a device."""
 
 from __future__ import annotations
 
 import functools
 import json
-import time
+import re
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,16 +17,15 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from sweeps.coverage.child.calls import FORWARD
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.coverage.child.verdicts import run_direction
-from sweeps.measure.device.device import synchronize
+from sweeps.coverage.child.whole_model import as_it_is, parts_of, run_parts, run_whole
 from workloads.operations.base import DTYPES, Operation, Sample
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
-from workloads.runtime.torch_private import TorchDispatchMode, tree_map
+from workloads.runtime.torch_private import TorchDispatchMode
 
 MAX_CALLS = 6
 _NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")
-MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}
-"""Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.agreement``."""
+_UNINITIALISED = re.compile(r"^aten\.(new_)?empty(_|\.|$)")
 
 
 class DispatchRecorder(TorchDispatchMode):
@@ -35,12 +34,14 @@ class DispatchRecorder(TorchDispatchMode):
     Attributes:
         calls: Calls by operation, in the order they were first seen.
         counts: How often each was called.
+        parts: What of the model is compared; see ``whole_model``.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.calls: dict[Any, dict[str, Sample]] = {}
         self.counts: Counter[Any] = Counter()
+        self.parts: list[str] = []
 
     def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
@@ -80,22 +81,6 @@ class DispatchedOperation(Operation):
             yield call.cast(wanted).changed(lambda value: wanted if value is torch.float32 else value)
 
 
-def _loss(output: Any) -> torch.Tensor:
-    """A number that hangs on everything the model gives."""
-    tensors = [t for t in tensors_of(output) if t.requires_grad]
-    return torch.stack([t.double().square().mean() for t in tensors]).sum()
-
-
-def _run_model(model: torch.nn.Module, inputs: tuple[Any, ...], *, train: bool) -> Any:
-    """The model's output, with gradients left in its parameters if ``train``."""
-    if train:
-        output = model(*inputs)
-        _loss(output).backward()
-        return output
-    with torch.no_grad():
-        return model(*inputs)
-
-
 @functools.cache
 def record_dispatch(name: str, train: bool) -> DispatchRecorder:
     """Run a model of the zoo on the CPU in fp32 with random weights and record what it dispatches.
@@ -104,49 +89,11 @@ def record_dispatch(name: str, train: bool) -> DispatchRecorder:
     """
     torch.manual_seed(0)
     model, inputs, recorder = build_untrained(name), model_inputs(name), DispatchRecorder()
-    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings(action="ignore"), recorder:
-        _run_model(model, inputs, train=train)
+    with sdpa_kernel(SDPBackend.MATH):
+        recorder.parts = parts_of(model, inputs)
+        with warnings.catch_warnings(action="ignore"), recorder:
+            run_parts(model, inputs, recorder.parts, train=train, keep=as_it_is)
     return recorder
-
-
-def _moved(inputs: Any, to: torch.device | torch.dtype) -> Any:
-    return tree_map(lambda t: t.to(to) if isinstance(t, torch.Tensor) else t, inputs)
-
-
-def _whole_model(name: str, device: torch.device, dtype: str, *, train: bool) -> dict[str, Any]:
-    """Run the whole model on the device and compare its output with float64 on the CPU."""
-    torch.manual_seed(0)
-    model, inputs = build_untrained(name).to(DTYPES[dtype]), _moved(model_inputs(name), DTYPES[dtype])
-    with torch.no_grad(), warnings.catch_warnings(action="ignore"):
-        right = build_untrained(name)
-        right.load_state_dict(model.state_dict())
-        expected = tensors_of(right.double()(*_moved(inputs, torch.float64)))
-    began = time.perf_counter()
-    try:
-        ours = tensors_of(_run_model(model.to(device), _moved(inputs, device), train=train))
-        synchronize(device)
-    except Exception as error:
-        return {"runs": False, "reason": f"{type(error).__name__}: {str(error)[:400]}"}
-    took = time.perf_counter() - began
-    shapes_agree = [a.shape for a in ours] == [b.shape for b in expected]
-    worst = _worst(ours, expected) if shapes_agree else None
-    agrees = worst is not None and worst <= MODEL_TOLERANCE[dtype] if shapes_agree else None
-    return {"runs": True, "agrees": agrees, "max_rel_diff": worst, "first_run_s": took}
-
-
-def _worst(ours: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> float | None:
-    """Largest difference over the largest magnitude of the expected tensor; None if only one of two is finite."""
-    worst = 0.0
-    for a, b in zip(ours, expected, strict=True):
-        if not b.numel() or not b.is_floating_point():
-            continue
-        result, is_known = a.detach().cpu().double(), torch.isfinite(b)
-        if not torch.equal(torch.isfinite(result), is_known):
-            return None
-        if is_known.any():
-            largest = max(float(b[is_known].abs().max()), 1e-30)
-            worst = max(worst, float((result - b)[is_known].abs().max()) / largest)
-    return worst
 
 
 def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
@@ -161,9 +108,15 @@ def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], 
         return
     device = open_device(request["device"])
     if request["ask"] == "whole":
-        send({"event": "whole", **_whole_model(name, device, request["dtype"], train=train)})
+        parts = record_dispatch(name, train).parts
+        torch.manual_seed(0)
+        model, inputs = build_untrained(name), model_inputs(name)
+        send({"event": "whole", **run_whole(model, inputs, device, request["dtype"], parts, train=train)})
         return
     calls = next(calls for f, calls in record_dispatch(name, train).calls.items() if str(f) == request["operation"])
-    operation = DispatchedOperation(name=request["operation"], calls=list(calls.values()))
+    operation = DispatchedOperation(
+        name=request["operation"], calls=list(calls.values()),
+        not_compared="its memory is uninitialised" if _UNINITIALISED.match(request["operation"]) else None,
+    )  # fmt: skip
     row = run_direction(operation, request["dtype"], device, FORWARD, max_samples=MAX_CALLS)
     send({"event": "row", "row": row})

@@ -10,14 +10,15 @@ from torch import nn
 
 from sweeps.coverage.child import dispatch
 from sweeps.coverage.child.calls import FORWARD
+from sweeps.coverage.child.differences import comparable
 from sweeps.coverage.child.dispatch import (
     MAX_CALLS,
-    MODEL_TOLERANCE,
     DispatchedOperation,
     DispatchRecorder,
     answer_request,
 )
 from sweeps.coverage.child.verdicts import run_direction
+from sweeps.coverage.child.whole_model import MODEL_TOLERANCE
 from workloads.operations.base import Sample
 
 CPU = torch.device("cpu")
@@ -62,7 +63,7 @@ class WiderInSingle(Small):
 
 class Refuses(Small):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        if x.dtype != torch.float64:
+        if x.dtype == torch.bfloat16:
             raise NotImplementedError("no kernel for so narrow a type")
         return super().forward(x)
 
@@ -165,6 +166,7 @@ def test_a_whole_model_runs_and_agrees_with_the_cpu_in_float64() -> None:
     answer = answers("whole")
     assert (answer["event"], answer["runs"], answer["agrees"]) == ("whole", True, True)
     assert 0 <= answer["max_rel_diff"] <= MODEL_TOLERANCE["fp32"]
+    assert answer["reference"] == "fp64"
     assert answer["first_run_s"] > 0
 
 
@@ -179,7 +181,29 @@ def test_a_whole_model_whose_answer_is_another_one_runs_and_does_not_agree() -> 
 
 @pytest.mark.usefixtures("zoo")
 def test_a_whole_model_that_the_device_refuses_does_not_run_and_says_why() -> None:
-    answer = answers("whole", "Refuses")
+    answer = answers("whole", "Refuses", dtype="bf16")
     assert answer == {
         "event": "whole", "runs": False, "reason": "NotImplementedError: no kernel for so narrow a type",
     }  # fmt: skip
+
+
+@pytest.mark.parametrize("made", [torch.empty, lambda n: torch.empty_like(torch.ones(n)), torch.ones(1).new_empty])
+def test_memory_that_holds_anything_is_compared_with_nothing(made: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Empty(Small):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + made(2).zero_()
+
+    monkeypatch.setattr(dispatch, "build_untrained", lambda name: Empty().eval())
+    monkeypatch.setattr(dispatch, "model_inputs", lambda name: (torch.ones(3, 8),))
+    dispatch.record_dispatch.cache_clear()
+    (name,) = (name for name in answers("record")["operations"] if "empty" in name)
+    row = answers("replay", operation=name)["row"]
+    assert (row["verdict"], row["n_samples"], row["not_compared"]) == ("supported", 1, "its memory is uninitialised")
+
+
+def test_of_equal_elements_either_may_come_first() -> None:
+    ties = torch.zeros(2000)
+    for name, function in (("aten.topk.default", lambda x: x.topk(3)), ("aten.sort.stable", lambda x: x.sort())):
+        values, positions = comparable(name, function(ties)), function(ties)[1]
+        assert len(values) == 1
+        assert values[0].shape == positions.shape
