@@ -1,6 +1,6 @@
 """``can-run`` asked about torchvision's whole zoo on the CPU: every model runs there, so any other verdict is a fault.
 
-    python tests/benchmarks/can_run_zoo.py [--dtype fp32] [--train] [MODEL ...]
+    python tests/benchmarks/operations/can_run_zoo.py [--dtype fp32] [--train] [MODEL ...]
 
 Prints a line per model, as it is there: how many operations work, what the whole model did, how far off, and seconds.
 Names of models may be shell patterns. Exit code 1 if a verdict is a fault. On two cores the zoo takes about an hour and
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from sweeps.coverage.can_run import HEADINGS, ModelQuestions, schema_name, whole_told
 from sweeps.coverage.child_process import ChildError, OperationChild

@@ -1,6 +1,6 @@
 """Where a step of finetuning spends its time on the CPU, by kind of convolution and by precision.
 
-    python tests/benchmarks/convolutions.py [--batch-size 32]        half a minute
+    python tests/benchmarks/operations/convolutions.py [--batch-size 32]        half a minute
 
 The default network's steps are profiled by torch in fp32 and bf16, in turns; the forward and the backward of depthwise
 convolutions (one filter a channel), of pointwise ones (1 x 1) and of the others are told apart by the shapes of their
@@ -16,7 +16,7 @@ from collections import Counter
 from pathlib import Path
 from statistics import median
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
 import torch
