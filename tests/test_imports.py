@@ -36,7 +36,10 @@ FORBIDDEN = {
     "workloads": {"ray", "optuna", "sweeps", "analysis"},
 }
 DEVICE_FILE = "sweeps/measure/device/device.py"
-NAMES_A_DEVICE = re.compile(r"""["'](cuda|mps|xpu)(:\d+)?["']|\btorch\.(cuda|mps|xpu|backends\.mps)\b""")
+NAMES_A_DEVICE = re.compile(
+    r"""["'](cuda|mps|xpu|hpu|npu|mtia|privateuseone|fakegpu)(:\d+)?["']|\btorch\.(cuda|mps|xpu|hpu|npu|mtia|backends\.mps)\b"""
+)
+EVERY_TORCH_HAS = {"cpu", "meta"}
 
 
 def name_of(path: Path) -> str:
@@ -135,6 +138,33 @@ def test_only_the_device_module_names_devices(path: Path) -> None:
     if name_of(path) == DEVICE_FILE:
         return
     assert not NAMES_A_DEVICE.findall(code_without_strings_of_help(path))
+
+
+def told_apart_by_name(source: str) -> list[str]:
+    """Comparisons of a device's type, or of a name for one, with any name but those that every torch has."""
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if not isinstance(node, ast.Compare):
+            continue
+        sides = [node.left, *node.comparators]
+        leaves = [
+            leaf
+            for side in sides
+            for leaf in (side.elts if isinstance(side, ast.Tuple | ast.List | ast.Set) else [side])
+        ]
+        is_of_device = any(re.search(r"device(_type|_name)?(\.type)?$", ast.unparse(leaf)) for leaf in leaves)
+        names = {leaf.value for leaf in leaves if isinstance(leaf, ast.Constant) and isinstance(leaf.value, str)}
+        if is_of_device and names - EVERY_TORCH_HAS:
+            found.append(ast.unparse(node))
+    return found
+
+
+def test_no_device_is_told_from_its_name() -> None:
+    wrong = ['device.type == "hpu"', 'cell.device in ("npu", "mps")', 'x if self._device.type != "abc" else y']
+    assert all(told_apart_by_name(text) for text in wrong)
+    assert not told_apart_by_name('device.type == "cpu" or made.device.type != "meta"')
+    found = {name_of(p): told_apart_by_name(p.read_text()) for p in SOURCES if name_of(p) != DEVICE_FILE}
+    assert {name: told for name, told in found.items() if told} == {}
 
 
 def test_a_command_line_is_read_without_torchvision_and_the_compiler_it_imports() -> None:

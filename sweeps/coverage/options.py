@@ -31,7 +31,7 @@ class OperationCoverage:
     """Run every operation on every device and say what is unsupported, falls back, is wrong, crashes or hangs."""
 
     device: tuple[str, ...] = ()
-    """Devices to run on (cpu, cuda, mps, xpu). Default: every device this machine has."""
+    """Devices to run on (cpu, cuda, mps, or whatever PyTorch names). Default: every device this machine has."""
     dtype: tuple[str, ...] = DTYPE_NAMES
     """Types of the inputs: fp32, fp16, bf16; int8 and uint8 for image kernels and integer operators."""
     ops: tuple[str, ...] = ()

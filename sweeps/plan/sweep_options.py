@@ -22,7 +22,7 @@ class SweepOptions:
     """Options that every workload has. The grid is the product of the axes."""
 
     device: Told[tuple[str, ...]] = ()
-    """Axis: devices to measure (cpu, cuda, mps, xpu). Default: every device this machine has."""
+    """Axis: devices to measure (cpu, cuda, mps, or whatever PyTorch names). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
     precision: Annotated[tuple[str, ...], Doc(f"Axis: {precisions_in_words()}.")] = ()
