@@ -27,6 +27,8 @@ CROSS_CUTTING = {
     "tests/test_readme.py": "README.md",
     "tests/fakegpu/test_inside.py": "starts the tests of its folder inside in processes that have an accelerator",
     "tests/fakegpu/inside/test_device.py": "tests/fakegpu itself",
+    "tests/fakegpu/inside/test_clocks.py": "every clock of ours, on work that a launch does not wait for",
+    "tests/fakegpu/inside/test_layer.py": "sweeps/measure/device and what stands on it, on tests/fakegpu",
     "tests/fakegpu/inside/test_kinds.py": "tests/fakegpu itself, as an Apple GPU and as a discrete one",
     "tests/analysis/contract/test_one_front.py": "one front in the report, the pruning page and the summary of a search",
     "tests/analysis/page/test_hostile_text.py": "one text through every report and every helper of the pages",

@@ -21,6 +21,7 @@ from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.batches import laid_out
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
+from workloads.runtime.streams import others_copies
 from workloads.runtime.torch_private import compile_options
 from workloads.scenarios import SteadyWork
 
@@ -110,10 +111,14 @@ class ImageProcessing(SteadyWork):
         out: torch.Tensor = self._composition(batch, self._parameters, self._dtype)
         return out
 
+    def _eager(self, batch: torch.Tensor) -> torch.Tensor:
+        with others_copies(self._context.device):
+            return self._composed(batch)
+
     def _chosen_function(self) -> Stage:
         """The pipeline on a batch, in the implementation asked for."""
         if not self.is_compiled:
-            return self._composed
+            return self._eager
         stages: list[Stage] = [self._composed]
         is_fused = self._options.implementation == ("fused",)
         if is_fused:
@@ -197,7 +202,7 @@ class ImageProcessing(SteadyWork):
 
     def plain_step(self) -> None:
         """The step without torch.compile, as torchvision composes it, to count its operations."""
-        self._run(self._composed)
+        self._run(self._eager)
 
     def least_bytes(self) -> int | None:
         if self._pipeline == "decode":

@@ -159,6 +159,7 @@ class CellRun:
         extras = Extras.of(self._workload)
         if extras.restart is not None:
             extras.restart()  # training must not count the warm-up's steps towards its accuracy
+            synchronize(self._device)
         self._memory.begin_rounds()
         self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
         self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))

@@ -148,6 +148,7 @@ def _energy(device: torch.device) -> Verdict:
     if window_s > MAX_ENERGY_S:
         return None, f"{told}: its counter moves so rarely that only windows of {window_s:.0f} s count (--min-s)"
     a = torch.rand(512, 512, device=device)
+    synchronize(device)
     with EnergyMonitor(source) as energy:
         end, n = time.monotonic() + 1.1 * window_s, 0
         while time.monotonic() < end:

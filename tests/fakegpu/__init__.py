@@ -16,7 +16,7 @@ KIND = "FAKEGPU"
 """The environment variable that says which device it is: ``discrete``, or by default one like Apple's."""
 MEMORY = "FAKEGPU_BYTES"
 """What an Apple GPU recommends as the most, or all that a discrete one has."""
-DEFAULT_BYTES = 4 * 2**30
+DEFAULT_BYTES = 2**30
 
 
 def environment(kind: str = "unified", **more: str) -> dict[str, str]:

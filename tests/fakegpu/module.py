@@ -66,4 +66,7 @@ def _as_discrete(c: ModuleType) -> dict[str, Any]:
 
 def _knobs(c: ModuleType) -> dict[str, Any]:
     """What a test sets: bytes recommended, least seconds of an operator; and what it reads."""
-    return {"set_memory": c.set_recommended, "set_operator_time": c.set_operator_time, "counters": c.counters}
+    return {
+        "set_memory": c.set_recommended, "set_operator_time": c.set_operator_time, "counters": c.counters,
+        "is_pending": c.is_pending,
+    }  # fmt: skip

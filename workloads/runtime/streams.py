@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 
 @functools.cache
@@ -33,6 +37,23 @@ def send(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     streams: pageable memory has been copied from after it was freed (pytorch issues 139550, 189690).
     """
     return tensor.to(device, non_blocking=has_streams(device.type) and tensor.is_pinned())
+
+
+class _Waiting(TorchFunctionMode):
+    """Lets no copy return before it is done."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        return func(*args, **({**kwargs, "non_blocking": False} if kwargs.get("non_blocking") else kwargs))
+
+
+def others_copies(device: torch.device) -> AbstractContextManager[object]:
+    """Makes copies that others' code starts as safe as ``send``, on a device without streams.
+
+    torchvision's ``adjust_hue`` sends a table of indices without waiting and frees it at once.
+    """
+    is_safe = device.type == "cpu" or has_streams(device.type)
+    return contextlib.nullcontext() if is_safe else _Waiting()
 
 
 def pinned(tensor: torch.Tensor) -> torch.Tensor | None:

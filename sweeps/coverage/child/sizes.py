@@ -75,8 +75,7 @@ def time_call(sample: Sample, device: torch.device, timer: Timer) -> float:
         with torch.no_grad():
             return sample.function(*args, **kwargs)
 
-    for _ in range(N_WARMUP):
-        step()
+    timer.time(step, N_WARMUP)
     seconds: list[float] = []
     end = time.perf_counter() + TIMED_S
     while len(seconds) < 3 or (time.perf_counter() < end and len(seconds) < MAX_TIMED_CALLS):

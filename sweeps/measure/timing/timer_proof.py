@@ -28,7 +28,7 @@ _UNIT_S = {"cpu": 0.001}
 _DEFAULT_UNIT_S = 0.01
 """A unit on the CPU is short enough to run between two of a busy machine's turns to other processes."""
 _MATRIX_SIZE = {"cpu": 96}
-_DEFAULT_MATRIX_SIZE, _DEFAULT_MATRICES = 512, 32
+_DEFAULT_MATRIX_SIZE, _LEAST_MATRIX_SIZE, _DEFAULT_MATRICES = 512, 64, 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,12 +67,25 @@ class Work(Protocol):
 class MatrixWork:
     """Batched matrix products one after the other into the same place; a unit is 10 ms of them, on the CPU 1 ms.
 
+    Smaller ones where two of them would make a unit longer than that.
+
     Args:
         device: An open device.
     """
 
     def __init__(self, device: torch.device) -> None:
+        unit_s = _UNIT_S.get(device.type, _DEFAULT_UNIT_S)
         size = _MATRIX_SIZE.get(device.type, _DEFAULT_MATRIX_SIZE)
+        one = self._product_s(device, size)
+        while 2 * one > unit_s and size // 2 >= _LEAST_MATRIX_SIZE:
+            size //= 2
+            one = self._product_s(device, size)
+        self._n_products = max(2, min(500, round(unit_s / max(one, 1e-6))))
+        self.launch(GROWTH[-1])
+        self.fetch()
+
+    def _product_s(self, device: torch.device, size: int) -> float:
+        """Make the operands for products of a size; seconds of one product of the smallest batch."""
         # A batch must keep every core busy from the first unit on, or four units would take no longer than one.
         n_matrices = 8 * torch.get_num_threads() if device.type == "cpu" else _DEFAULT_MATRICES
         generator = torch.Generator().manual_seed(0)
@@ -84,11 +97,7 @@ class MatrixWork:
         self._multiply(GROWTH[-1])
         self.fetch()
         # Not by the timer on trial: one that does not wait would make the units, and the proof, last for minutes.
-        one = min(self._fetched_s() for _ in range(3))
-        unit_s = _UNIT_S.get(device.type, _DEFAULT_UNIT_S)
-        self._n_products = max(2, min(500, round(unit_s / max(one, 1e-6))))
-        self.launch(GROWTH[-1])
-        self.fetch()
+        return min(self._fetched_s() for _ in range(3))
 
     def _multiply(self, scale: int) -> None:
         left, right = self._operands[scale]

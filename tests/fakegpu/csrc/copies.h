@@ -52,8 +52,11 @@ inline at::Tensor copy_from(const at::Tensor& src, const at::Tensor& dst, bool n
   const bool is_within = on_device(src) && on_device(dst);
   const auto& host = on_device(src) ? dst : src;
   if (non_blocking && !is_within && !Pinned::get().owns(host.storage().data())) {
-    copy_late(src, dst);
-    return dst;
+    if (!is_discrete()) {
+      copy_late(src, dst);
+      return dst;
+    }
+    non_blocking = false;  // as CUDA, which copies pageable memory before it returns
   }
   {
     Wrap wrap;

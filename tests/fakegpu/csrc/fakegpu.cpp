@@ -42,6 +42,7 @@ PYBIND11_MODULE(TORCH_EXTENSION_NAME, m) {
   m.def("reserved", [] { return Memory::get().getDeviceStats(0).reserved_bytes[kAgg].current; });
   m.def("allow_double", [](bool b) { return std::exchange(allows_double(), b); });
   m.def("default_generator", [] { return default_generator(); });
+  m.def("is_pending", is_pending);
   m.def("counters", counters);
   // What is freed stays with the process: else every result of an operator costs page faults.
   m.def("keep_memory", [] { mallopt(M_MMAP_THRESHOLD, 1 << 30); mallopt(M_TRIM_THRESHOLD, INT_MAX); });

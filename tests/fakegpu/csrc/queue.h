@@ -90,6 +90,11 @@ class Queue {
     if (mine) std::rethrow_exception(mine);
   }
 
+  bool is_pending() {
+    std::lock_guard<std::mutex> lock(mutex);
+    return !jobs.empty() || is_busy;
+  }
+
   std::atomic<int64_t> last_end{0};  // when the last operator ended, on the device's own time
 
  private:

@@ -37,4 +37,9 @@ inline c10::StreamId next_stream() {
 inline void wait_for_all(bool rethrow = true) {
   for (int id = 0; id < kStreams; ++id) queue_of(id).wait(rethrow);
 }
+inline bool is_pending() {
+  for (int id = 0; id < kStreams; ++id)
+    if (queue_of(id).is_pending()) return true;
+  return false;
+}
 } // namespace fakegpu
