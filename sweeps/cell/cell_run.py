@@ -36,6 +36,7 @@ from sweeps.store.rows import cell_columns, is_diverged, round_columns
 from workloads.base import CellContext, Extras, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
+from workloads.runtime.torch_private import lacks_compiler
 
 
 class CellRun:
@@ -139,6 +140,8 @@ class CellRun:
         )  # fmt: skip
         began = time.perf_counter()
         self._workload = kind(context)
+        if Extras.of(self._workload).is_compiled and lacks_compiler(device.type):
+            raise UnsupportedError(f"torch.compile has no backend for {device.type}")
         facts = self._workload.setup()
         synchronize(device)  # what was handed to the device is part of it, not of the first step
         self._row.update(

@@ -19,12 +19,12 @@ def install() -> ModuleType:
     if hasattr(torch, NAME):
         return getattr(torch, NAME)
     c = built()
+    c.set_recommended(int(os.environ.get(MEMORY, DEFAULT_BYTES)))
     torch.utils.rename_privateuse1_backend(NAME)
     module = module_of(c)
     torch._register_device_module(NAME, module)
     torch.utils.generate_methods_for_privateuse1_backend(unsupported_dtype=None)
     c.set_operators(operators_of_mps())
-    c.set_recommended(int(os.environ.get(MEMORY, DEFAULT_BYTES)))
     c.keep_memory()
     if not c.is_discrete():
         repair(c, NAME)

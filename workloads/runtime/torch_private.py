@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "compile_options", "has_compiled", "is_overload", "lacks_triton", "leaves_of",
-           "operator_database", "tree_map"]  # fmt: skip
+__all__ = ["TorchDispatchMode", "compile_options", "has_compiled", "is_overload", "lacks_compiler", "lacks_triton",
+           "leaves_of", "operator_database", "tree_map"]  # fmt: skip
 
 if TYPE_CHECKING:
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -69,6 +69,17 @@ def lacks_triton() -> bool:
     except ImportError:
         return False
     return not has_triton()
+
+
+def lacks_compiler(device_type: str) -> bool:
+    """Whether torch.compile has no backend for a device; False where torch does not say. Imports what compiles."""
+    try:
+        from torch._inductor.codegen.common import get_scheduling_for_device, init_backend_registration
+
+        init_backend_registration()
+        return get_scheduling_for_device(device_type) is None
+    except (ImportError, AttributeError):
+        return False
 
 
 def has_compiled() -> bool:

@@ -27,7 +27,7 @@ _UNSUPPORTED_TEXTS = (
     "dtypes not supported", "no kernel image is available", "could not run '", "not available for device",
     # torch.compile on a machine without what it compiles with.
     "no working c++ compiler found", "cannot find a working triton", "failed to find c compiler",
-    "too old to be supported by the triton", "no scheduling registered for device",
+    "too old to be supported by the triton",
 )  # fmt: skip
 _A_BUG_ALL_THE_SAME = ('is missing the required "forward" function',)
 """Raised as NotImplementedError, though what is missing is the user's own code."""

@@ -52,10 +52,10 @@ def _shared_stats(device: torch.device) -> Mapping[str, int]:
     return {}
 
 
-def _shared_peak(stats: Mapping[str, int], of: str) -> int | None:
+def _shared_peak(stats: Mapping[str, int], of: str, held: int | None) -> int | None:
     """One of its peaks; a peak under what is held now is no count."""
     peak = stats.get(f"{of}.all.peak")
-    return None if not peak or peak < stats.get(f"{of}.all.current", 0) else peak
+    return None if peak is None or peak < (held or 0) else peak
 
 
 def memory_size(device: torch.device) -> int | None:
@@ -97,16 +97,21 @@ def memory_now(device: torch.device) -> DeviceMemory:
     has_all = all(hasattr(backend, name) for name in ("memory_allocated", "max_memory_allocated"))
     stats = {} if has_all else _shared_stats(device)
     # Apple's functions have names of their own and take no device.
+    allocated = known(
+        counted("memory_allocated", device),
+        counted("current_allocated_memory"),
+        stats.get("allocated_bytes.all.current"),
+    )
+    reserved = known(
+        counted("memory_reserved", device), counted("driver_allocated_memory"), stats.get("reserved_bytes.all.current")
+    )
+    peak_allocated = _shared_peak(stats, "allocated_bytes", allocated)
     return DeviceMemory(
-        allocated_bytes=known(
-            counted("memory_allocated", device), counted("current_allocated_memory"),
-            stats.get("allocated_bytes.all.current"),
+        allocated_bytes=allocated,
+        reserved_bytes=reserved,
+        peak_allocated_bytes=known(counted("max_memory_allocated", device), peak_allocated),
+        peak_reserved_bytes=known(
+            counted("max_memory_reserved", device), _shared_peak(stats, "reserved_bytes", peak_allocated)
         ),
-        reserved_bytes=known(
-            counted("memory_reserved", device), counted("driver_allocated_memory"),
-            stats.get("reserved_bytes.all.current"),
-        ),
-        peak_allocated_bytes=known(counted("max_memory_allocated", device), _shared_peak(stats, "allocated_bytes")),
-        peak_reserved_bytes=known(counted("max_memory_reserved", device), _shared_peak(stats, "reserved_bytes")),
         recommended_max_bytes=counted("recommended_max_memory"),
-    )  # fmt: skip
+    )

@@ -120,8 +120,8 @@ class MemoryMonitor:
         self._sample()
         now = memory_now(self._device)
         return {
-            "device_peak_allocated_bytes": now.peak_allocated_bytes or self._sampled.get("allocated_bytes"),
-            "device_peak_reserved_bytes": now.peak_reserved_bytes or self._sampled.get("reserved_bytes"),
+            "device_peak_allocated_bytes": self._sampled.get("allocated_bytes", now.peak_allocated_bytes),
+            "device_peak_reserved_bytes": self._sampled.get("reserved_bytes", now.peak_reserved_bytes),
             "device_recommended_max_bytes": now.recommended_max_bytes,
             "peak_rss_bytes": self._peak_rss,
         }
