@@ -99,7 +99,7 @@ def download(requirement: str, into: Path) -> Path:
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["nothing"]
         raise RuntimeError(f"no wheel of {requirement} for {PLATFORM}; pip says: {said[-1]}")
-    return max(into.glob(f"{requirement.split('==')[0]}-*.whl"), key=lambda file: file.stat().st_mtime)
+    return max(into.glob(f"{requirement.split('==', maxsplit=1)[0]}-*.whl"), key=lambda file: file.stat().st_mtime)
 
 
 def report(wheel: Path, used: Mapping[str, set[str]]) -> tuple[list[str], bool]:

@@ -81,6 +81,8 @@ class SetupFacts:
     """Where the items come from, such as ``scikit-learn photographs`` or a folder's base name."""
     weights: str | None = None
     """``imagenet``, ``random`` or the source's name; null where the workload has no weights."""
+    head: str | None = None
+    """Of the user's own weights: ``loaded``, or ``new`` with its number of classes."""
     input_is_synthetic: bool = False
     n_images_skipped: int = 0
     """Files named as input that did not decode."""

@@ -19,7 +19,9 @@ from workloads.images.feeds import Ahead, resident, streamed
 from workloads.images.labelled import LabelledImages, load_digits, load_image_folder
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
-from workloads.models.sources import DEFAULT_MODEL, check_model, last_linear
+from workloads.models.heads import last_layer
+from workloads.models.preflight import check_trainable
+from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import PRECISIONS, autocast
 
 BATCH_NORM_MOMENTUM = 0.1
@@ -73,6 +75,8 @@ class Finetune:
         n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
         if options.weights is not None:
             models.check_weights(options.weights, model_names, num_classes=n_classes)
+        for name in model_names:
+            check_trainable(name, options.image_size, n_classes)
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
@@ -99,6 +103,7 @@ class Finetune:
             input_shape=f"3x{options.image_size}x{options.image_size}",
             input_source=data.source,
             weights=loaded.weights,
+            head=loaded.head,
             n_images_skipped=data.n_skipped,
             input_left_out=data.left_out,
             static_bytes=models.static_bytes(self._module),
@@ -115,7 +120,7 @@ class Finetune:
         self._module = module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
-        head = last_linear(self._module)[1].requires_grad_()
+        head = last_layer(self._module)[1].requires_grad_()
         self._trained = list((head if self._is_head_only else self._module).parameters())
         self._forward = models.compiled(self._module, context.compile)
 

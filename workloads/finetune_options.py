@@ -34,7 +34,8 @@ class FinetuneOptions:
     """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used and a fifth is held
     out; or with train/ and val/ of such, taken as they are. Default: scikit-learn's 1,797 handwritten digits."""
     weights: Path | None = None
-    """Your weights: a state dictionary saved by torch.save, to start from instead of the published ones."""
+    """Your weights to start from instead of the published ones: a state dictionary, or a checkpoint with one in it, by
+    torch.save or as .safetensors. A head for other classes is left out and the model's is new."""
 
     def __post_init__(self) -> None:
         if self.epochs <= 0:

@@ -47,7 +47,8 @@ class InferenceOptions:
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
     weights: Path | None = None
-    """Your weights: a state dictionary saved by torch.save."""
+    """Your weights: a state dictionary, or a checkpoint with one in it, by torch.save or as .safetensors; their head
+    says how many classes there are."""
 
     def __post_init__(self) -> None:
         for name in filter(is_served, self.scenario):
@@ -114,6 +115,7 @@ class Inference(SteadyWork):
             input_shape=f"3x{loaded.input_size}x{loaded.input_size}",
             input_source=photographs.source,
             weights=loaded.weights,
+            head=loaded.head,
             n_images_skipped=photographs.n_skipped,
             input_left_out=photographs.left_out,
             static_bytes=models.static_bytes(self._module),

@@ -56,6 +56,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("n_images_skipped", INT, "images", "input files that did not decode"),
         ("input_left_out", STRING, "", "what a folder of input holds beside it and was not read, counted: hidden files and those of the system, other suffixes"),
         ("weights", STRING, "", "imagenet, random, or the file's name"),
+        ("head", STRING, "", "own weights: loaded if their last layer is the model's, or new (random at first) with its classes; else null"),
         ("n_train_items", INT, "items", "finetune: training items"),
         ("n_heldout_items", INT, "items", "finetune: held-out items"),
     ]),

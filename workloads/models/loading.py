@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import os
-import pickle
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,11 @@ import torch
 from torch import nn
 
 from workloads.base import BadInputError
+from workloads.models.heads import with_classes
 from workloads.models.sources import LoadedModel, check_model
+from workloads.models.state_files import fitted, read_state
+
+log = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 256 * 2**20
 """A larger model is built anew each time, for a copy beside it would be a burden on the host's memory."""
@@ -34,7 +37,7 @@ def build_model(
         name: See ``model_names``, or one with the prefix of a source.
         num_classes: Give it a new, random last layer for this many classes.
         pretrained: Ask for weights; where none can be had they are random, and ``weights`` says so.
-        weights_file: The user's state dictionary, read without unpickling code.
+        weights_file: The user's weights, in which nothing is run; without ``num_classes`` their head's size is taken.
 
     Raises:
         BadInputError: For an unknown name or unusable weights.
@@ -54,45 +57,48 @@ def build_model(
 
 
 def _build(name: str, num_classes: int | None, pretrained: bool, weights_file: Path | None) -> LoadedModel:
-    pretrained = pretrained and weights_file is None
-    loaded = check_model(name).build(name, pretrained, num_classes)
-    if weights_file is not None:
-        _load_user_weights(loaded.module, name, weights_file)
-        loaded = dataclasses.replace(loaded, weights=weights_file.name)
+    source = check_model(name)
+    if weights_file is None:
+        loaded = source.build(name, pretrained, num_classes)
+    else:
+        loaded = _with_user_weights(source.build(name, False, None), name, weights_file, num_classes)
     loaded.module.eval()
     return loaded
 
 
-def _load_user_weights(module: nn.Module, name: str, file: Path) -> None:
-    """Put the user's weights into a model; nothing in the file is run.
+def _with_user_weights(built: LoadedModel, name: str, file: Path, num_classes: int | None) -> LoadedModel:
+    """The model with the user's weights: its head is theirs if that is for as many classes as asked for, else new.
 
     Raises:
-        BadInputError: If the file holds anything but tensors, or those of another model.
+        BadInputError: If they do not fit; without a number of classes also if they have no head.
     """
-    if not os.path.isfile(file):
-        raise BadInputError(f"--weights: {str(file)!r} is not a file")
-    try:
-        module.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
-        return
-    except MemoryError:
-        raise
-    except pickle.UnpicklingError as error:
-        reason = "it holds more than tensors, which could run code; save model.state_dict()"
-        cause: Exception = error
-    except Exception as error:  # torch.load fails in a dozen ways, each the user's file
-        reason = " ".join(f"{type(error).__name__}: {error}".split())[:150]
-        cause = error
-    raise BadInputError(f"--weights: {str(file)!r} is no state dictionary of {name}: {reason}") from cause
+    state = read_state(file, name)
+    own = fitted(built.module, state, name).n_classes
+    if num_classes is None and own is None:
+        raise BadInputError(
+            f"--weights: {str(file)!r} has no head of {name}, whose answers would be random without one"
+        )
+    module = with_classes(built.module, num_classes or own)
+    found = fitted(module, state, name)
+    module.load_state_dict(found.state, strict=False)
+    told = "loaded" if found.has_head else f"new, for {num_classes} classes"
+    if not found.has_head and own is not None:
+        told += f" in the place of {own}"
+    return dataclasses.replace(built, module=module, weights=file.name, head=told)
 
 
 def check_weights(file: Path, names: Sequence[str], num_classes: int | None = None) -> None:
     """Check that the user's weights fit every model named, by putting them in; before Ray starts.
 
+    A head that cannot be theirs is told in the log. Imports torchvision, or timm, for their models.
+
     Raises:
         BadInputError: See ``build_model``.
     """
     for name in names:
-        build_model(name, num_classes=num_classes, weights_file=file)
+        loaded = build_model(name, num_classes=num_classes, weights_file=file)
+        if loaded.head not in (None, "loaded"):
+            log.warning("the body of %s is loaded from %r, its head is %s", name, file.name, loaded.head)
 
 
 def static_bytes(module: nn.Module) -> int:

@@ -6,15 +6,19 @@ import contextlib
 import difflib
 import functools
 import importlib.util
+import inspect
 import io
 import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
 from workloads.base import BadInputError
+from workloads.models.heads import with_classes
+from workloads.runtime.words import in_short
 
 DEFAULT_MODEL = "efficientnet_lite0"
 TIMM_PREFIX = "timm/"
@@ -33,6 +37,7 @@ class LoadedModel:
         input_size: Height and width in pixels.
         mean: Per channel, of pixel values from 0 to 1.
         std: Per channel.
+        head: Of the user's weights: whether their head is the model's; None of others.
     """
 
     module: nn.Module
@@ -40,28 +45,7 @@ class LoadedModel:
     input_size: int = 224
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
-
-
-def last_linear(module: nn.Module) -> tuple[str, nn.Linear]:
-    """Name and layer of a classifier's last linear layer.
-
-    Raises:
-        BadInputError: If the model has none.
-    """
-    for name, layer in reversed(list(module.named_modules())):
-        if isinstance(layer, nn.Linear):
-            return name, layer
-    raise BadInputError(f"--model: {type(module).__name__} has no linear layer at its end to train anew")
-
-
-def _with_classes(module: nn.Module, num_classes: int | None) -> nn.Module:
-    if num_classes is None:
-        return module
-    name, layer = last_linear(module)
-    if layer.out_features != num_classes:
-        parent, _, attribute = name.rpartition(".")
-        setattr(module.get_submodule(parent), attribute, nn.Linear(layer.in_features, num_classes))
-    return module
+    head: str | None = None
 
 
 Build = Callable[[str, bool, int | None], LoadedModel]
@@ -77,12 +61,15 @@ class Source:
         names: Gives every name that it lists.
         prefix: What its other names begin with.
         package: What must be installed, where that is no dependency of ours.
+        near: The nearest names to one with the prefix that the package does not know; none if it knows it. Imports the
+            package.
     """
 
     build: Build
     names: Callable[[], Sequence[str]] = tuple
     prefix: str | None = None
     package: str | None = None
+    near: Callable[[str], Sequence[str]] | None = None
 
     def has(self, name: str) -> bool:
         return name in self.names() or (self.prefix is not None and name.startswith(self.prefix))
@@ -96,7 +83,9 @@ def _with_weights_or_without(name: str, pretrained: bool, make: Callable[[bool],
         try:
             return make(True), "imagenet"
         except (OSError, RuntimeError, ValueError) as error:
-            logging.getLogger(__name__).warning("no weights for %s could be had (%s); they are random", name, error)
+            logging.getLogger(__name__).warning(
+                "no weights for %s could be had (%s); they are random", name, in_short(error)
+            )
         finally:
             socket.setdefaulttimeout(previous)
     return make(False), "random"
@@ -128,13 +117,24 @@ def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> Loaded
     import torchvision
 
     builder = torchvision.models.get_model_builder(name)
-    extra = {"aux_logits": False, "init_weights": False} if name in {"googlenet", "inception_v3"} else {}
+    # Asked for with published weights too: without it some keep their auxiliary heads and answer with several tensors.
+    plain: dict[str, Any] = {"aux_logits": False} if "aux_logits" in _parameters(builder) else {}
+    untrained = {"weights": None, **({"init_weights": False} if plain else {})}
     module, weights = _with_weights_or_without(
-        name,
-        pretrained,
-        lambda is_trained: builder(weights="DEFAULT") if is_trained else builder(weights=None, **extra),
+        name, pretrained, lambda is_trained: builder(**plain, **({"weights": "DEFAULT"} if is_trained else untrained))
     )
-    return LoadedModel(module=_with_classes(module, num_classes), weights=weights)
+    size = getattr(module, "image_size", 224)  # of a vision transformer, whose positions are those of one size
+    return LoadedModel(module=with_classes(module, num_classes), weights=weights, input_size=size)
+
+
+def _parameters(builder: Callable[..., Any]) -> set[str]:
+    """What a builder of torchvision takes, or the class that it hands its other arguments to."""
+    import torchvision
+
+    own = set(inspect.signature(builder).parameters)
+    kind = inspect.signature(builder).return_annotation
+    kind = getattr(torchvision.models, kind, None) if isinstance(kind, str) else kind
+    return own | (set(inspect.signature(kind).parameters) if inspect.isclass(kind) else set())
 
 
 def _timm(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
@@ -151,9 +151,24 @@ def _timm(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
     )
 
 
+def _near_timm(name: str) -> Sequence[str]:
+    """Names of timm near to one that it does not know; none to one that it does, or that names a hub it would ask."""
+    import timm
+
+    own = name.removeprefix(TIMM_PREFIX)
+    architecture, _, tag = own.partition(".")
+    if ":" in own or (timm.is_model(architecture) and not tag):
+        return ()
+    tagged = timm.list_models(f"{architecture}.*", pretrained=True)
+    if own in tagged:
+        return ()
+    near = tagged or difflib.get_close_matches(architecture, timm.list_models(), n=4) or timm.list_models()
+    return [TIMM_PREFIX + found for found in near[:4]]
+
+
 SOURCES = (
     Source(names=lambda: (DEFAULT_MODEL,), build=_lite0),
-    Source(prefix=TIMM_PREFIX, package="timm", build=_timm),
+    Source(prefix=TIMM_PREFIX, package="timm", build=_timm, near=_near_timm),
     Source(names=_classifiers, build=_torchvision),  # last: its zoo takes seconds to import
 )
 """Every source of models; the first that has a name builds it."""
@@ -177,4 +192,6 @@ def check_model(name: str) -> Source:
         raise BadInputError(f"--model: {name!r} is not known; near it: {', '.join(near)}{more}")
     if source.package is not None and importlib.util.find_spec(source.package) is None:
         raise BadInputError(f"--model: {name!r} needs the package {source.package}, which is not installed")
+    if source.near is not None and (nearest := source.near(name)):
+        raise BadInputError(f"--model: {name!r} is not known to {source.package}; near it: {', '.join(nearest)}")
     return source

@@ -18,6 +18,7 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from workloads.operations.base import evenly
 from workloads.operations.encoding import NotPlainError, encode, n_elements
+from workloads.runtime.meta import ParametersOnMeta
 from workloads.runtime.torch_private import is_overload
 
 MAX_ELEMENTS = 1_500_000
@@ -116,18 +117,6 @@ def _public_name(kind: type) -> str | None:
     return None
 
 
-class _ParametersOnMeta(TorchFunctionMode):
-    """Makes ``torch.empty`` on the meta device and nothing else, for models that compute while they are built."""
-
-    def __torch_function__(
-        self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        kwargs = dict(kwargs or {})
-        if function is torch.empty:
-            kwargs["device"] = "meta"
-        return function(*args, **kwargs)
-
-
 def build_untrained(name: str) -> nn.Module:
     """A model of the zoo with random weights, in evaluation mode, on the default device."""
     import torchvision
@@ -171,7 +160,7 @@ def _record_one(name: str, calls: dict[str, dict[str, Any]]) -> None:
         try:
             model = build_untrained(name)
         except NotImplementedError:  # it reads values while it is built, which the meta device lacks
-            with torch.device("cpu"), _ParametersOnMeta():
+            with torch.device("cpu"), ParametersOnMeta():
                 model = build_untrained(name).to("meta")
         _watch_modules(model, calls)
         inputs = model_inputs(name)

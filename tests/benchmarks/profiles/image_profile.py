@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 from sweeps.measure.ceilings import measure_copy_ceiling
 from sweeps.measure.device.device import available_devices, device_name, open_device
 from sweeps.measure.timing.clock import Timer
-from tests.benchmarks.operations.kernels import kernels, launch_s, longest, told_ms
 from tests.benchmarks.near_limits import in_turns, made, off_by
+from tests.benchmarks.operations.kernels import kernels, launch_s, longest, told_ms
 from workloads.precision import PRECISIONS, apply_precision
 
 

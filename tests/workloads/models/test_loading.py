@@ -10,8 +10,9 @@ from workloads.images.batches import to_model_input
 from workloads.images.photographs import load_photographs, photograph_batch
 from workloads.models import loading as models
 from workloads.models import sources
+from workloads.models.heads import last_layer
 from workloads.models.loading import build_model, static_bytes
-from workloads.models.sources import LoadedModel, Source, check_model, last_linear, model_names
+from workloads.models.sources import LoadedModel, Source, check_model, model_names
 
 PALACE, DAISY = 698, 985
 """ImageNet classes: china.jpg shows a hall of the Summer Palace, flower.jpg a daisy."""
@@ -44,7 +45,7 @@ def test_the_users_weights_are_loaded_without_running_code(tmp_path: Path) -> No
     torch.save(module.state_dict(), tmp_path / "mine.pt")
     loaded = build_model("resnet18", weights_file=tmp_path / "mine.pt")
     assert loaded.weights == "mine.pt"
-    assert torch.equal(last_linear(loaded.module)[1].weight, last_linear(module)[1].weight)
+    assert torch.equal(last_layer(loaded.module)[1].weight, last_layer(module)[1].weight)
     torch.save(module, tmp_path / "code.pt")  # a pickled object could run anything
     with pytest.raises(BadInputError, match=r"'.*code\.pt' is no state dictionary"):
         build_model("resnet18", weights_file=tmp_path / "code.pt")
@@ -114,5 +115,5 @@ def test_where_weights_cannot_be_had_they_are_random_and_the_row_says_so(caplog:
 
     _, weights = sources._with_weights_or_without("a model", True, make)
     assert weights == "random"
-    assert "no weights for a model could be had (no route to host)" in caplog.text
+    assert "no weights for a model could be had (OSError: no route to host)" in caplog.text
     assert sources._with_weights_or_without("a model", False, make)[1] == "random"

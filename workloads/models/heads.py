@@ -1,0 +1,50 @@
+"""A classifier's head: its last layer, linear or a convolution, whose outputs are the classes."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from workloads.base import BadInputError
+
+Head = nn.Linear | nn.Conv2d
+
+
+def last_layer(module: nn.Module) -> tuple[str, Head]:
+    """Name and layer of a classifier's head: what the model itself calls so (timm's do), else its last such layer.
+
+    Raises:
+        BadInputError: If the model has none.
+    """
+    layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Head)]
+    own = getattr(module, "get_classifier", None)
+    told = own() if callable(own) else None
+    for name, layer in reversed(layers):
+        if layer is told or not isinstance(told, Head):
+            return name, layer
+    raise BadInputError(f"--model: {type(module).__name__} has no linear or convolutional layer at its end to train")
+
+
+def n_outputs(layer: Head) -> int:
+    """Classes that a head tells apart."""
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def with_classes(module: nn.Module, num_classes: int | None) -> nn.Module:
+    """The model with a new, random head for so many classes, unless its own is for as many; None for its own."""
+    if num_classes is None:
+        return module
+    name, layer = last_layer(module)
+    if n_outputs(layer) != num_classes:
+        parent, _, attribute = name.rpartition(".")
+        setattr(module.get_submodule(parent), attribute, _like(layer, num_classes))
+    return module
+
+
+def _like(layer: Head, num_classes: int) -> Head:
+    has_bias = layer.bias is not None
+    if isinstance(layer, nn.Linear):
+        return nn.Linear(layer.in_features, num_classes, bias=has_bias)
+    return nn.Conv2d(
+        layer.in_channels, num_classes, (layer.kernel_size[0], layer.kernel_size[1]),
+        stride=(layer.stride[0], layer.stride[1]), padding=layer.padding, bias=has_bias,  # type: ignore[arg-type]
+    )  # fmt: skip

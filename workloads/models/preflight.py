@@ -1,0 +1,70 @@
+"""What of a model can be known before a device is opened: that it takes the image size and can be trained anew.
+
+Everything runs on PyTorch's meta device, which computes shapes and no values: a second at most for a model.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import torch
+from torch import nn
+
+from workloads.base import BadInputError
+from workloads.models.heads import last_layer
+from workloads.models.sources import DEFAULT_MODEL, LoadedModel, check_model
+from workloads.runtime.meta import ParametersOnMeta
+from workloads.runtime.words import in_short
+
+SIZES = (64, 96, 128, 160, 224, 256, 299, 384, 448, 518)
+"""Image sizes that are proposed where a model's own does not help."""
+
+
+def on_meta(name: str, num_classes: int | None) -> LoadedModel:
+    """A model without values. Imports torchvision, or timm, for their models."""
+    source = check_model(name)
+    with warnings.catch_warnings(action="ignore"):
+        try:
+            with torch.device("meta"):
+                return source.build(name, False, num_classes)
+        except (NotImplementedError, RuntimeError):  # it reads values while it is built, which the meta device lacks
+            with torch.device("cpu"), ParametersOnMeta():
+                loaded = source.build(name, False, num_classes)
+            loaded.module.to("meta")
+            return loaded
+
+
+def _refusal(module: nn.Module, size: int, num_classes: int) -> str | None:
+    """Why a model does not train on images of a size; None if it does."""
+    inputs = torch.empty(2, 3, size, size, device="meta")
+    try:
+        with torch.no_grad(), warnings.catch_warnings(action="ignore"):
+            answers = [module.train(is_training)(inputs) for is_training in (True, False)]
+    except Exception as error:  # models refuse sizes in all ways
+        return in_short(error, 160)
+    for answer in answers:
+        if not isinstance(answer, torch.Tensor) or answer.shape != (2, num_classes):
+            given = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
+            return f"it answers with {given} instead of 2 x {num_classes} class scores"
+    return None
+
+
+def check_trainable(name: str, image_size: int, num_classes: int) -> None:
+    """Check that a model has a head to train anew and takes images of a size; the default model does.
+
+    Raises:
+        BadInputError: With an image size that it takes, if one is found.
+    """
+    if name == DEFAULT_MODEL:
+        return  # from 32 pixels on, which is the least that the option takes; nothing need be imported to know it
+    loaded = on_meta(name, num_classes)
+    module = loaded.module
+    last_layer(module)
+    reason = _refusal(module, image_size, num_classes)
+    if reason is None:
+        return
+    fitting = next((s for s in (loaded.input_size, *SIZES) if _refusal(module, s, num_classes) is None), None)
+    if fitting is None:
+        raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason}")
+    least = next(s for s in sorted({*SIZES, fitting}) if s == fitting or _refusal(module, s, num_classes) is None)
+    raise BadInputError(f"--image-size: {image_size} is none that {name} takes ({reason}); --image-size {least} is")

@@ -1,0 +1,181 @@
+"""The user's weights as a file: read without running anything in it, and made to fit the model by name and shape."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pickle
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from workloads.base import BadInputError
+from workloads.models.heads import last_layer
+from workloads.runtime.lookalikes import lookalike
+from workloads.runtime.words import in_short
+
+State = Mapping[str, torch.Tensor]
+_INNER = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "params", "ema")
+"""What training scripts call the weights within a checkpoint; the first that is there is taken."""
+_COMPILED = "_orig_mod."
+_COUNTERS = ("num_batches_tracked", "n_averaged")
+_AUXILIARY = ("AuxLogits.", "aux1.", "aux2.", "aux_classifier.")
+"""Heads that help a training and answer nothing: models are built without them."""
+
+
+class _UnusableError(Exception):
+    """Why a file holds no weights, to be said after ``is`` or as a sentence of its own."""
+
+
+def _loaded(file: Path) -> Any:
+    """What a file holds, nothing in it run.
+
+    Raises:
+        _UnusableError: With the reason.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(9)
+    if file.suffix == ".safetensors" or (
+        head[8:] == b"{" and int.from_bytes(head[:8], "little") < os.path.getsize(file)
+    ):
+        if importlib.util.find_spec("safetensors") is None:
+            raise _UnusableError("it needs the package safetensors: pip install 'accelsweep[safetensors]'")
+        from safetensors.torch import load_file
+
+        return load_file(file)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # it warns of what it refuses next
+            return torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise _UnusableError(f"it holds more than tensors{_more(file)}, which could run code; "
+                             "save model.state_dict()") from error  # fmt: skip
+
+
+def _more(file: Path) -> str:
+    """Names of what beside tensors a file would make, as far as torch tells them."""
+    try:
+        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
+    except Exception:  # it told what it is already
+        return ""
+    return f" ({_some(names)})" if names else ""
+
+
+def _state_of(content: Any) -> dict[str, torch.Tensor]:
+    """The weights within what a file holds."""
+    for _ in range(3):  # {"model": {"state_dict": ...}} is the deepest that was met
+        if not isinstance(content, Mapping) or any(isinstance(value, torch.Tensor) for value in content.values()):
+            break
+        content = next((content[name] for name in _INNER if isinstance(content.get(name), Mapping)), None)
+    tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)} if isinstance(content, Mapping) else {}
+    if not tensors:
+        raise _UnusableError("it holds no weights by name; save model.state_dict()")
+    return {str(name).replace(_COMPILED, ""): value for name, value in tensors.items()}
+
+
+def read_state(file: Path, name: str) -> dict[str, torch.Tensor]:
+    """The weights of a file by name: a state dictionary, or a checkpoint that has one in it; PyTorch's or safetensors.
+
+    Raises:
+        BadInputError: With what the file is instead.
+    """
+    if not os.path.isfile(file):
+        raise BadInputError(f"--weights: {str(file)!r} is not a file")
+    reason: str | None = None
+    try:
+        what = lookalike(file)
+        if what is not None:
+            raise BadInputError(f"--weights: {str(file)!r} is {what}")
+        return _state_of(_loaded(file))
+    except (MemoryError, BadInputError):
+        raise
+    except _UnusableError as error:
+        reason, cause = str(error), error.__cause__
+    except Exception as error:  # torch.load fails in a dozen ways, each the user's file
+        reason, cause = _told(error), error
+    raise BadInputError(f"--weights: {str(file)!r} is no state dictionary of {name}: {reason}") from cause
+
+
+def _told(error: Exception) -> str:
+    text = str(error)
+    if "TorchScript" in text:
+        return "it is a TorchScript archive; save model.state_dict()"
+    if "central directory" in text or "unexpected EOF" in text or isinstance(error, EOFError):
+        return f"it is cut short or damaged ({in_short(error, 120)})"
+    return in_short(error)
+
+
+def _without_prefix(state: State, own: Iterable[str]) -> dict[str, torch.Tensor]:
+    """Weights by the model's own names, where all of them have one prefix more, as ``module.`` of parallel training.
+
+    What lies beside the prefix belongs to something else than the model.
+    """
+    names = set(own)
+    first = next(name for name in names if "." in name or len(names) == 1)
+    prefixes = {""} | {name.removesuffix(first) for name in state if name.endswith(f".{first}")}
+    best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in state for name in names))
+    return {name.removeprefix(best): value for name, value in state.items() if name.startswith(best)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Weights that a model takes.
+
+    Attributes:
+        state: By the model's own names; without the head if that is of another size.
+        n_classes: Of the file's head; None if it has none that could be told.
+        has_head: The head is among them.
+    """
+
+    state: dict[str, torch.Tensor]
+    n_classes: int | None
+    has_head: bool
+
+
+def fitted(module: nn.Module, state: State, name: str) -> Fitted:
+    """Weights as a model takes them: all of its body, and its head where that is of the model's size.
+
+    Raises:
+        BadInputError: If they are another architecture's, with what differs.
+    """
+    own = module.state_dict()
+    head = last_layer(module)[0]
+    of_head = {key for key in own if key.startswith(f"{head}.")}
+    there = _without_prefix(state, own)
+    there = {k: v for k, v in there.items() if k in own or not (k.startswith(_AUXILIARY) or k.endswith(_COUNTERS))}
+    missing = {key for key in own if key not in there and not key.endswith(_COUNTERS)}
+    # A head that the user has built otherwise lies where the model's own does: ``fc.1.weight`` for ``fc.weight``.
+    strange = {key for key in there if key not in own and key.split(".")[0] != head.split(".")[0]}
+    other = {key for key in there if key in own and there[key].shape != own[key].shape}
+    in_head = {key for key in other & of_head if there[key].shape[1:] == own[key].shape[1:]}
+    if missing - of_head or strange or other - in_head:
+        raise BadInputError(_misfit(name, own, there, missing - of_head, strange, other - in_head))
+    weight = there.get(f"{head}.weight")
+    is_whole = not (missing & of_head) and not in_head
+    return Fitted(
+        state={k: v for k, v in there.items() if k in own and (is_whole or k not in of_head)},
+        n_classes=None if weight is None else len(weight),
+        has_head=is_whole,
+    )
+
+
+def _misfit(name: str, own: State, there: State, missing: set[str], strange: set[str], other: set[str]) -> str:
+    n_fitting = len(set(own) & set(there)) - len(other)
+    said = [f"{n_fitting} of the {len(own)} tensors of {name} are in it"]
+    said += [f"it lacks {_some(sorted(missing))}"] if missing else []
+    said += [f"it has {_some(sorted(strange))}"] if strange else []
+    shapes = [f"{key} as {_shape(there[key])} where {name} has {_shape(own[key])}" for key in sorted(other)]
+    said += [f"it has {_some(shapes)}"] if shapes else []
+    return "--weights: of another architecture: " + "; ".join(said)
+
+
+def _shape(tensor: torch.Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:2]) + (f" and {len(names) - 2} more" if len(names) > 2 else "")
