@@ -36,5 +36,7 @@ if os.path.exists("."):  # a folder that is gone has no files
 
 from sweeps.commands import main  # noqa: E402
 
+__all__ = ["main"]
+
 if __name__ == "__main__":
     sys.exit(main())
