@@ -18,7 +18,7 @@ from sweeps.plan.parsing import parse
 from sweeps.plan.search_options import split_ranges
 from sweeps.plan.sweep_options import sweep_command
 from sweeps.session.reports import report_safely
-from sweeps.text import one_line
+from sweeps.text import one_line, printable
 from workloads.base import BadInputError
 from workloads.registry import load_workload, workload_names
 
@@ -98,9 +98,11 @@ def _list(options: List) -> int:
 
 
 def _merge(options: Merge) -> int:
-    from sweeps.store.merge import merge
+    from sweeps.store.merge import merge, strangers_in
 
     folder = merge(options.sweeps, options.output)
+    if strange := strangers_in(options.sweeps):
+        sys.stdout.write(f"left out, as accelsweep did not write it: {printable(', '.join(strange))}\n")
     sys.stdout.write(f"merged: {folder}\n")
     failure = report_safely("report", folder, lambda line: sys.stdout.write(f"{line}\n")) if options.report else None
     return EXIT_OK if failure is None else EXIT_FAILED

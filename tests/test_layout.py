@@ -42,6 +42,7 @@ CROSS_CUTTING = {
     "tests/sweeps/plan/test_any_text.py": "any text, through every parser of the command line",
     "tests/sweeps/store/test_any_prefix.py": "a sweep cut after any of its writes, through ledger, store and lock",
     "tests/sweeps/store/test_compaction.py": "joining part files while a sweep runs, through part files and store",
+    "tests/sweeps/store/test_strangers.py": "copies among a sweep's files, through list, resume, joining, merge and reports",
     "tests/sweeps/store/test_damage.py": "damaged files, through checksums, part files and store",
     "tests/workloads/test_workloads.py": "the three workloads side by side",
 }

@@ -117,10 +117,10 @@ def left_out(
     unreadable: Sequence[str], n_missing: int, n_cells: int | None = None, sweep: str = "the sweep"
 ) -> list[str]:  # fmt: skip
     """Files that were skipped, and cells without a row: ``n_missing`` where over zero, of ``n_cells`` where known."""
-    said, n = [], len(unreadable)
-    if n:
-        said.append(f"{counted(n, 'file')} could not be read and {_of(n, 'was', 'were')} left out:"
-                    f" {some(unreadable, MAX_FILES)}.")  # fmt: skip
+    said, names = [], list(dict.fromkeys(unreadable))
+    if n := len(names):
+        said.append(f"{counted(n, 'file')} could not be read, or {_of(n, 'is', 'are')} none of the sweep's, and"
+                    f" {_of(n, 'was', 'were')} left out: {some(names, MAX_FILES)}.")  # fmt: skip
     if n_missing > 0:
         missing = counted(n_missing) if n_cells is None else f"{n_missing:,} of the {counted(n_cells)}"
         said.append(f"{missing} asked for {_of(n_missing, 'is', 'are')} missing: {sweep} did not end.")

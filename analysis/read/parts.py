@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import files_of, is_compacted, key_of, replaced_by
+from analysis.contract.parts import files_of, is_compacted, key_of, parts_first, replaced_by, strangers, without_doubles
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,13 +46,23 @@ def read_parts(
         superseded |= replaced_by(file, metadata)
         versions += [int(metadata[b"schema_version"])] if b"schema_version" in metadata else []
         read.append((file, table))
-    joined, misfits = _join(read)
+    joined, misfits = _join(_once(read, columns))
     return Parts(table=joined, unreadable=sorted(unreadable + misfits), schema_version=max(versions, default=None))
 
 
+def _once(
+    read: Sequence[tuple[Path, pa.Table]], columns: Sequence[str] | None
+) -> list[tuple[Path, pa.Table]]:  # fmt: skip
+    """The tables with each cell's rows once, and of the columns asked for."""
+    tables = dict(read)
+    files = parts_first(tables)
+    once = zip(files, without_doubles(tables[file] for file in files), strict=True)
+    return [(f, t if columns is None else t.select([c for c in columns if c in t.column_names])) for f, t in once]
+
+
 def unreadable_files(folder: Path) -> list[str]:
-    """Names of a table's files that cannot be read; only their ends are looked at."""
-    found = []
+    """Names in a table's folder that are not its own, or cannot be read, of which only the ends are looked at."""
+    found = strangers(folder)
     for file in files_of(folder):
         try:
             pq.read_metadata(file)
@@ -66,7 +76,7 @@ def _read_file(
 ) -> tuple[pa.Table, dict[bytes, bytes]]:
     opened = pq.ParquetFile(file, page_checksum_verification=True)
     schema = opened.schema_arrow
-    names = None if columns is None else [c for c in columns if c in schema.names]
+    names = None if columns is None else [c for c in dict.fromkeys(["trial_key", *columns]) if c in schema.names]
     if keys is None:
         return opened.read(columns=names), schema.metadata or {}
     chosen = pc.field("trial_key").isin(list(keys))

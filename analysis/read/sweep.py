@@ -13,11 +13,10 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.contract.parts import files_of
+from analysis.contract.parts import DESCRIPTION, files_of, strangers
 from analysis.read.parts import Parts, read_parts, unreadable_files
 
 SCHEMA_VERSION = 1
-DESCRIPTION = "sweep.json"
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
                  "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
                  "scenario", "item", "weights", "stability", "options", "throttle_reasons", "energy_source",
@@ -57,9 +56,11 @@ def find_folder(path: str | Path, what: str, table: str, description: str, comma
     by the subcommand. AnalysisError if there is none.
     """
     folder = Path(path)
-    if (folder / table).is_dir() or (folder / description).is_file() or folder.is_file():
+    if (folder / table).is_dir() or folder.is_file():
         return folder
     sweeps = list(folder.glob(f"*/{description}"))
+    if not sweeps and (folder / description).is_file():  # beside sweeps it is a copy of one of theirs
+        return folder
     if not sweeps:
         state = f"holds no {what}{'' if folder.is_dir() else ' (there is no such folder)'}"
         raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep {command}`, or name its folder")
@@ -115,7 +116,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     """The trials of a sweep, a results folder's latest, or a Parquet file: one row a cell, in the order of the grid.
 
     All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
-    ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped. AnalysisError
+    ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped, which are no
+    sweep's own or cannot be read. AnalysisError
     if there is no sweep or its schema is not known.
     """
     sweep = find_sweep(path)
@@ -130,7 +132,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
-    frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
+    left_out = [*parts.unreadable, *([] if sweep.is_file() else strangers(sweep / "trials"))]
+    frame.attrs = {"path": str(sweep), "description": description, "unreadable": left_out}
     return frame
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -23,6 +24,7 @@ from workloads.base import BadInputError
 DESCRIPTION = "coverage.json"
 RECORDING = "recording.json"
 TABLE = "operations"
+JOINED = re.compile(r"all-[0-9]+\.parquet")
 RETRIED = ("crashed", "timeout")
 
 
@@ -121,7 +123,7 @@ class CoverageStore:
     def rows_by_cell(self) -> dict[str, list[dict[str, Any]]]:
         """Rows recorded so far by cell; a part holds over a joined file."""
         found: dict[str, list[dict[str, Any]]] = {}
-        for file in self._files("all-*.parquet") + self._files(PARTS):
+        for file in self._files(JOINED) + self._files(PARTS):
             by_key = defaultdict(list)
             for row in _read(file):
                 by_key[row["operation_key"]].append(row)
@@ -132,12 +134,12 @@ class CoverageStore:
         """Rows recorded so far."""
         return [row for rows in self.rows_by_cell().values() for row in rows]
 
-    def _files(self, pattern: str) -> list[Path]:
+    def _files(self, pattern: re.Pattern[str]) -> list[Path]:
         return files_of(self.folder / TABLE, pattern)
 
     def compact(self) -> None:
         """Join everything into one file; what a crash leaves behind is read right and joined the next time."""
-        parts, joined = self._files(PARTS), self._files("all-*.parquet")
+        parts, joined = self._files(PARTS), self._files(JOINED)
         if parts:
             number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
             write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(self.rows(), OPERATIONS))

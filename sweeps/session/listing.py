@@ -12,13 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from analysis.contract.cells import FAILED
-from analysis.contract.parts import files_of
+from analysis.contract.parts import DESCRIPTION, files_of, parts_first, strangers, without_doubles
 from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import available_devices, open_device
 from sweeps.measure.precision_notes import precision_notes
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.terminal import say
-from sweeps.store.store import DESCRIPTION
 from sweeps.text import printable
 
 
@@ -62,8 +61,10 @@ def print_sweeps(results: Path) -> int:
     for name in ("cells", "done", "pruned", "unsupported", "failed", "missing"):
         table.add_column(name, justify="right")
     unread: list[str] = []
+    strange: list[str] = []
     for folder, name in zip(folders, names, strict=True):
         n_cells, statuses = _counted(folder, unread)
+        strange += [f"{folder.name}/trials/{name}" for name in strangers(folder / "trials")]
         n, count = n_cells or len(statuses), statuses.count
         cells = [n, count("complete"), count("pruned"), count("unsupported"), sum(count(s) for s in FAILED)]
         table.add_row(Text(name), *(str(c) for c in cells), str(max(0, n - len(statuses))))
@@ -74,6 +75,8 @@ def print_sweeps(results: Path) -> int:
         say(console, f"no sweeps in {str(results)!r}")
     if unread:
         say(console, f"could not be read: {', '.join(unread)}")
+    if strange:
+        say(console, f"left out, as accelsweep did not write it: {', '.join(strange)}")
     return 0
 
 
@@ -82,14 +85,15 @@ def _counted(folder: Path, unread: list[str]) -> tuple[int, list[str]]:
 
     Files that cannot be read are named in ``unread``.
     """
-    n_cells, found = 0, []
+    n_cells, tables = 0, []
     try:
         n_cells = int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         unread.append(f"{folder.name}/{DESCRIPTION}")
-    for file in files_of(folder / "trials"):
+    for file in parts_first(files_of(folder / "trials")):
         try:
-            found += pq.read_table(file, columns=["status"], partitioning=None)["status"].to_pylist()
-        except (pa.ArrowException, OSError, KeyError):
+            tables.append(pq.read_table(file, columns=["trial_key", "status"], partitioning=None))
+        except (pa.ArrowException, OSError):
             unread.append(f"{folder.name}/trials/{file.name}")
-    return n_cells, found
+    known = [table["status"].to_pylist() for table in without_doubles(tables) if "status" in table.column_names]
+    return n_cells, [status for statuses in known for status in statuses]

@@ -56,6 +56,8 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
         for name in sweep.store.damaged:
             sweep.say(f"damaged: {name} is not what was written; it is set aside in {sweep.store.folder / DAMAGED}, and"
                       " the cells that it held are measured again")  # fmt: skip
+        if sweep.store.strangers:
+            sweep.say(f"left out, as accelsweep did not write it: {', '.join(sweep.store.strangers)}")
         held.enter_context(terminable())
         _introduce(sweep)
         return sum_up(sweep, Ending.of(lambda: _measure(sweep)))

@@ -17,9 +17,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import SUMS, digests
 from sweeps.store.durable import write_durably
-
-SUMS = "SHA256SUMS"
 
 
 def _digest(path: Path) -> str:
@@ -54,13 +53,7 @@ class Checksums:
 
     def noted(self) -> dict[str, set[str]]:
         """The digests that each file may have."""
-        found: dict[str, set[str]] = {}
-        text = self._file.read_text(encoding="utf-8", errors="replace") if self._file.is_file() else ""
-        for line in text.splitlines():
-            digest, _, name = line.partition("  ")
-            if len(digest) == 64 and name:
-                found.setdefault(name, set()).add(digest)
-        return found
+        return digests(self._folder)
 
     def damaged(self, names: Iterable[str]) -> list[str]:
         """Those of the files that are not what was written."""

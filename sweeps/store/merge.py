@@ -21,13 +21,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import compacted_name, files_of
+from analysis.contract.parts import DESCRIPTION, compacted_name, files_of, parts_first, without_doubles
 from sweeps.plan.config import KEY_LENGTH
 from sweeps.store.durable import parquet_bytes, writing_to
 from sweeps.store.lock import holder_of
 from sweeps.store.part_files import DAMAGED, PartFiles
 from sweeps.store.schema import SCHEMA_VERSION, TABLES
-from sweeps.store.store import DESCRIPTION, ResultStore, claim_folder
+from sweeps.store.store import ResultStore, claim_folder
 from workloads.base import BadInputError
 
 WORD = "merged"
@@ -56,9 +56,9 @@ class Source:
 def find(text: str) -> Path:
     """The folder of a sweep, which must be there: the one named, or the latest in a results folder."""
     folder = Path(text)
-    if (folder / DESCRIPTION).is_file():
-        return folder
     sweeps = [path.parent for path in folder.glob(f"*/{DESCRIPTION}")]
+    if (folder / DESCRIPTION).is_file() and ((folder / "trials").is_dir() or not sweeps):  # no copy of another's
+        return folder
     if not sweeps:
         why = "holds no sweep" if folder.is_dir() else "is no folder"
         raise BadInputError(f"merge: {text!r} {why}; name a sweep's folder, or a results folder for its latest sweep")
@@ -101,9 +101,15 @@ def read(folder: Path) -> Source:
     return Source(folder=folder, description=description, tables=tables)
 
 
+def strangers_in(texts: Sequence[str]) -> list[str]:
+    """What lies among the tables of sweeps and was not written by accelsweep, which no sweep that is merged has."""
+    return [f"{folder.name}/{name}" for folder in map(find, texts) for name in PartFiles(folder).strangers()]
+
+
 def _table(folder: Path, schema: pa.Schema) -> pa.Table:
-    tables = (pq.read_table(file, schema=schema, partitioning=None) for file in files_of(folder))
-    return pa.concat_tables([schema.empty_table(), *tables])
+    files = parts_first(files_of(folder))
+    tables = (pq.read_table(file, schema=schema, partitioning=None) for file in files)
+    return pa.concat_tables([schema.empty_table(), *without_doubles(tables)])
 
 
 def _check_apart(sources: Sequence[Source]) -> None:

@@ -5,7 +5,8 @@ Parts are joined while the sweep runs: cells by the thousand must not become fil
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,21 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.contract.cells import Row
-from analysis.contract.parts import ALL, COMPACTED, REPLACES, as_metadata, compacted_name, files_of, key_of, replaced_by
+from analysis.contract.parts import (
+    ALL,
+    COMPACTED,
+    DESCRIPTION,
+    REPLACES,
+    as_metadata,
+    compacted_name,
+    key_of,
+    own_files,
+    parts_first,
+    replaced_by,
+    strangers,
+    without_doubles,
+    written,
+)
 from sweeps.store.checksums import Checksums
 from sweeps.store.durable import flush_folder, free_path, parquet_bytes, write_durably
 from sweeps.store.schema import TABLES
@@ -58,9 +73,9 @@ class Pending:
 def joined(parts: Sequence[Path], schema: pa.Schema, rows: Mapping[str, Row]) -> pa.Table:
     """Part files of one table as one; those of ``rows``, in memory by the cell's key, need not be read."""
     held = [dict(rows[key]) for part in parts if (key := key_of(part) or "") in rows]
-    files = [part for part in parts if key_of(part) not in rows]
+    files = parts_first(part for part in parts if key_of(part) not in rows)
     read = (pq.read_table(file, schema=schema, partitioning=None, use_threads=False) for file in files)
-    return pa.concat_tables([pa.Table.from_pylist(held, schema=schema), *read])
+    return pa.concat_tables(without_doubles([pa.Table.from_pylist(held, schema=schema), *read]))
 
 
 def keys_in(files: Sequence[Path]) -> set[str]:
@@ -79,19 +94,36 @@ class PartFiles:
         self._left_out: frozenset[str] = frozenset()
         """Damaged files that are still in their tables, where nothing reads them."""
         self._compacted: set[str] | None = None
+        self._written = written(folder)
 
-    def of(self, table: str, pattern: str = ALL) -> list[Path]:
-        """The files of a table, by name."""
-        found = files_of(self._folder / table, pattern)
+    def of(self, table: str, pattern: re.Pattern[str] = ALL) -> list[Path]:
+        """The sweep's own files of a table, by name."""
+        found = own_files(self._folder / table, pattern, self._written)
         return [file for file in found if f"{table}/{file.name}" not in self._left_out]
 
     def names(self) -> list[str]:
         """The files of all tables, by their names in the folder."""
         return [f"{table}/{file.name}" for table in TABLES for file in self.of(table)]
 
+    def strangers(self) -> list[str]:
+        """What lies among the tables and is not the sweep's own, by its names in the folder."""
+        return [f"{table}/{name}" for table in TABLES for name in strangers(self._folder / table)]
+
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, keys: Collection[str] | None = None
+    ) -> list[pa.Table]:
+        """The rows of a table, of all cells or of some, each cell's once; columns include ``trial_key``."""
+        chosen = None if keys is None else pc.field("trial_key").isin(list(keys))
+        files = parts_first(self.of(table))
+        return without_doubles(pq.read_table(f, columns=columns, partitioning=None, filters=chosen) for f in files)
+
     def write(self, contents: Mapping[str, bytes]) -> None:
         """Write files durably in this order, after their digests."""
         self._sums.note(contents)
+        if DESCRIPTION in contents:
+            self._written = written(self._folder)
+        elif self._written is not None:
+            self._written.update(contents)
         for name, content in contents.items():
             write_durably(self._folder / name, lambda file, content=content: file.write(content))
 
@@ -129,7 +161,7 @@ class PartFiles:
             self._compacted = keys_in([file for table in TABLES for file in self.of(table, COMPACTED)])
         return self._compacted
 
-    def compact(self, tidy: list[str], pattern: str = ALL, rows: Mapping[str, Row] | None = None) -> None:
+    def compact(self, tidy: list[str], pattern: re.Pattern[str] = ALL, rows: Mapping[str, Row] | None = None) -> None:
         """Join files of each table into one, or their parts alone where all of them are very large.
 
         The new file names the parts it replaces, so that a crash between its rename and their removal

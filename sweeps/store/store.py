@@ -16,11 +16,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from analysis.contract.cells import SERVER
-from analysis.contract.parts import PARTS, key_of, part_name
+from analysis.contract.parts import DESCRIPTION, PARTS, key_of, part_name
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.durable import free_path, parquet_bytes, writing_to
 from sweeps.store.part_files import PartFiles, Pending, keys_in
@@ -28,8 +26,6 @@ from sweeps.store.rows import SampleBlock, fit, rows_table
 from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
 from sweeps.text import without_home
 from workloads.base import BadInputError
-
-DESCRIPTION = "sweep.json"
 
 
 class ResultStore:
@@ -101,6 +97,11 @@ class ResultStore:
         """Files that were not what had been written when the sweep was opened, by their names in the folder."""
         return self._parts.damaged
 
+    @property
+    def strangers(self) -> list[str]:
+        """What lies among its tables and was not written by accelsweep, which nothing reads."""
+        return self._parts.strangers()
+
     def incomplete(self) -> set[str]:
         """Cells whose row says that there are samples or rounds which are not there: they are to be measured again."""
         rows = self.rows(["trial_key", "n_samples", "n_rounds", "scenario"])
@@ -149,18 +150,17 @@ class ResultStore:
         """The rounds recorded of some cells, in order."""
         wanted = set(keys)
         found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
-        for file in self._parts.of("rounds") if wanted else ():
-            for entry in pq.read_table(file, partitioning=None).to_pylist():
-                if entry["trial_key"] in wanted:
-                    found[entry["trial_key"]].append(entry)
+        for table in self._parts.read("rounds", keys=wanted) if wanted else ():
+            for entry in table.to_pylist():
+                found[entry["trial_key"]].append(entry)
         return {key: sorted(entries, key=lambda e: e["round"]) for key, entries in found.items()}
 
     def sample_blocks(self, keys: Sequence[str]) -> dict[str, list[SampleBlock]]:
         """The samples recorded of some cells, as the blocks they were recorded from."""
         found: dict[str, list[SampleBlock]] = {key: [] for key in keys}
-        for file in self._parts.of("samples") if keys else ():
-            frame = pq.read_table(file, partitioning=None, filters=pc.field("trial_key").isin(list(keys))).to_pandas()
-            for (key, phase, index), block in frame.groupby(["trial_key", "phase", "round"], sort=False):
+        for table in self._parts.read("samples", keys=keys) if keys else ():
+            grouped = table.to_pandas().groupby(["trial_key", "phase", "round"], sort=False)
+            for (key, phase, index), block in grouped:
                 scheduled = block["scheduled_s"].to_numpy(float)
                 times = None if np.isnan(scheduled).all() else scheduled
                 found[key].append((phase, int(index), block["seconds"].to_numpy(float), times))
@@ -168,8 +168,7 @@ class ResultStore:
 
     def rows(self, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """The rows recorded so far."""
-        tables = (pq.read_table(file, columns=columns, partitioning=None) for file in self._parts.of("trials"))
-        return [row for table in tables for row in table.to_pylist()]
+        return [row for table in self._parts.read("trials", columns) for row in table.to_pylist()]
 
     def compact(self) -> None:
         """Join the files of each table into one, or into few where they are very large."""

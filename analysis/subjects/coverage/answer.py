@@ -30,5 +30,6 @@ def answer(frame: pd.DataFrame) -> list[str]:
     for source, why in description.get("missing_sources", {}).items():
         found.append(f"Left out: {escape(source)}: {escape(why)}.")
     if frame.attrs["unreadable"]:
-        found.append(f"Files that could not be read and were left out: {', '.join(frame.attrs['unreadable'])}.")
+        names = ", ".join(frame.attrs["unreadable"])
+        found.append(f"Files that could not be read, or are none of the sweep's, and were left out: {names}.")
     return found

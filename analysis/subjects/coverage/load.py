@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from analysis.contract.parts import PARTS, files_of, strangers
 from analysis.read.sweep import AnalysisError, find_folder, read_description, without_cells
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "coverage.json"
 TABLE = "operations"
+JOINED = re.compile(r"all-[0-9]+\.parquet")
 IDENTITY = ["source", "operation", "device", "dtype", "direction"]
 DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
 DIRECTIONS = ("forward", "backward")
@@ -41,10 +44,11 @@ def load_coverage(path: str | Path) -> pd.DataFrame:
         AnalysisError: If there is none, or it is no such table.
     """
     sweep = find_coverage(path)
-    joined = [sweep] if sweep.is_file() else sorted((sweep / TABLE).glob("all-*.parquet"))
-    parts = [] if sweep.is_file() else sorted((sweep / TABLE).glob("part-*.parquet"))
+    joined = [sweep] if sweep.is_file() else files_of(sweep / TABLE, JOINED)
+    parts = [] if sweep.is_file() else files_of(sweep / TABLE, PARTS)
     frames: list[pd.DataFrame] = []
-    unreadable: list[str] = []
+    own = re.compile(rf"{JOINED.pattern}|{PARTS.pattern}")
+    unreadable = strangers(sweep / TABLE, own)
     for order, file in enumerate([*joined, *parts]):
         try:
             frames.append(pq.read_table(file, partitioning=None).to_pandas().assign(_file=order))

@@ -123,7 +123,7 @@ def test_a_page_tells_what_was_left_out(write_sweep: Write, tmp_path: Path) -> N
     (one / "trials" / "part-<b>.parquet").write_bytes(b"PAR1 torn")
     page = Page(trials=load_sweeps([one, two]), sweeps=[one, two], figures=tmp_path)
     assert caveats(page)[:2] == [
-        "1 file could not be read and was left out: part-&lt;b&gt;.parquet.",
+        "1 file could not be read, or is none of the sweep's, and was left out: part-&lt;b&gt;.parquet.",
         "1 cell asked for is missing: a sweep did not end.",
     ]
     assert "The cells come from 2 machines." in caveats(page)
@@ -186,7 +186,7 @@ def test_a_cells_joined_file_and_its_parts_count_once(write_sweep: Write, tmp_pa
     folder = write_sweep([row(0)])
     part = folder / "trials" / "part-0.parquet"
     schema = TRIALS.with_metadata({**TRIALS.metadata, b"compacted_parts": json.dumps([part.name]).encode()})
-    pq.write_table(pa.Table.from_pylist([row(0), row(1)], schema=schema), folder / "trials" / "all-0.parquet")
+    pq.write_table(pa.Table.from_pylist([row(0), row(1)], schema=schema), folder / "trials" / "compact-0.parquet")
     assert load_sweeps([folder])["trial_key"].tolist() == ["k000", "k001"]
     shutil.rmtree(folder / "trials")
     (folder / "trials").mkdir()

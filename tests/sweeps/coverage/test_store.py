@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from analysis.subjects.coverage.load import load_coverage
 from sweeps.coverage.plan import OperationCell, cells_of
 from sweeps.coverage.store import CoverageStore
 from sweeps.store.operation_columns import OPERATIONS
@@ -15,7 +17,7 @@ from workloads.base import BadInputError
 CELL = OperationCell(source="database", operation="svd", family="linear algebra", dtype="fp32", device="cpu")
 
 
-def row(key: str = "k1", direction: str = "forward", **values: object) -> dict[str, object]:
+def row(key: str = "a1", direction: str = "forward", **values: object) -> dict[str, object]:
     return {"operation_key": key, "operation": "svd", "direction": direction, "verdict": "supported", **values}
 
 
@@ -27,22 +29,22 @@ def store(tmp_path: Path) -> CoverageStore:
 def test_a_cell_recorded_again_replaces_its_rows(store: CoverageStore) -> None:
     store.record([row(), row(direction="backward")])
     store.record([row(verdict="crashed")])
-    assert [r["verdict"] for r in store.rows_by_cell()["k1"]] == ["crashed"]
+    assert [r["verdict"] for r in store.rows_by_cell()["a1"]] == ["crashed"]
 
 
 def test_joined_rows_are_the_same_rows_and_give_way_to_later_parts(store: CoverageStore) -> None:
-    store.record([row("k1"), row("k1", "backward")])
-    store.record([row("k2", timing_elements=[1, 2], timing_device_s=[0.1, 0.2])])
+    store.record([row("a1"), row("a1", "backward")])
+    store.record([row("a2", timing_elements=[1, 2], timing_device_s=[0.1, 0.2])])
     before = store.rows_by_cell()
     store.compact()
     assert [p.name for p in (store.folder / "operations").iterdir()] == ["all-000001.parquet"]
     assert CoverageStore.open(store.folder).rows_by_cell() == before
-    store.record([row("k2", verdict="timeout")])
-    assert store.rows_of("k2")[0]["verdict"] == "timeout"
+    store.record([row("a2", verdict="timeout")])
+    assert store.rows_of("a2")[0]["verdict"] == "timeout"
     store.compact()
     found = store.rows_by_cell()
-    assert {k: len(v) for k, v in found.items()} == {"k1": 2, "k2": 1}
-    assert found["k2"][0]["verdict"] == "timeout"
+    assert {k: len(v) for k, v in found.items()} == {"a1": 2, "a2": 1}
+    assert found["a2"][0]["verdict"] == "timeout"
 
 
 def test_the_recording_and_the_request_are_read_back(store: CoverageStore) -> None:
@@ -79,7 +81,7 @@ def test_what_an_exception_says_is_kept_without_the_users_home(
 ) -> None:
     monkeypatch.setenv("HOME", "/home/zanzibar7")
     store.record([row(reason="cannot open /home/zanzibar7/x y/lib.so: \udcff", not_timed="/home/bob: no")])
-    (kept,) = store.rows_of("k1")
+    (kept,) = store.rows_of("a1")
     assert (kept["reason"], kept["not_timed"]) == (r"cannot open ~/x y/lib.so: \udcff", "~: no")
 
 
@@ -88,3 +90,18 @@ def test_a_broken_description_is_bad_usage(store: CoverageStore, content: str) -
     (store.folder / "coverage.json").write_text(content)
     with pytest.raises(BadInputError, match="s1"):
         CoverageStore.open(store.folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["part-{} 2.parquet", "all-000001 (1).parquet", "._all-000001.parquet", "compact-2-x.parquet"]
+)
+def test_copies_beside_the_files_are_no_rows_and_in_nobodys_way(name: str, store: CoverageStore) -> None:
+    store.record([{**CELL.columns, **row()}])
+    part = next((store.folder / "operations").iterdir())
+    copy = part.with_name(name.format(part.stem.removeprefix("part-")))
+    shutil.copy(part, copy)
+    assert len(store.rows()) == 1
+    assert load_coverage(store.folder).attrs["unreadable"] == ([] if name.startswith(".") else [copy.name])
+    store.compact()
+    assert {file.name for file in part.parent.iterdir()} == {"all-000001.parquet", copy.name}
+    assert len(load_coverage(store.folder)) == 1
