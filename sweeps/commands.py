@@ -20,7 +20,7 @@ from sweeps.plan.sweep_options import sweep_command
 from sweeps.session.reports import report_safely
 from sweeps.text import one_line, printable
 from workloads.base import BadInputError
-from workloads.registry import load_workload, workload_names
+from workloads.registry import left_out, load_workload, workload_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,8 +104,9 @@ def _merge(options: Merge) -> int:
     if strange := strangers_in(options.sweeps):
         sys.stdout.write(f"left out, as accelsweep did not write it: {printable(', '.join(strange))}\n")
     sys.stdout.write(f"merged: {folder}\n")
-    failure = report_safely("report", folder, lambda line: sys.stdout.write(f"{line}\n")) if options.report else None
-    return EXIT_OK if failure is None else EXIT_FAILED
+    if options.report:
+        report_safely("report", folder, lambda line: sys.stdout.write(f"{line}\n"))
+    return EXIT_OK
 
 
 def _schema(_: Schema) -> int:
@@ -173,6 +174,7 @@ def _overview() -> str:
             "",
             "sweeps:",
             *(f"  {name:<{width}}  {line}" for name, line in sweeps),
+            *(f"  {one_line(line)}" for line in left_out().values()),
             "",
             "tools:",
             *(f"  {name:<{width}}  {line}" for name, line in tools),
@@ -206,6 +208,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
         from sweeps.session.running import run_sweep
 
+        if line := left_out().get(name):
+            sys.stderr.write(f"accelsweep: {one_line(line)}\n")
         workload = load_workload(name)
         rest, ranges = split_ranges(workload, rest)
         options = parse(sweep_command(workload), name, rest)

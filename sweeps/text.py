@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import urllib.parse
 from pathlib import Path
 
 MAX_LINE = 500
@@ -67,6 +68,22 @@ def portable_path(path: Path) -> str:
         if absolute == start or absolute.startswith(start + os.sep):
             return "~" + absolute[len(start) :]
     return absolute
+
+
+def sqlite_url(path: Path) -> str:
+    """The URL of a SQLite file, for SQLAlchemy and what stands on it, whatever the path means in a URL.
+
+    Such a path goes as SQLite's own URI (sqlite.org/uri.html). SQLAlchemy writes it as it reads it itself: version 2.1
+    takes quoting off a file's name, 2.0 does not; and Optuna formats braces.
+    """
+    from sqlalchemy import URL
+
+    plain, quoted = os.fspath(path), urllib.parse.quote(os.fspath(path))
+    is_plain = plain == quoted
+    url = URL.create(
+        "sqlite", database=plain if is_plain else f"file:{quoted}", query={} if is_plain else {"uri": "true"}
+    )
+    return url.render_as_string(hide_password=False)
 
 
 def usable_path(path: Path) -> Path:

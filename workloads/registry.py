@@ -21,6 +21,18 @@ def _targets() -> dict[str, str]:
     return {**{point.name: point.value for point in entry_points(group=GROUP)}, **BUILT_IN}
 
 
+def left_out() -> dict[str, str]:
+    """Of each name that several packages want, a sentence that says whose workload it is not."""
+    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    targets, told = _targets(), dict[str, str]()
+    for point in points:
+        if point.value != targets[point.name]:
+            owner = "a built-in workload" if point.name in BUILT_IN else targets[point.name]
+            package = point.dist.name if point.dist else "a package"
+            told[point.name] = f"left out: workload {point.name!r} of {package} ({point.value}): the name is {owner}'s"
+    return told
+
+
 def workload_names() -> tuple[str, ...]:
     """The names of all workloads, built-in ones first."""
     return (*BUILT_IN, *sorted(set(_targets()) - set(BUILT_IN)))

@@ -34,9 +34,13 @@ def load_side(text: str) -> Side:
 
 def _expanded(piece: str) -> list[str]:
     """The folders that a pattern such as ``mac/*`` matches, in their order; a shell does not look behind ``mac=``."""
-    if not glob.has_magic(piece) or Path(piece).exists():
+    there, rest = Path(), list(Path(piece).parts)
+    while rest and (there / rest[0]).exists():  # a folder may be called ``runs[1]``
+        there /= rest.pop(0)
+    if not rest or not glob.has_magic(str(Path(*rest))):
         return [piece]
-    return sorted(path for path in glob.glob(piece) if Path(path).is_dir()) or [piece]
+    found = (there / path for path in glob.glob(str(Path(*rest)), root_dir=there))
+    return sorted(str(path) for path in found if path.is_dir()) or [piece]
 
 
 def _samples(sweep: Path, name: str) -> pd.DataFrame:

@@ -109,7 +109,7 @@ class SearchStudies(Studies):
         super().recorded(cell, row, rounds)
 
     def summary(self) -> list[str]:
-        lines, head = [], "Pareto front" if len(self._objectives) > 1 else "best"
+        lines, head = super().summary(), "Pareto front" if len(self._objectives) > 1 else "best"
         for name, known in self._rows.items():
             rows = list(known.values())
             is_on = front(rows, self._objectives, self._config.limits)

@@ -6,11 +6,12 @@ memory, so that a driver that dies leaves no trial behind that runs for ever, an
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import math
 import warnings
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -19,14 +20,19 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy.exc import SQLAlchemyError
 
 from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, Direction
 from analysis.contract.pruners import PRUNERS
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.search import SAMPLERS, PruningConfig
+from sweeps.text import cells_told, one_line, sqlite_url
 
 STUDY_FILE = "study.db"
+LOCKED_S = 1.0
+"""How long a write waits for another program's lock; the next cell should not, and its trial is written later."""
+_UNWRITABLE = (optuna.exceptions.StorageInternalError, SQLAlchemyError)
 STATES = {"complete": TrialState.COMPLETE, "pruned": TrialState.PRUNED}
 """Optuna's state of a row's status; any other status is FAIL."""
 
@@ -71,6 +77,22 @@ class MarginPruner(optuna.pruners.BasePruner):
             return False
         own = estimate(trial.intermediate_values, running=self._running)
         return best - sign * own <= self._margin * abs(best)
+
+
+def _cause(error: BaseException) -> str:
+    """What SQLite said, of what Optuna and SQLAlchemy made of it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return one_line(error)
+
+
+@contextlib.contextmanager
+def _opening() -> Iterator[None]:
+    """OSError with what SQLite said, where the study file is locked or no longer one."""
+    try:
+        yield
+    except _UNWRITABLE as error:
+        raise OSError(errno.EIO, f"{STUDY_FILE} cannot be opened: {_cause(error)}") from error
 
 
 def make_pruner(config: PruningConfig) -> optuna.pruners.BasePruner:
@@ -124,19 +146,24 @@ class StudyBook:
     """The SQLite file beside the Parquet in a sweep's folder, with one study for each stratum or search."""
 
     def __init__(self, folder: Path) -> None:
-        self._storage = optuna.storages.RDBStorage(f"sqlite:///{folder / STUDY_FILE}")
+        with _opening():
+            self._storage = optuna.storages.RDBStorage(
+                sqlite_url(folder / STUDY_FILE), engine_kwargs={"connect_args": {"timeout": LOCKED_S}}
+            )
         self._studies: dict[str, optuna.Study] = {}
+        self._waiting: list[tuple[str, FrozenTrial]] = []
         self.n_trials: Counter[str] = Counter()
         """Trials of each study that has been opened; the next one's number."""
 
     def study(self, name: str, directions: Sequence[Direction]) -> optuna.Study:
         """The study of a name, made if it is not there."""
         if name not in self._studies:
-            self._studies[name] = optuna.create_study(
-                storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True,
-                sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
-            )  # fmt: skip
-            self.n_trials[name] = len(self.trials(name))
+            with _opening():
+                self._studies[name] = optuna.create_study(
+                    storage=self._storage, study_name=name, directions=list(directions), load_if_exists=True,
+                    sampler=optuna.samplers.RandomSampler(), pruner=optuna.pruners.NopPruner(),
+                )  # fmt: skip
+                self.n_trials[name] = len(self.trials(name))
         return self._studies[name]
 
     def trials(self, name: str) -> list[FrozenTrial]:
@@ -144,9 +171,18 @@ class StudyBook:
         return self._studies[name].get_trials(deepcopy=False)
 
     def add(self, name: str, trial: FrozenTrial) -> None:
-        """Write one finished trial; OSError if the disk takes no more."""
-        try:
-            self._studies[name].add_trial(trial)
-        except optuna.exceptions.StorageInternalError as error:
-            raise OSError(errno.EIO, f"{STUDY_FILE} cannot be written") from error
+        """Write one finished trial; while another program locks the file it waits for the next one, or for the end."""
+        self._waiting.append((name, trial))
         self.n_trials[name] += 1
+        self.flush()
+
+    def flush(self) -> str | None:
+        """Write the trials that wait; why they still do, or None. Resuming writes them as well."""
+        try:
+            while self._waiting:
+                name, trial = self._waiting[0]
+                self._studies[name].add_trial(trial)
+                del self._waiting[0]
+        except _UNWRITABLE as error:
+            return f"{STUDY_FILE} lacks {cells_told(len(self._waiting))}, which resuming adds: {_cause(error)}"
+        return None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -84,6 +85,8 @@ class Studies(Chooser):
         for row in sorted(missing, key=lambda r: r["study_trial"]):
             params = params_of(TrialConfig.from_row(row), self._spaces[name])
             self._book.add(name, self._finished(name, row, params, rounds.get(row["trial_key"], ())))
+        if lacking := self._book.flush():
+            raise OSError(errno.EIO, lacking)  # what is known so far must be known to the chooser
         study.add_trials(self._book.trials(name))
         return study
 
@@ -137,6 +140,10 @@ class Studies(Chooser):
         frozen = self._finished(name, row, trial.params, rounds)
         self._book.add(name, frozen)
         tell(self._studies[name], trial, frozen)
+
+    def summary(self) -> list[str]:
+        lacking = self._book.flush()
+        return [] if lacking is None else [lacking]
 
     def forget(self, cell: TrialConfig) -> None:
         self._running.pop(cell.key, None)

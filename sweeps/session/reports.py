@@ -16,10 +16,11 @@ _WRITERS = {
 }
 
 
-def report_safely(
-    kind: Literal["report", "report_coverage"], folder: Path, tell: Callable[[str], object]
-) -> str | None:
-    """Write a sweep's report and tell where it is, or why there is none and what writes it; this reason, or None."""
+def report_safely(kind: Literal["report", "report_coverage"], folder: Path, tell: Callable[[str], object]) -> None:
+    """Write a sweep's report and tell where it is, or why there is none and what writes it.
+
+    Either way it is the sweep that the exit code speaks of.
+    """
     try:
         tell(f"report: {pkgutil.resolve_name(_WRITERS[kind])(folder)}")
     except Exception as error:  # a mistake in drawing must not cost an hour's sweep its ending
@@ -28,5 +29,3 @@ def report_safely(
         told = one_line(error)
         failure = f"no report: {told if isinstance(error, AnalysisError) else f'{type(error).__name__}: {told}'}"
         tell(f"{failure}; `python analysis/{kind}.py {shlex.quote(str(folder))}` writes it")
-        return failure
-    return None

@@ -17,7 +17,7 @@ from sweeps.scheduling.endings import Interrupted, SweepLostError
 from sweeps.session.reports import report_safely
 from sweeps.session.sweep import Sweep
 from sweeps.session.terminal import format_result
-from sweeps.text import cells_told
+from sweeps.text import cells_told, sqlite_url
 
 MAX_NAMED = 12
 MAX_TASKS = 12
@@ -73,10 +73,11 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     is_unfinished = bool(missing) or (ending != Ending() and not sweep.config.is_grid)
     _tell_results(sweep, rows, len(missing))
     _tell_ending(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
-    failure = report_safely("report", sweep.store.folder, sweep.say) if sweep.options.report and rows else None
+    if sweep.options.report and rows:
+        report_safely("report", sweep.store.folder, sweep.say)
     if ending.is_interrupted:
         return EXIT_INTERRUPTED
-    return EXIT_FAILED if is_unfinished or failure or ending.failure or _has_failures(sweep, rows) else EXIT_OK
+    return EXIT_FAILED if is_unfinished or ending.failure or _has_failures(sweep, rows) else EXIT_OK
 
 
 def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
@@ -98,7 +99,8 @@ def _tell_ending(
             sweep.say(f"the budget left out: {_named(missing)}")
         sweep.say(go_on)
     if (sweep.store.folder / "study.db").exists():
-        sweep.say(f"study: optuna-dashboard sqlite:///{sweep.store.folder / 'study.db'}")
+        url = sqlite_url(sweep.store.folder / "study.db")
+        sweep.say(f"study: {shlex.join(['optuna-dashboard', url])}")
 
 
 def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) -> None:

@@ -30,6 +30,6 @@ def answer(frame: pd.DataFrame) -> list[str]:
     for source, why in description.get("missing_sources", {}).items():
         found.append(f"Left out: {escape(source)}: {escape(why)}.")
     if frame.attrs["unreadable"]:
-        names = ", ".join(frame.attrs["unreadable"])
-        found.append(f"Files that could not be read, or are none of the sweep's, and were left out: {names}.")
+        told = ", ".join(frame.attrs["unreadable"])
+        found.append(f"Files that could not be read, or are none of the sweep's, and were left out: {told}.")
     return found

@@ -48,7 +48,7 @@ def counts(frame: pd.DataFrame) -> str:
     shown = _present(frame, "outcome", VERDICTS)
     rows = []
     for key in itertools.product(sorted(frame["device"].unique()), DTYPES, DIRECTIONS):
-        ended = frame.loc[(frame[["device", "dtype", "direction"]] == key).all(axis=1), "outcome"]
+        ended = frame.loc[(frame[["device", "dtype", "direction"]] == list(key)).all(axis=1), "outcome"]
         if len(ended):
             rows.append([*map(escape, key), *(str((ended == v).sum()) for v in shown), str(len(ended))])
     return table(["device", "dtype", "direction", *shown, "all"], rows, n_left=3)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 
 from analysis.contract.limits import Limits
 from sweeps.cell.message import Message
+from sweeps.choosing import optuna_study
 from sweeps.choosing.optuna_search import SearchStudies, cell_of, search_space
 from sweeps.choosing.optuna_study import STUDY_FILE, StudyBook
 from sweeps.choosing.pruned_grid import GridStudies, spread
@@ -18,6 +22,7 @@ from sweeps.plan.config import SweepConfig, TrialConfig, stratum_of
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
 from sweeps.plan.search_options import SearchOptions, pruning_config
 from sweeps.store.rows import cell_columns
+from sweeps.text import sqlite_url
 from workloads.finetune import Finetune
 
 MEDIAN = PruningConfig(pruner="median", parameters={"n_startup_trials": 2, "n_warmup_steps": 2})
@@ -280,3 +285,42 @@ def test_a_training_is_not_given_up_for_what_chance_made_of_its_first_epoch(tmp_
         chooser.recorded(cell, row, rounds)
         ends.append(stop)
     assert ends == [None, None, None]
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """The study's file as another program locks it."""
+    other = sqlite3.connect(folder / STUDY_FILE, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        yield
+    finally:
+        other.close()
+
+
+def test_a_locked_study_costs_no_cell_and_gets_its_trials_when_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(optuna_study, "LOCKED_S", 0.02)
+    config = dataclasses.replace(GRID, device=("cpu",), batch_size=(1, 2, 4))
+    chooser = GridStudies(config.cells(), config, StudyBook(tmp_path))
+    name = stratum_of(config.cells()[0])
+    with locked(tmp_path):
+        rows = [run_cell(chooser, chooser.next_cell(), 1.0) for _ in range(2)]
+        assert chooser.summary() == ["study.db lacks 2 cells, which resuming adds: database is locked"]
+        with pytest.raises(OSError, match=r"study\.db cannot be opened: database is locked"):
+            StudyBook(tmp_path)
+    assert [row["study_trial"] for row in rows] == [0, 1]
+    run_cell(chooser, chooser.next_cell(), 1.0)
+    assert chooser.summary() == []
+    assert len(StudyBook(tmp_path).study(name, ["maximize"]).trials) == 3
+
+
+@pytest.mark.parametrize("name", ["run ?x=2", "a#b", "50%25", "{x}", "a b", "ä", "plain", "https:", "a&b;c"])
+def test_a_study_lies_in_its_sweeps_folder_whatever_that_is_called(name: str, tmp_path: Path) -> None:
+    for folder in (tmp_path / name, tmp_path / f"{name}3"):
+        folder.mkdir()
+        StudyBook(folder).study("s", ["maximize"])
+        assert [file.name for file in folder.iterdir()] == [STUDY_FILE]
+        assert optuna.load_study(study_name="s", storage=sqlite_url(folder / STUDY_FILE)).trials == []
+    assert len(list(tmp_path.iterdir())) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from sweeps.commands import main
 from sweeps.plan.config import SweepConfig
+from sweeps.session.summary import command_line
 from sweeps.store.rows import cell_columns, samples_table
 from sweeps.store.store import ResultStore
+from sweeps.text import sqlite_url
 
 Say = pytest.CaptureFixture[str]
 
@@ -99,3 +102,16 @@ def test_a_study_is_told_with_the_command_that_shows_it(tmp_path: Path, capsys: 
     (results / "s1" / "study.db").write_bytes(b"")
     assert summed_up(results, "--no-report") == 0
     assert f"study: optuna-dashboard sqlite:///{results / 's1' / 'study.db'}" in capsys.readouterr().out.splitlines()
+
+
+def test_commands_can_be_pasted_whatever_the_results_folder_is_called(tmp_path: Path, capsys: Say) -> None:
+    results = recorded(tmp_path / "run ?x=2 [red]$(touch oops) 'a' #b%20", {})
+    (results / "s1" / "study.db").write_bytes(b"")
+    assert summed_up(results, "--no-report") == 0
+    (told,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("study: "))
+    program, url = shlex.split(told.removeprefix("study: "))
+    assert program == "optuna-dashboard"
+    assert url == sqlite_url(results / "s1" / "study.db")
+    assert "?x" not in url
+    words = shlex.split(command_line("finetune", "s1", results))
+    assert words == ["accelsweep", "finetune", "--resume", "s1", "--output", str(results)]

@@ -86,3 +86,20 @@ def test_every_exception_is_one_row_and_costs_only_its_own_cell(accelsweep: Run,
     assert str(Path.home()) not in error["error_frames"]
     clean = rows[rows["ending"].isin(["fine", "fine-again"])]
     assert clean["worker_pid"].nunique() == 2, "a worker that ended badly is replaced"
+
+
+def test_a_workload_whose_name_is_taken_is_told_of(accelsweep: Run, tmp_path: Path) -> None:
+    mine, other = tmp_path / "mine", tmp_path / "other"
+    install(mine, "endings:Endings", "")
+    (mine / "endings-1.dist-info" / "entry_points.txt").write_text(
+        "[accelsweep.workloads]\ninference = endings:Endings\nnovel = endings:Endings\n"
+    )
+    install(other, "another:Novel", "")
+    (other / "another-1.dist-info" / "entry_points.txt").write_text("[accelsweep.workloads]\nnovel = another:Novel\n")
+    path = os.pathsep.join([str(mine), str(other), str(ROOT)])
+    listed = accelsweep("--help", PYTHONPATH=path).stdout
+    assert "left out: workload 'inference' of endings (endings:Endings): the name is a built-in workload's" in listed
+    assert listed.count("left out: workload 'novel'") == 1
+    asked = accelsweep("inference", "--dry-run", "--device", "cpu", PYTHONPATH=path)
+    assert asked.returncode == 0
+    assert asked.stderr.startswith("accelsweep: left out: workload 'inference' of endings")
