@@ -39,9 +39,9 @@ def main() -> int:
     if hidden is not None:
         sys.stderr.write(f"accelsweep: error: {hidden}\n")
         return 2
-    from sweeps.run import main as run
+    import sweeps.run  # which sees to the path first
 
-    return run()
+    return sweeps.run.main()
 
 
 if __name__ == "__main__":

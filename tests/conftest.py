@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,9 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
 # Two tests at a time have twice as many threads as cores, which would spin while they wait for one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+_SETTINGS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+# The same deprecations are errors in processes that tests start, Ray's workers among them.
+os.environ.setdefault("PYTHONWARNINGS", ",".join(_SETTINGS["tool"]["pytest"]["ini_options"]["filterwarnings"]))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

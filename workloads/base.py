@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from workloads.runtime.memory import Memory
 from workloads.scenarios import Sending
 
 if TYPE_CHECKING:
@@ -69,6 +70,11 @@ class CellContext:
     seed: int = 0
     options: Any = None
     """An instance of the workload's ``Options`` whose axes hold one value each (a tuple of length one)."""
+    memory: Memory = field(default_factory=Memory)
+
+    def check_fits(self, what: str, *, on_host: int = 0, on_device: int = 0) -> None:
+        """``Memory.check_fits`` on the cell's device."""
+        self.memory.check_fits(self.device, what, on_host=on_host, on_device=on_device)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +94,8 @@ class SetupFacts:
     """Files named as input that did not decode."""
     input_left_out: str | None = None
     """What a folder of input holds beside it and was not read, counted, in words."""
+    decoder: str | None = None
+    """What decodes the files that are decoded while it is measured, with its version."""
     static_bytes: int | None = None
     """Bytes of parameters and buffers."""
     n_train_items: int | None = None

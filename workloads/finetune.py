@@ -16,7 +16,7 @@ from workloads.images.augment import Augmentation, augmented
 from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.images.classes import check_image_folder
 from workloads.images.feeds import Ahead, resident, streamed
-from workloads.images.labelled import LabelledImages, load_digits, load_image_folder
+from workloads.images.labelled import N_DIGITS_IMAGES, LabelledImages, load_digits, load_image_folder
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
 from workloads.models.heads import last_layer
@@ -83,6 +83,10 @@ class Finetune:
         data = self._load_data()
         if context.batch_size > (n := len(data.train_labels)):
             raise UnsupportedError(f"needs --batch-size {n} or less: there are {n} images to train on")
+        n_values = 3 * options.image_size**2
+        resident_bytes = n_values * n if options.feed == ("resident",) else 0
+        step_bytes = n_values * context.batch_size * torch.float32.itemsize
+        context.check_fits("a step's batch", on_device=resident_bytes + step_bytes)
         loaded = models.build_model(context.model, num_classes=len(data.classes), weights_file=options.weights)
         device = context.device
         self._mean, self._std = loaded.mean, loaded.std
@@ -127,6 +131,7 @@ class Finetune:
     def _load_data(self) -> LabelledImages:
         size, seed = self._options.image_size, self._context.seed
         if self._options.data is None:
+            self._context.check_fits("all images", on_host=3 * size**2 * N_DIGITS_IMAGES)
             return load_digits(size, seed, is_encoded=self._options.feed == ("streamed",))
         return load_image_folder(self._options.data, size, seed)
 

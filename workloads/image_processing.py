@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
-from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
+from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.batches import laid_out
+from workloads.images.files import decode_pixels
+from workloads.images.jpeg import NoDecoderError, check_decoder, jpeg_decoder
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
 from workloads.runtime.streams import others_copies
@@ -38,7 +40,8 @@ classification rounds to 8 bits after each of five operations, and devices round
 differently: up to 8 of 255 levels, 0.16 after normalisation, are within it (5 were seen between an H200 and the
 CPU). JPEG decoders may differ by some levels too (ITU-T T.83 allows it).
 """
-Implementation = Literal["eager", "compiled", "fused"]
+Implementation = Literal["eager", "compiled", "fused", "torchcodec", "torchvision"]
+DECODERS = ("eager", "torchcodec", "torchvision")
 PipelineName = Literal["decode", "classification", "resize", "gaussian-blur", "geometric", "sobel"]
 
 
@@ -50,7 +53,8 @@ class ImageProcessingOptions:
     sobel: gradient by conv2d."""
     implementation: tuple[Implementation, ...] = ("eager",)
     """Axis. eager: as torchvision composes it; compiled: the same through torch.compile; fused: written anew as few
-    kernels, each pixel from the pixels it needs, through torch.compile. decode has eager only."""
+    kernels, each pixel from the pixels it needs, through torch.compile. torchcodec, torchvision: decode alone, by that
+    library; its eager is TorchCodec where that is installed (accelsweep[torchcodec]), else torchvision."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
 
@@ -74,25 +78,34 @@ class ImageProcessing(SteadyWork):
         self._pipeline = self._options.pipeline[0]
         self._function: Stage = self._composed
         self._dtype = compute_dtype(context.precision)
-        self.is_compiled = context.compile != "none" or self._options.implementation != ("eager",)
+        self._implementation: str = self._options.implementation[0]
+        self.is_compiled = context.compile != "none" or self._implementation in {"compiled", "fused"}
         self._threads: ThreadPoolExecutor | None = None
         self.relative_tolerance = RELATIVE_TOLERANCES.get(self._pipeline)
 
     @classmethod
     def check(cls, options: ImageProcessingOptions, model_names: tuple[str, ...]) -> None:
+        for name in options.implementation:
+            try:
+                check_decoder(name)
+            except NoDecoderError as error:
+                raise BadInputError(f"--implementation: {name!r}: {error}") from error
         if options.images is not None:
             check_photographs(options.images)
 
     def setup(self) -> SetupFacts:
         photographs = load_photographs(self._options.images)
         n = self._context.batch_size
+        decoder = None
         if self._pipeline == "decode":
-            self._set_up_decode(photographs, n)
+            decoder = self._set_up_decode(photographs, n)
         else:
             from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
             from workloads.pipelines.composed import PIPELINES, draw_parameters
 
+            n_bytes = 3 * HEIGHT * WIDTH * n
+            self._context.check_fits("the batch", on_host=n_bytes, on_device=n_bytes)
             self._composition = PIPELINES[self._pipeline]
             resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
             batch = torch.stack([resized[i % len(resized)] for i in range(n)])
@@ -105,6 +118,7 @@ class ImageProcessing(SteadyWork):
             input_source=photographs.source,
             n_images_skipped=photographs.n_skipped,
             input_left_out=photographs.left_out,
+            decoder=decoder,
         )
 
     def _composed(self, batch: torch.Tensor) -> torch.Tensor:
@@ -117,10 +131,12 @@ class ImageProcessing(SteadyWork):
 
     def _chosen_function(self) -> Stage:
         """The pipeline on a batch, in the implementation asked for."""
+        if self._implementation in DECODERS[1:]:
+            raise UnsupportedError(f"{self._pipeline}: decodes nothing that {self._implementation} could")
         if not self.is_compiled:
             return self._eager
         stages: list[Stage] = [self._composed]
-        is_fused = self._options.implementation == ("fused",)
+        is_fused = self._implementation == "fused"
         if is_fused:
             from workloads.pipelines.fused import FUSED
 
@@ -146,16 +162,24 @@ class ImageProcessing(SteadyWork):
 
         return run if rest else first
 
-    def _set_up_decode(self, photographs: Photographs, n: int) -> None:
+    def _set_up_decode(self, photographs: Photographs, n: int) -> str:
+        """Files to decode, and what decodes them."""
         context = self._context
-        if self._options.implementation != ("eager",):
-            raise UnsupportedError(f"decode: has no {self._options.implementation[0]} implementation")
+        if self._implementation not in DECODERS:
+            raise UnsupportedError(f"decode: has no {self._implementation} implementation")
         if context.compile != "none":
             raise UnsupportedError("decode: has nothing that torch.compile could compile")
         if context.precision != "fp32":
             raise UnsupportedError(f"decode: has no floating part that {context.precision} could change; fp32 has it")
         if context.memory_format != "contiguous":
             raise UnsupportedError(f"decode: gives image by image, which cannot be {context.memory_format}")
+        try:
+            self._decoder, named = jpeg_decoder(self._implementation)
+        except NoDecoderError as error:
+            raise UnsupportedError(f"decode: {error}") from error
+        n_rounds, n_more = divmod(n, len(photographs.images))
+        sizes = [image.numel() for image in photographs.images]
+        context.check_fits("the decoded batch", on_device=n_rounds * sum(sizes) + sum(sizes[:n_more]))
         files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
         self._files = [files[i % len(files)] for i in range(n)]
         if context.device.type == "cpu":
@@ -168,17 +192,16 @@ class ImageProcessing(SteadyWork):
             reason = str(error).splitlines()[0][:150]
             raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {reason}") from error
         if where != context.device.type:  # torchvision does not say so
-            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: torchvision decoded on {where}")
+            told, name = context.device.type, named.split()[0]
+            raise UnsupportedError(f"decode: no JPEG decoder on {told}: {name} decoded on {where}")
+        return named
 
     def _decode(self) -> list[torch.Tensor]:
-        from torchvision.io import ImageReadMode, decode_jpeg
-
         device = self._context.device
         if self._threads is not None:
             # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
-            return list(self._threads.map(lambda file: decode_jpeg(file, mode=ImageReadMode.RGB), self._files))
-        decoded: list[torch.Tensor] = decode_jpeg(self._files, mode=ImageReadMode.RGB, device=device)
-        return decoded
+            return list(self._threads.map(lambda file: self._decoder([file], device)[0], self._files))
+        return self._decoder(self._files, device)
 
     def _run(self, function: Stage) -> None:
         if self._pipeline == "decode":
@@ -213,13 +236,11 @@ class ImageProcessing(SteadyWork):
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         n = min(MAX_COMPARED_ITEMS, self._context.batch_size)
         if self._pipeline == "decode":
-            from torchvision.io import ImageReadMode, decode_jpeg
             from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
             decoded = torch.stack([F.resize(i.cpu(), [HEIGHT, WIDTH]) for i in self._decode()[:n]])
-            exact = torch.stack(
-                [F.resize(decode_jpeg(f, mode=ImageReadMode.RGB), [HEIGHT, WIDTH]) for f in self._files[:n]]
-            )
+            pixels = [decode_pixels(file.numpy().tobytes()) for file in self._files[:n]]  # by Pillow
+            exact = torch.stack([F.resize(image, [HEIGHT, WIDTH]) for image in pixels])
             return decoded.float(), exact.float()
         with torch.inference_mode():
             outputs = self._function(self._batch)[:n]

@@ -101,6 +101,9 @@ class Inference(SteadyWork):
         torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
         loaded = models.build_model(context.model, weights_file=self._options.weights)
         self._loaded = loaded
+        n_values = 3 * loaded.input_size**2 * context.batch_size
+        width = compute_dtype(context.precision).itemsize if self._is_frozen else torch.float32.itemsize
+        context.check_fits("the batch", on_host=n_values * torch.float32.itemsize, on_device=n_values * width)
         self._network = (context.model, loaded.weights, identity_of(self._options.weights), context.seed)
         pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
         self._host = to_model_input(pixels, loaded.mean, loaded.std)

@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.naming import equals, labels, out_of
-from analysis.text import counted, escape, some
+from analysis.text import counted, escape, listed, some
 
 MAX_FILES = 5  # files named of those that cannot be read
 MAX_NAMED = 8  # cells named of those with a wrong answer
@@ -109,6 +109,9 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     if skipped > 0:
         images = _of(skipped, "input image did not decode and was", "input images did not decode and were")
         said.append(f"{int(skipped)} {images} left out.")
+    decoders = _words(done.loc[equals(done, "implementation", "eager"), "decoder"])
+    if len(decoders) > 1:
+        said.append(f"Cells that name no decoder decoded by {listed(decoders)}; --implementation names one.")
     said += [f"Of the input's folder was not read: {what}." for what in _words(done["input_left_out"])]
     return said
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +24,8 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "device_settings", "precision_note", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
-                 "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings")  # fmt: skip
+                 "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
+                 "input_left_out", "decoder")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -102,6 +104,8 @@ def _check_version(name: str, version: object, known: int = SCHEMA_VERSION) -> N
 def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:
     """A table of a sweep, or the one file that is given instead; AnalysisError if its schema version is not known."""
     parts = read_parts([sweep] if sweep.is_file() else files_of(sweep / table), columns, keys)
+    strange = [] if sweep.is_file() else strangers(sweep / table)
+    parts = dataclasses.replace(parts, unreadable=[*parts.unreadable, *strange])
     if parts.schema_version is not None:
         _check_version(sweep.name, parts.schema_version)
     return parts
@@ -132,8 +136,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
-    left_out = [*parts.unreadable, *([] if sweep.is_file() else strangers(sweep / "trials"))]
-    frame.attrs = {"path": str(sweep), "description": description, "unreadable": left_out}
+    frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
     return frame
 
 

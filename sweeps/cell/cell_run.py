@@ -19,7 +19,7 @@ from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve
-from sweeps.measure.device.device import open_device, set_threads, synchronize, unsupported_reason
+from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.device.memory_counters import memory_now
@@ -36,6 +36,7 @@ from sweeps.store.rows import cell_columns, is_diverged, round_columns
 from workloads.base import CellContext, Extras, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
+from workloads.runtime.memory import NeverFitsError
 from workloads.runtime.torch_private import lacks_compiler
 
 
@@ -95,7 +96,7 @@ class CellRun:
             self._row.update(asdict(outcome))
             # What is lacking was told before or without harming the device, and a wrong answer was told of after all
             # else; anything else may have harmed it. A new process costs seconds, and what it has to compile again.
-            self.ended_well = isinstance(error, UnsupportedError | WrongResultError | DivergedError)
+            self.ended_well = isinstance(error, UnsupportedError | NeverFitsError | WrongResultError | DivergedError)
             self._finish()
 
     def take_message(self) -> Message:
@@ -137,6 +138,7 @@ class CellRun:
             device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
             memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
             options=options_instance(kind, dict(cell.options)),
+            memory=memory_of(device),
         )  # fmt: skip
         began = time.perf_counter()
         self._workload = kind(context)

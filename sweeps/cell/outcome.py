@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
+from workloads.runtime.memory import NeverFitsError
 
 MAX_MESSAGE = 2_000
 N_FRAMES = 6
@@ -50,7 +51,7 @@ def outcome_of(error: BaseException) -> Outcome:
     status, reason = "error", None
     message = str(error)[:MAX_MESSAGE]
     if is_out_of_memory(error):
-        status, reason = "oom", "out of memory"
+        status, reason = "oom", f"out of memory: {message}" if isinstance(error, NeverFitsError) else "out of memory"
     elif isinstance(error, UnsupportedError) or is_unsupported(error):
         status, reason = "unsupported", message.splitlines()[0][:200] if message else None
     elif isinstance(error, WrongResultError):

@@ -4,7 +4,6 @@ It may import ``scheduling``, ``choosing``, ``cell`` and what stands below them.
 """
 
 import os
-import warnings
 
 # Tune reads these when it is imported. Its loggers took a third of a short sweep's wall time, its
 # experiment state is not needed (our Parquet is the truth), and its reporters are replaced by ours.
@@ -22,7 +21,6 @@ _TUNE_ENVIRONMENT = {
     "TUNE_DISABLE_SIGINT_HANDLER": "1",
     "TUNE_FORCE_TRIAL_CLEANUP_S": "5",
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -32,4 +30,3 @@ _TUNE_ENVIRONMENT = {
 }
 for _name, _value in _TUNE_ENVIRONMENT.items():
     os.environ.setdefault(_name, _value)
-warnings.filterwarnings("ignore", module=r"ray\..*")

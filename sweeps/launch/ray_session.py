@@ -26,6 +26,11 @@ from sweeps.scheduling.nodes import CUSTOM, Cluster
 OBJECT_STORE_BYTES = 100 * 2**20
 """Results are small; Ray's default takes 30 % of the memory that a CPU trial measures with."""
 
+MAX_TMPDIR = (107 if sys.platform == "linux" else 103) - len(
+    "/ray/session_2026-01-01_00-00-00_000000_4194304/sockets/plasma_store.1"
+)
+"""Characters that the temporary folder's name may have: the path of a socket has 107 at most (unix(7)), a Mac's 103."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class RayOptions:
@@ -54,6 +59,7 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
     if options.address:
         join(options.address, common)
     else:
+        make_room_for_sockets()
         try:
             # Linux alone: it ends them with the driver whatever happens, where Ray elsewhere finds them by their group.
             with servers_in_own_group() if sys.platform == "linux" else contextlib.nullcontext():
@@ -68,7 +74,11 @@ def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
                     **common,
                 )
         except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
-            raise SweepLostError(f"Ray did not start: {str(error).strip().splitlines()[0][:200]}") from error
+            remedy = (
+                f"; set RAY_TMPDIR to a folder of at most {MAX_TMPDIR} characters" if "AF_UNIX" in str(error) else ""
+            )
+            told = str(error).strip().splitlines()[0][:200]
+            raise SweepLostError(f"Ray did not start: {told}{remedy}") from error
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
     if not options.verbose:
@@ -94,6 +104,17 @@ def cluster_session(options: RayOptions) -> Iterator[Cluster]:
     """A cluster that runs already, joined (as ``join``) and left again; every node was asked what it is."""
     with ray_session(options, {}):
         yield Cluster(read_nodes())
+
+
+def make_room_for_sockets() -> None:
+    """Let Ray's sockets lie in /tmp, which is told, where they would have longer names in TMPDIR than sockets may."""
+    folder = os.environ.get("TMPDIR", "")
+    if len(os.fsencode(folder)) <= MAX_TMPDIR or "RAY_TMPDIR" in os.environ or not os.access("/tmp", os.W_OK):
+        return
+    os.environ["RAY_TMPDIR"] = "/tmp"
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"TMPDIR has more than the {MAX_TMPDIR} characters that sockets leave it, so Ray keeps its own"
+                         " files in /tmp; RAY_TMPDIR names another folder\n")  # fmt: skip
 
 
 def object_store_options() -> dict[str, str]:

@@ -74,7 +74,11 @@ def _run_tune(
     config: SweepConfig, ledger: Ledger, placement: Placement, nodes: NodeWatch | None, stopper: SweepStopper,
     scratch: str, *, is_verbose: bool,
 ) -> None:  # fmt: skip
-    """Tune's own loop, until no cell is left or the stopper says so; ``scratch`` is the folder that it must have."""
+    """Tune's own loop, until no cell is left or the stopper says so; ``scratch`` is the folder that it must have.
+
+    By ``tune.run``, which Ray 2.60 does not call deprecated and which ``Tuner.fit`` itself calls. What a Tuner adds is
+    that it can be restored: it pickles all that it was given, and our Parquet is what a sweep goes on from.
+    """
     callbacks = [nodes, LedgerWatch(ledger, nodes), None if is_verbose else SilentProgress()]
     tune.run(
         CellTrial,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import stat
@@ -30,6 +31,15 @@ class NotAnImageError(Exception):
     """The file is something else, which the message names."""
 
 
+@contextlib.contextmanager
+def _unwarned() -> Iterator[None]:
+    """No word of images over 89 million pixels, of which PIL refuses those over twice as many, nor of broken EXIF."""
+    with warnings.catch_warnings():
+        for category in (RuntimeWarning, UserWarning):  # of deprecations we want to hear
+            warnings.simplefilter("ignore", category)
+        yield
+
+
 def _open(path: Path) -> bytes:
     """A regular file's bytes; a pipe or a device named as an image would be read for ever.
 
@@ -44,7 +54,7 @@ def _open(path: Path) -> bytes:
     if what is not None:
         raise NotAnImageError(f"is {what}")
     # Only the header is read here: what is no image is not read to its end.
-    with warnings.catch_warnings(action="ignore"), Image.open(path):
+    with _unwarned(), Image.open(path):
         pass
     return path.read_bytes()
 
@@ -61,8 +71,7 @@ def _orientation(image: Image.Image) -> int:
 def _rgb(encoded: Encoded) -> tuple[Image.Image, bytes | None]:
     """An image as RGB and upright, and its own bytes where they are a JPEG of just these pixels."""
     content = encoded if isinstance(encoded, bytes) else _open(encoded)
-    # Warnings are of images over 89 million pixels, of which PIL refuses those over twice as many, and of broken EXIF.
-    with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(content)) as opened:
+    with _unwarned(), Image.open(io.BytesIO(content)) as opened:
         opened.load()  # PIL turns a TIFF upright as it loads it, and tells its orientation anew
         image: Image.Image = opened
         is_plain = image.format == "JPEG" and image.mode == "RGB"

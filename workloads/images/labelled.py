@@ -63,6 +63,10 @@ def _split(labels: torch.Tensor, seed: int) -> tuple[Any, Any]:
     return train, heldout
 
 
+N_DIGITS_IMAGES = 1797
+"""Of scikit-learn's data set (its documentation)."""
+
+
 def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits (8 x 8 pixels, 17 greys), enlarged to size x size in three channels."""
     from sklearn.datasets import load_digits as load

@@ -1,4 +1,4 @@
-"""What workloads stand on: PyTorch's streams and private names, and files that are not what they seem.
+"""What workloads stand on: PyTorch's streams, memory, names it does not promise to keep, files not what they seem.
 
 May import torch alone.
 """

@@ -18,7 +18,9 @@ from sweeps.measure.device import nvml
 from sweeps.measure.device.host import cpu_name, macos_release
 from sweeps.measure.device.memory_counters import backend_of, memory_size
 from sweeps.measure.device.precisions import probe
+from sweeps.measure.device.quota import most_host_bytes
 from workloads.precision import PRECISIONS
+from workloads.runtime.memory import Memory
 from workloads.runtime.torch_private import lacks_triton
 
 
@@ -162,6 +164,13 @@ def device_name(device: torch.device) -> str:
 def total_bytes(device: torch.device) -> int | None:
     """Memory of the device; of one that shares the host's, what the system recommends as the most. None if unknown."""
     return _kind(device).total_bytes(device)
+
+
+def memory_of(device: torch.device) -> Memory:
+    """The most that host and device could ever hold for a cell."""
+    is_shared = has_unified_memory(device) is True
+    own = None if device.type == "cpu" or is_shared else total_bytes(device)
+    return Memory(host_bytes=most_host_bytes(), device_bytes=own, is_shared=is_shared)
 
 
 def driver_version(device: torch.device) -> str | None:

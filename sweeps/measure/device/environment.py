@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
 import platform
 import re
@@ -21,6 +22,7 @@ import torch
 
 from sweeps.measure.device.device import device_name, driver_version, total_bytes
 from sweeps.measure.device.host import cpu_name, system_name, version_of
+from sweeps.measure.device.quota import cpu_quota
 
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
@@ -34,8 +36,10 @@ _DEVICE_SETTINGS = re.compile(
 
 
 def usable_cpus() -> int:
-    """Logical CPUs that this process may use: of its affinity, where the system has one."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Logical CPUs that this process may use: of its affinity, where the system has one, and no more than its quota."""
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return n_cpus if quota is None else max(1, min(n_cpus, math.ceil(quota)))
 
 
 @functools.cache

@@ -20,6 +20,7 @@ import psutil
 import torch
 
 from sweeps.measure.device.device import is_apple_gpu, nvml_handle
+from sweeps.measure.device.quota import held_back_ns
 from sweeps.measure.timing.statistics import Samples, slowing
 
 # Bits of nvmlDeviceGetCurrentClocksEventReasons that mean "slower than asked" (NVML API reference).
@@ -40,6 +41,7 @@ ASK_EVERY_S = 1.0
 BUSY_RATIO = 0.1
 """Share of the CPU time in other hands from which they, and not the device, may be why steps became slower."""
 _KERNEL_COUNTERS = Path("/sys/devices/system/cpu")
+_QUOTA = "CPU quota spent"
 
 
 def _nvml_reasons(handle: Any) -> list[str] | None:
@@ -173,6 +175,7 @@ class ConditionMonitor:
         self._start: dict[str, Any] = {}
         self._seen: set[str] = set()
         self._began = self._busy = self._own = 0.0
+        self._stood_still_ns: int | None = None
 
     def _state(self) -> dict[str, Any]:
         if self._handle is not None:
@@ -183,6 +186,7 @@ class ConditionMonitor:
     def __enter__(self) -> ConditionMonitor:
         self._start = self._state()
         self._seen = set(self._start.get("reasons", []))
+        self._stood_still_ns = held_back_ns()
         self._began, self._busy, self._own = time.monotonic(), _busy_s(), _own_s()
         return self
 
@@ -209,6 +213,10 @@ class ConditionMonitor:
         is_known = "reasons" in self._start and "reasons" in end
         held_back = held_back_reasons(self._start.get("held_back_ns", {}), end.get("held_back_ns", {}), wall)
         reasons = sorted({*self._seen, *end.get("reasons", []), *held_back})
+        now_ns = held_back_ns()
+        if self._stood_still_ns is not None and now_ns is not None:
+            spent = held_back_reasons({_QUOTA: self._stood_still_ns}, {_QUOTA: now_ns}, wall)
+            reasons, is_known = reasons + spent, is_known or bool(spent)
         load = others / (wall * (psutil.cpu_count() or 1)) if wall > _OTHER_LOAD_MIN_S else None
         if not reasons and (slowed := slowed_reason(round_medians, load)) is not None:
             reasons = [slowed]

@@ -14,7 +14,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from torchvision.io import ImageReadMode, decode_jpeg
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
 from tests.workloads.images.exif import STORED_AS, stored, upright
@@ -23,6 +22,7 @@ from workloads.image_processing import ImageProcessing, ImageProcessingOptions
 from workloads.images import folders
 from workloads.images import photographs as data
 from workloads.images.files import MAX_NAMED, Skipped, decode, decode_pixels, those_that_decode
+from workloads.images.jpeg import jpeg_decoder
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
 
 SOI = b"\xff\xd8"
@@ -191,8 +191,8 @@ def test_every_reader_sees_an_image_upright(suffix: str, orientation: int, tmp_p
     path = stored(tmp_path / f"a{suffix}", orientation, **options)
     right = torch.from_numpy(upright()).permute(2, 0, 1).int()
     image, jpeg = decode(path)
-    by_torchvision = decode_jpeg(torch.frombuffer(bytearray(jpeg), dtype=torch.uint8), mode=ImageReadMode.RGB)
-    for seen in (image, decode_pixels(path), decode_pixels(path.read_bytes()), by_torchvision):
+    (measured,) = jpeg_decoder("eager")[0]([torch.frombuffer(bytearray(jpeg), dtype=torch.uint8)], torch.device("cpu"))
+    for seen in (image, decode_pixels(path), decode_pixels(path.read_bytes()), measured):
         assert seen.shape == right.shape
         assert (seen.int() - right).abs().float().mean() < 6, "but for what JPEG loses"
     assert (jpeg == path.read_bytes()) == (suffix == ".jpg" and orientation == 1)

@@ -87,4 +87,4 @@ def test_decoding_has_one_way_of_its_own_and_says_so_of_any_other(asked: dict[st
 
 def test_pixels_that_were_decoded_elsewhere_are_not_told_as_the_devices() -> None:
     with pytest.raises(UnsupportedError, match=r"^decode: no JPEG decoder on meta: torchvision decoded on cpu"):
-        prepared("image-processing", pipeline=("decode",), device="meta")
+        prepared("image-processing", pipeline=("decode",), implementation=("torchvision",), device="meta")
