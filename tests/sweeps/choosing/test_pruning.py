@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,7 @@ def test_a_locked_study_costs_no_cell_and_gets_its_trials_when_it_is_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(optuna_study, "LOCKED_S", 0.02)
+    monkeypatch.setattr(time, "sleep", lambda _: None)  # Optuna tries five times, with seconds between
     config = dataclasses.replace(GRID, device=("cpu",), batch_size=(1, 2, 4))
     chooser = GridStudies(config.cells(), config, StudyBook(tmp_path))
     name = stratum_of(config.cells()[0])
