@@ -10,7 +10,14 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from sweeps.measure.device.memory_counters import DeviceMemory, allocation_retries, empty_cache, memory_now, reset_peaks
+from sweeps.measure.device.memory_counters import (
+    DeviceMemory,
+    allocation_retries,
+    empty_cache,
+    memory_now,
+    memory_size,
+    reset_peaks,
+)
 
 CPU = torch.device("cpu")
 COUNTERS = {"memory_allocated": 11, "memory_reserved": 22, "max_memory_allocated": 33, "max_memory_reserved": 44}
@@ -80,6 +87,51 @@ def test_the_cpu_and_a_backend_that_torch_does_not_have_count_nothing() -> None:
         assert allocation_retries(device) is None
         reset_peaks(device)
         empty_cache(device)
+
+
+def shared(current: int, peak: int) -> dict[str, int]:
+    return {
+        f"{of}_bytes.all.{when}": n
+        for of in ("allocated", "reserved")
+        for when, n in (("current", current), ("peak", peak))
+    }
+
+
+def test_what_a_backend_leaves_to_torchs_accelerator_is_asked_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    device, done = SimpleNamespace(type="abacus"), []
+    monkeypatch.setattr(torch.accelerator, "memory_stats", lambda of: shared(3, 9))
+    monkeypatch.setattr(torch.accelerator, "reset_peak_memory_stats", done.append)
+    assert memory_now(device) == DeviceMemory(
+        allocated_bytes=3, reserved_bytes=3, peak_allocated_bytes=9, peak_reserved_bytes=9
+    )
+    reset_peaks(device)
+    assert done == [device]
+    monkeypatch.setattr(torch.accelerator, "memory_stats", lambda of: shared(0, 0))
+    assert memory_now(device).peak_allocated_bytes == 0, "nothing was held, which is known"
+    monkeypatch.setattr(torch, "abacus", SimpleNamespace(current_allocated_memory=lambda: 5), raising=False)
+    assert memory_now(device).peak_allocated_bytes is None, "less than what is held now is no peak"
+
+
+def test_a_backend_that_torchs_accelerator_does_not_know_counts_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(device: object) -> dict[str, int]:
+        raise RuntimeError("Allocator for abacus is not a DeviceAllocator.")
+
+    device = SimpleNamespace(type="abacus")
+    for name in ("memory_stats", "reset_peak_memory_stats", "get_memory_info"):
+        monkeypatch.setattr(torch.accelerator, name, refuse)
+    assert memory_now(device) == DeviceMemory()
+    assert memory_size(device) is None
+    reset_peaks(device)
+    monkeypatch.setattr(torch.accelerator, "memory_stats", lambda of: shared(1, 2))
+    reset_peaks(device)
+
+
+def test_memory_is_what_is_recommended_before_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    about = {"get_device_properties": lambda device: SimpleNamespace(total_memory=70)}
+    for told, size in (({}, 90), (about, 70), ({**about, "recommended_max_memory": lambda: 50}, 50)):
+        monkeypatch.setattr(torch, "abacus", SimpleNamespace(**told), raising=False)
+        monkeypatch.setattr(torch.accelerator, "get_memory_info", lambda device: (10, 90))
+        assert memory_size(SimpleNamespace(type="abacus")) == size
 
 
 @pytest.mark.parametrize(("stats", "n"), [({"num_alloc_retries": 3}, 3), ({}, None)])
