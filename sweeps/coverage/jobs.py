@@ -61,6 +61,8 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
     n_cpus, recording = store.asked["processes"] or usable_cpus(), store.recording()
     n_threads = default_threads(usable_cpus())
     devices = {name: n_devices(name) for name in sorted({cell.device for cell in store.cells})}
+    if not left and not any(_to_time(store, device) for device in devices):
+        return  # Ray takes seconds to start
 
     def calls(cell: OperationCell) -> Any:
         return recording.get(cell.operation) if cell.source == "modules" else None

@@ -1,11 +1,12 @@
-"""Running the command as a user does, in a process of its own."""
+"""Running the command as a user does, in a process of its own, or in this one on a Ray that tests share."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,3 +27,32 @@ def accelsweep(tmp_path: Path) -> Run:
         )  # fmt: skip
 
     return run
+
+
+@pytest.fixture(scope="session")
+def started_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Ray, started as a sweep starts it, until this test process ends; a folder that its workers import from."""
+    from sweeps.launch.ray_session import RayOptions, ray_session
+
+    site = tmp_path_factory.mktemp("site")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
+        with ray_session(RayOptions(), {"cpu": 1}):
+            yield site
+
+
+@pytest.fixture
+def shared_ray(started_ray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """``main`` in this process runs its sweeps on one Ray, whose start takes longer than most of them.
+
+    For tests that end nothing of Ray and need nothing of its start, all in one group of pytest-xdist, so that one worker
+    gets them: ``@pytest.mark.xdist_group("ray")``. The working folder is ``tmp_path``.
+
+    Returns:
+        A folder to install packages into that both sides import from.
+    """
+    for module in ("sweeps.launch.tune_loop", "sweeps.coverage.jobs"):
+        monkeypatch.setattr(f"{module}.ray_session", lambda *_: contextlib.nullcontext())
+    monkeypatch.syspath_prepend(started_ray)
+    monkeypatch.chdir(tmp_path)
+    return started_ray

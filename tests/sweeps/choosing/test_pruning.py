@@ -124,20 +124,24 @@ def test_the_study_file_agrees_with_the_rows(tmp_path: Path) -> None:
         assert study.best_params["batch_size"] == 4
 
 
+@pytest.fixture(scope="module")
+def never_stopped(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The statuses of the grid, run from its first cell to its last."""
+    rows = run_all(GridStudies(GRID.cells(), GRID, StudyBook(tmp_path_factory.mktemp("whole"))))
+    return {row["trial_key"]: row["status"] for row in rows}
+
+
 @pytest.mark.parametrize("n_done", range(11))
-def test_a_resumed_study_prunes_as_if_never_stopped(tmp_path: Path, n_done: int) -> None:
-    whole = {r["trial_key"]: r["status"] for r in run_all(GridStudies(GRID.cells(), GRID, StudyBook(tmp_path)))}
-    folder = tmp_path / "again"
-    folder.mkdir()
-    first, done = GridStudies(GRID.cells(), GRID, StudyBook(folder)), []
+def test_a_resumed_study_prunes_as_if_never_stopped(never_stopped: dict[str, str], tmp_path: Path, n_done: int) -> None:
+    first, done = GridStudies(GRID.cells(), GRID, StudyBook(tmp_path)), []
     for _ in range(n_done):
         cell = first.next_cell()
         assert isinstance(cell, TrialConfig)
         done.append({**run_cell(first, cell, speed(cell)), "cell": cell})
     if n_done < 10:
         first.next_cell()  # was running when the driver was killed
-    rest = run_all(GridStudies(GRID.cells(), GRID, StudyBook(folder), done))
-    assert {r["trial_key"]: r["status"] for r in [*done, *rest]} == whole
+    rest = run_all(GridStudies(GRID.cells(), GRID, StudyBook(tmp_path), done))
+    assert {r["trial_key"]: r["status"] for r in [*done, *rest]} == never_stopped
     assert len(done) + len(rest) == 10
 
 

@@ -1,13 +1,17 @@
-"""Operations made for tests from real torch functions."""
+"""Operations made for tests from real torch functions, and a coverage sweep of which nothing is left to run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
 
+from sweeps.coverage.options import OperationCoverage
+from sweeps.coverage.plan import OperationCell
+from sweeps.coverage.store import CoverageStore
 from workloads.operations.base import DEFAULT_TOLERANCES, DTYPES, Sample, Tolerance
 
 
@@ -32,3 +36,13 @@ class MadeOperation:
 
     def tolerance(self, dtype: str, device_type: str) -> Tolerance:
         return DEFAULT_TOLERANCES[dtype].loosest(Tolerance(absolute=1e-3, relative=1e-3))
+
+
+def all_told(results: Path) -> CoverageStore:
+    """A sweep ``s1`` of one cell, which was recorded without being run."""
+    cell = OperationCell(source="transforms", operation="made", family="tests", dtype="fp32", device="cpu")
+    asked = {"options": asdict(OperationCoverage(timing=False)), "n_cells": 1, "cells": [cell.as_dict()]}
+    results.mkdir(parents=True, exist_ok=True)
+    store = CoverageStore.create(results / "s1", {**asked, "command": ["accelsweep", "op-coverage"]}, {})
+    store.record([{**cell.columns, "direction": "forward", "verdict": "supported"}])
+    return store

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
 
-ROOT = Path(__file__).parent.parent.parent.parent
+from sweeps.commands import main
 
-
-def accelsweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, str(ROOT / "sweeps" / "run.py"), *arguments],
-        cwd=folder, capture_output=True, text=True, timeout=240, check=False, env=dict(os.environ),
-    )  # fmt: skip
+Say = pytest.CaptureFixture[str]
 
 
 @pytest.mark.parametrize(
@@ -31,18 +23,21 @@ def accelsweep(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         (("can-run", "resnet81"), "'resnet81' is not in torchvision's zoo; near it: resnet"),
     ],
 )
-def test_bad_usage_is_one_line_and_exit_code_2(tmp_path: Path, arguments: tuple[str, ...], told: str) -> None:
-    done = accelsweep(tmp_path, *arguments)
-    assert done.returncode == 2
-    assert told in done.stderr
-    assert done.stderr.count("\n") == 1
+def test_bad_usage_is_one_line_and_exit_code_2(
+    arguments: tuple[str, ...], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main([*arguments]) == 2
+    error = capsys.readouterr().err
+    assert told in error
+    assert error.count("\n") == 1
 
 
 @pytest.mark.slow
-def test_a_sweep_that_lost_rows_is_resumed_to_the_same_cells(tmp_path: Path) -> None:
-    done = accelsweep(tmp_path, "op-coverage", "--device", "cpu", "--source", "transforms", "--ops", "rotate_image",
-                      "horizontal_flip_image", "--dtype", "fp32", "uint8")  # fmt: skip
-    assert done.returncode == 0, done.stderr
+@pytest.mark.xdist_group("ray")
+def test_a_sweep_that_lost_rows_is_resumed_to_the_same_cells(shared_ray: Path, tmp_path: Path, capsys: Say) -> None:
+    asked = ("--source", "transforms", "--ops", "rotate_image", "horizontal_flip_image", "--dtype", "fp32", "uint8")
+    assert main(["op-coverage", "--device", "cpu", *asked]) == 0
     sweep = next((tmp_path / "results").glob("*-op-coverage"))
     joined = sweep / "operations" / "all-000001.parquet"
     table = pq.read_table(joined)
@@ -54,17 +49,18 @@ def test_a_sweep_that_lost_rows_is_resumed_to_the_same_cells(tmp_path: Path) -> 
 
     keep = [i for i, r in enumerate(table.to_pylist()) if r["operation"] != "rotate_image"]
     pq.write_table(table.take(keep), joined)
-    again = accelsweep(tmp_path, "op-coverage", "--resume", sweep.name)
-    assert again.returncode == 0, again.stderr
-    assert "2 of 4 cells" in again.stdout
+    capsys.readouterr()
+    assert main(["op-coverage", "--resume", sweep.name]) == 0
+    assert "2 of 4 cells" in capsys.readouterr().out
     found = [r for file in (sweep / "operations").glob("*.parquet") for r in pq.read_table(file).to_pylist()]
     assert {(r["operation"], r["dtype"], r["direction"]) for r in found} == set(rows)
     assert len(found) == len(rows)
 
 
-def test_a_model_that_runs_here_is_said_to_run(tmp_path: Path) -> None:
-    done = accelsweep(tmp_path, "can-run", "squeezenet1_1", "--device", "cpu")
-    assert done.returncode == 0, done.stderr
-    assert "squeezenet1_1 on cpu in fp32" in done.stdout
-    assert "runs and agrees with the CPU in fp64" in done.stdout
-    assert "executed" in done.stdout
+def test_a_model_that_runs_here_is_said_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["can-run", "squeezenet1_1", "--device", "cpu"]) == 0
+    told = capsys.readouterr().out
+    assert "squeezenet1_1 on cpu in fp32" in told
+    assert "runs and agrees with the CPU in fp64" in told
+    assert "executed" in told

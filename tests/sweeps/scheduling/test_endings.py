@@ -7,12 +7,10 @@ import re
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.faulty.faults import Faulted
 
 SCRIPT = """
 import contextlib, os, signal, sys
@@ -55,14 +53,3 @@ def test_no_other_place_installs_a_handler() -> None:
     found = {p.name for p in files if installs.search(p.read_text(encoding="utf-8"))}
     # launch.py only restores what was there before Ray came.
     assert found == {"endings.py", "lost_servers.py", "ray_session.py"}
-
-
-@pytest.mark.slow
-def test_a_sweep_under_nohup_and_in_the_background_goes_on(tmp_path: Path) -> None:
-    sweep = Faulted(tmp_path, "--cell", "0", "1", "2", "3")
-    process = sweep.start(prefix=["/bin/sh", "-c", "trap '' HUP INT; exec \"$@\"", "sh"])
-    sweep.wait_for_rows(1)
-    for number in (signal.SIGHUP, signal.SIGINT):
-        os.killpg(process.pid, number)
-    assert sweep.wait() == 0, sweep.said
-    assert len(sweep.rows()) == 4

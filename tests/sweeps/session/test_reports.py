@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 
 import matplotlib as mpl
@@ -14,41 +13,40 @@ from analysis.figures.style import canvas
 from sweeps.commands import main
 from sweeps.session.reports import report_safely
 from tests.sweeps.conftest import ROOT, Run
+from tests.sweeps.coverage.made import all_told
 from tests.sweeps.store.made import write
 
-ONE = ("--pipeline", "resize", "--batch-size", "1", "--precision", "fp32", "--device", "cpu", "--min-rounds", "2",
-       "--min-s", "0.05", "--max-s", "0.1")  # fmt: skip
+ANOTHERS = "module://matplotlib_inline.backend_inline"
+"""The backend that a notebook sets for all that it starts; it is not installed here."""
 
 
-def said_once(ended: subprocess.CompletedProcess[str], script: str) -> None:
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "Traceback" not in ended.stdout + ended.stderr
-    (line,) = [line for line in ended.stdout.splitlines() if line.startswith("no report: ")]
+def check_said_once(arguments: list[str], script: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 0
+    told = capsys.readouterr()
+    assert "Traceback" not in told.out + told.err
+    (line,) = [line for line in told.out.splitlines() if line.startswith("no report: ")]
     assert "Is a directory" in line
     assert f"`python analysis/{script}.py " in line
 
 
-@pytest.mark.slow
-def test_a_report_that_cannot_be_written_is_one_sentence_of_every_command(accelsweep: Run, tmp_path: Path) -> None:
-    ended = accelsweep("image-processing", *ONE, MPLBACKEND="module://matplotlib_inline.backend_inline")
-    assert ended.returncode == 0, "a notebook's backend that is not here"
-    (sweep,) = (tmp_path / "results").iterdir()
+def test_a_report_that_cannot_be_written_is_one_sentence_of_every_command(
+    accelsweep: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sweep = write(tmp_path / "results", "new", "s1")
+    ended = accelsweep("inference", "--resume", "s1", MPLBACKEND=ANOTHERS)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
     page = sweep / "report.md"
     assert page.is_file()
     page.unlink()
     page.mkdir()
-    said_once(accelsweep("image-processing", "--resume", sweep.name), "report")
-    other = accelsweep("image-processing", *ONE, "--pipeline", "sobel", "--output", "other", "--no-report")
-    assert other.returncode == 0, other.stderr
+    again = ["inference", "--resume", "s1", "--output", str(sweep.parent)]
+    check_said_once(again, "report", capsys)
+    assert main([*again, "--no-report"]) == 0
 
-    ended = accelsweep("op-coverage", "--device", "cpu", "--source", "transforms", "--ops", "horizontal_flip_image",
-                       "--dtype", "uint8", "--no-timing", "--output", "coverage")  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    (sweep,) = (tmp_path / "coverage").glob("*-op-coverage")
-    (sweep / "report_coverage.md").unlink()
-    (sweep / "report_coverage.md").mkdir()
-    ended = accelsweep("op-coverage", "--resume", sweep.name, "--output", "coverage")
-    said_once(ended, "report_coverage")
+    store = all_told(tmp_path / "coverage")
+    (store.folder / "report_coverage.md").mkdir()
+    again = ["op-coverage", "--resume", store.folder.name, "--output", str(tmp_path / "coverage")]
+    check_said_once(again, "report_coverage", capsys)
 
 
 def test_a_mistake_in_drawing_is_one_sentence_too(

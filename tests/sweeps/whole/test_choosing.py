@@ -10,9 +10,7 @@ import pandas as pd
 import pytest
 
 from sweeps.commands import main
-from tests.sweeps.conftest import Run
 from tests.sweeps.installed import install
-from tests.sweeps.whole.driving import start, wait_for_rows
 
 HUNGRY = '''
 import resource, time, torch
@@ -52,63 +50,37 @@ SHORT = ("--device", "cpu", "--precision", "fp32", "--min-rounds", "2", "--min-s
          "--no-report")  # fmt: skip
 
 
-@pytest.fixture
-def hungry(tmp_path: Path) -> Path:
-    return install(tmp_path / "site", "hungry:Hungry", HUNGRY)
-
-
 def only_sweep(results: Path) -> Path:
     (sweep,) = [p for p in results.iterdir() if p.is_dir()]
     return sweep
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_the_largest_batch_size_is_found_by_really_running_out_of_memory(
-    accelsweep: Run, hungry: Path, tmp_path: Path
+    shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ended = accelsweep("hungry", *SHORT, "--batch-size", "auto", "--output", "out", PYTHONPATH=str(hungry))
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    install(shared_ray, "hungry:Hungry", HUNGRY)
+    assert main(["hungry", *SHORT, "--batch-size", "auto", "--output", "out"]) == 0
     rows = pd.read_parquet(only_sweep(tmp_path / "out") / "trials").set_index("batch_size")
     largest = rows.index[rows["search_role"].str.contains("largest")].item()
     assert rows.loc[largest, "status"] == "complete"
     assert rows.loc[largest + 1, "status"] == "oom", "the next size was tried and did not fit"
     assert 12 <= largest <= 16, "1 GiB in blocks of 64 MiB, less what the libraries map"
     assert rows["search_role"].str.contains("fastest").sum() == 1
-    assert f"largest {largest}" in ended.stdout
+    assert f"largest {largest}" in capsys.readouterr().out
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_with_pruning_resumes_its_study(accelsweep: Run, tmp_path: Path) -> None:
-    grid = ["--pipeline", "resize", "--implementation", "eager", "--batch-size", "1", "2", "4", "8", "16", "32", *SHORT]
-    process = start(tmp_path, "image-processing", *grid, "--pruner", "median", "--output", "out")
-    wait_for_rows(tmp_path / "out", 2, process)
-    process.kill()
-    process.wait()
-    sweep = only_sweep(tmp_path / "out")
-    before = pd.read_parquet(sweep / "trials").set_index("trial_key")["started_at"]
-    ended = accelsweep("image-processing", "--resume", sweep.name, "--output", "out", "--no-report")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = pd.read_parquet(sweep / "trials")
-    assert len(rows) == 6 == rows["trial_key"].nunique()
-    assert (rows.set_index("trial_key").loc[before.index, "started_at"] == before).all()
-    (name,) = rows["study_name"].unique()
-    study = optuna.load_study(study_name=name, storage=f"sqlite:///{sweep / 'study.db'}")
-    states = {"complete": "COMPLETE", "pruned": "PRUNED"}
-    assert {t.user_attrs["trial_key"]: (t.number, t.state.name) for t in study.trials} == {
-        row.trial_key: (row.study_trial, states[row.status]) for row in rows.itertuples()
-    }
-    assert len(study.trials) == 6, "no cell twice, none left running"
-
-
-@pytest.mark.slow
-def test_a_search_ends_with_its_front_and_a_study(accelsweep: Run, tmp_path: Path) -> None:
-    ended = accelsweep(
-        "image-processing", *SHORT, "--pipeline", "resize", "--search", "tpe", "--trials", "4", "--batch-size", "1:8:log2",
-        "--objective", "throughput", "latency", "--output", "out",
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "Optuna prunes for one objective only" in ended.stdout
-    assert "Pareto front of image-processing resize" in ended.stdout
+@pytest.mark.xdist_group("ray")
+def test_a_search_ends_with_its_front_and_a_study(
+    shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    search = ("--search", "tpe", "--trials", "4", "--batch-size", "1:8:log2", "--objective", "throughput", "latency")
+    assert main(["image-processing", *SHORT, "--pipeline", "resize", *search, "--output", "out"]) == 0
+    told = capsys.readouterr().out
+    assert "Optuna prunes for one objective only" in told
+    assert "Pareto front of image-processing resize" in told
     sweep = only_sweep(tmp_path / "out")
     rows = pd.read_parquet(sweep / "trials")
     assert len(rows) == 4 == json.loads((sweep / "sweep.json").read_text())["n_cells"]

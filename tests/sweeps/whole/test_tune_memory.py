@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+import gc
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from sweeps.cell.message import Message
-from tests.sweeps.conftest import ROOT
-
-DRIVER = """
-import gc, sys
-from pathlib import Path
 from sweeps.choosing.chooser import Chooser
-from sweeps.launch.ray_session import RayOptions
-from sweeps.launch.tune_loop import launch
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.session.terminal import Terminal
 from sweeps.store.store import ResultStore
-from ray.tune.experiment import Trial
 
-kept = []
 
 class Watched(Chooser):
-    def recorded(self, cell, row, rounds):
-        gc.collect()
-        kept.append(sum(isinstance(thing, Trial) for thing in gc.get_objects()))
+    """Counts Tune's trials in memory each time a row is recorded."""
 
-config = SweepConfig(
-    workload="image-processing", device=("cpu",), batch_size=tuple(range(1, 15)), precision=("fp32", "tf32"), model=("none",),
-    option_axes={"pipeline": ("resize",), "implementation": ("eager",)},
-    measure=MeasureConfig(min_rounds=1, min_s=0.001, max_s=0.001, round_s=0.001, warmup_max_s=0.001),
-)
-# Two that are measured, and many that end at once: Tune would keep either for ever.
-cells = sorted(config.cells(), key=lambda cell: cell.precision)[12:]
-store = ResultStore.create(Path(sys.argv[1]), config, cells, [])
-with Terminal(len(cells), 0) as terminal:
-    launch(config, Ledger(config, cells, store, Watched(cells), terminal), RayOptions(), {"cpu": 1})
-statuses = sorted(row["status"] for row in store.rows())
-print("ended", len(statuses), "complete", statuses.count("complete"), "kept", max(kept))
-"""
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.kept: list[int] = []
+
+    def recorded(self, cell: Any, row: Any, rounds: Any) -> None:
+        from ray.tune.experiment import Trial
+
+        gc.collect()
+        self.kept.append(sum(isinstance(thing, Trial) for thing in gc.get_objects()))
 
 
 @pytest.mark.slow
-def test_ended_trials_are_forgotten_while_the_sweep_runs(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(tmp_path / "sweep")], capture_output=True, text=True, timeout=200, check=False,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+@pytest.mark.xdist_group("ray")
+def test_ended_trials_are_forgotten_while_the_sweep_runs(shared_ray: Path, tmp_path: Path) -> None:
+    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.tune_loop import launch
+
+    config = SweepConfig(
+        workload="image-processing", device=("cpu",), batch_size=tuple(range(1, 15)), precision=("fp32", "tf32"),
+        model=("none",), option_axes={"pipeline": ("resize",), "implementation": ("eager",)},
+        measure=MeasureConfig(min_rounds=1, min_s=0.001, max_s=0.001, round_s=0.001, warmup_max_s=0.001),
     )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    words = ended.stdout.splitlines()[-1].split()
-    assert words[:4] == ["ended", "16", "complete", "2"]
-    assert int(words[5]) <= 5, "the one that runs, the one that comes next, and the last that ended"
+    # Two that are measured, and many that end at once: Tune would keep either for ever.
+    cells = sorted(config.cells(), key=lambda cell: cell.precision)[12:]
+    chooser, store = Watched(cells), ResultStore.create(tmp_path / "sweep", config, cells, [])
+    gc.freeze()  # what is there before is neither counted nor looked through
+    try:
+        with Terminal(len(cells), 0) as terminal:
+            launch(config, Ledger(config, cells, store, chooser, terminal), RayOptions(), {"cpu": 1})
+    finally:
+        gc.unfreeze()
+    statuses = [row["status"] for row in store.rows()]
+    assert (len(statuses), statuses.count("complete")) == (16, 2)
+    assert 1 <= max(chooser.kept) <= 5, "the one that runs, the one that comes next, and the last that ended"
 
 
 def test_a_message_is_short_in_log_lines_whatever_it_holds() -> None:

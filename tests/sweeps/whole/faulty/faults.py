@@ -16,7 +16,9 @@ from typing import Any
 import pandas as pd
 import psutil
 import pyarrow.parquet as pq
+import pytest
 
+from sweeps.commands import main
 from tests.sweeps.conftest import ROOT
 from tests.sweeps.installed import install
 from tests.sweeps.whole.driving import n_rows
@@ -85,6 +87,15 @@ class Faulted:
         """Start or go on, and wait for the end; the exit code."""
         self.start()
         return self.wait()
+
+    def take_here(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Have this process know the workload too."""
+        monkeypatch.syspath_prepend(self.folder / "site")
+        monkeypatch.delitem(sys.modules, "faulty", raising=False)
+
+    def go_on_here(self) -> int:
+        """Go on in this process, by whatever loop ``put_loop`` has put; the exit code."""
+        return main(["faulty", "--resume", self.sweep.name, "--no-report", "--output", str(self.output)])
 
     def rows(self) -> pd.DataFrame:
         """The rows on disk, with ``fault`` and ``cell``; asserts that no cell has two."""

@@ -83,9 +83,22 @@ def fill_device() -> None:
         held.append(torch.empty(2**30, dtype=torch.uint8, device=torch.accelerator.current_accelerator()))
 
 
+def ask_for_too_much() -> None:
+    torch.empty(2**48)
+
+
+def ask_for_what_is_not_implemented() -> None:
+    torch.linalg.svd(torch.ones(3, 3, dtype=torch.half))
+
+
+def make_a_mistake() -> None:
+    {}["no such thing"]
+
+
 FAULTS = {
     "segfault": segfault, "exit": leave, "hang": hang_in_c, "stop": stop, "fork": fork, "fork-exit": fork_and_leave,
     "limit": eat_to_the_limit, "eat": eat, "device-memory": fill_device,
+    "too-much": ask_for_too_much, "not-implemented": ask_for_what_is_not_implemented, "mistake": make_a_mistake,
 }  # fmt: skip
 
 

@@ -1,50 +1,145 @@
-"""``kill -9`` of the driver, of a worker and of Ray's raylet at random moments, three times each in one sweep's life."""
+"""One sweep's life: its processes are killed at random moments, every signal ends it once, and no row is lost or doubled."""
 
 from __future__ import annotations
 
+import os
 import random
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+import optuna
 import pandas as pd
 import pytest
 
 from tests.sweeps.whole.driving import kept
 from tests.sweeps.whole.faulty.faults import Faulted
 
-N_CELLS = 40
-KILLS = ("worker", "raylet", "worker", "driver", "raylet", "driver", "worker", "raylet", "driver")
+N_CELLS = 48
+ON_ONE_CPU = ("taskset", "-c", str(min(os.sched_getaffinity(0)))) if shutil.which("taskset") else ()
+IGNORING = ("/bin/sh", "-c", "trap '' HUP INT; exec \"$@\"", "sh")
+"""As ``nohup`` and a script's ``&`` start a command."""
+STATES = {"complete": "COMPLETE", "pruned": "PRUNED", "crashed": "FAIL"}
+
+
+class Life:
+    """A sweep with a study, and the rows that it had when it was last looked at."""
+
+    def __init__(self, folder: Path) -> None:
+        self.sweep = Faulted(folder, "--cell", *(str(i) for i in range(N_CELLS)), "--pruner", "median")
+        self.moments, self.before = random.Random(8), pd.DataFrame()
+        self.n_killed_workers = 0
+
+    def begin(self, under: Sequence[str] = (), *, n_rows: int = 1) -> int:
+        """Start or go on, until there are so many rows more; the driver's process."""
+        process = self.sweep.start(prefix=under)
+        self.sweep.wait_for_rows(len(self.before) + n_rows)
+        return process.pid
+
+    def look(self) -> pd.DataFrame:
+        """The rows that came since the last look; those before are there as they were."""
+        rows = self.sweep.rows()
+        assert self.before.empty or kept(self.before, rows)
+        new = rows.iloc[:0] if rows.empty else rows[~rows["trial_key"].isin(self.before.get("trial_key", []))]
+        self.before = rows
+        return new
+
+    def kill_a_worker(self) -> None:
+        """Kill the one that measures; the sweep goes on with another."""
+        self.sweep.kill("worker", self.moments)
+        self.n_killed_workers += 1
+        self.sweep.wait_for_rows(self.sweep.n_rows() + 2)
+        self.look()
+
+    def end(self, code: int, told: str = "") -> pd.DataFrame:
+        """Wait for the end; the rows that came since the last look."""
+        sweep = self.sweep
+        assert sweep.wait(120) == code, sweep.said
+        assert not sweep.orphans()
+        assert "Traceback" not in sweep.said
+        if told:
+            assert sweep.said.count(told) == 1
+            assert sweep.said.count(f"go on with: accelsweep faulty --resume {sweep.sweep.name}") == 1
+        new = self.look()
+        assert len(self.before) < N_CELLS, "too few cells for all that happens"
+        return new
+
+
+def a_worker_and_the_raylet_are_killed(life: Life) -> None:
+    life.begin()
+    life.kill_a_worker()
+    life.sweep.kill("raylet", life.moments)
+    life.end(1, "ended early: ")
+
+
+def a_second_process_is_refused_and_the_first_is_terminated(life: Life) -> None:
+    driver = life.begin()
+    os.kill(driver, signal.SIGSTOP)  # so that cells are left when the second has been refused
+    try:
+        name = life.sweep.sweep.name
+        second = subprocess.run(
+            life.sweep.command("--resume", name), cwd=life.sweep.folder, capture_output=True, text=True, check=False,
+            env=life.sweep.environment,
+        )  # fmt: skip
+    finally:
+        os.kill(driver, signal.SIGCONT)
+    assert second.returncode == 2, second
+    assert f"is being run by process {driver} on" in second.stderr
+    assert second.stderr.count("\n") == 1
+    os.killpg(driver, signal.SIGTERM)
+    life.end(130, "interrupted: finished cells are kept")
+
+
+def a_worker_and_the_driver_are_killed(life: Life) -> None:
+    life.begin()
+    life.kill_a_worker()
+    life.sweep.kill("driver", life.moments)
+    life.end(-signal.SIGKILL)
+
+
+def a_signal_ends_it(life: Life, number: int, under: Sequence[str] = ()) -> pd.DataFrame:
+    """The signal goes to the whole group, as terminals, `timeout` and service managers send it."""
+    os.killpg(life.begin(under, n_rows=2), number)
+    new = life.end(130, "interrupted: finished cells are kept")
+    assert set(new["status"]) <= {"complete", "pruned"}, "the cell that ran is left for the resume"
+    return new
+
+
+def it_goes_on_where_signals_are_ignored_and_ends(life: Life) -> None:
+    driver = life.begin(IGNORING)
+    for number in (signal.SIGHUP, signal.SIGINT):
+        os.killpg(driver, number)
+    code = life.sweep.wait()
+    new = life.look()
+    assert new["worker_pid"].nunique() == 1, "a clean worker is reused"
+    counts = life.before["status"].value_counts().to_dict()
+    assert code == (1 if "crashed" in counts else 0), life.sweep.said
+    assert not life.sweep.orphans()
+    assert sum(counts.values()) == N_CELLS
+    assert set(counts) <= set(STATES)
+    assert counts.get("crashed", 0) <= life.n_killed_workers
+    assert f"{N_CELLS} cells: {counts['complete']} complete" in life.sweep.said
+
+
+def the_study_has_each_cell_once(life: Life) -> None:
+    (name,) = life.before["study_name"].unique()
+    study = optuna.load_study(study_name=name, storage=f"sqlite:///{life.sweep.sweep / 'study.db'}")
+    assert len(study.trials) == N_CELLS, "no cell twice, none left running"
+    assert {t.user_attrs["trial_key"]: (t.number, t.state.name) for t in study.trials} == {
+        row.trial_key: (row.study_trial, STATES[row.status]) for row in life.before.itertuples()
+    }
 
 
 @pytest.mark.slow
-def test_no_row_is_lost_or_doubled_whoever_is_killed(tmp_path: Path) -> None:
-    sweep = Faulted(tmp_path, "--cell", *(str(i) for i in range(N_CELLS)))
-    moments, before = random.Random(8), pd.DataFrame()
-    sweep.start()
-    for number, what in enumerate(KILLS):
-        sweep.wait_for_rows(len(before) + 1)
-        sweep.kill(what, moments)
-        if what == "worker":
-            n = sweep.n_rows()
-            sweep.wait_for_rows(n + 2)  # goes on with another worker
-        else:
-            code = sweep.wait(120)
-            assert code == (1 if what == "raylet" else -9), sweep.said
-            assert not sweep.orphans()
-            assert "Traceback" not in sweep.said
-            if what == "raylet":
-                assert sweep.said.count(f"go on with: accelsweep faulty --resume {sweep.sweep.name}") == 1
-        rows = sweep.rows()
-        assert before.empty or kept(before, rows), f"after kill {number}, {what}"
-        before = rows
-        if what != "worker":
-            sweep.start()
-    code = sweep.wait()
-    rows = sweep.rows()
-    assert kept(before, rows)
-    assert not sweep.orphans()
-    counts = rows["status"].value_counts().to_dict()
-    assert sum(counts.values()) == N_CELLS
-    assert set(counts) <= {"complete", "crashed"}
-    assert counts.get("crashed", 0) <= KILLS.count("worker")
-    assert code == (1 if "crashed" in counts else 0)
-    assert f"{N_CELLS} cells: {counts['complete']} complete" in sweep.said
+def test_no_row_is_lost_or_doubled_whoever_is_killed_and_whatever_ends_the_sweep(tmp_path: Path) -> None:
+    life = Life(tmp_path)
+    a_worker_and_the_raylet_are_killed(life)
+    a_second_process_is_refused_and_the_first_is_terminated(life)
+    a_worker_and_the_driver_are_killed(life)
+    a_signal_ends_it(life, signal.SIGHUP)
+    new = a_signal_ends_it(life, signal.SIGINT, ON_ONE_CPU)
+    assert not ON_ONE_CPU or set(new["n_threads"]) == {1}, "no more threads than usable CPUs"
+    it_goes_on_where_signals_are_ignored_and_ends(life)
+    the_study_has_each_cell_once(life)
