@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.session.without_ray import put_loop
-from tests.sweeps.whole.driving import kept
-from tests.sweeps.whole.faulty.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted, kept
 
 SIZE_KB = 320
 N_CELLS = 24
