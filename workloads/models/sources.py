@@ -117,14 +117,23 @@ def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> Loaded
     import torchvision
 
     builder = torchvision.models.get_model_builder(name)
-    # Asked for with published weights too: without it some keep their auxiliary heads and answer with several tensors.
-    plain: dict[str, Any] = {"aux_logits": False} if "aux_logits" in _parameters(builder) else {}
-    untrained = {"weights": None, **({"init_weights": False} if plain else {})}
+    has_auxiliary = "aux_logits" in _parameters(builder)
+    untrained: dict[str, Any] = {"aux_logits": False, "init_weights": False} if has_auxiliary else {}
     module, weights = _with_weights_or_without(
-        name, pretrained, lambda is_trained: builder(**plain, **({"weights": "DEFAULT"} if is_trained else untrained))
+        name, pretrained, lambda is_trained: builder(weights="DEFAULT") if is_trained else builder(**untrained)
     )
+    if has_auxiliary:
+        _drop_auxiliary(module)
     size = getattr(module, "image_size", 224)  # of a vision transformer, whose positions are those of one size
     return LoadedModel(module=with_classes(module, num_classes), weights=weights, input_size=size)
+
+
+def _drop_auxiliary(module: nn.Module) -> None:
+    """Take off the heads that published weights bring, with which a network in training answers several times."""
+    vars(module)["aux_logits"] = False
+    for name in ("AuxLogits", "aux1", "aux2"):
+        if hasattr(module, name):
+            setattr(module, name, None)
 
 
 def _parameters(builder: Callable[..., Any]) -> set[str]:
