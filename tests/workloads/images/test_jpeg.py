@@ -100,5 +100,6 @@ def test_a_torchvision_that_decodes_no_more_is_told_and_not_needed(monkeypatch: 
     if _has_torchcodec():
         assert jpeg_decoder("eager")[1].startswith("torchcodec ")
     without(monkeypatch, "torchcodec")
+    jpeg_decoder.cache_clear()
     with pytest.raises(NoDecoderError, match=r"TorchCodec 0\.16 or later is not installed"):
         jpeg_decoder("eager")
