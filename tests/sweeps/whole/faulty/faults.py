@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import random
 import signal
@@ -22,6 +21,7 @@ import pytest
 from sweeps.commands import main
 from tests.sweeps.conftest import ROOT
 from tests.sweeps.installed import install
+from tests.sweeps.whole.driving import n_rows
 
 QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
 _MARK = "ACCELSWEEP_TEST"
@@ -166,20 +166,3 @@ def _marked(mark: str) -> Iterator[psutil.Process]:
                 yield process
         except (psutil.Error, OSError):
             continue
-
-
-def n_rows(results: Path) -> int:
-    """Rows on disk, without reading them all; what was counted before costs a sweep that runs no time."""
-    files = list(results.glob("*/trials/[!._]*.parquet"))
-    return sum(_n_rows_of(file, file.stat().st_mtime_ns) for file in files)
-
-
-@functools.cache
-def _n_rows_of(file: Path, _written: int) -> int:
-    return int(pq.read_metadata(file).num_rows)
-
-
-def kept(before: pd.DataFrame, after: pd.DataFrame) -> bool:
-    """Every row of before is there after, as it was."""
-    both = before.set_index("trial_key")[["started_at", "status", "wall_s"]]
-    return both.equals(after.set_index("trial_key").loc[both.index, both.columns])

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.session.without_ray import put_loop
-from tests.sweeps.whole.faulty.faults import Faulted, kept
+from tests.sweeps.whole.driving import kept
+from tests.sweeps.whole.faulty.faults import Faulted
 
 SIZE_KB = 320
 N_CELLS = 24

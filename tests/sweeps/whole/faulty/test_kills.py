@@ -14,7 +14,8 @@ import optuna
 import pandas as pd
 import pytest
 
-from tests.sweeps.whole.faulty.faults import Faulted, kept
+from tests.sweeps.whole.driving import kept
+from tests.sweeps.whole.faulty.faults import Faulted
 
 N_CELLS = 48
 ON_ONE_CPU = ("taskset", "-c", str(min(os.sched_getaffinity(0)))) if shutil.which("taskset") else ()
