@@ -193,11 +193,29 @@ def test_without_waiting_each_clock_is_caught(watched: Watched, monkeypatch: pyt
     assert caught >= {"Timer.time", "_best_s", "run_round", "_repeat", "sustained_energy", "run_direction", "time_call"}
 
 
+class Slept:
+    """Work whose length no other process changes: operators of 2 ms each."""
+
+    def __init__(self) -> None:
+        self._ones = torch.ones(4, device=GPU)
+
+    def launch(self, scale: int) -> None:
+        for _ in range(5 * scale):
+            self._ones + 1
+
+    def fetch(self) -> None:
+        self._ones[0].item()
+
+
 def test_the_timing_proof_passes_and_fails_when_waiting_is_taken_away() -> None:
-    passed = timer_proof.verify_timing(GPU)
+    torch.fakegpu.set_operator_time(2e-3)
+    try:
+        passed = timer_proof.verify_timing(GPU, work=Slept())
+        failed = timer_proof.verify_timing(GPU, clock.Timer(GPU, wait=lambda: None), work=Slept(), tries=1)
+    finally:
+        torch.fakegpu.set_operator_time(0)
     assert passed.verified, passed.detail
     assert passed.is_asynchronous
-    failed = timer_proof.verify_timing(GPU, clock.Timer(GPU, wait=lambda: None), tries=1)
     assert not failed.verified
     assert "it does not wait" in failed.detail
 
