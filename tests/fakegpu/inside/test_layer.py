@@ -113,7 +113,7 @@ def test_batches_made_ahead_are_the_right_ones() -> None:
 
 
 def test_pixels_decoded_on_the_cpu_are_not_told_as_the_devices() -> None:
-    with pytest.raises(UnsupportedError, match="^decode: no JPEG decoder on fakegpu: "):
+    with pytest.raises(UnsupportedError, match=r"^decode: no JPEG decoder on fakegpu: "):
         workload("image-processing", pipeline=("decode",))
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from tests.sweeps.whole.driving import kept, start, wait_for_rows
 
 from tests.fakegpu import environment
 from tests.fakegpu.build import why_not
 from tests.sweeps.conftest import Run
-from tests.sweeps.whole.driving import kept, start, wait_for_rows
 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
