@@ -12,9 +12,11 @@ import torch
 from rich.console import Console
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_OK
+from sweeps.coverage.child.kernels import COMPOSITE, KERNEL, kernels_of
 from sweeps.coverage.child_process import ChildError, OperationChild
 from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
+from sweeps.coverage.predicted import devices_to_predict
 from sweeps.measure.device.device import available_devices, fallback_environment
 from sweeps.measure.device.environment import usable_cpus
 from sweeps.measure.device.host import default_threads
@@ -120,6 +122,31 @@ def whole_told(whole: Mapping[str, Any]) -> str:
     return f"runs and {word} the CPU in {whole['reference']} ({off})"
 
 
+def _predict(options: CanRun) -> int:
+    """Tell for each device what it has of what the model dispatches; 0 if that is all, or the rest falls back.
+
+    Raises:
+        BadInputError: For a device that is in no list of kernels, or a model that cannot be recorded.
+    """
+    devices, console, can = devices_to_predict(options.device), Console(soft_wrap=True), True
+    try:
+        with contextlib.closing(OperationChild({})) as child:
+            names = [_schema_name(overload) for overload in ModelQuestions(options, child).recorded()]
+    except ChildError as error:
+        raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error
+    for device in devices:
+        kernels, can_fall_back = kernels_of(device), bool(fallback_environment(device, allow=True))
+        lacking = "falls back to the CPU" if can_fall_back else "is missing"
+        words = {KERNEL: "has a kernel", COMPOSITE: "is a composite of others"}
+        told = {name: words.get(kernels.kind(name), lacking) for name in names}
+        counts = ", ".join(f"{n} {what}" for what, n in Counter(told.values()).items())
+        say(console, f"{options.model} on {device}: {len(names)} operations; {counts} ({kernels.said})")
+        for name, what in sorted(told.items(), key=lambda pair: (pair[1] != lacking, pair)):
+            say(console, f"  {name} {what} ({kernels.said})")
+        can &= can_fall_back or lacking not in told.values()
+    return EXIT_OK if can else EXIT_FAILED
+
+
 def run_can_run(options: CanRun) -> int:
     """Answer for each device and type.
 
@@ -130,6 +157,8 @@ def run_can_run(options: CanRun) -> int:
         BadInputError: For a model or device that is not there.
     """
     _check_model(options.model)
+    if options.predict:
+        return _predict(options)
     devices = devices_asked(options.device, available_devices())
     console = Console(soft_wrap=True)
     rows = latest_rows(options.results, torch.__version__)

@@ -24,13 +24,13 @@ class Finding:
 
 
 def latest_rows(results: Path, torch_version: str) -> list[dict[str, Any]]:
-    """The rows of the latest coverage sweep in a results folder that ran this torch; none if there is none."""
+    """The rows of the latest coverage sweep in a results folder that ran this torch, predictions left out."""
     for description in sorted(results.glob(f"*/{DESCRIPTION}"), reverse=True):
         try:
             store = CoverageStore.open(description.parent)
         except BadInputError:  # of another version of the schema
             continue
-        rows = [row for row in store.rows() if row["torch_version"] == torch_version]
+        rows = [row for row in store.rows() if row["torch_version"] == torch_version and not row.get("evidence")]
         if rows:
             return rows
     return []

@@ -32,7 +32,7 @@ def _is_due(row: Mapping[str, Any]) -> bool:
 
 def _to_time(store: CoverageStore, device: str) -> list[OperationCell]:
     """Cells of a device that are to be timed; first what models call, as timing may be cut short."""
-    if not store.asked["timing"]:
+    if not store.asked["timing"] or store.asked.get("predict", False):
         return []
     found = store.rows_by_cell()
     due = [cell for cell in store.cells if cell.device == device and any(map(_is_due, found.get(cell.key, ())))]
@@ -48,7 +48,8 @@ def _crashed(cell: OperationCell, error: Exception) -> list[dict[str, Any]]:
 def _worker_arguments(device: str, asked: Mapping[str, Any]) -> tuple[Any, ...]:
     environment = fallback_environment(device, allow=not asked["strict"])
     mode = ("strict" if asked["strict"] else "allowed") if environment else None
-    return environment, asked["max_samples"], parse_duration_s("operation-timeout", asked["operation_timeout"]), mode
+    timeout_s = parse_duration_s("operation-timeout", asked["operation_timeout"])
+    return environment, asked["max_samples"], timeout_s, mode, asked.get("predict", False)
 
 
 def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: CoverageProgress) -> None:
@@ -60,7 +61,8 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
     """
     n_cpus, recording = store.asked["processes"] or usable_cpus(), store.recording()
     n_threads = default_threads(usable_cpus())
-    devices = {name: n_devices(name) for name in sorted({cell.device for cell in store.cells})}
+    predicts = store.asked.get("predict", False)
+    devices = {name: 1 if predicts else n_devices(name) for name in sorted({cell.device for cell in store.cells})}
     if not left and not any(_to_time(store, device) for device in devices):
         return  # Ray takes seconds to start
 
@@ -69,17 +71,18 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
 
     try:
         with (
-            terminable(), guarded() as marked, ray_session(RayOptions(), devices),
+            terminable(), guarded() as marked, ray_session(RayOptions(), {} if predicts else devices),
             RayWatch(marked, "every finished cell is kept") as watch, interrupt_as_loss(watch), watch.interrupting(),
         ):  # fmt: skip
             for device, n in devices.items():
                 mine = [cell for cell in left if cell.device == device]
                 if not mine and not _to_time(store, device):
                     continue
-                most = n_cpus if device == "cpu" else MAX_PROCESSES_PER_DEVICE * n
+                place = "cpu" if predicts else device
+                most = n_cpus if place == "cpu" else MAX_PROCESSES_PER_DEVICE * n
                 n_actors = max(1, min(most, n_cpus, len(mine)))
                 made_with = _worker_arguments(device, store.asked)
-                with actor_pool(CellWorker, made_with, device, n_actors, n_cpus, watch) as pool:
+                with actor_pool(CellWorker, made_with, place, n_actors, n_cpus, watch) as pool:
                     for cell, rows in pool.results(mine, lambda worker, cell: worker.run.remote(cell, calls(cell))):
                         progress.rows(cell, _crashed(cell, rows) if isinstance(rows, Exception) else rows)
                     progress.expect(len(alone := _to_time(store, device)))

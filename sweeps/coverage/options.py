@@ -46,6 +46,9 @@ class OperationCoverage:
     """Let operations raise that would fall back to the CPU, where the device has such a fallback."""
     timing: bool = True
     """Time supported operations at growing sizes against the CPU; --no-timing leaves it out."""
+    predict: bool = False
+    """Run nothing on the device, which need not be here: tell from the installed torch's list of kernels what it will
+    do with each operation, with every model of torchvision's zoo and with the workloads."""
     smoke: bool = False
     """A few operations that end within a minute."""
     output: Path = Path("results")
@@ -79,6 +82,8 @@ class CanRun:
     """Devices to ask about. Default: every device this machine has."""
     dtype: tuple[str, ...] = ("fp32",)
     """Types of the weights and the input: fp32, fp16, bf16."""
+    predict: bool = False
+    """Run nothing on the device, which need not be here: tell from the installed torch's list of kernels."""
     train: bool = False
     """Ask about the backward pass as well."""
     results: Path = Path("results")

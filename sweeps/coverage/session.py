@@ -17,6 +17,7 @@ from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from sweeps.coverage.child_process import ChildError, OperationChild
 from sweeps.coverage.options import SMOKE_OPERATIONS, OperationCoverage
 from sweeps.coverage.plan import OperationCell, cells_of
+from sweeps.coverage.predicted import WHOLE, devices_to_predict, whole_operations
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore, write_json
 from sweeps.measure.device.device import available_devices
@@ -72,17 +73,21 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
         BadInputError: If a pattern fits none.
     """
     patterns = options.ops or (SMOKE_OPERATIONS if options.smoke else ())
-    mine = [o for o in listed if o["source"] in options.source]
+    mine = [o for o in listed if o["source"] in (*options.source, *WHOLE)]
     for pattern in options.ops:
         if not any(matches(o["name"], [pattern]) for o in mine):
             raise BadInputError(f"--ops: {pattern!r} fits none of the {len(mine)} operations")
-    return [o for o in mine if matches(o["name"], patterns)]
+    is_whole = [o["source"] in WHOLE and not options.ops for o in mine]
+    return [o for o, whole in zip(mine, is_whole, strict=True) if whole or matches(o["name"], patterns)]
 
 
 def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> Path:
     """The folder of a new sweep."""
-    devices = devices_asked(options.device, available_devices())
+    devices = (
+        devices_to_predict(options.device) if options.predict else devices_asked(options.device, available_devices())
+    )
     listed = _listed(options, console)
+    listed["operations"] += whole_operations(options) if options.predict else []
     chosen = _chosen(listed["operations"], options)
     dtypes = ("fp32", "fp16", "uint8") if options.smoke and len(options.dtype) > 3 else options.dtype
     cells = cells_of(chosen, devices, dtypes)

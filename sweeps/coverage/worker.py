@@ -20,11 +20,14 @@ class CellWorker:
         max_samples: Sample inputs run of each operation, spread evenly over all it has.
         timeout_s: A cell that takes longer is ended, and its process.
         fallback_mode: As in the operations table.
+        predicts: Rows are predicted instead of run.
     """
 
     def __init__(
-        self, environment: Mapping[str, str], max_samples: int, timeout_s: float, fallback_mode: str | None = None
-    ) -> None:
+        self, environment: Mapping[str, str], max_samples: int, timeout_s: float, fallback_mode: str | None = None,
+        predicts: bool = False,
+    ) -> None:  # fmt: skip
+        self._predicts = predicts
         self._max_samples, self._timeout_s, self._fallback_mode = max_samples, timeout_s, fallback_mode
         self._child = OperationChild(environment)
 
@@ -33,7 +36,7 @@ class CellWorker:
     ) -> Iterator[dict[str, Any]]:
         request = {
             "command": command, "cell": cell.as_dict(), "calls": calls, "max_samples": self._max_samples,
-            "n_threads": n_threads,
+            "n_threads": n_threads, "predicts": self._predicts, "can_fall_back": self._fallback_mode == "allowed",
         }  # fmt: skip
         if not self._child.is_alive:
             # Imports and the device's start take seconds that are not the first operation's.
@@ -56,7 +59,7 @@ class CellWorker:
         rows: list[dict[str, Any]] = []
         direction = "forward"
         try:
-            for message in self._ask("run", cell, calls, n_threads=1):
+            for message in self._ask("predict" if self._predicts else "run", cell, calls, n_threads=1):
                 if message["event"] == "began":
                     direction = message["direction"]
                 elif message["event"] == "row":

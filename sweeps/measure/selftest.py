@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import available_devices, open_device
 from sweeps.measure.device.environment import environment
+from sweeps.measure.places import PLACES
 from sweeps.measure.proofs import GENERAL, PER_DEVICE, Verdict
 
 
@@ -86,7 +87,7 @@ def run_selftest(devices: Sequence[str] | None = None, say: Callable[[str], None
         prove(title, "-", check)
     for name, device in opened.items():
         say(_headline(name))
-        for title, check_device in PER_DEVICE:
+        for title, check_device in (*PER_DEVICE, *(PLACES if name != "cpu" else ())):
             prove(title, name, lambda c=check_device, d=device: c(d))  # type: ignore[misc]
     counts = [sum(proof.passed is verdict for proof in proofs) for verdict in (True, False, None)]
     say(f"{counts[0]} ok, {counts[1]} failed, {counts[2]} to note, {sum(p.seconds for p in proofs):.0f} s")

@@ -7,7 +7,7 @@ import pyarrow as pa
 from sweeps.store.columns import ENVIRONMENT, FLOAT, INT, STRING, Column, as_schema
 
 SCHEMA_VERSION = 1
-VERDICTS = ("supported", "unsupported", "fallback", "wrong", "crashed", "timeout")
+VERDICTS = ("supported", "unsupported", "fallback", "wrong", "crashed", "timeout", "unknown")
 """How an operation can end in one type and direction on a device; every row has exactly one."""
 
 _NAMES = pa.list_(STRING)
@@ -16,13 +16,13 @@ _COLUMNS: list[Column] = [
     ("schema_version", pa.int16(), "", "version of this table"),
     ("sweep_id", STRING, "", "the sweep's folder name"),
     ("operation_key", STRING, "", "hash of source, operation, type and device; the same in every sweep"),
-    ("source", STRING, "", "database (PyTorch's operator database), transforms (torchvision) or modules (model zoo)"),
+    ("source", STRING, "", "database (PyTorch), transforms, modules (torchvision); predicted: models, workloads"),
     ("operation", STRING, "", "its name; a variant of the database in brackets"),
     ("family", STRING, "", "what it is grouped by"),
     ("device", STRING, "", "cpu or the accelerator's type"),
     ("dtype", STRING, "", "fp32, fp16, bf16, int8 or uint8: the type of its inputs"),
     ("direction", STRING, "", "forward, or backward where a gradient is defined"),
-    ("verdict", STRING, "", "one of supported, unsupported, fallback, wrong, crashed, timeout"),
+    ("verdict", STRING, "", "one of supported, unsupported, fallback, wrong, crashed, timeout; predicted: unknown"),
     ("reason", STRING, "", "why it is not supported: the exception's text, the worst difference, the signal"),
     ("error_type", STRING, "", "class of the exception"),
     ("wrong_by", STRING, "", "wrong: rounding if rounding at the largest magnitude explains it, else values"),
@@ -52,6 +52,7 @@ _COLUMNS: list[Column] = [
     ("worker_pid", INT, "", "child process that ran it"),
     *ENVIRONMENT.values(),
     ("host", STRING, "", "hash of the host name"),
+    ("evidence", STRING, "", "predicted: from torch's list of kernels, nothing was run; null: executed"),
 ]  # fmt: skip
 
 OPERATIONS = as_schema(_COLUMNS, SCHEMA_VERSION)

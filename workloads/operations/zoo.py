@@ -136,7 +136,7 @@ def build_untrained(name: str) -> nn.Module:
 
 def model_inputs(name: str) -> tuple[Any, ...]:
     """Inputs of a model of the zoo on the default device, of the size its weights were trained at."""
-    if any(word in name for word in _IS_DETECTOR):
+    if is_detector(name):
         return ([torch.rand(3, 160, 192)],)
     if "raft" in name:
         return torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
@@ -151,21 +151,31 @@ def zoo_names() -> list[str]:
     import torchvision
 
     names = torchvision.models.list_models(exclude=["quantized*"])
-    return [n for n in names if n in _DETECTORS or not any(word in n for word in _IS_DETECTOR)]
+    return [n for n in names if n in _DETECTORS or not is_detector(n)]
 
 
-def _record_one(name: str, calls: dict[str, dict[str, Any]]) -> None:
+def is_detector(name: str) -> bool:
+    """Whether a model of the zoo chooses by values what to do next, so that the meta device cannot run it."""
+    return any(word in name for word in _IS_DETECTOR)
+
+
+def on_meta(name: str) -> tuple[nn.Module, tuple[Any, ...]]:
+    """A model of the zoo with its inputs on the meta device; a detector on the CPU."""
     torch.manual_seed(0)
-    with torch.device("cpu" if name in _DETECTORS else "meta"), torch.no_grad():
+    with torch.device("cpu" if is_detector(name) else "meta"):
         try:
             model = build_untrained(name)
         except NotImplementedError:  # it reads values while it is built, which the meta device lacks
             with torch.device("cpu"), ParametersOnMeta():
                 model = build_untrained(name).to("meta")
-        _watch_modules(model, calls)
-        inputs = model_inputs(name)
-        with _Functions() as functions:
-            model(*inputs)
+        return model, model_inputs(name)
+
+
+def _record_one(name: str, calls: dict[str, dict[str, Any]]) -> None:
+    model, inputs = on_meta(name)
+    _watch_modules(model, calls)
+    with torch.device("cpu" if is_detector(name) else "meta"), torch.no_grad(), _Functions() as functions:
+        model(*inputs)
     for function, found in functions.calls.items():
         calls[function].update(found)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from analysis.subjects.coverage.load import WORKS
+from analysis.subjects.coverage.load import WORKS, is_predicted
 from analysis.text import counted, escape, share, some
 
 
@@ -15,7 +15,8 @@ def answer(frame: pd.DataFrame) -> list[str]:
         forward = mine[mine["direction"] == "forward"]
         works = forward["outcome"].isin(WORKS).groupby(forward["dtype"], sort=False).mean()
         n_operations = len(mine[["source", "operation"]].drop_duplicates())
-        found.append(f"On {escape(device)}, of {counted(n_operations, 'operation')} run, these work forward: "
+        run, work = ("looked up", "are predicted to work") if is_predicted(mine) else ("run", "work")
+        found.append(f"On {escape(device)}, of {counted(n_operations, 'operation')} {run}, these {work} forward: "
                      f"{', '.join(f'{share(part)} in {dtype}' for dtype, part in works.items())}.")  # fmt: skip
         for outcome in ("fallback", "wrong values", "crashed", "timeout"):
             names = [escape(name) for name in mine.loc[mine["outcome"] == outcome, "operation"].unique()]

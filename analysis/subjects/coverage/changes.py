@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.cells.rows import Row, records
 from analysis.page.columns import Column, column_table, in_word, names
-from analysis.subjects.coverage.load import IDENTITY, WORKS
+from analysis.subjects.coverage.load import IDENTITY, WORKS, is_predicted
 from analysis.text import escape, significant
 
 MAX_ROWS = 100
@@ -32,6 +32,8 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
         f" {len(frame) - len(both):,} only in this result and {len(other) - len(both):,} only in the other."
         f" {len(timed):,} were timed in both; a change under {FASTER:g} times is noise."
     )
+    if is_predicted(frame) != is_predicted(other):
+        return _against_truth(both, is_predicted(frame), told)
     return {
         "told": told,
         "tables": [
@@ -39,6 +41,24 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
             (f"Newly broken: {len(broken)}", changed_table(broken)),
             (f"Faster: {len(faster)}", speed_table(faster.sort_values("gain", ascending=False), "faster")),
             (f"Slower: {len(slower)}", speed_table(slower.sort_values("gain"), "slower")),
+        ],
+    }
+
+
+def _against_truth(both: pd.DataFrame, is_now_predicted: bool, told: str) -> dict[str, Any]:
+    """What was predicted against what was run, whichever of both is the later result."""
+    said, found = ("outcome", "outcome_before") if is_now_predicted else ("outcome_before", "outcome")
+    both = both[both[said] != "unknown"]
+    works, worked = both[said].isin(WORKS), both[found].isin(WORKS)
+    right = both[said].isin(WORKS) == both[found].isin(WORKS)
+    n, which = len(both), "this result" if is_now_predicted else "the other"
+    share = f"{right.sum():,} of {n:,} predictions hold ({100 * right.mean():.1f} %)" if n else "no prediction was run"
+    kinds = f"{which[0].upper()}{which[1:]} is predicted from torch's kernels, the one beside it was run: {share}."
+    return {
+        "told": f"{told} {kinds}",
+        "tables": [
+            (f"Predicted to work, and do not: {(works & ~worked).sum()}", changed_table(both[works & ~worked])),
+            (f"Predicted not to work, and do: {(~works & worked).sum()}", changed_table(both[~works & worked])),
         ],
     }
 

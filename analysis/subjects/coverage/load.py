@@ -19,9 +19,12 @@ JOINED = re.compile(r"all-[0-9]+\.parquet")
 IDENTITY = ["source", "operation", "device", "dtype", "direction"]
 DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
 DIRECTIONS = ("forward", "backward")
-VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout")
+VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout",
+            "unknown")  # fmt: skip
 """As reports count them: a wrong answer that rounding explains is told apart from one that it does not."""
 WORKS = ("supported", "wrong by rounding")
+WHOLES = ("models", "workloads")
+"""Sources that are whole, which predictions have beside the operations."""
 NEEDED = (*IDENTITY, "operation_key", "family", "verdict")
 
 
@@ -32,6 +35,11 @@ def find_coverage(path: str | Path) -> Path:
         AnalysisError: If there is none.
     """
     return find_folder(path, "coverage sweep", TABLE, DESCRIPTION, "op-coverage")
+
+
+def is_predicted(frame: pd.DataFrame) -> bool:
+    """Whether a frame of ``load_coverage`` holds predictions instead of what was run."""
+    return "evidence" in frame and bool((frame["evidence"] == "predicted").any())
 
 
 def load_coverage(path: str | Path) -> pd.DataFrame:

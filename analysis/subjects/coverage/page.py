@@ -14,10 +14,14 @@ from analysis.page.environment import environment_table, of_devices
 from analysis.page.templates import render
 from analysis.subjects.coverage import changes, tables
 from analysis.subjects.coverage.answer import answer
-from analysis.subjects.coverage.load import DIRECTIONS, find_coverage, load_coverage
+from analysis.subjects.coverage.load import DIRECTIONS, find_coverage, is_predicted, load_coverage
 from analysis.text import escape
 
 NAME = "report_coverage"
+PREDICTED = (
+    "Every line is predicted from torch's list of kernels, and nothing was run on the device. The list does not say"
+    " which types a kernel takes, what a composite calls in turn, nor that a kernel is right."
+)
 
 
 def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
@@ -26,9 +30,11 @@ def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
     versions = ", ".join(sorted(frame["torch_version"].dropna().unique()))
     return render(
         "subjects/coverage/page.md.j2",
-        title=f"What works on {', '.join(escape(d) for d in devices)} with torch {escape(versions)}",
+        title=f"What {'is predicted to work' if is_predicted(frame) else 'works'} on"
+        f" {', '.join(escape(d) for d in devices)} with torch {escape(versions)}",
         answer=answer(frame),
-        caveats=[],
+        caveats=[PREDICTED] if is_predicted(frame) else [],
+        wholes=tables.wholes(frame),
         changes=None if other is None else changes.compare(frame, other),
         against="" if other is None else escape(Path(other.attrs["path"]).name),
         outcomes=tables.counts(frame),
@@ -43,6 +49,7 @@ def build(frame: pd.DataFrame, other: pd.DataFrame | None = None) -> str:
             ("What crashes or hangs", tables.failures(frame, ["crashed", "timeout"])),
             ("What is wrong", tables.wrong(frame, "wrong values")),
             ("What is unsupported", tables.failures(frame, ["unsupported"])),
+            *([("What cannot be predicted", tables.failures(frame, ["unknown"]))] if is_predicted(frame) else []),
             ("What is off by rounding", tables.wrong(frame, "wrong by rounding")),
         ],
         overtaking=tables.overtaking(frame),

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.cells.rows import records
 from analysis.page.columns import Column, column_table, names
 from analysis.stats.estimate import known
-from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WORKS
+from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WHOLES, WORKS
 from analysis.text import MISSING, counted, escape, significant, table
 
 MAX_REASON = 240
@@ -41,6 +41,18 @@ def matrix(frame: pd.DataFrame, direction: str) -> str:
     totals = [mine.loc[mine["dtype"] == d, "outcome"] for d in dtypes]
     rows.append(["**all**", "", *(f"**{t.isin(WORKS).sum()}/{len(t)}**" for t in totals)])
     return table(["family", "source", *dtypes], rows, n_left=2)
+
+
+def wholes(frame: pd.DataFrame) -> str:
+    """Whole models and workloads, where a prediction has them: which directions work, and what stands in the way."""
+    mine = frame[frame["source"].isin(WHOLES)]
+    rows = []
+    for (device, family, operation), group in mine.groupby(["device", "family", "operation"], sort=False):
+        told = [f"{row['direction']}: {row['outcome']}" for row in records(group)]
+        reasons = dict.fromkeys(str(reason)[:MAX_REASON] for reason in group["reason"].dropna())
+        rows.append([escape(operation), escape(family), escape(device), "; ".join(told), escape("; ".join(reasons))])
+    heads = ["what", "kind", "device", "outcome", "reason"]
+    return table(heads, rows, n_left=len(heads)) if rows else ""
 
 
 def counts(frame: pd.DataFrame) -> str:

@@ -66,6 +66,10 @@ def _prepare(request: Mapping[str, Any]) -> tuple[Any, Any]:
 
 def _import_and_open(request: Mapping[str, Any], send: Send) -> None:
     """Everything that is slow the first time: imports, the operator's source, the device."""
+    if request["predicts"]:
+        from sweeps.coverage.child import prediction  # noqa: F401
+
+        return
     from sweeps.coverage.child import sizes, verdicts  # noqa: F401
 
     _prepare(request)
@@ -92,6 +96,18 @@ def _run(request: Mapping[str, Any], send: Send) -> None:
             send({"event": "row", "row": {**_environment(request["cell"]["device"]), **row}})
 
 
+def _predict(request: Mapping[str, Any], send: Send) -> None:
+    """The rows of a cell, predicted; no device is opened."""
+    from sweeps.coverage.child.prediction import predict_cell
+    from sweeps.measure.device.device import set_threads
+
+    set_threads(request["n_threads"])
+    for row in predict_cell(
+        request["cell"], request["calls"], max_samples=request["max_samples"], can_fall_back=request["can_fall_back"]
+    ):
+        send({"event": "row", "row": row})
+
+
 def _time(request: Mapping[str, Any], send: Send) -> None:
     from sweeps.coverage.child.sizes import time_sizes
 
@@ -110,7 +126,7 @@ def _can_run(request: Mapping[str, Any], send: Send) -> None:
 
 
 COMMANDS: dict[str, Callable[[Mapping[str, Any], Send], None]] = {
-    "list": _list, "prepare": _import_and_open, "run": _run, "time": _time, "can-run": _can_run,
+    "list": _list, "prepare": _import_and_open, "run": _run, "predict": _predict, "time": _time, "can-run": _can_run,
 }  # fmt: skip
 
 

@@ -175,3 +175,34 @@ def test_a_page_that_cannot_be_written_is_refused_in_one_sentence(tmp_path: Path
     (folder / "report_coverage.md").mkdir()
     with pytest.raises(AnalysisError, match="cannot write"):
         write_coverage_report(folder)
+
+
+PREDICTED = [
+    {**row(name, verdict=verdict), "evidence": "predicted", "reason": "predicted from torch's kernels, not run", **more}
+    for name, verdict, more in [
+        ("relu", "supported", {}), ("svd", "fallback", {}), ("histc", "supported", {}), ("eig", "unknown", {}),
+        ("resnet18", "supported", {"source": "models", "family": "torchvision models"}),
+    ]
+]  # fmt: skip
+
+
+def test_a_prediction_says_on_every_page_that_nothing_was_run(tmp_path: Path) -> None:
+    page = build(load_coverage(write(tmp_path / "one", PREDICTED)))
+    assert page.startswith("# What is predicted to work on gpu with torch ")
+    assert "nothing was run on the device" in page
+    assert "are predicted to work forward" in page
+    assert "resnet18 | torchvision models | gpu | forward: supported | predicted from torch's kernels, not run" in page
+    assert "eig" in section(page, "What cannot be predicted")
+
+
+@pytest.mark.parametrize("is_now_predicted", [True, False])
+def test_a_prediction_is_held_against_what_was_run_whichever_is_named_first(
+    tmp_path: Path, is_now_predicted: bool
+) -> None:
+    said, found = (load_coverage(write(tmp_path / n, rows)) for n, rows in (("said", PREDICTED), ("found", ROWS)))
+    page = build(said, found) if is_now_predicted else build(found, said)
+    assert "1 of 3 predictions hold (33.3 %)" not in page
+    assert "2 of 3 predictions hold (66.7 %)" in page, "relu works, svd does not; eig was not predicted"
+    wrong = page.split("### Predicted to work, and do not: 1\n", 1)[1].split("###", 1)[0]
+    assert "histc" in wrong
+    assert "### Predicted not to work, and do: 0" in page
