@@ -136,13 +136,13 @@ def _predict(options: CanRun) -> int:
         raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error
     for device in devices:
         kernels, can_fall_back = kernels_of(device), bool(fallback_environment(device, allow=True))
-        lacking = "falls back to the CPU" if can_fall_back else "is missing"
-        words = {KERNEL: "has a kernel", COMPOSITE: "is a composite of others"}
+        lacking = "no kernel, falls back to the CPU" if can_fall_back else "no kernel"
+        words = {KERNEL: "kernel", COMPOSITE: "composite of others"}
         told = {name: words.get(kernels.kind(name), lacking) for name in names}
         counts = ", ".join(f"{n} {what}" for what, n in Counter(told.values()).items())
         say(console, f"{options.model} on {device}: {len(names)} operations; {counts} ({kernels.said})")
         for name, what in sorted(told.items(), key=lambda pair: (pair[1] != lacking, pair)):
-            say(console, f"  {name} {what} ({kernels.said})")
+            say(console, f"  {name}: {what} ({kernels.said})")
         can &= can_fall_back or lacking not in told.values()
     return EXIT_OK if can else EXIT_FAILED
 
