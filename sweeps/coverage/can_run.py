@@ -131,7 +131,7 @@ def _predict(options: CanRun) -> int:
     devices, console, can = devices_to_predict(options.device), Console(soft_wrap=True), True
     try:
         with contextlib.closing(OperationChild({})) as child:
-            names = [_schema_name(overload) for overload in ModelQuestions(options, child).recorded()]
+            names = [schema_name(overload) for overload in ModelQuestions(options, child).recorded()]
     except ChildError as error:
         raise BadInputError(f"MODEL: {options.model!r} cannot be recorded on the CPU: {error}") from error
     for device in devices:
