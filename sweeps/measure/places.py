@@ -101,8 +101,9 @@ def _pinned(_: torch.device) -> Verdict:
 def _loader(_: torch.device) -> Verdict:
     """A loader that pins where it can gives the values it was given."""
     pins = pinned(torch.ones(4)) is not None
-    batches = list(torch.utils.data.DataLoader([torch.full((2,), float(i)) for i in range(8)], 4, pin_memory=pins))
-    right = torch.cat(batches)[:, 0].tolist() == [float(i) for i in range(8)]
+    values = torch.utils.data.TensorDataset(torch.arange(8.0))
+    batches = [batch for (batch,) in torch.utils.data.DataLoader(values, 4, pin_memory=pins)]
+    right = torch.cat(batches).tolist() == [float(i) for i in range(8)]
     return right, f"a loader that {'pins' if pins else 'does not pin'} gives every value"
 
 
