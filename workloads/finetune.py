@@ -17,6 +17,7 @@ from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.images.classes import check_image_folder
 from workloads.images.feeds import Ahead, resident, streamed
 from workloads.images.labelled import N_DIGITS_IMAGES, LabelledImages, load_digits, load_image_folder
+from workloads.images.scores import NO_ANSWER, Score, scored
 from workloads.models import loading as models
 from workloads.models.batch_norm import check_batch_norm
 from workloads.models.heads import last_layer
@@ -64,6 +65,7 @@ class Finetune:
         self.is_compiled = context.compile != "none"
         self.target_accuracy = self._options.target_accuracy
         self._feed: Ahead | None = None
+        self._score: Score | None = None
         self._n_steps = 0
         self._train_s = 0.0
         self._round_began: float | None = None
@@ -212,22 +214,22 @@ class Finetune:
 
     @torch.no_grad()
     def end_round(self, round_index: int) -> Mapping[str, float]:
-        """Held-out accuracy (0 to 1) and mean cross entropy."""
+        """Held-out accuracy (0 to 1), balanced and not, mean cross entropy, and how many classes were answered."""
         if self._round_began is not None:
             self._train_s += time.monotonic() - self._round_began
             self._round_began = None
         self._module.eval()
-        n_right, loss = 0.0, 0.0
+        loss, answers = 0.0, []
         batches = zip(self._heldout.split(HELD_OUT_BATCH), self._heldout_labels.split(HELD_OUT_BATCH), strict=True)
         for images, labels in batches:
             with autocast(self._context.device, self._context.precision):
                 logits = self._module(self._inputs(images)).float()
             # The best class of NaN is class 0, which is no answer.
-            n_right += float(((logits.argmax(1) == labels) & logits.isfinite().all(1)).sum())
+            answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), NO_ANSWER))
             loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
         self._train_mode()
-        n = len(self._heldout_labels)
-        return {"accuracy": n_right / n, "loss": loss / n}
+        self._score = scored(torch.cat(answers).cpu(), self._heldout_labels.cpu(), len(self._data.classes))
+        return {**self._score.columns, "loss": loss / len(self._heldout_labels)}
 
     def is_done(self) -> bool:
         # A round is a third of an epoch, which can be far longer than the time allowed: the round that runs counts too.
@@ -235,7 +237,7 @@ class Finetune:
         return self._n_steps >= self._total_steps or self._train_s + running >= self._options.max_train_s
 
     def quality(self) -> Mapping[str, object]:
-        return {}
+        return {"learned": None if self._score is None else self._score.learned}
 
     def teardown(self) -> None:
         if self._feed is not None:

@@ -15,7 +15,7 @@ few hundred requests of a cell come up to 8 % slower or faster than asked (two s
 CHOSEN_BY = (
     "status", "scenario", "throughput_items_per_s", "latency_p99_s", "latency_p50_s", "step_median_s", "deadline_s",
     "rate_per_s", "max_rate_per_s", "completed_rate_per_s", "n_dropped", "energy_per_item_j", "accuracy_best",
-    "device_peak_reserved_bytes", "device_peak_allocated_bytes", "peak_rss_bytes",
+    "learned", "device_peak_reserved_bytes", "device_peak_allocated_bytes", "peak_rss_bytes",
 )  # fmt: skip
 """The columns that the choice looks at."""
 UNSTABLE = ("unstable", "very unstable")
@@ -110,6 +110,7 @@ def task_names(tasks: Iterable[tuple[object, ...]]) -> list[str]:
 
 
 def doubts(row: Row) -> list[str]:
-    """What speaks against believing a cell's speed."""
+    """What speaks against believing a cell's speed or accuracy."""
     said = ["timed by a timer that did not pass its proof"] if row.get("timing_verified") == False else []  # noqa: E712 (null is neither)
+    said += [f"learned {row['learned']}"] if isinstance(row.get("learned"), str) else []
     return said + ([str(row["stability"])] if row.get("stability") in UNSTABLE else [])

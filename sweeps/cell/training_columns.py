@@ -12,11 +12,12 @@ SUSTAINED_S = 3.0
 
 
 def _reached(curve: Sequence[Mapping[str, Any]], target: float | None) -> int | None:
-    """The first round that holds the target accuracy."""
+    """The first round that holds the target accuracy, and not by answering one class to everything."""
     if target is None:
         return None
-    accuracies = [entry.get("accuracy") for entry in curve]
-    return next((i for i, accuracy in enumerate(accuracies) if accuracy is not None and accuracy >= target), None)
+    reached = (i for i, entry in enumerate(curve)
+               if (entry.get("accuracy") or 0.0) >= target and entry.get("n_classes_answered") != 1)  # fmt: skip
+    return next(reached, None)
 
 
 def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -> dict[str, Any]:
@@ -31,7 +32,8 @@ def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -
         return {}
     columns = {
         "accuracy_best": max(entry["accuracy"] for entry in scored), "accuracy_final": curve[-1].get("accuracy"),
-        "loss_final": curve[-1].get("loss"), "target_accuracy": target,
+        "balanced_accuracy_final": curve[-1].get("balanced_accuracy"), "loss_final": curve[-1].get("loss"),
+        "target_accuracy": target,
     }  # fmt: skip
     reached = _reached(curve, target)
     return columns if reached is None else {**columns, "time_to_target_s": curve[reached]["elapsed_s"]}

@@ -50,7 +50,8 @@ def format_result(row: Mapping[str, Any]) -> str:
     rate, accuracy = row.get("throughput_items_per_s"), row.get("accuracy_best")
     parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s"]
     if accuracy is not None:
-        parts.append(f"accuracy {accuracy:.1%}")
+        balanced = row.get("balanced_accuracy_final") if row.get("learned") else None
+        parts.append(f"accuracy {accuracy:.1%}" + (f" (balanced {balanced:.1%})" if balanced is not None else ""))
     if row.get("status") not in {None, "complete"}:
         reason, *_ = str(row.get("status_reason") or row.get("error_message") or "").split("\n")
         parts.append(reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 4]} ...")

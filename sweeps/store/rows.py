@@ -28,7 +28,7 @@ def rows_table(rows: Iterable[Row], schema: pa.Schema = TRIALS) -> pa.Table:
 
 
 def fit(row: Row, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
-    """What of a row its table can hold, and a sentence for each value that it cannot.
+    """What of a row its table can hold, and a sentence for each value that it cannot; NaN is null.
 
     A workload of others may say anything of itself; what it says wrong must not cost the rest of the row. Text that
     UTF-8 cannot hold, such as a file's name of other bytes, is kept with those bytes as escapes.
@@ -42,6 +42,8 @@ def fit(row: Row, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
         kind = schema.field(name).type
         try:
             fitting[name] = pa.scalar(_plain(value, kind), kind).as_py()
+            if fitting[name] != fitting[name]:  # NaN, which databases take for the largest number of all
+                fitting[name] = None
         except (pa.ArrowException, OverflowError, TypeError, ValueError):
             misfits.append(f"column {name!r} holds {kind}, not {one_line(repr(value))}")
     return fitting, misfits
@@ -67,8 +69,8 @@ def round_columns(reached: Row) -> dict[str, Any]:
     if misfits:
         raise ValueError(f"end_round: {'; '.join(misfits)}")
     wrong = {name for name, value in columns.items() if isinstance(value, float) and not math.isfinite(value)}
-    if "loss" in wrong:
-        wrong.add("accuracy")
+    if is_diverged(reached):
+        wrong |= {"accuracy", "balanced_accuracy", "n_classes_answered"} & set(columns)
     return {name: None if name in wrong else value for name, value in columns.items()}
 
 

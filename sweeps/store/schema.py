@@ -35,6 +35,8 @@ _ROUND_COLUMNS: list[Column] = [
     ("items", INT, "items", "items worked through in this round"),
     ("throughput_items_per_s", FLOAT, "items/s", "items over seconds"),
     ("accuracy", FLOAT, "1", "finetune: held-out accuracy after the round"),
+    ("balanced_accuracy", FLOAT, "1", "finetune: mean of the held-out classes' own accuracies after the round"),
+    ("n_classes_answered", INT, "", "finetune: classes among the answers to the held-out images"),
     ("loss", FLOAT, "", "finetune: held-out cross entropy after the round"),
     ("energy_j", FLOAT, "J", "energy of the round, null if unknown or too short"),
     ("rss_bytes", INT, "B", "resident memory after the round"),

@@ -174,6 +174,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ("finetune", [
         ("accuracy_best", FLOAT, "1", "best held-out accuracy of any round", "latest"),
         ("accuracy_final", FLOAT, "1", "held-out accuracy after the last round", "latest"),
+        ("balanced_accuracy_final", FLOAT, "1", "mean of the held-out classes' own accuracies after the last round", "latest"),
+        ("learned", STRING, "", "one class only, or nothing (no better than guessing, within two standard errors); else null", "latest"),
         ("loss_final", FLOAT, "", "held-out cross entropy after the last round", "latest"),
         ("target_accuracy", FLOAT, "1", "the accuracy asked for", "latest"),
         ("time_to_target_s", FLOAT, "s", "training time, evaluation left out, until it was reached; null if never", "latest"),

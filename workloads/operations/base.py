@@ -105,6 +105,8 @@ class Operation:
         family: What reports group by.
         dtypes: Names of the types it is run in.
         not_compared: Why its values cannot be compared (such as uninitialised memory); None if they can.
+        n_positions: Of what computes places in an image: pixels of its longest side, 1 of all else. A place that is
+            rounded is off by so many units at most, and so is what is interpolated there.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Operation:
     family: str
     dtypes: Sequence[str] = FLOAT_DTYPES
     not_compared: str | None = None
+    n_positions: int = 1
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         """Its calls in a type, the same every time."""

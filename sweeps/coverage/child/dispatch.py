@@ -25,6 +25,7 @@ from workloads.runtime.torch_private import TorchDispatchMode
 
 MAX_CALLS = 6
 _NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")
+_RESAMPLES = re.compile(r"upsample|grid_sampler|interpolate|roi_align|affine_grid")
 _UNINITIALISED = re.compile(r"^aten\.(new_)?empty(_|\.|$)")
 
 
@@ -114,8 +115,10 @@ def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], 
         send({"event": "whole", **run_whole(model, inputs, device, request["dtype"], parts, train=train)})
         return
     calls = next(calls for f, calls in record_dispatch(name, train).calls.items() if str(f) == request["operation"])
+    sides = [side for call in calls.values() for tensor in call.tensors for side in tensor.shape[2:]]
     operation = DispatchedOperation(
         name=request["operation"], calls=list(calls.values()),
+        n_positions=max(sides, default=1) if _RESAMPLES.search(request["operation"]) else 1,
         not_compared="its memory is uninitialised" if _UNINITIALISED.match(request["operation"]) else None,
     )  # fmt: skip
     row = run_direction(operation, request["dtype"], device, FORWARD, max_samples=MAX_CALLS)

@@ -177,10 +177,10 @@ def _wrong_text(tally: Tally, tolerance: Tolerance) -> str:
     )
 
 
-def _verdict(tally: Tally, tolerance: Tolerance) -> dict[str, Any]:
+def _verdict(tally: Tally, tolerance: Tolerance, n_positions: int) -> dict[str, Any]:
     """The columns that say how it ended; a silent wrong answer weighs more than a loud failure."""
     if tally.n_wrong:
-        kind = "rounding" if tally.worst.rounding_units <= ROUNDING_UNITS else "values"
+        kind = "rounding" if tally.worst.rounding_units <= ROUNDING_UNITS * n_positions else "values"
         if kind == "values" or not tally.n_failed:
             return {"verdict": "wrong", "reason": _wrong_text(tally, tolerance), "wrong_by": kind}
     if tally.n_failed or (not tally.n_samples and tally.failure is not None):
@@ -221,7 +221,7 @@ def run_direction(
     tolerance = operation.tolerance(dtype, device.type)
     return {
         "direction": direction,
-        **_verdict(tally, tolerance),
+        **_verdict(tally, tolerance, operation.n_positions),
         **_comparison(tally, samples, dtype),
         "fallback_operations": sorted(tally.fallbacks) or None,
         "aten_operations": _dispatched(tally.first_good, direction, device),

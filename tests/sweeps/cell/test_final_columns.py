@@ -60,7 +60,13 @@ def test_what_a_round_after_divergence_says_is_null_and_reaches_nothing() -> Non
     told = [round_columns(r) for r in reached]
     assert told[1:] == [{"accuracy": None, "loss": None}] * 2
     found = training_columns([{**r, "elapsed_s": 1.0} for r in told], 0.95)
-    assert found == {"accuracy_best": 0.5, "accuracy_final": None, "loss_final": None, "target_accuracy": 0.95}
+    assert found == {
+        "accuracy_best": 0.5,
+        "accuracy_final": None,
+        "loss_final": None,
+        "balanced_accuracy_final": None,
+        "target_accuracy": 0.95,
+    }
     assert training_columns([{**told[1], "elapsed_s": 1.0}], 0.95) == {}
     assert round_columns({"accuracy": math.nan}) == {"accuracy": None}
     assert not is_diverged({})
