@@ -37,7 +37,6 @@ def row(index: int = 0, **values: Any) -> dict[str, Any]:
     return {**plain, **values}
 
 
-NO_PICTURE = b"\x89PNG\r\n\x1a\n"
 TICK_GAP = 4
 """Pixels of 1/160 inch, half a digit, under which two labels read as one."""
 
@@ -84,17 +83,6 @@ def every_figure_is_legible(request: pytest.FixtureRequest, monkeypatch: pytest.
     """Checks each figure that any test of the analysis has drawn, but of names made to fill one."""
     if request.node.get_closest_marker("endless_names") is None:
         look_at_figures(monkeypatch, check_legible)
-
-
-@pytest.fixture
-def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """For modules whose tests read words: figures are made and saved, but not drawn, which takes half of a page's time.
-
-    A test there that looks at its figures is marked ``drawn``.
-    """
-    if request.node.get_closest_marker("drawn") is None:
-        monkeypatch.setattr(Figure, "draw_without_rendering", lambda self: None)
-        monkeypatch.setattr(Figure, "savefig", lambda self, path, **_: Path(path).write_bytes(NO_PICTURE))
 
 
 @pytest.fixture

@@ -35,10 +35,11 @@ def started_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     from sweeps.launch.ray_session import RayOptions, ray_session
 
     site = tmp_path_factory.mktemp("site")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
-        with ray_session(RayOptions(), {"cpu": 1}):
-            yield site
+    with contextlib.ExitStack() as held:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
+            held.enter_context(ray_session(RayOptions(), {"cpu": 1}))
+        yield site
 
 
 @pytest.fixture

@@ -25,7 +25,6 @@ from tests.analysis.states import check_html, check_sensible, old_sweep
 
 Cell = dict[str, Any]
 Sweep = Callable[..., Path]
-pytestmark = pytest.mark.usefixtures("undrawn")
 ROOT = Path(__file__).parent.parent.parent.parent
 
 
@@ -95,7 +94,6 @@ def rows_of(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block[1].splitlines()]
 
 
-@pytest.mark.drawn
 def test_what_became_slower_is_a_regression_and_what_became_faster_is_none(
     sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -138,7 +136,6 @@ def test_a_run_of_the_same_thing_is_the_same(sweep: Sweep, tmp_path: Path) -> No
     assert "one sweep, so intervals and p hold what varies within a sweep" in text
 
 
-@pytest.mark.drawn
 def test_three_sides_are_each_compared_with_the_baseline(sweep: Sweep, tmp_path: Path) -> None:
     one, two, three = (sweep(name, cells(speed)) for name, speed in (("v1", 1.0), ("v2", 1.3), ("v3", 0.8)))
     text = compared(tmp_path, one, two, three, code=3)
@@ -305,7 +302,6 @@ def test_text_from_results_is_escaped(sweep: Sweep, tmp_path: Path) -> None:
     assert text.startswith("# &lt;u&gt;new\\| against &lt;b&gt;old\\|\n")
 
 
-@pytest.mark.drawn
 def test_the_same_results_give_the_same_bytes(sweep: Sweep, tmp_path: Path) -> None:
     folders = sweep("a", cells()), sweep("b", cells(1.2))
     made = []
@@ -316,7 +312,6 @@ def test_the_same_results_give_the_same_bytes(sweep: Sweep, tmp_path: Path) -> N
     assert set(made[0]) == {"compare.md", "compare.png"}
 
 
-@pytest.mark.drawn
 def test_one_html_file_holds_it_all(sweep: Sweep, tmp_path: Path) -> None:
     other = sweep("b", cells(1.2))
 
@@ -358,7 +353,6 @@ def test_columns_that_an_older_schema_lacks_are_no_reason_to_fail(sweep: Sweep, 
     assert "No cell of b is certainly faster" in compared(tmp_path, sweep("a", cells()), f"b={parquet}")
 
 
-@pytest.mark.drawn
 def test_servers_are_compared_by_the_latency_of_a_request(sweep: Sweep, tmp_path: Path) -> None:
     def server(latency: float, found: float) -> list[Cell]:
         return [row(0, scenario="server", rate_per_s=100, batch_size=1, step_median_s=latency, max_rate_per_s=found,
@@ -372,7 +366,6 @@ def test_servers_are_compared_by_the_latency_of_a_request(sweep: Sweep, tmp_path
     assert rows_of(text, "The best that each can do")[3][3] == "1.50", "the highest rates that were found"
 
 
-@pytest.mark.drawn
 def test_of_many_cells_the_table_and_the_figure_show_those_that_differ_most(sweep: Sweep, tmp_path: Path) -> None:
     sizes = [row(i, batch_size=i + 1, step_median_s=0.1) for i in range(40)]
     other = [c | {"step_median_s": 0.1 / (1 + 0.01 * i)} for i, c in enumerate(sizes)]
@@ -381,7 +374,6 @@ def test_of_many_cells_the_table_and_the_figure_show_those_that_differ_most(swee
     assert "; 35 more in the table" in text
 
 
-@pytest.mark.drawn
 def test_a_wide_comparison_shares_what_all_cells_have_in_common(sweep: Sweep, tmp_path: Path) -> None:
     """Finetuning: held-out accuracy stands beside the speed, since the fastest may have learnt least."""
 

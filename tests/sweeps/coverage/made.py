@@ -41,8 +41,9 @@ class MadeOperation:
 def all_told(results: Path) -> CoverageStore:
     """A sweep ``s1`` of one cell, which was recorded without being run."""
     cell = OperationCell(source="transforms", operation="made", family="tests", dtype="fp32", device="cpu")
-    asked = {"options": asdict(OperationCoverage(timing=False)), "n_cells": 1, "cells": [cell.as_dict()]}
+    options = {**asdict(OperationCoverage(timing=False)), "output": None}
+    asked = {"options": options, "n_cells": 1, "cells": [cell.as_dict()], "command": ["accelsweep", "op-coverage"]}
     results.mkdir(parents=True, exist_ok=True)
-    store = CoverageStore.create(results / "s1", {**asked, "command": ["accelsweep", "op-coverage"]}, {})
+    store = CoverageStore.create(results / "s1", asked, {})
     store.record([{**cell.columns, "direction": "forward", "verdict": "supported"}])
     return store

@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "sort_pixels"
 def test_an_installed_package_adds_a_workload(accelsweep: Run, shared_ray: Path, tmp_path: Path) -> None:
     subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(shared_ray), str(EXAMPLE)],
-        check=True, capture_output=True,
+        check=True, capture_output=True, env={**os.environ, "PYTHONWARNINGS": "ignore"},
     )  # fmt: skip
     listed = accelsweep("--help", PYTHONPATH=f"{shared_ray}{os.pathsep}{ROOT}")
     assert "sort-pixels" in listed.stdout
