@@ -11,7 +11,7 @@ import pytest
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
-# Two tests at a time have twice as many threads as cores, which would spin while they wait for one another.
+# Several tests at a time have more threads than there are cores, which would spin while they wait for one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _SETTINGS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
 # The same deprecations are errors in processes that tests start, Ray's workers among them.

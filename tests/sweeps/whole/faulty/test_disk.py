@@ -14,7 +14,7 @@ from tests.sweeps.whole.driving import kept
 from tests.sweeps.whole.faulty.faults import Faulted
 
 SIZE_KB = 320
-N_CELLS = 24
+N_CELLS = 12
 
 
 def mount(*arguments: str) -> None:
@@ -67,7 +67,7 @@ def test_a_full_disk_and_a_folder_made_read_only_end_the_sweep_and_lose_nothing(
 
     # Ray has nothing to do with what follows: its loop is replaced, which saves three starts.
     sweep.take_here(monkeypatch)
-    mount("-o", f"remount,size={8 * SIZE_KB}k", str(small_disk))
+    mount("-o", f"remount,size={32 * SIZE_KB}k", str(small_disk))
     put_loop(monkeypatch, {2: lambda: make_read_only(sweep.sweep, on=True)})
     assert sweep.go_on_here() == 1
     ended_well(sweep, capsys.readouterr().out, "Operation not permitted")
