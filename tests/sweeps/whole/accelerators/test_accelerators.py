@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.sweeps.whole.driving import kept, start, wait_for_rows
 
 from tests.fakegpu import environment
 from tests.fakegpu.build import why_not
 from tests.sweeps.conftest import Run
+from tests.sweeps.whole.driving import kept, start, wait_for_rows
+from tests.sweeps.whole.several import Ended, run_several
 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=str(REASON))]
@@ -21,11 +23,12 @@ GPU = "fakegpu"
 LN_10 = math.log(10)
 """The loss of a network that has learnt nothing of ten classes."""
 SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report")
-KINDS = ("unified", "discrete")
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("unified", "discrete")]
+"""One of pytest-xdist's workers gets all that is asked of the sweeps of a kind."""
 
 
-def rows_of(tmp_path: Path) -> pd.DataFrame:
-    found = [pd.read_parquet(file) for file in sorted(tmp_path.glob("results/*/trials/[!._]*.parquet"))]
+def rows_of(results: Path, table: str = "trials") -> pd.DataFrame:
+    found = [pd.read_parquet(file) for file in sorted(results.glob(f"*/{table}/[!._]*.parquet"))]
     return pd.concat(found, ignore_index=True)
 
 
@@ -60,10 +63,35 @@ def check_trained(rows: pd.DataFrame, kind: str) -> None:
     check(rows, kind)
 
 
-def test_a_training_on_a_discrete_gpu_overlaps_its_feed_and_learns_as_the_cpu(accelsweep: Run, tmp_path: Path) -> None:
-    ended = accelsweep(*TRAINING, "--device", GPU, **environment("discrete"))
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = rows_of(tmp_path)
+COMMANDS = {
+    "training": (*TRAINING, "--device", GPU),
+    "inference": ("inference", *SHORT, "--precision", "fp32", "bf16", "--batch-size", "2", "--compile", "none", "default",
+                  "--device", GPU),
+    "images": ("image-processing", *SHORT, "--batch-size", "2", "--device", GPU),
+    "coverage": ("op-coverage", "--smoke", "--device", GPU),
+}  # fmt: skip
+OF_KIND = {"unified": ("inference", "images", "coverage"), "discrete": ("training", "inference")}
+Swept = Callable[[str], tuple[Path, dict[str, Ended]]]
+
+
+@pytest.fixture
+def swept(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Swept:
+    """``swept(kind)``: the results of each command, in a folder of its name, and how it ended; run once in all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = base if worker_id == "master" else base.parent  # which pytest-xdist's workers share
+
+    def of(kind: str) -> tuple[Path, dict[str, Ended]]:
+        commands = {name: COMMANDS[name] for name in OF_KIND[kind]}
+        return folder / kind, run_several(folder / kind, commands, environment(kind))
+
+    return of
+
+
+@pytest.mark.xdist_group("discrete")
+def test_a_training_on_a_discrete_gpu_overlaps_its_feed_and_learns_as_the_cpu(swept: Swept) -> None:
+    folder, ended = swept("discrete")
+    assert ended["training"].code == 0, ended["training"]
+    rows = rows_of(folder / "training")
     assert set(rows["feed"]) == {"resident", "streamed"}
     check_trained(rows, "discrete")
 
@@ -77,22 +105,21 @@ def test_a_training_on_an_apple_gpu_learns_and_once_killed_goes_on_where_it_was(
     wait_for_rows(tmp_path / "results", 1, process)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait(30)
-    before = rows_of(tmp_path)
+    before = rows_of(tmp_path / "results")
     (sweep,) = (tmp_path / "results").glob("*-finetune")
     ended = accelsweep("finetune", "--resume", sweep.name, **environment())
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = rows_of(tmp_path)
+    rows = rows_of(tmp_path / "results")
     assert kept(before, rows)
     assert set(rows["feed"]) == {"resident", "streamed"}
     check_trained(rows, "unified")
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_inference_agrees_and_what_cannot_be_compiled_says_so(accelsweep: Run, tmp_path: Path, kind: str) -> None:
-    options = ("--precision", "fp32", "bf16", "--batch-size", "2", "--compile", "none", "default")
-    ended = accelsweep("inference", *SHORT, *options, "--device", GPU, **environment(kind))
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = rows_of(tmp_path)
+def test_inference_agrees_and_what_cannot_be_compiled_says_so(swept: Swept, kind: str) -> None:
+    folder, ended = swept(kind)
+    assert ended["inference"].code == 0, ended["inference"]
+    rows = rows_of(folder / "inference")
     complete = rows[rows["status"] == "complete"]
     assert complete["compile"].tolist() == ["none", "none"]
     assert set(rows.loc[rows["compile"] == "default", "status"]) == {"unsupported"}
@@ -101,10 +128,11 @@ def test_inference_agrees_and_what_cannot_be_compiled_says_so(accelsweep: Run, t
     check_copies(complete, kind)
 
 
-def test_every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(accelsweep: Run, tmp_path: Path) -> None:
-    ended = accelsweep("image-processing", *SHORT, "--batch-size", "2", "--device", GPU, **environment())
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    rows = rows_of(tmp_path).set_index("pipeline")
+@pytest.mark.xdist_group("unified")
+def test_every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(swept: Swept) -> None:
+    folder, ended = swept("unified")
+    assert ended["images"].code == 0, ended["images"]
+    rows = rows_of(folder / "images").set_index("pipeline")
     assert rows.loc["decode", "status"] == "unsupported"
     assert "no JPEG decoder on fakegpu" in rows.loc["decode", "status_reason"]
     complete = rows.drop(index="decode")
@@ -121,11 +149,11 @@ def test_the_selftest_fails_nothing(accelsweep: Run) -> None:
     assert "the timer waits for the device" in ended.stdout
 
 
-def test_a_coverage_sweep_tells_what_an_apple_gpu_lacks(accelsweep: Run, tmp_path: Path) -> None:
-    ended = accelsweep("op-coverage", "--smoke", "--device", GPU, **environment())
-    assert ended.returncode in {0, 1}, ended.stdout + ended.stderr
-    found = [pd.read_parquet(file) for file in tmp_path.glob("results/*/operations/[!._]*.parquet")]
-    rows = pd.concat(found)
+@pytest.mark.xdist_group("unified")
+def test_a_coverage_sweep_tells_what_an_apple_gpu_lacks(swept: Swept) -> None:
+    folder, ended = swept("unified")
+    assert ended["coverage"].code in {0, 1}, ended["coverage"]
+    rows = rows_of(folder / "coverage", "operations")
     assert (rows["verdict"] == "supported").mean() > 0.5
     # Of what the CPU computes in half precision some is off by more than PyTorch allows, here as there.
     assert set(rows.loc[rows["dtype"] == "fp32", "verdict"]) == {"supported", "unsupported"}

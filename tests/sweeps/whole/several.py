@@ -1,0 +1,64 @@
+"""Several commands in one process of their own, one after another on one Ray, whose start takes longer than most of them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock
+
+SCRIPT = """
+import contextlib, io, json, sys
+import sweeps.coverage.jobs, sweeps.launch.tune_loop
+from sweeps.commands import main
+from sweeps.launch.ray_session import RayOptions, ray_session
+from sweeps.measure.device.device import available_devices, n_devices
+
+ended = []
+with ray_session(RayOptions(), {name: n_devices(name) for name in available_devices()}):
+    for module in (sweeps.coverage.jobs, sweeps.launch.tune_loop):
+        module.ray_session = lambda *_: contextlib.nullcontext()
+    for arguments in json.loads(sys.argv[1]):
+        said = io.StringIO()
+        with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):
+            code = main(arguments)
+        ended.append({"code": code, "said": said.getvalue()})
+print(json.dumps(ended))
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The exit code of a command and all that it printed."""
+
+    code: int
+    said: str
+
+
+def run_several(
+    folder: Path, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]
+) -> dict[str, Ended]:
+    """Run commands in ``folder``, each with its own name as its ``--output``; how each of them ended.
+
+    Where another of pytest's processes ran or runs them there, its results are taken.
+    """
+    kept = folder / "ended.json"
+    folder.mkdir(exist_ok=True)
+    with FileLock(folder / "lock"):
+        if not kept.exists():
+            kept.write_text(_ran(folder, commands, environment))
+    return {name: Ended(**values) for name, values in zip(commands, json.loads(kept.read_text()), strict=True)}
+
+
+def _ran(folder: Path, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> str:
+    asked = [[*command, "--output", name] for name, command in commands.items()]
+    process = subprocess.run(
+        [sys.executable, "-c", SCRIPT, json.dumps(asked)],
+        cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
+    )  # fmt: skip
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout.splitlines()[-1]
