@@ -17,6 +17,7 @@ from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse
 from sweeps.plan.search_options import split_ranges
 from sweeps.plan.sweep_options import sweep_command
+from sweeps.session.beginning import begun
 from sweeps.session.reports import report_safely
 from sweeps.text import one_line, printable
 from workloads.base import BadInputError
@@ -76,7 +77,8 @@ def _devices(_: Devices) -> int:
 
 
 def _nodes(options: Nodes) -> int:
-    from sweeps.launch.ray_session import RayOptions, cluster_session
+    from sweeps.launch.ray_session import cluster_session
+    from sweeps.launch.ray_start import RayOptions
     from sweeps.session.listing import print_nodes
 
     with cluster_session(RayOptions(address=options.address)) as cluster:
@@ -206,14 +208,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = workload_names()
         if name not in names:
             raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
-        from sweeps.session.running import run_sweep
-
         if line := left_out().get(name):
             sys.stderr.write(f"accelsweep: {one_line(line)}\n")
         workload = load_workload(name)
         rest, ranges = split_ranges(workload, rest)
         options = parse(sweep_command(workload), name, rest)
-        return run_sweep(workload, options, ["accelsweep", *arguments], ranges)
+        with begun(workload, options, ranges) as here:
+            from sweeps.session.running import run_sweep
+
+            return run_sweep(workload, options, ["accelsweep", *arguments], ranges, here)
     except BadInputError as error:
         sys.stderr.write(f"accelsweep: error: {one_line(error)}\n")
         return EXIT_USAGE

@@ -5,25 +5,31 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, ClassVar
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.finetune_options import FinetuneOptions
-from workloads.images.augment import Augmentation, augmented
-from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.images.classes import check_image_folder
-from workloads.images.feeds import Ahead, resident, streamed
-from workloads.images.labelled import N_DIGITS_IMAGES, LabelledImages, load_digits, load_image_folder
-from workloads.images.scores import NO_ANSWER, Score, scored
-from workloads.models import loading as models
-from workloads.models.batch_norm import check_batch_norm
-from workloads.models.heads import last_layer
 from workloads.models.preflight import check_trainable
 from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import PRECISIONS, autocast
+from workloads.runtime.late import late
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from workloads.images import augment as augmenting
+    from workloads.images import batches, feeds, labelled, scores
+    from workloads.models import batch_norm, heads
+    from workloads.models import loading as models
+else:
+    torch, nn = late("torch"), late("torch.nn")
+    augmenting, batches = late("workloads.images.augment"), late("workloads.images.batches")
+    feeds, labelled = late("workloads.images.feeds"), late("workloads.images.labelled")
+    scores = late("workloads.images.scores")
+    batch_norm, models = late("workloads.models.batch_norm"), late("workloads.models.loading")
+    heads = late("workloads.models.heads")
 
 BATCH_NORM_MOMENTUM = 0.1
 """EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
@@ -64,8 +70,8 @@ class Finetune:
         self.steps_per_round: int | None = None
         self.is_compiled = context.compile != "none"
         self.target_accuracy = self._options.target_accuracy
-        self._feed: Ahead | None = None
-        self._score: Score | None = None
+        self._feed: feeds.Ahead | None = None
+        self._score: scores.Score | None = None
         self._n_steps = 0
         self._train_s = 0.0
         self._round_began: float | None = None
@@ -101,8 +107,8 @@ class Finetune:
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
         self._prepare(loaded.module)
         if self.items_per_step == 1 and not self._is_head_only:
-            image = to_model_input(self._heldout[:1], self._mean, self._std)
-            check_batch_norm(self._module, laid_out(image, context.memory_format))
+            image = batches.to_model_input(self._heldout[:1], self._mean, self._std)
+            batch_norm.check_batch_norm(self._module, batches.laid_out(image, context.memory_format))
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
         self.restart()
         return SetupFacts(
@@ -123,19 +129,20 @@ class Finetune:
         for layer in module.modules():
             if isinstance(layer, nn.BatchNorm2d):
                 layer.momentum = BATCH_NORM_MOMENTUM
-        self._module = module.to(context.device).to(memory_format=MEMORY_FORMATS[context.memory_format])
+        self._module = module.to(context.device).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
-        head = last_layer(self._module)[1].requires_grad_()
+        head = heads.last_layer(self._module)[1].requires_grad_()
         self._trained = list((head if self._is_head_only else self._module).parameters())
         self._forward = models.compiled(self._module, context.compile)
 
-    def _load_data(self) -> LabelledImages:
+    def _load_data(self) -> labelled.LabelledImages:
         size, seed = self._options.image_size, self._context.seed
         if self._options.data is None:
-            self._context.check_fits("all images", on_host=3 * size**2 * N_DIGITS_IMAGES)
-            return load_digits(size, seed, is_encoded=self._options.feed == ("streamed",))
-        return load_image_folder(self._options.data, size, seed)
+            n_bytes, is_resident = 3 * size**2 * labelled.N_DIGITS_IMAGES, self._options.feed == ("resident",)
+            self._context.check_fits("all images", on_host=n_bytes, on_device=n_bytes if is_resident else 0)
+            return labelled.load_digits(size, seed, is_encoded=self._options.feed == ("streamed",))
+        return labelled.load_image_folder(self._options.data, size, seed)
 
     def restart(self) -> None:
         """Go back to the weights that training starts from, so that warm-up teaches nothing."""
@@ -165,14 +172,14 @@ class Finetune:
         if self._feed is not None:
             self._feed.close()
         if self._options.feed == ("resident",):
-            batches = resident(self._train, self._train_labels, self._next_indices)
+            source = feeds.resident(self._train, self._train_labels, self._next_indices)
         else:
-            batches = streamed(
+            source = feeds.streamed(
                 self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
                 batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
             )  # fmt: skip
         finish = functools.partial(self._inputs, augment=self._options.augment[0])
-        self._feed = Ahead(batches, finish, self._context.device)
+        self._feed = feeds.Ahead(source, finish, self._context.device)
 
     def _next_indices(self) -> torch.Tensor:
         """Indices of the next batch, without replacement within an epoch; the epoch's incomplete batch is left out."""
@@ -181,9 +188,9 @@ class Finetune:
         indices, self._queue = self._queue[: self.items_per_step], self._queue[self.items_per_step :]
         return indices
 
-    def _inputs(self, images: torch.Tensor, augment: Augmentation = "none") -> torch.Tensor:
-        inputs = augmented(to_model_input(images, self._mean, self._std), augment, self._crops)
-        return laid_out(inputs, self._context.memory_format)
+    def _inputs(self, images: torch.Tensor, augment: augmenting.Augmentation = "none") -> torch.Tensor:
+        inputs = augmenting.augmented(batches.to_model_input(images, self._mean, self._std), augment, self._crops)
+        return batches.laid_out(inputs, self._context.memory_format)
 
     def step(self) -> None:
         if self._round_began is None:
@@ -212,7 +219,6 @@ class Finetune:
         self._n_steps += 1
         self._feed.prepare()
 
-    @torch.no_grad()
     def end_round(self, round_index: int) -> Mapping[str, float]:
         """Held-out accuracy (0 to 1), balanced and not, mean cross entropy, and how many classes were answered."""
         if self._round_began is not None:
@@ -220,15 +226,15 @@ class Finetune:
             self._round_began = None
         self._module.eval()
         loss, answers = 0.0, []
-        batches = zip(self._heldout.split(HELD_OUT_BATCH), self._heldout_labels.split(HELD_OUT_BATCH), strict=True)
-        for images, labels in batches:
-            with autocast(self._context.device, self._context.precision):
+        parts = zip(self._heldout.split(HELD_OUT_BATCH), self._heldout_labels.split(HELD_OUT_BATCH), strict=True)
+        for images, labels in parts:
+            with torch.no_grad(), autocast(self._context.device, self._context.precision):
                 logits = self._module(self._inputs(images)).float()
             # The best class of NaN is class 0, which is no answer.
-            answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), NO_ANSWER))
+            answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), scores.NO_ANSWER))
             loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
         self._train_mode()
-        self._score = scored(torch.cat(answers).cpu(), self._heldout_labels.cpu(), len(self._data.classes))
+        self._score = scores.scored(torch.cat(answers).cpu(), self._heldout_labels.cpu(), len(self._data.classes))
         return {**self._score.columns, "loss": loss / len(self._heldout_labels)}
 
     def is_done(self) -> bool:

@@ -3,9 +3,6 @@
 There is no autocast for such operations: precision is the floating type that a pipeline computes in, from
 the conversion of its 8-bit input on. ``classification`` works on 8-bit images until its last two operations, as is
 usual. ``decode`` has no floating part, no batch and nothing to compile: other values of those axes are unsupported.
-
-torchvision is imported where it is used, here and in the other modules that a command line loads: it takes seconds,
-which neither ``--help`` nor an error in an option needs.
 """
 
 from __future__ import annotations
@@ -15,20 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.images.batches import laid_out
 from workloads.images.files import decode_pixels
 from workloads.images.jpeg import NoDecoderError, check_decoder, jpeg_decoder
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
-from workloads.runtime.streams import others_copies
-from workloads.runtime.torch_private import compile_options
+from workloads.runtime.late import late
 from workloads.scenarios import SteadyWork
 
 if TYPE_CHECKING:
+    import torch
+
+    from workloads.images import batches
     from workloads.pipelines.taps import Stage
+    from workloads.runtime import streams, torch_private
+else:
+    torch, batches = late("torch"), late("workloads.images.batches")
+    streams, torch_private = late("workloads.runtime.streams"), late("workloads.runtime.torch_private")
 
 HEIGHT, WIDTH = 427, 640
 """Every photograph is brought to this size once, before the clock runs, so that they form a batch."""
@@ -109,7 +109,7 @@ class ImageProcessing(SteadyWork):
             self._composition = PIPELINES[self._pipeline]
             resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
             batch = torch.stack([resized[i % len(resized)] for i in range(n)])
-            self._host = laid_out(batch, self._context.memory_format)
+            self._host = batches.laid_out(batch, self._context.memory_format)
             self._batch = self._host.to(self._context.device)
             self._parameters = draw_parameters(HEIGHT, WIDTH, self._context.seed)
             self._function = self._chosen_function()
@@ -126,7 +126,7 @@ class ImageProcessing(SteadyWork):
         return out
 
     def _eager(self, batch: torch.Tensor) -> torch.Tensor:
-        with others_copies(self._context.device):
+        with streams.others_copies(self._context.device):
             return self._composed(batch)
 
     def _chosen_function(self) -> Stage:
@@ -144,7 +144,7 @@ class ImageProcessing(SteadyWork):
             stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
         mode = "default" if self._context.compile == "none" else self._context.compile
         # The fused pipelines index by construction within the image, so their kernels need not check it.
-        options = compile_options(mode)
+        options = torch_private.compile_options(mode)
         options = None if options is None else {**options, "assert_indirect_indexing": not is_fused}
         is_captured = options is None or bool(options.get("triton.cudagraphs"))
         how: dict[str, Any] = {"mode": mode} if options is None else {"options": options}

@@ -8,22 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-import torch
 from typing_extensions import Doc
 
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
-from workloads.images.batches import MEMORY_FORMATS, laid_out, to_model_input
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
-from workloads.models import loading as models
-from workloads.models.freezing import freeze
-from workloads.models.reference import identity_of, known_reference_outputs
 from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import apply_precision, autocast, compute_dtype
+from workloads.runtime.late import late
 from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, SteadyWork, is_served
 
 if TYPE_CHECKING:
+    import torch
+
+    from workloads.images import batches
+    from workloads.models import freezing, reference
+    from workloads.models import loading as models
+
     ScenarioName = str
 else:
+    torch, batches = late("torch"), late("workloads.images.batches")
+    freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
+    models = late("workloads.models.loading")
     ScenarioName = Literal[tuple(SCENARIOS)]
 
 MAX_COMPARED_ITEMS = 16
@@ -104,14 +109,14 @@ class Inference(SteadyWork):
         n_values = 3 * loaded.input_size**2 * context.batch_size
         width = compute_dtype(context.precision).itemsize if self._is_frozen else torch.float32.itemsize
         context.check_fits("the batch", on_host=n_values * torch.float32.itemsize, on_device=n_values * width)
-        self._network = (context.model, loaded.weights, identity_of(self._options.weights), context.seed)
+        self._network = (context.model, loaded.weights, reference.identity_of(self._options.weights), context.seed)
         pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
-        self._host = to_model_input(pixels, loaded.mean, loaded.std)
+        self._host = batches.to_model_input(pixels, loaded.mean, loaded.std)
         self._reference_module = copy.deepcopy(loaded.module)
         self._module = loaded.module.to(context.device)
         if self._is_frozen:
-            freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(memory_format=MEMORY_FORMATS[context.memory_format])
+            freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
+        self._module.to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
         self._forward = models.compiled(self._module, context.compile)
         self._batch = self._to_device(self._host)
         return SetupFacts(
@@ -126,7 +131,7 @@ class Inference(SteadyWork):
 
     def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
         moved = self._as_weights(batch.to(self._context.device))
-        return laid_out(moved, self._context.memory_format)
+        return batches.laid_out(moved, self._context.memory_format)
 
     def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
         """A batch in the type of frozen weights; autocast takes float32."""
@@ -160,7 +165,7 @@ class Inference(SteadyWork):
 
     def host_batch(self) -> torch.Tensor:
         """In the cell's memory format, as a copy keeps it: another one would compile the network a second time."""
-        return laid_out(self._host, self._context.memory_format)
+        return batches.laid_out(self._host, self._context.memory_format)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         inputs = self._host[:MAX_COMPARED_ITEMS]
@@ -169,7 +174,7 @@ class Inference(SteadyWork):
         precision = self._context.precision
         apply_precision("fp32")
         try:
-            reference = known_reference_outputs(self._network, self._reference_module, inputs)
+            expected = reference.known_reference_outputs(self._network, self._reference_module, inputs)
         finally:
             apply_precision(precision)
-        return outputs, reference
+        return outputs, expected

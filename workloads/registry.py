@@ -38,6 +38,11 @@ def workload_names() -> tuple[str, ...]:
     return (*BUILT_IN, *sorted(set(_targets()) - set(BUILT_IN)))
 
 
+def module_of(name: str) -> str:
+    """The module that holds a workload, of one of ``workload_names``."""
+    return _targets()[name].partition(":")[0]
+
+
 def load_workload(name: str) -> type[Workload]:
     """The class of a workload.
 

@@ -18,8 +18,7 @@ from sweeps.coverage.evidence import Finding, findings, latest_rows
 from sweeps.coverage.options import CanRun
 from sweeps.coverage.predicted import devices_to_predict
 from sweeps.measure.device.device import available_devices, fallback_environment
-from sweeps.measure.device.environment import usable_cpus
-from sweeps.measure.device.host import default_threads
+from sweeps.measure.device.host import default_threads, usable_cpus
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.terminal import say

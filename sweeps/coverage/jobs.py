@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from sweeps.coverage.plan import OperationCell
 from sweeps.coverage.progress import CoverageProgress
 from sweeps.coverage.store import CoverageStore
 from sweeps.coverage.worker import CellWorker
 from sweeps.launch.actor_pool import MAX_PROCESSES_PER_DEVICE, actor_pool, interrupt_as_loss
-from sweeps.launch.leftovers import guarded
 from sweeps.launch.lost_servers import RayWatch
-from sweeps.launch.ray_session import RayOptions, ray_session
-from sweeps.measure.device.device import fallback_environment, n_devices
-from sweeps.measure.device.environment import usable_cpus
-from sweeps.measure.device.host import default_threads
+from sweeps.launch.ray_session import ray_session
+from sweeps.launch.ray_start import RayOptions, RayStart, ray_here
+from sweeps.measure.device.device import fallback_environment
+from sweeps.measure.device.here import devices_here
+from sweeps.measure.device.host import default_threads, usable_cpus
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.scheduling.endings import Interrupted, terminable
 from workloads.operations.base import DTYPES
@@ -61,8 +61,8 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
     """
     n_cpus, recording = store.asked["processes"] or usable_cpus(), store.recording()
     n_threads = default_threads(usable_cpus())
-    predicts = store.asked.get("predict", False)
-    devices = {name: 1 if predicts else n_devices(name) for name in sorted({cell.device for cell in store.cells})}
+    predicts, here = store.asked.get("predict", False), devices_here()
+    devices = {name: 1 if predicts else here.get(name, 0) for name in sorted({cell.device for cell in store.cells})}
     if not left and not any(_to_time(store, device) for device in devices):
         return  # Ray takes seconds to start
 
@@ -71,8 +71,9 @@ def run_cells(store: CoverageStore, left: Sequence[OperationCell], progress: Cov
 
     try:
         with (
-            terminable(), guarded() as marked, ray_session(RayOptions(), {} if predicts else devices),
-            RayWatch(marked, "every finished cell is kept") as watch, interrupt_as_loss(watch), watch.interrupting(),
+            terminable(), ray_here(RayOptions()) as started, ray_session(cast("RayStart", started.start)),
+            RayWatch(started.marked, "every finished cell is kept") as watch,
+            interrupt_as_loss(watch), watch.interrupting(),
         ):  # fmt: skip
             for device, n in devices.items():
                 mine = [cell for cell in left if cell.device == device]

@@ -20,7 +20,7 @@ from sweeps.coverage.plan import OperationCell, cells_of
 from sweeps.coverage.predicted import WHOLE, devices_to_predict, whole_operations
 from sweeps.coverage.progress import CoverageProgress, verdict_counts
 from sweeps.coverage.store import RETRIED, CoverageStore, write_json
-from sweeps.measure.device.device import available_devices
+from sweeps.measure.device.here import devices_here
 from sweeps.plan.from_options import devices_asked
 from sweeps.session.reports import report_safely
 from sweeps.session.summary import Ending, command_line
@@ -84,7 +84,7 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
 def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> Path:
     """The folder of a new sweep."""
     devices = (
-        devices_to_predict(options.device) if options.predict else devices_asked(options.device, available_devices())
+        devices_to_predict(options.device) if options.predict else devices_asked(options.device, tuple(devices_here()))
     )
     listed = _listed(options, console)
     listed["operations"] += whole_operations(options) if options.predict else []

@@ -23,7 +23,10 @@ _TUNE_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "PL_DISABLE_FORK": "1",
     "RAY_DEDUP_LOGS": "0",
+    # The worker that starts ahead is idle until its first cell has its cores, which else leaves it a second to live.
+    "RAY_idle_worker_killing_time_threshold_ms": "60000",
     # What the dashboard would show of every task and every actor that ended: 13 kB a cell in Ray's head process.
     "RAY_task_events_report_interval_ms": "0",
     "RAY_maximum_gcs_destroyed_actor_cached_count": "100",

@@ -6,20 +6,13 @@ Looked up where they are used: a version that lacks one loses that alone, and ev
 from __future__ import annotations
 
 import contextlib
-import functools
+import re
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import ray
-from ray.tune import Callback
-
-try:
-    from ray.tune.progress_reporter import TrialProgressCallback as _Reporter
-except ImportError:
-    _Reporter = Callback
-REPORTER: Any = _Reporter
-"""The class by which Tune knows that it has a reporter; without it Tune adds its own, which keeps every trial."""
 
 STORE_FOLDER = "_plasma_directory"
 """The argument of ``ray.init`` that says where its object store lies. Not one that Ray documents: a version that
@@ -59,27 +52,106 @@ def job_config() -> ray.job_config.JobConfig:
         return ray.job_config.JobConfig()
 
 
-@contextlib.contextmanager
-def servers_in_own_group() -> Iterator[None]:
-    """Start Ray's servers in a process group of their own.
+def reporter() -> Any:
+    """The class by which Tune knows that it has a reporter.
 
-    ``timeout``, a closing terminal and service managers signal a command's whole group. The servers would end before
-    the driver, which needs them to end its sweep in order.
-
-    Without the name: what signals the command's whole group ends them before the driver, and the sweep ends early.
+    Without the name: Tune adds its own, which keeps every trial.
     """
     try:
-        from ray._private import services
+        from ray.tune.progress_reporter import TrialProgressCallback
+    except ImportError:
+        from ray.tune import Callback as TrialProgressCallback
+    return TrialProgressCallback
+
+
+@contextlib.contextmanager
+def plain_workers() -> Iterator[None]:
+    """Let Tune run trials in Ray's plain workers, of which one is started ahead.
+
+    Tune gives its workers variables of their own (``PL_DISABLE_FORK``; the others are the driver's), so that each is a
+    new process, made by way of Ray's agent of environments.
+
+    Without the name: it does, and the first cell waits until a worker has imported torch once more.
+    """
+    try:
+        from ray.tune.execution.class_cache import _ActorClassCache
+    except ImportError:
+        yield
+        return
+    with _replaced(_ActorClassCache, "get", lambda _, trainable: ray.remote(trainable)):
+        yield
+
+
+_TOO_MUCH = {"start_api_server": "dashboard", "start_monitor": "autoscaler", "start_log_monitor": "workers' logs"}
+"""Servers that no cell needs: each is a Python process that imports for a second of a core, and that the end awaits."""
+_WORKER_COMMAND, _N_AHEAD = "--python_worker_command=", "--num_prestart_python_workers="
+_WORKER_SCRIPT = "default_worker.py"
+
+
+@contextlib.contextmanager
+def servers_for_cells(worker: Path, *, with_logs: bool) -> Iterator[None]:
+    """Of Ray's servers start those that cells need, in a process group of their own, and one worker with them.
+
+    ``timeout``, a closing terminal and service managers signal a command's whole group. The servers would end before
+    the driver, which needs them to end its sweep in order. (Linux alone: it ends them with the driver whatever happens,
+    where Ray elsewhere finds them by their group.)
+
+    Without the names: what signals the command's whole group ends them before the driver, and the sweep ends early;
+    starting takes seconds longer, for all servers start, and a worker imports torch when its first cell comes.
+
+    Args:
+        worker: The script of workers, which runs the script that its first argument names: Ray's own.
+        with_logs: Also start what brings the workers' output to the driver.
+    """
+    try:
+        from ray._private import node, services
 
         original = services.ConsolePopen
     except (ImportError, AttributeError):
         yield
         return
-    services.ConsolePopen = functools.partial(original, process_group=0)
+    is_linux = sys.platform == "linux"
+
+    def popen(command: Any, *arguments: Any, **options: Any) -> Any:
+        more = {"process_group": 0} if is_linux else {}
+        return original(_with_worker(command, worker), *arguments, **options, **more)
+
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(_replaced(services, "ConsolePopen", popen))
+        for name in _TOO_MUCH:
+            if not (with_logs and name == "start_log_monitor"):
+                undo.enter_context(_replaced(node.Node, name, _start_none))
+        yield
+
+
+def _start_none(node: Any, **_: Any) -> None:
+    node._webui_url = ""  # of the dashboard, which Ray tells its workers
+
+
+def _with_worker(command: Any, worker: Path) -> Any:
+    """The raylet's command with our script of workers, of which one is started ahead; any other as it is."""
+    ours = [
+        re.sub(rf"\S*{_WORKER_SCRIPT}", lambda found: f"{worker} {found[0]}", word, count=1)
+        if word.startswith(_WORKER_COMMAND) and " " not in str(worker) else word
+        for word in command
+    ]  # fmt: skip
+    if ours == list(command):
+        return command
+    return [f"{_N_AHEAD}1" if word.startswith(_N_AHEAD) else word for word in ours]
+
+
+@contextlib.contextmanager
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """An attribute replaced for a while, if there is one."""
+    if not hasattr(owner, name):
+        yield
+        return
+    original = getattr(owner, name)
+    setattr(owner, name, value)
     try:
         yield
     finally:
-        services.ConsolePopen = original
+        setattr(owner, name, original)
 
 
 def free_by_node() -> Mapping[str, Mapping[str, float]]:

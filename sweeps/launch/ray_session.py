@@ -11,17 +11,19 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import ray
 
 from sweeps.launch.cluster import join, read_nodes
 from sweeps.launch.lost_servers import leave_at_once
-from sweeps.launch.ray_private import STORE_FOLDER, job_config, servers_in_own_group, silence_epitaphs
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.launch.ray_private import STORE_FOLDER, job_config, servers_for_cells, silence_epitaphs
+from sweeps.launch.ray_start import RayOptions, RayStart
+from sweeps.launch.worker_process import AHEAD, WORKER_SCRIPT
+from sweeps.measure.device.host import usable_cpus
 from sweeps.scheduling.endings import SweepLostError
-from sweeps.scheduling.nodes import CUSTOM, Cluster
+from sweeps.scheduling.nodes import Cluster
 
 OBJECT_STORE_BYTES = 100 * 2**20
 """Results are small; Ray's default takes 30 % of the memory that a CPU trial measures with."""
@@ -32,77 +34,78 @@ MAX_TMPDIR = (107 if sys.platform == "linux" else 103) - len(
 """Characters that the temporary folder's name may have: the path of a socket has 107 at most (unix(7)), a Mac's 103."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class RayOptions:
-    """How to reach or start Ray."""
-
-    address: str | None = None
-    verbose: bool = False
-    node_timeout_s: float = 600.0
-    """A cell that no node of the cluster takes for so long is given up."""
-    go_on: str = "everything measured is kept"
-    """What is told if Ray dies and does not let go of the process: how the sweep goes on."""
-
-
-@contextlib.contextmanager
-def ray_session(options: RayOptions, devices: dict[str, int]) -> Iterator[None]:
-    """Ray, joined at ``options.address`` or started here with so many ``devices`` by name, and left again."""
+def _common(options: RayOptions) -> dict[str, Any]:
+    """Options of ``ray.init`` however Ray is reached."""
     level = logging.INFO if options.verbose else logging.ERROR
     # Tune logs every trial that ended badly as an error; those are rows, and our terminal shows them.
     for name in ("ray", "ray.tune", "ray.train"):
         logging.getLogger(name).setLevel(level if options.verbose else logging.CRITICAL)
-    common = {
+    return {
         "logging_level": level, "log_to_driver": options.verbose, "configure_logging": options.verbose,
         "job_config": job_config(),
     }  # fmt: skip
-    on_sigterm = signal.getsignal(signal.SIGTERM)
-    if options.address:
-        join(options.address, common)
-    else:
-        make_room_for_sockets()
-        try:
-            # Linux alone: it ends them with the driver whatever happens, where Ray elsewhere finds them by their group.
-            with servers_in_own_group() if sys.platform == "linux" else contextlib.nullcontext():
-                ray.init(
-                    address="local",  # never somebody else's Ray that happens to run on this machine
-                    num_cpus=usable_cpus(),
-                    # One custom resource per accelerator type: Ray itself sees no Apple GPU.
-                    resources={f"{CUSTOM}{name}": n for name, n in devices.items() if name != "cpu"},
-                    include_dashboard=False,
-                    object_store_memory=OBJECT_STORE_BYTES,
-                    **object_store_options(),
-                    **common,
-                )
-        except Exception as error:  # Ray raises whatever its own start meets: no space, no memory, no port
-            remedy = (
-                f"; set RAY_TMPDIR to a folder of at most {MAX_TMPDIR} characters" if "AF_UNIX" in str(error) else ""
+
+
+def start_ray(options: RayOptions) -> None:
+    """Ray on this machine, with a first worker that imports ``options.ahead`` while its servers start."""
+    make_room_for_sockets()
+    os.environ[AHEAD] = " ".join(options.ahead)
+    try:
+        with servers_for_cells(WORKER_SCRIPT, with_logs=options.verbose):
+            ray.init(
+                address="local",  # never somebody else's Ray that happens to run on this machine
+                num_cpus=usable_cpus(),
+                include_dashboard=False,
+                object_store_memory=OBJECT_STORE_BYTES,
+                **object_store_options(),
+                **_common(options),
             )
-            told = str(error).strip().splitlines()[0][:200]
-            raise SweepLostError(f"Ray did not start: {told}{remedy}") from error
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
+    finally:
+        os.environ.pop(AHEAD, None)
     if not options.verbose:
         silence_epitaphs()  # a row or one sentence says that
-    try:
-        yield
-    except SweepLostError:
-        atexit.register(leave_at_once)
-        raise
-    except BaseException:
-        _shut_down()
-        raise
-    _shut_down()
 
 
-def _shut_down() -> None:
+def stop_ray() -> None:
+    """Leave Ray, and end it if it was started here."""
     with contextlib.suppress(KeyboardInterrupt):
         ray.shutdown()
 
 
 @contextlib.contextmanager
+def ray_session(start: RayStart) -> Iterator[None]:
+    """Ray that is being started on this machine, from when it is up until the session is left."""
+    start.wait()
+    with _left(start.leave, start.lose):
+        yield
+
+
+@contextlib.contextmanager
+def _left(leave: Callable[[], None], lose: Callable[[], None]) -> Iterator[None]:
+    """Leave Ray at the end, unless it is lost."""
+    try:
+        yield
+    except SweepLostError:
+        lose()
+        atexit.register(leave_at_once)
+        raise
+    except BaseException:
+        leave()
+        raise
+    leave()
+
+
+@contextlib.contextmanager
 def cluster_session(options: RayOptions) -> Iterator[Cluster]:
     """A cluster that runs already, joined (as ``join``) and left again; every node was asked what it is."""
-    with ray_session(options, {}):
+    assert options.address is not None
+    on_sigterm = signal.getsignal(signal.SIGTERM)
+    join(options.address, _common(options))
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, on_sigterm)  # Ray's own ends the process without a word
+    if not options.verbose:
+        silence_epitaphs()
+    with _left(stop_ray, lambda: None):
         yield Cluster(read_nodes())
 
 

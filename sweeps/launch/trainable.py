@@ -6,17 +6,19 @@ import gc
 import os
 import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import ray
 from ray import tune
 
-from sweeps.cell.cell_run import CellRun
 from sweeps.cell.message import Message, Place
 from sweeps.launch.leftovers import end_children
 from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
+
+if TYPE_CHECKING:
+    from sweeps.cell.cell_run import CellRun
 
 
 class UncleanWorkerError(Exception):
@@ -52,6 +54,8 @@ class CellTrial(tune.Trainable):
         return True
 
     def setup(self, config: dict[str, Any]) -> None:
+        from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
+
         self._measure = MeasureConfig(**config["measure"])
         context = ray.get_runtime_context()
         numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]

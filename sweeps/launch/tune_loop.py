@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
 from sweeps.launch.cluster import local_cluster
-from sweeps.launch.leftovers import guarded
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.lost_servers import RayWatch
-from sweeps.launch.ray_session import RayOptions, ray_session
+from sweeps.launch.ray_private import plain_workers
+from sweeps.launch.ray_session import ray_session
+from sweeps.launch.ray_start import RayHere, RayOptions
 from sweeps.launch.trainable import CellTrial
 from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SilentProgress, SweepStopper
 from sweeps.plan.config import SweepConfig, TrialConfig
@@ -24,13 +25,18 @@ from sweeps.scheduling.placement import Placement
 
 
 def launch(
-    config: SweepConfig, ledger: Ledger, options: RayOptions, devices: dict[str, int], cluster: Cluster | None = None,
+    config: SweepConfig, ledger: Ledger, options: RayOptions, here: RayHere, machines: Cluster | Mapping[str, int],
     say: Callable[[str], None] = print,
 ) -> Sequence[TrialConfig]:  # fmt: skip
     """Run every cell that the ledger hands out, each as one Tune trial on exclusive hardware.
 
-    With the cluster of an open ``cluster_session`` the number of devices here is not looked at; without, Ray is
-    started on this machine.
+    Args:
+        config: What was asked.
+        ledger: Hands out cells and takes their rows.
+        options: How Ray was reached.
+        here: Ray as ``ray_here`` starts it on this machine, whose end is begun when the last cell has ended.
+        machines: The cluster of an open ``cluster_session``, or how many devices of each type this machine has.
+        say: Tells the user a line.
 
     Returns:
         The cells that were running when the sweep was interrupted or its budget spent; empty otherwise.
@@ -41,19 +47,19 @@ def launch(
         OSError: A row could not be written; everything before it is recorded.
     """
     with (
-        guarded() as marked,
-        contextlib.nullcontext() if cluster else ray_session(options, devices),
+        ray_session(here.start) if here.start else contextlib.nullcontext(),
         tempfile.TemporaryDirectory(prefix="accelsweep-", ignore_cleanup_errors=True) as scratch,
         collected_signals() as signals,
-        RayWatch(marked, options.go_on) as watch,
+        RayWatch(here.marked, options.go_on) as watch,
     ):
+        cluster = machines if isinstance(machines, Cluster) else None
         if cluster is not None:
             ledger.node_columns = {n.node_id: {"clock_offset_s": n.clock_offset_s} for n in cluster.all_nodes}
-        placement = Placement(cluster or local_cluster(devices), config)
+        placement = Placement(machines if isinstance(machines, Cluster) else local_cluster(machines), config)
         nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
         stopper = SweepStopper(ledger, signals, say)
         try:
-            with watch.interrupting():
+            with watch.interrupting(), plain_workers() if here.start else contextlib.nullcontext():
                 _run_tune(config, ledger, placement, nodes, stopper, scratch, is_verbose=options.verbose)
         except KeyboardInterrupt:
             pass  # from the second signal, or from the watch

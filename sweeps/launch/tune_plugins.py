@@ -17,7 +17,7 @@ from sweeps.choosing.chooser import WAIT
 from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.memory_kills import n_memory_kills
-from sweeps.launch.ray_private import REPORTER, forget, kill_actor
+from sweeps.launch.ray_private import forget, kill_actor, reporter
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
@@ -98,7 +98,7 @@ class LedgerScheduler(FIFOScheduler):
         return super().choose_trial_to_run(tune_controller)
 
 
-class SilentProgress(REPORTER):
+class SilentProgress(reporter()):  # type: ignore[misc]
     """Stands in for the reporter that Tune adds by itself, which prints nothing here and keeps every trial."""
 
     def on_trial_result(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import torch
 
 from sweeps.measure.device.device import device_name, total_bytes
-from sweeps.measure.device.environment import device_settings, usable_cpus
-from sweeps.measure.device.host import cpu_name, default_threads, system_name, threads_told
+from sweeps.measure.device.environment import device_settings
+from sweeps.measure.device.host import cpu_name, default_threads, system_name, threads_told, usable_cpus
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.precision_notes import precision_notes
 from workloads.runtime.streams import has_streams, pinned, send

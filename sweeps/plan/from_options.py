@@ -84,6 +84,16 @@ def _pruning(workload: type[Workload], choice: SearchOptions, *, is_auto: bool) 
     return PruningConfig()
 
 
+def check_address(common: Any) -> None:
+    """BadInputError for an option that means a cluster, without ``--address``."""
+    parse_duration_s("node-timeout", common.node_timeout)
+    for name in ("on_node", "accelerator_type", "each_node"):
+        if getattr(common, name) and not common.address:
+            raise BadInputError(
+                f"--{name.replace('_', '-')}: is for a cluster; name it with --address HOST:PORT or auto"
+            )
+
+
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:
     """The devices to measure, which must be there (on this machine, or on nodes of a cluster); all if none is named.
 

@@ -8,9 +8,8 @@ from typing import Any
 
 from rich.console import Console
 
-from sweeps.measure.device.device import available_devices
+from sweeps.measure.device.here import devices_here
 from sweeps.plan.config import SweepConfig
-from sweeps.plan.parsing import parse_duration_s
 from sweeps.scheduling.nodes import Cluster, chosen
 from sweeps.session.terminal import say
 from workloads.base import BadInputError
@@ -20,7 +19,7 @@ from workloads.base import BadInputError
 class Machines:
     """What a sweep may run on."""
 
-    devices: Sequence[str] = field(default_factory=available_devices)
+    devices: Sequence[str] = field(default_factory=lambda: tuple(devices_here()))
     """Their types, ``cpu`` first."""
     cluster: Cluster | None = None
     """The nodes, where ``--address`` names a cluster; None for this machine alone."""
@@ -38,16 +37,6 @@ class Machines:
             why = "; ".join(f"{n.name} {n.problem or 'gives no CPU and no accelerator'}" for n in left.all_nodes)
             raise BadInputError(f"--address: nothing can be measured on this cluster: {why}")
         return cls(devices=left.devices, cluster=left)
-
-
-def check_address(common: Any) -> None:
-    """BadInputError for an option that means a cluster, without ``--address``."""
-    parse_duration_s("node-timeout", common.node_timeout)
-    for name in ("on_node", "accelerator_type", "each_node"):
-        if getattr(common, name) and not common.address:
-            raise BadInputError(
-                f"--{name.replace('_', '-')}: is for a cluster; name it with --address HOST:PORT or auto"
-            )
 
 
 def machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) -> Machines:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.contract.cells import EXIT_OK
 from sweeps.choosing.auto_batch import AutoBatch
 from sweeps.choosing.chooser import Chooser
-from sweeps.measure.device.device import n_devices
+from sweeps.launch.ray_start import RayHere, RayOptions, ray_here
+from sweeps.measure.device.here import devices_here
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
 from sweeps.plan.parsing import parse_duration_s
@@ -17,7 +19,8 @@ from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.scheduling.endings import terminable
 from sweeps.scheduling.ledger import Ledger
-from sweeps.session.machines import check_address, introduce
+from sweeps.session.beginning import imported_ahead
+from sweeps.session.machines import introduce
 from sweeps.session.summary import Ending, resume_command, sum_up
 from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
 from sweeps.session.terminal import Terminal
@@ -27,10 +30,12 @@ from sweeps.text import cells_told
 from workloads.base import Workload
 
 
-def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range]) -> int:
+def run_sweep(
+    workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], here: RayHere | None
+) -> int:
     """Run or resume a sweep and write its report, by what ``sweep_command`` made of the command line.
 
-    Whatever ends it, what is measured is kept and told.
+    ``here`` is Ray where ``begun`` starts it. Whatever ends it, what is measured is kept and told.
 
     Returns:
         0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
@@ -39,11 +44,10 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
         BadInputError: With the option, the value given and what is allowed.
     """
     common: SweepOptions = options.sweep
-    check_address(common)
     with contextlib.ExitStack() as held:
         cluster = None
         if common.address:
-            from sweeps.launch.ray_session import RayOptions, cluster_session  # seconds to import
+            from sweeps.launch.ray_session import cluster_session  # seconds to import
 
             cluster = held.enter_context(cluster_session(RayOptions(address=common.address, verbose=common.verbose)))
         if common.resume:
@@ -60,7 +64,7 @@ def run_sweep(workload: type[Workload], options: Any, command: Sequence[str], ra
             sweep.say(f"left out, as accelsweep did not write it: {', '.join(sweep.store.strangers)}")
         held.enter_context(terminable())
         _introduce(sweep)
-        return sum_up(sweep, Ending.of(lambda: _measure(sweep)))
+        return sum_up(sweep, Ending.of(lambda: _measure(sweep, here)))
 
 
 def _print_grid(sweep: Sweep) -> None:
@@ -90,7 +94,7 @@ def _introduce(sweep: Sweep) -> None:
         sweep.say("several objectives: every cell is measured whole, for Optuna prunes for one objective only")
 
 
-def _measure(sweep: Sweep) -> bool:
+def _measure(sweep: Sweep, here: RayHere | None) -> bool:
     """Measure what is not done; whether the budget ended it. Errors are those of ``launch``."""
     chooser = choose(sweep.config, sweep.cells, sweep.store, sweep.done)
     n_ends, n_ended = sweep.config.n_cells, len(sweep.done)
@@ -102,7 +106,7 @@ def _measure(sweep: Sweep) -> bool:
         with Terminal(n_ends, n_ended, sweep.console) as terminal:
             ledger = Ledger(sweep.config, sweep.cells, sweep.store, chooser, terminal)
             if n_ends is None or n_ended < n_ends:
-                _launch(sweep, ledger)
+                _launch(sweep, ledger, here)
     finally:
         for key, columns in chooser.finish().items():
             sweep.store.amend(key, columns)
@@ -113,18 +117,21 @@ def _measure(sweep: Sweep) -> bool:
     return ledger.is_over_budget
 
 
-def _launch(sweep: Sweep, ledger: Ledger) -> None:
-    from sweeps.launch.ray_session import RayOptions  # seconds to import, not needed to report bad usage
-    from sweeps.launch.tune_loop import launch
-
+def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None) -> None:
     options = RayOptions(
+        address=sweep.options.address or None,
         verbose=sweep.options.verbose,
         go_on=f"every finished cell is kept; go on with: {resume_command(sweep)}",
         node_timeout_s=parse_duration_s("node-timeout", sweep.options.node_timeout),
+        ahead=imported_ahead(sweep.config.workload),
     )
-    cluster = sweep.machines.cluster
-    here = {} if cluster else {name: n_devices(name) for name in sweep.machines.devices}
-    launch(sweep.config, ledger, options, here, cluster, sweep.say)
+    with contextlib.nullcontext(begun) if begun else ray_here(options) as here:
+        if here.start is not None:
+            importlib.import_module("pandas")  # of what Tune imports, what imports no Ray
+            here.start.wait()
+        from sweeps.launch.tune_loop import launch  # Ray must be up: no two threads may import it side by side
+
+        launch(sweep.config, ledger, options, here, sweep.machines.cluster or devices_here(), sweep.say)
 
 
 def choose(

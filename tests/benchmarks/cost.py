@@ -66,7 +66,7 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
     """Run a sweep through Ray: seconds of ray.init, seconds after it until the last row was durable, device facts."""
     import ray
 
-    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.ray_start import RayOptions, ray_here
     from sweeps.launch.tune_loop import launch
     from sweeps.scheduling.ledger import Ledger
     from sweeps.session.running import choose
@@ -85,7 +85,8 @@ def sweep(config: SweepConfig, folder: Path, watch: Watch) -> tuple[float, float
         cells = config.cells()
         store = ResultStore.create(folder, config, cells, ["benchmark"])
         ledger = Ledger(config, cells, store, choose(config, cells, store, []), watch)
-        launch(config, ledger, RayOptions(), dict.fromkeys(config.device, 1))
+        with ray_here(RayOptions()) as here:
+            launch(config, ledger, RayOptions(), here, dict.fromkeys(config.device, 1))
     finally:
         ray.init = original
     return started[0] - began, watch.ended[-1] - started[0], next(iter(ledger.device_facts[config.device[0]].values()))

@@ -80,7 +80,7 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
     """Run the sweep in this process, as ``sweeps/session/sweep.py`` does."""
     from rich.console import Console
 
-    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.ray_start import RayOptions, ray_here
     from sweeps.launch.tune_loop import launch
     from sweeps.plan.config import SweepConfig
     from sweeps.plan.measuring import MeasureConfig
@@ -110,7 +110,8 @@ def drive(n_cells: int, is_soak: bool, folder: Path) -> None:
     store = ResultStore.create(folder, config, cells, ["benchmark"])
     with Terminal(len(cells), 0, Console(soft_wrap=True)) as terminal:
         ledger = Ledger(config, cells, store, choose(config, cells, store, []), terminal)
-        launch(config, ledger, RayOptions(), {"cpu": 1})
+        with ray_here(RayOptions()) as here:
+            launch(config, ledger, RayOptions(), here, {"cpu": 1})
     began = time.perf_counter()
     store.compact()
     compacted = time.perf_counter()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sweeps.shared_ray import share
+
 ROOT = Path(__file__).parent.parent.parent
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -32,13 +34,15 @@ def accelsweep(tmp_path: Path) -> Run:
 @pytest.fixture(scope="session")
 def started_ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Ray, started as a sweep starts it, until this test process ends; a folder that its workers import from."""
-    from sweeps.launch.ray_session import RayOptions, ray_session
+    from sweeps.launch.ray_session import ray_session
+    from sweeps.launch.ray_start import RayOptions, RayStart
 
     site = tmp_path_factory.mktemp("site")
     with contextlib.ExitStack() as held:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PYTHONPATH", os.pathsep.join([str(site), *filter(None, [os.environ.get("PYTHONPATH")])]))
-            held.enter_context(ray_session(RayOptions(), {"cpu": 1}))
+            start = held.enter_context(RayStart(RayOptions()))
+            held.enter_context(ray_session(start))
         yield site
 
 
@@ -52,8 +56,7 @@ def shared_ray(started_ray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     Returns:
         A folder to install packages into that both sides import from.
     """
-    for module in ("sweeps.launch.tune_loop", "sweeps.coverage.jobs"):
-        monkeypatch.setattr(f"{module}.ray_session", lambda *_: contextlib.nullcontext())
+    share(monkeypatch)
     monkeypatch.syspath_prepend(started_ray)
     monkeypatch.chdir(tmp_path)
     return started_ray

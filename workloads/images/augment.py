@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+from workloads.runtime.late import late
 
-from workloads.runtime.streams import send
+if TYPE_CHECKING:
+    import torch
+    from torch.nn import functional as F  # noqa: N812 (the field's usual name)
+
+    from workloads.runtime import streams
+else:
+    torch, F = late("torch"), late("torch.nn.functional")
+    streams = late("workloads.runtime.streams")
 
 Augmentation = Literal["none", "crop", "crop-flip"]
 SCALE = (0.64, 1.0)
@@ -42,7 +48,7 @@ def augmented(inputs: torch.Tensor, kind: Augmentation, generator: torch.Generat
     """A floating batch, n x 3 x height x width, each item cropped and resized back (bilinear), some mirrored."""
     if kind == "none":
         return inputs
-    theta = send(draw_crops(len(inputs), kind, generator).to(inputs.dtype), inputs.device)
+    theta = streams.send(draw_crops(len(inputs), kind, generator).to(inputs.dtype), inputs.device)
     # Nothing turns, so x and y are each a line: affine_grid's matrix products would take longer than the sampling.
     x, y = (theta[:, i, i, None] * _centres(inputs, 3 - i) + theta[:, i, 2, None] for i in (0, 1))
     shape = (len(inputs), y.shape[1], x.shape[1])

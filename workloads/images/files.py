@@ -9,12 +9,18 @@ import stat
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import ExifTags, Image, ImageOps
 
+from workloads.runtime.late import late
 from workloads.runtime.lookalikes import HEAD_BYTES, told_by_head
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = late("torch")
 
 log = logging.getLogger(__name__)
 MAX_PIXEL_BYTES = 2**30

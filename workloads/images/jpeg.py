@@ -10,14 +10,19 @@ import functools
 import importlib.metadata
 import importlib.util
 from collections.abc import Callable, Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-import torch
+from workloads.runtime.late import late
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = late("torch")
 
 DecoderName = Literal["torchcodec", "torchvision"]
 ANY = "eager"
 """Whichever there is."""
-Decode = Callable[[Sequence[torch.Tensor], torch.device], list[torch.Tensor]]
+Decode = Callable[[Sequence["torch.Tensor"], "torch.device"], list["torch.Tensor"]]
 """Files, each its bytes as uint8 on the CPU, as RGB pixels on a device: each uint8, 3 x height x width."""
 
 

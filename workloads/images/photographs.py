@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import torch
+from typing import TYPE_CHECKING
 
 from workloads.base import BadInputError
 from workloads.images.files import MAX_PIXEL_BYTES, Skipped, those_that_decode
 from workloads.images.folders import Listing, folder_name, list_images, tell_left_out
+from workloads.runtime.late import late
+
+if TYPE_CHECKING:
+    import torch
+else:
+    torch = late("torch")
 
 MAX_PHOTOGRAPHS = 512
 """Of a large folder the first this many that decode are kept in memory; batches repeat them with other crops."""
@@ -42,10 +48,10 @@ class Photographs:
 
 
 def _sample_paths() -> list[Path]:
-    import sklearn.datasets
-
-    folder = Path(sklearn.datasets.__file__).parent / "images"
-    return sorted(folder.glob("*.jpg"))
+    package = importlib.util.find_spec("sklearn")  # importing it takes half a second, and only its files are wanted
+    assert package is not None
+    assert package.origin is not None
+    return sorted((Path(package.origin).parent / "datasets" / "images").glob("*.jpg"))
 
 
 def _few(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[torch.Tensor, bytes]]:

@@ -6,15 +6,21 @@ Everything runs on PyTorch's meta device, which computes shapes and no values: a
 from __future__ import annotations
 
 import warnings
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from workloads.base import BadInputError
-from workloads.models.heads import last_layer
 from workloads.models.sources import DEFAULT_MODEL, LoadedModel, check_model
-from workloads.runtime.meta import ParametersOnMeta
+from workloads.runtime.late import late
 from workloads.runtime.words import in_short
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from workloads.models import heads
+    from workloads.runtime import meta
+else:
+    torch, heads, meta = late("torch"), late("workloads.models.heads"), late("workloads.runtime.meta")
 
 SIZES = (64, 96, 128, 160, 224, 256, 299, 384, 448, 518)
 """Image sizes that are proposed where a model's own does not help."""
@@ -28,7 +34,7 @@ def on_meta(name: str, num_classes: int | None) -> LoadedModel:
             with torch.device("meta"):
                 return source.build(name, False, num_classes)
         except (NotImplementedError, RuntimeError):  # it reads values while it is built, which the meta device lacks
-            with torch.device("cpu"), ParametersOnMeta():
+            with torch.device("cpu"), meta.ParametersOnMeta():
                 loaded = source.build(name, False, num_classes)
             loaded.module.to("meta")
             return loaded
@@ -59,7 +65,7 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
         return  # from 32 pixels on, which is the least that the option takes; nothing need be imported to know it
     loaded = on_meta(name, num_classes)
     module = loaded.module
-    last_layer(module)
+    heads.last_layer(module)
     reason = _refusal(module, image_size, num_classes)
     if reason is None:
         return

@@ -12,13 +12,18 @@ import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from workloads.base import BadInputError
-from workloads.models.heads import with_classes
+from workloads.runtime.late import late
 from workloads.runtime.words import in_short
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from workloads.models import heads
+else:
+    heads = late("workloads.models.heads")
 
 DEFAULT_MODEL = "efficientnet_lite0"
 TIMM_PREFIX = "timm/"
@@ -125,7 +130,7 @@ def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> Loaded
     if has_auxiliary:
         _drop_auxiliary(module)
     size = getattr(module, "image_size", 224)  # of a vision transformer, whose positions are those of one size
-    return LoadedModel(module=with_classes(module, num_classes), weights=weights, input_size=size)
+    return LoadedModel(module=heads.with_classes(module, num_classes), weights=weights, input_size=size)
 
 
 def _drop_auxiliary(module: nn.Module) -> None:

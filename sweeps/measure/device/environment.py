@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import math
 import os
 import platform
 import re
@@ -21,8 +20,7 @@ import psutil
 import torch
 
 from sweeps.measure.device.device import device_name, driver_version, total_bytes
-from sweeps.measure.device.host import cpu_name, system_name, version_of
-from sweeps.measure.device.quota import cpu_quota
+from sweeps.measure.device.host import cpu_name, system_name, usable_cpus, version_of
 
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
@@ -33,13 +31,6 @@ _DEVICE_SETTINGS = re.compile(
     "|ATEN_CPU_CAPABILITY$|(ONE)?DNN(L|)_|MKL_(CBWR|ENABLE_INSTRUCTIONS)$|KMP_|GOMP_CPU_AFFINITY$|OMP_(PROC_BIND|PLACES)$"
 )
 """What changes how or where a device computes; what changes its memory is told apart."""
-
-
-def usable_cpus() -> int:
-    """Logical CPUs that this process may use: of its affinity, where the system has one, and no more than its quota."""
-    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quota = cpu_quota()
-    return n_cpus if quota is None else max(1, min(n_cpus, math.ceil(quota)))
 
 
 @functools.cache
@@ -97,7 +88,7 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "device_name": device_name(device),
         "device_total_bytes": total_bytes(device),
         "driver_version": driver_version(device),
-        "torch_version": torch.__version__,
+        "torch_version": str(torch.__version__),  # its own class is one that the driver would import torch for
         "torchvision_version": version_of("torchvision"),
         "ray_version": version_of("ray"),
         "accelsweep_version": version_of("accelsweep"),

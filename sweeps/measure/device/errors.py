@@ -10,8 +10,6 @@ from __future__ import annotations
 import errno
 from collections.abc import Iterator
 
-import torch
-
 _OUT_OF_MEMORY_TEXTS = (
     "out of memory",  # CUDA, ROCm, "MPS backend out of memory"
     "can't allocate memory", "cannot allocate memory", "not enough memory",  # DefaultCPUAllocator
@@ -50,6 +48,8 @@ def _says(error: BaseException, texts: tuple[str, ...]) -> bool:
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an exception, or one that it was raised from, says that host or device memory ran out."""
+    import torch  # not in the driver, which only records what workers say
+
     return any(
         isinstance(link, (MemoryError, torch.OutOfMemoryError))
         or (isinstance(link, OSError) and link.errno == errno.ENOMEM)

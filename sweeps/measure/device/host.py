@@ -8,12 +8,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib.metadata
+import math
 import os
 import platform
 import re
 import subprocess
 import sys
 from collections.abc import Mapping
+
+from sweeps.measure.device.quota import cpu_quota
 
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 """What torch takes for its number of threads where it is set, the first before the second (ATen's ParallelCommon)."""
@@ -51,6 +54,13 @@ def system_name() -> str:
     """System, release and machine; before it what ``macos_release`` says, where it says something."""
     kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
     return ", ".join(filter(None, (macos_release(), kernel)))
+
+
+def usable_cpus() -> int:
+    """Logical CPUs that this process may use: of its affinity, where the system has one, and no more than its quota."""
+    n_cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quota = cpu_quota()
+    return n_cpus if quota is None else max(1, min(n_cpus, math.ceil(quota)))
 
 
 def default_threads(n_cpus: int) -> int:

@@ -46,11 +46,11 @@ def test_epitaphs_are_printed_where_they_cannot_be_silenced(monkeypatch: pytest.
 
 def test_servers_start_in_the_commands_group_where_it_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     original = services.ConsolePopen
-    with ray_private.servers_in_own_group():
+    with ray_private.servers_for_cells(Path("worker.py"), with_logs=False):
         assert services.ConsolePopen is not original
     assert services.ConsolePopen is original
     monkeypatch.delattr(services, "ConsolePopen")
-    with ray_private.servers_in_own_group():
+    with ray_private.servers_for_cells(Path("worker.py"), with_logs=False):
         assert not hasattr(services, "ConsolePopen")
 
 

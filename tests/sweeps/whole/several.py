@@ -13,15 +13,15 @@ from filelock import FileLock
 
 SCRIPT = """
 import contextlib, io, json, sys
-import sweeps.coverage.jobs, sweeps.launch.tune_loop
+import pytest
 from sweeps.commands import main
-from sweeps.launch.ray_session import RayOptions, ray_session
-from sweeps.measure.device.device import available_devices, n_devices
+from sweeps.launch.ray_session import ray_session
+from sweeps.launch.ray_start import RayOptions, RayStart
+from tests.sweeps.shared_ray import share
 
 ended = []
-with ray_session(RayOptions(), {name: n_devices(name) for name in available_devices()}):
-    for module in (sweeps.coverage.jobs, sweeps.launch.tune_loop):
-        module.ray_session = lambda *_: contextlib.nullcontext()
+with RayStart(RayOptions()) as start, ray_session(start):
+    share(pytest.MonkeyPatch())
     for arguments in json.loads(sys.argv[1]):
         said = io.StringIO()
         with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said):

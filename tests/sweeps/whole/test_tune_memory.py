@@ -35,7 +35,7 @@ class Watched(Chooser):
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_ended_trials_are_forgotten_while_the_sweep_runs(shared_ray: Path, tmp_path: Path) -> None:
-    from sweeps.launch.ray_session import RayOptions
+    from sweeps.launch.ray_start import RayOptions, ray_here
     from sweeps.launch.tune_loop import launch
 
     config = SweepConfig(
@@ -48,8 +48,8 @@ def test_ended_trials_are_forgotten_while_the_sweep_runs(shared_ray: Path, tmp_p
     chooser, store = Watched(cells), ResultStore.create(tmp_path / "sweep", config, cells, [])
     gc.freeze()  # what is there before is neither counted nor looked through
     try:
-        with Terminal(len(cells), 0) as terminal:
-            launch(config, Ledger(config, cells, store, chooser, terminal), RayOptions(), {"cpu": 1})
+        with Terminal(len(cells), 0) as terminal, ray_here(RayOptions()) as here:
+            launch(config, Ledger(config, cells, store, chooser, terminal), RayOptions(), here, {"cpu": 1})
     finally:
         gc.unfreeze()
     statuses = [row["status"] for row in store.rows()]

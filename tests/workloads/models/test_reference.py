@@ -115,9 +115,8 @@ def test_a_networks_own_mistake_is_not_hidden() -> None:
 
 
 def test_an_inference_cell_is_compared_with_float64_where_that_is_cheap(monkeypatch: pytest.MonkeyPatch) -> None:
-    from workloads import inference
 
-    monkeypatch.setattr(inference, "known_reference_outputs", lambda _, m, x: reference_outputs(m, x, max_s=120))
+    monkeypatch.setattr(reference_module, "known_reference_outputs", lambda _, m, x: reference_outputs(m, x, max_s=120))
     workload = prepared("inference", model="efficientnet_lite0", batch_size=1)
     workload._host = workload._host[..., 80:144, 80:144]  # type: ignore[attr-defined]  # seconds less
     workload._batch = workload._host  # type: ignore[attr-defined]

@@ -1,0 +1,44 @@
+"""What a new sweep begins with: its command line checked, then Ray and the question for devices, side by side.
+
+All of it is done before anything heavy is imported, so that a mistake is told at once and the rest waits for nobody.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sweeps.launch.ray_start import RayHere, RayOptions, ray_here
+from sweeps.measure.device.here import begin_asking, known_at_once
+from sweeps.plan.from_options import build_config, check_address
+from sweeps.plan.search import Range
+from workloads.base import Workload
+from workloads.registry import module_of
+
+
+def imported_ahead(workload: str) -> tuple[str, ...]:
+    """What a first worker imports while Ray starts: what measures, and what takes longest of what Tune needs."""
+    return (module_of(workload), "sweeps.cell.cell_run", "pandas")
+
+
+@contextlib.contextmanager
+def begun(workload: type[Workload], options: Any, ranges: Mapping[str, Range]) -> Iterator[RayHere | None]:
+    """Ray being started for a new sweep on this machine; None where that can wait, as what is missing must be found.
+
+    Raises:
+        BadInputError: With the option, the value given and what is allowed, before anything is started.
+    """
+    common = options.sweep
+    check_address(common)
+    if common.address or common.resume or common.dry_run:
+        yield None
+        return
+    known = known_at_once()
+    build_config(workload, options, tuple(known or common.device or ("cpu",)), ranges)
+    begin_asking()
+    sys.stdout.write(f"starting Ray{'' if known else ', and asking PyTorch which devices are here'} ...\n")
+    sys.stdout.flush()
+    with ray_here(RayOptions(verbose=common.verbose, ahead=imported_ahead(workload.name))) as here:
+        yield here

@@ -1,0 +1,36 @@
+"""Modules that are imported when they are first used: a command line is read without torch, which takes seconds.
+
+``importlib.util.LazyLoader`` would put an unfinished torch where every library looks whether torch is there. Functions
+that torch.compile traces import torch itself: it cannot look into the stand-in.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_names: list[str] = []
+
+
+class _Late:
+    """Stands for a module."""
+
+    __slots__ = ("_name",)
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, attribute: str) -> Any:
+        return getattr(importlib.import_module(self._name), attribute)
+
+
+def late(name: str) -> Any:
+    """A stand-in for the module of this name, whose attributes import it."""
+    _names.append(name)
+    return _Late(name)
+
+
+def import_all() -> None:
+    """Import every module that has a stand-in, and what these import late in turn."""
+    for name in _names:  # which grows meanwhile
+        importlib.import_module(name)
