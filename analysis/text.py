@@ -27,6 +27,11 @@ def visible(text: str) -> str:
     return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
 
 
+def shortened(text: str, limit: int) -> str:
+    """A text as it is, or of a longer one its beginning and its end: an error's cause stands at either."""
+    return text if len(text) <= limit else f"{text[: limit // 2 - 3]} ... {text[3 - limit // 2 :]}"
+
+
 def is_missing(value: object) -> bool:
     """Whether a value is null in any of pandas' ways."""
     return value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in {"<NA>", "NaT"}

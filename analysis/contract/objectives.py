@@ -29,6 +29,11 @@ def first_of(*names: str) -> Callable[[Row], float | None]:
     return lambda row: next((value for name in names if (value := known(row.get(name))) is not None), None)
 
 
+def learned_accuracy(row: Row) -> float | None:
+    """The best held-out accuracy; None of a training that learned one class only or nothing, whose accuracy is none."""
+    return None if isinstance(row.get("learned"), str) else known(row.get("accuracy_best"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Objective:
     """A figure that cells are judged by: ``title`` is of tables and axes, ``scale`` from ``unit`` to the title's."""
@@ -77,7 +82,7 @@ OBJECTIVES = {
         of_round=lambda entry, _: _per_items(entry, "energy_j", 1), so_far=median, round_title="energy per item",
     ),
     "accuracy": Objective(
-        is_lower_better=False, unit="", title="best accuracy (%)", scale=100.0, of_row=first_of("accuracy_best"),
+        is_lower_better=False, unit="", title="best accuracy (%)", scale=100.0, of_row=learned_accuracy,
         of_round=lambda entry, _: known(entry.get("accuracy")), round_title="held-out accuracy",
     ),
     "memory": Objective(

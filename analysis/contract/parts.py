@@ -85,6 +85,21 @@ def without_doubles(tables: Iterable[pa.Table]) -> list[pa.Table]:
     return kept
 
 
+def without_nan(table: pa.Table) -> pa.Table:
+    """The table with null in the place of NaN, which passes comparisons and hides in extremes; older versions wrote it.
+
+    Infinity stays: an operation's answer can be so far off.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for i, field in enumerate(table.schema):
+        if pa.types.is_floating(field.type) and pc.any(is_nan := pc.is_nan(table.column(i))).as_py():
+            values = pc.if_else(is_nan, pa.scalar(None, field.type), table.column(i))
+            table = table.set_column(i, field, values)
+    return table
+
+
 def part_name(key: str) -> str:
     """The file of one cell."""
     return f"part-{key}.parquet"

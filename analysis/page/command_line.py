@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from analysis.page.html_page import write_html
 from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import Page, find_sweeps, load_sweeps
-from analysis.text import visible
+from analysis.text import shortened, visible
 
 SUBJECTS = ("scaling", "precision", "latency", "memory", "energy", "roofline", "finetune", "pruning", "coverage")
 _PAGES = {
@@ -41,7 +41,7 @@ class OneLineParser(argparse.ArgumentParser):
     """Says what is wrong with the command line in one line, as every command here; ``--help`` has the rest."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: error: {visible(' '.join(message.split()))[:500]}\n")
+        self.exit(2, f"{self.prog}: error: {shortened(visible(' '.join(message.split())), 500)}\n")
 
 
 def parser(description: str) -> argparse.ArgumentParser:

@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records, setting_columns, status_counts
 from analysis.contract.cells import TASK_COLUMNS
-from analysis.text import escape, is_missing, some, table
+from analysis.text import escape, is_missing, shortened, some, table
 
 MAX_FAILURES = 40  # kinds of failure shown
 MAX_NAMED = 3  # cells named of one kind of failure
@@ -54,4 +54,4 @@ def _reason(row: Row) -> str:
         columns.remove("error_type")  # which says no more than the status does
     said = [str(row[c]) for c in columns if not is_missing(row[c])]
     text = ": ".join(x for i, x in enumerate(said) if x not in said[:i])
-    return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+    return shortened(text, MAX_TEXT)

@@ -10,7 +10,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import files_of, is_compacted, key_of, parts_first, replaced_by, strangers, without_doubles
+from analysis.contract.parts import (
+    files_of,
+    is_compacted,
+    key_of,
+    parts_first,
+    replaced_by,
+    strangers,
+    without_doubles,
+    without_nan,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +56,7 @@ def read_parts(
         versions += [int(metadata[b"schema_version"])] if b"schema_version" in metadata else []
         read.append((file, table))
     joined, misfits = _join(_once(read, columns))
+    joined = None if joined is None else without_nan(joined)
     return Parts(table=joined, unreadable=sorted(unreadable + misfits), schema_version=max(versions, default=None))
 
 

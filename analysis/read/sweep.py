@@ -25,7 +25,7 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
-                 "input_left_out", "decoder")  # fmt: skip
+                 "input_left_out", "decoder", "learned")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -38,8 +38,9 @@ TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "ra
                  "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
-ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy", "loss",
-                 "energy_j")  # fmt: skip
+TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]
+ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy",
+                 "n_classes_answered", "loss", "energy_j")  # fmt: skip
 
 
 class AnalysisError(Exception):
@@ -122,7 +123,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
     ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped, which are no
     sweep's own or cannot be read. AnalysisError
-    if there is no sweep or its schema is not known.
+    if there is no sweep or its schema is not known. What a target took is null of trainings that ``learned`` one class
+    only or nothing.
     """
     sweep = find_sweep(path)
     description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
@@ -135,6 +137,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     for name in TRIAL_NUMBERS:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
+    frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
     return frame

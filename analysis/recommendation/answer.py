@@ -190,7 +190,7 @@ def _gain(ratio: Figure, of: str) -> str:
 
 def _doubt(row: Row) -> str:
     """What speaks against believing this very cell."""
-    said = [f"{doubt}, see below" if doubt in UNSTABLE else doubt for doubt in doubts(row)]
+    said = [f"{doubt}, see below" if doubt in UNSTABLE else escape(doubt) for doubt in doubts(row)]
     target, reached = known(row.get("target_accuracy")), known(row.get("accuracy_best"))
     if target is not None and reached is not None and is_missing(row.get("time_to_target_s")):
         said.append(f"without reaching {100 * target:g} % accuracy: {share(reached)}")

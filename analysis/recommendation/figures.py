@@ -26,7 +26,7 @@ from analysis.page.sections import Drawings
 from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
 from analysis.stats.estimate import Figure
-from analysis.text import counted
+from analysis.text import counted, is_missing
 
 PANEL_HEIGHT = 2.5
 MAX_LINEAR_RATIO = 10
@@ -169,9 +169,9 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
             title=f"Held-out accuracy over training time{of(group.name)}",
             xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)",
         )  # fmt: skip
-    best = max(float(curve["accuracy"].max()) for _, curve in shown)
-    settings = counted(len(shown), "setting")
-    return f"Held-out accuracy over training time{of(group.name)}, {settings}; the best reaches {100 * best:.1f} %"
+    best = max((float(curve["accuracy"].max()) for row, curve in shown if is_missing(row["learned"])), default=None)
+    told = "none learned" if best is None else f"the best reaches {100 * best:.1f} %"
+    return f"Held-out accuracy over training time{of(group.name)}, {counted(len(shown), 'setting')}; {told}"
 
 
 def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[Row, pd.DataFrame]]) -> list[Series]:

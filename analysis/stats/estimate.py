@@ -12,11 +12,16 @@ from analysis.text import MISSING, is_missing, number, significant, supported_di
 
 @dataclass(frozen=True, kw_only=True)
 class Figure:
-    """A figure and its 95 % interval; None where unknown."""
+    """A figure and its 95 % interval; None where unknown, whichever way that was said."""
 
     value: float | None
     low: float | None = None
     high: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high"):
+            if is_missing(getattr(self, name)):  # NaN would pass for the largest or smallest of several
+                object.__setattr__(self, name, None)
 
     @property
     def logs(self) -> tuple[float, float, float]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
-from analysis.contract.cells import BOUNDS_BATCH, Row
+from analysis.contract.cells import BOUNDS_BATCH, Row, known
 from sweeps.choosing.chooser import WAIT, Chooser, Columns, Rounds, Wait
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import SampleBlock
@@ -28,10 +28,10 @@ MAX_BATCH = 2**20
 
 def share_of_recommended(row: Row) -> float | None:
     """The part of the recommended memory that a size took at its peak, kept blocks included; None where none is."""
-    most = row.get("device_recommended_max_bytes")
-    peaks = [row.get(f"device_peak_{kind}_bytes") for kind in ("allocated", "reserved")]
-    known = [peak for peak in peaks if peak is not None]
-    return max(known) / most if most and known else None
+    most = known(row.get("device_recommended_max_bytes"))
+    told = (known(row.get(f"device_peak_{kind}_bytes")) for kind in ("allocated", "reserved"))
+    peaks = [peak for peak in told if peak is not None]
+    return max(peaks) / most if most and peaks else None
 
 
 class BatchSearch:
@@ -65,7 +65,7 @@ class BatchSearch:
                 weights = (row.get("static_bytes") or 0) / row["device_recommended_max_bytes"]
                 self._shares = {0: min(weights, share), **self._shares, size: share}
             before = max(self._rates.values(), default=0.0)
-            self._rates[size] = rate = float(row["throughput_items_per_s"] or 0.0)
+            self._rates[size] = rate = known(row["throughput_items_per_s"]) or 0.0
             if size > self._largest:  # bisection's sizes below the largest double say nothing about gains
                 self._n_flat = 0 if rate > before * (1 + MIN_GAIN) else self._n_flat + 1
             self._largest = max(self._largest, size)
@@ -76,7 +76,7 @@ class BatchSearch:
         else:
             self.next_size = None  # unsupported, crashed, timeout, error: a larger batch would not mend it
             return
-        self.next_size = self._choose((row.get("step_median_s") or 0.0) > MAX_STEP_S)
+        self.next_size = self._choose((known(row.get("step_median_s")) or 0.0) > MAX_STEP_S)
 
     @property
     def first_over_recommended(self) -> int:
@@ -90,10 +90,10 @@ class BatchSearch:
     def _choose(self, is_slow: bool) -> int | None:
         over = min(self._smallest_over, self.first_over_recommended)
         if self._smallest_over <= MAX_BATCH or 2 * self._largest >= over:
-            middle, known = (self._largest + over) // 2, max(self._largest, self._too_small)
+            middle, least = (self._largest + over) // 2, max(self._largest, self._too_small)
             # Bisection ends at 1/64 of the size: finer than that, fragmentation decides, not the batch.
             is_worth = over - self._largest > max(1, self._largest // 64)
-            return middle if known < middle < over and is_worth else None
+            return middle if least < middle < over and is_worth else None
         if is_slow or (self._n_flat >= N_FLAT and not self._goes_on) or self._largest >= MAX_BATCH:
             return None
         return self._largest * 2

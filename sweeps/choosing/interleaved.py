@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from analysis.contract.cells import Row
+from analysis.contract.cells import Row, known
 from sweeps.choosing.chooser import WAIT, Chooser, Columns, Wait
 from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
 from sweeps.plan.config import SweepConfig, TrialConfig
@@ -40,7 +40,7 @@ def _words(a: str | None, b: str | None) -> str | None:
 
 _JOINED: dict[str, Callable[[Any, Any], Any]] = {
     SUMMED: lambda a, b: None if a is None or b is None else a + b,
-    HIGHEST: lambda a, b: max((value for value in (a, b) if value is not None), default=None),
+    HIGHEST: lambda a, b: max((value for value in (a, b) if known(value) is not None), default=None),
     WORDS: _words,
     FIRST: lambda a, _: a,
     LATEST: lambda _, b: b,

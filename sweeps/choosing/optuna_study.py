@@ -50,6 +50,11 @@ def estimate(reports: Mapping[int, float], *, running: bool) -> float:
     return reports[max(reports)] if running else median(reports.values())
 
 
+def finite(reports: Mapping[int, float]) -> dict[int, float]:
+    """What was told of rounds without NaN and infinity, which a study file of an older version may hold."""
+    return {step: value for step, value in reports.items() if math.isfinite(value)}
+
+
 class MarginPruner(optuna.pruners.BasePruner):
     """Prunes what the wrapped pruner does, except within a margin (a share) of the study's best by the same round.
 
@@ -68,7 +73,11 @@ class MarginPruner(optuna.pruners.BasePruner):
     def _is_close(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         now, sign = trial.last_step, 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
         told = [
-            {step: value for step, value in other.intermediate_values.items() if now is not None and step <= now}
+            {
+                step: value
+                for step, value in finite(other.intermediate_values).items()
+                if now is not None and step <= now
+            }
             for other in study.get_trials(deepcopy=False)
             if other.state.is_finished()
         ]

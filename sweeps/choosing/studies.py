@@ -15,7 +15,7 @@ from analysis.contract.cells import Row
 from analysis.contract.objectives import OBJECTIVES, told_values
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import Chooser, Columns, Rounds
-from sweeps.choosing.optuna_study import StudyBook, estimate, finished_trial, make_pruner, make_sampler
+from sweeps.choosing.optuna_study import StudyBook, estimate, finished_trial, finite, make_pruner, make_sampler
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
@@ -125,7 +125,7 @@ class Studies(Chooser):
     def _compared_with(self, name: str, step: int) -> str:
         """The best cell of a study by its report of the same round, or its last one before."""
         ended = [trial for trial in self._studies[name].get_trials(deepcopy=False) if trial.state.is_finished()]
-        told = [({s: value for s, value in t.intermediate_values.items() if s <= step}, t) for t in ended]
+        told = [({s: value for s, value in finite(t.intermediate_values).items() if s <= step}, t) for t in ended]
         found = [(self._estimate(reports), trial) for reports, trial in told if reports]
         gain = OBJECTIVES[self._objectives[0]].gain
         best = max(found, key=lambda pair: gain(pair[0]), default=None)

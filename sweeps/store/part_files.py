@@ -27,6 +27,7 @@ from analysis.contract.parts import (
     replaced_by,
     strangers,
     without_doubles,
+    without_nan,
     written,
 )
 from sweeps.store.checksums import Checksums
@@ -112,10 +113,11 @@ class PartFiles:
     def read(
         self, table: str, columns: Sequence[str] | None = None, keys: Collection[str] | None = None
     ) -> list[pa.Table]:
-        """The rows of a table, of all cells or of some, each cell's once; columns include ``trial_key``."""
+        """The rows of a table, of all cells or of some, each once, null for NaN; columns include ``trial_key``."""
         chosen = None if keys is None else pc.field("trial_key").isin(list(keys))
         files = parts_first(self.of(table))
-        return without_doubles(pq.read_table(f, columns=columns, partitioning=None, filters=chosen) for f in files)
+        read = (pq.read_table(f, columns=columns, partitioning=None, filters=chosen) for f in files)
+        return [without_nan(table) for table in without_doubles(read)]
 
     def write(self, contents: Mapping[str, bytes]) -> None:
         """Write files durably in this order, after their digests."""

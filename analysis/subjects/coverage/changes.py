@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.cells.rows import Row, records
 from analysis.page.columns import Column, column_table, in_word, names
 from analysis.subjects.coverage.load import IDENTITY, WORKS, is_predicted
-from analysis.text import escape, significant
+from analysis.text import escape, shortened, significant
 
 MAX_ROWS = 100
 FASTER = 1.3
@@ -88,7 +88,7 @@ def changed_table(rows: pd.DataFrame) -> str:
     def reason(row: Row) -> str:
         is_worse = row["outcome"] in {"unsupported", "crashed", "timeout"} or row["outcome"].startswith("wrong")
         why = row["reason"] if is_worse else row["reason_before"]
-        return escape(why[:200]) if isinstance(why, str) else ""
+        return escape(shortened(why, 200)) if isinstance(why, str) else ""
 
     return column_table(records(rows.head(MAX_ROWS)), [
         *names(["device", "operation", "dtype", "direction"]),

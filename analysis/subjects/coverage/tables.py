@@ -12,7 +12,7 @@ from analysis.cells.rows import records
 from analysis.page.columns import Column, column_table, names
 from analysis.stats.estimate import known
 from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WHOLES, WORKS
-from analysis.text import MISSING, counted, escape, significant, table
+from analysis.text import MISSING, counted, escape, shortened, significant, table
 
 MAX_REASON = 240
 MAX_SLOWER = 20
@@ -49,7 +49,7 @@ def wholes(frame: pd.DataFrame) -> str:
     rows = []
     for (device, family, operation), group in mine.groupby(["device", "family", "operation"], sort=False):
         told = [f"{row['direction']}: {row['outcome']}" for row in records(group)]
-        reasons = dict.fromkeys(str(reason)[:MAX_REASON] for reason in group["reason"].dropna())
+        reasons = dict.fromkeys(shortened(str(reason), MAX_REASON) for reason in group["reason"].dropna())
         rows.append([escape(operation), escape(family), escape(device), "; ".join(told), escape("; ".join(reasons))])
     heads = ["what", "kind", "device", "outcome", "reason"]
     return table(heads, rows, n_left=len(heads)) if rows else ""
@@ -74,7 +74,7 @@ def failures(frame: pd.DataFrame, outcomes: Sequence[str]) -> str:
     for _, group in chosen.groupby(["device", "family", "operation", "outcome"], sort=False):
         where = [f"{direction}: {' '.join(_present(group[group['direction'] == direction], 'dtype', DTYPES))}"
                  for direction in _present(group, "direction", DIRECTIONS)]  # fmt: skip
-        reasons = list(dict.fromkeys(str(reason)[:MAX_REASON] for reason in group["reason"].fillna("")))
+        reasons = list(dict.fromkeys(shortened(str(reason), MAX_REASON) for reason in group["reason"].fillna("")))
         more = f" (and {counted(len(reasons) - 1, 'other text')})" if len(reasons) > 1 else ""
         rows.append([*(escape(group.iloc[0][c]) for c in words), "; ".join(where), escape(reasons[0]) + more])
     heads = [*_device(frame), "operation", "family", "verdict", "types", "reason"]

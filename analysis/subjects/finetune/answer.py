@@ -44,7 +44,7 @@ def _best(found: Sequence[Training]) -> list[str]:
     told = f"The best held-out accuracy is {percent(best.best)} % with {escape(best.label)}"
     if best.best.low is None:
         return [f"{told}."]
-    rivals = [t for t in found if t is not best and (t.best.value or 0) >= best.best.low]
+    rivals = [t for t in found if t is not best and t.learned is None and (t.best.value or 0) >= best.best.low]
     n = len(found) - 1
     of_others = f"; {len(rivals) or 'none'} of {n} others came within it" if n > 1 else ""
     return [f"{told}, 95 % interval {percent_interval(best.best)} for {best.n_heldout:,} held-out images{of_others}."]

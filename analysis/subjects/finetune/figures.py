@@ -74,7 +74,7 @@ def _mark_targets(axes: Axes, trainings: Sequence[Training], cost: str) -> None:
             )  # fmt: skip
     reached: list[tuple[float, float]] = []
     for training in trainings:
-        at = np.flatnonzero(training.accuracy >= (2.0 if training.target is None else training.target))[:1]
+        at = np.flatnonzero(training.counted >= (2.0 if training.target is None else training.target))[:1]
         spent = getattr(training, cost)[at]
         reached += zip(spent, 100 * training.accuracy[at], strict=True) if np.isfinite(spent).all() else []
     if reached:

@@ -18,6 +18,7 @@ from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import TASK_COLUMNS
 from analysis.stats.estimate import Figure, known
+from analysis.text import is_missing
 
 Floats = NDArray[np.float64]
 LEVELS = (0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995)
@@ -41,10 +42,16 @@ class Training:
     items: Floats  # trained on until then
     joules: Floats  # until then; NaN from the first round on whose energy is unknown
     accuracy: Floats  # held-out, after each round, 0 to 1
+    counted: Floats  # that, NaN where one class was answered to everything, and everywhere if learned is told
 
     @property
     def is_pruned(self) -> bool:
         return bool(self.row["status"] == "pruned")
+
+    @property
+    def learned(self) -> str | None:
+        """``one class only`` or ``nothing`` of a training whose accuracy is none; None of any other."""
+        return None if is_missing(told := self.row.get("learned")) else str(told)
 
     @property
     def target(self) -> float | None:
@@ -59,7 +66,9 @@ class Training:
     @cached_property
     def best(self) -> Figure:
         """The best accuracy of any round, with its interval; that of the row where rounds are missing."""
-        value = float(self.accuracy.max()) if self.accuracy.size else known(self.row["accuracy_best"])
+        told = self.counted[np.isfinite(self.counted)]
+        told = told if told.size else self.accuracy
+        value = float(told.max()) if told.size else known(self.row["accuracy_best"])
         return share_of(value, self.n_heldout)
 
     @property
@@ -116,30 +125,32 @@ def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
 def _training(task: str, told: Sequence[str], row: Row, curve: pd.DataFrame) -> Training:
     where = ("device", MACHINE, RUN)
     kind = in_words(row, [c for c in told if c not in where])
-    columns = ("elapsed_s", "items", "energy_j", "accuracy")
-    seconds, items, joules, accuracy = (curve[c].to_numpy(np.float64, na_value=np.nan) for c in columns)
+    columns = ("elapsed_s", "items", "energy_j", "accuracy", "n_classes_answered")
+    seconds, items, joules, accuracy, answered = (curve[c].to_numpy(np.float64, na_value=np.nan) for c in columns)
+    is_none = (answered == 1) | (not is_missing(row.get("learned")))
     return Training(
         task=task, label=label(row, told), place=label(row, where), kind=kind, row=row, seconds=seconds,
-        items=items.cumsum(), joules=joules.cumsum(), accuracy=accuracy,
+        items=items.cumsum(), joules=joules.cumsum(), accuracy=accuracy, counted=np.where(is_none, np.nan, accuracy),
     )  # fmt: skip
 
 
 def cost_to(training: Training, level: float, cost: str) -> Figure | None:
     """What a training took to reach a level of accuracy; None if it did not, or if that is unknown.
 
-    Reached means the first round after which the held-out accuracy is the level or more. The interval is by the
+    Reached means the first round after which the held-out accuracy is the level or more, and not by answering one class
+    to everything; a training that learned nothing reaches nothing. The interval is by the
     accuracy's own: from the round before the first whose upper end reaches the level (it may have been reached at any
     time since) to the first whose lower end does, infinite where none does. None where the accuracy has no interval.
     """
     if not training.accuracy.size:
         return _cost_of_row(training, level, cost)
     spent = getattr(training, cost)
-    at = _first(training.accuracy >= level)
+    at = _first(training.counted >= level)
     if at is None or math.isnan(spent[at]):
         return None
     if not training.n_heldout:
         return Figure(value=float(spent[at]))
-    low, high = wilson(training.accuracy, training.n_heldout)
+    low, high = wilson(training.counted, training.n_heldout)
     surely, maybe = _first(low >= level), _first(high >= level) or 0
     return Figure(
         value=float(spent[at]), low=float(spent[maybe - 1]) if maybe else 0.0,
@@ -170,14 +181,14 @@ def cheapest(found: Sequence[Training], cost: str) -> tuple[Training, Figure] | 
 
 
 def most_accurate(found: Sequence[Training]) -> Training | None:
-    """The training of the best accuracy; the first of equals."""
-    scored = [training for training in found if training.best.value is not None]
+    """The training of the best accuracy, of those that learned; the first of equals."""
+    scored = [training for training in found if training.learned is None and training.best.value is not None]
     return max(scored, key=lambda t: t.best.value or 0.0, default=None)
 
 
 def levels(found: Sequence[Training]) -> list[float]:
     """The four highest levels at most that a training reached, and the targets asked for."""
-    top = max((t.best.value or 0.0 for t in found), default=0.0)
+    top = max((t.best.value or 0.0 for t in found if t.learned is None), default=0.0)
     targets = {t.target for t in found if t.target is not None}
     reached = sorted({level for level in LEVELS if level <= top} - targets)
     return sorted([*reached[-4:], *targets])

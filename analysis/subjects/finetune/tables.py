@@ -67,7 +67,7 @@ def _epochs(training: Training) -> str:
 
 
 def _name(training: Training) -> str:
-    return escape(joined(training.task, training.label))
+    return escape(joined(training.task, training.label, training.learned and f"learned {training.learned}"))
 
 
 def level_tables(found: Sequence[Training]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from analysis.cells.usable import speed
 from analysis.page.columns import Column, column_table
 from analysis.stats.estimate import known
 from analysis.subjects.precision.quantities import Overview, Pair
-from analysis.text import MISSING, escape, is_missing, joined, significant
+from analysis.text import MISSING, escape, is_missing, joined, shortened, significant
 
 _OF = {"max_abs_diff": "max abs diff", "max_softmax_diff": "max softmax diff", "top1_agreement_ratio": "top-1 (%)"}
 _MEMORY = Column("memory over fp32", lambda one: ratio_text(one.memory))
@@ -102,4 +102,4 @@ def _reason(pair: Pair) -> str:
     row, base = pair.row, pair.base
     failed = row if known(row["throughput_items_per_s"]) is None or base["status"] == "complete" else base
     said = [failed[c] for c in ("status_reason", "error_message") if not is_missing(failed[c])]
-    return ": ".join(dict.fromkeys(str(s) for s in said))[:240]
+    return shortened(": ".join(dict.fromkeys(str(s) for s in said)), 240)

@@ -43,8 +43,9 @@ class Difference:
     rounding_units: float = 0.0
 
     def worst(self, other: Difference) -> Difference:
-        """Both together."""
-        return Difference(**{f.name: max(getattr(self, f.name), getattr(other, f.name)) for f in fields(self)})
+        """Both together; NaN is worse than any number."""
+        pairs = {f.name: (getattr(self, f.name), getattr(other, f.name)) for f in fields(self)}
+        return Difference(**{name: a if math.isnan(a) or a >= b else b for name, (a, b) in pairs.items()})
 
 
 def tensors_of(result: Any) -> list[torch.Tensor]:

@@ -140,9 +140,9 @@ def stability(ratio: float | None) -> str | None:
     """``stable``, ``unstable`` (over 10 %) or ``very unstable`` (over 25 %) from the IQR over the median."""
     if ratio is None:
         return None
-    if ratio > VERY_UNSTABLE_IQR:
-        return "very unstable"
-    return "unstable" if ratio > UNSTABLE_IQR else "stable"
+    if ratio <= UNSTABLE_IQR:
+        return "stable"
+    return "unstable" if ratio <= VERY_UNSTABLE_IQR else "very unstable"
 
 
 def percentiles(samples: Samples) -> dict[str, float | None]:

@@ -32,3 +32,10 @@ def test_memory_is_what_decides_whether_a_cell_fits() -> None:
     assert memory_bytes({**row, "device_peak_reserved_bytes": math.nan}) == 2
     assert memory_bytes({"peak_rss_bytes": 1, "device_peak_allocated_bytes": None}) == 1
     assert memory_bytes({}) is None
+
+
+@pytest.mark.parametrize("learned", ["one class only", "nothing"])
+def test_the_accuracy_of_what_was_not_learned_is_none(learned: str) -> None:
+    accuracy = OBJECTIVES["accuracy"].of_row
+    assert accuracy({"accuracy_best": 0.97, "learned": learned}) is None
+    assert accuracy({"accuracy_best": 0.97, "learned": None}) == accuracy({"accuracy_best": 0.97}) == 0.97

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+
+import pyarrow as pa
 
 from analysis.contract.parts import (
     COMPACTED,
@@ -14,6 +17,7 @@ from analysis.contract.parts import (
     key_of,
     part_name,
     replaced_by,
+    without_nan,
 )
 
 KEY = "0123456789abcdef"
@@ -32,3 +36,11 @@ def test_a_compacted_file_names_what_it_replaces_but_not_itself() -> None:
     file = Path(compacted_name("2-x"))
     assert replaced_by(file, as_metadata([Path(part_name(KEY)), file])) == {part_name(KEY)}
     assert replaced_by(file, None) == replaced_by(file, {}) == set()
+
+
+def test_nan_of_older_versions_is_null_and_nothing_else_changes() -> None:
+    table = pa.table({"a": [1.0, math.nan, None, math.inf], "b": [1, 2, 3, None], "c": ["x", None, "z", "nan"]})
+    read = without_nan(table)
+    assert read["a"].to_pylist() == [1.0, None, None, math.inf]
+    assert read.schema == table.schema
+    assert read.drop(["a"]) == table.drop(["a"])

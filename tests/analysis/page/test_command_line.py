@@ -78,7 +78,7 @@ def test_columns_that_are_null_in_one_sweep_keep_the_others_type(write_sweep: Wr
 def test_columns_of_an_older_schema_are_added_as_nulls(tmp_path: Path) -> None:
     folder = tmp_path / "old" / "trials"
     folder.mkdir(parents=True)
-    pq.write_table(pa.table({"trial_key": ["k"], "status": ["complete"], "device": ["cpu"]}), folder / "a.parquet")
+    pq.write_table(pa.table({"trial_key": ["k"], "status": ["complete"], "device": ["cpu"]}), folder / "part-0.parquet")
     frame = load_sweeps([folder.parent], ["copy_in_s", "pruned_on"])
     assert frame["copy_in_s"].isna().all()
     assert frame["copy_in_s"].dtype == "float64"

@@ -195,7 +195,29 @@ def test_an_older_schema_without_rounds_and_intervals_has_a_page(tmp_path: Path)
     (folder / "trials").mkdir(parents=True)
     rows = [{"trial_key": "k", "status": "complete", "device": "cpu", "batch_size": 1, "precision": "fp32",
              "accuracy_best": 0.9, "time_to_target_s": 3.0, "target_accuracy": 0.85}]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
     assert "**cpu, fp32** is first at the target of 85 %, after 3.00 s of training." in text
     assert "The best held-out accuracy is 90.0 % with cpu, fp32." in text
+
+
+def test_what_learned_one_class_reaches_nothing_and_is_not_the_most_accurate(write_sweep: Write) -> None:
+    """A row that says so, and one whose first rounds answered one class, as most do of unbalanced classes."""
+    rows = [
+        cell(0, learned="one class only", accuracy_best=0.97, time_to_target_s=2.0, energy_to_target_j=5.0),
+        cell(1, device="gpu", accuracy_best=0.95),
+    ]
+    late = [{**r, "n_classes_answered": 1 + (r["round"] > 0)} for r in rounds(1, [0.97, 0.8, 0.95], joules=1.0)]
+    folder = write_sweep(rows, rounds=[*rounds(0, [0.97, 0.97, 0.97], joules=1.0), *late])
+    nothing, learned = found([folder])
+    assert nothing.learned == "one class only"
+    assert (cost_to(nothing, 0.5, "seconds"), most_accurate([nothing]), cheapest([nothing], "joules")) == (None,) * 3
+    assert most_accurate([nothing, learned]) is learned
+    assert learned.best.value == 0.95, "0.97 was one class"
+    assert cost_to(learned, 0.9, "seconds").value == 6.0  # type: ignore[union-attr]
+    assert main([str(folder)]) == 0
+    text = (folder / "report_finetune.md").read_text()
+    assert "first at the target of 90 %, after 6.00 s" in text
+    assert "learned one class only |" in text
+    without = load_sweeps([folder])
+    assert without["time_to_target_s"].isna().all()

@@ -186,7 +186,7 @@ def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
     (folder / "trials").mkdir(parents=True)
     rows = [{"trial_key": p, "status": "complete", "device": "cpu", "batch_size": 1, "precision": p,
              "throughput_items_per_s": rate} for p, rate in (("fp32", 10.0), ("bf16", 20.0))]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
     assert "bf16 on cpu runs at 2.00 times the speed of fp32** (one cell)." in text
     assert "top-1" not in text

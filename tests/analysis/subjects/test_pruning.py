@@ -275,7 +275,7 @@ def test_an_older_schema_without_studies_has_a_page(tmp_path: Path) -> None:
     (folder / "trials").mkdir(parents=True)
     rows = [{"trial_key": f"k{i}", "status": status, "device": "cpu", "batch_size": i + 1, "precision": "fp32",
              "throughput_items_per_s": 10.0, "measured_s": 4.0 - 3 * i} for i, status in enumerate(("complete", "pruned"))]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
     assert "**1 of 2 cells were given up**, with 1.00 s of measuring spent on them" in text
     assert "pruning saved **3.00 s**" in text

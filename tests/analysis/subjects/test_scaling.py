@@ -204,7 +204,7 @@ def test_an_older_schema_without_intervals_and_scenario_has_a_page(tmp_path: Pat
     (folder / "trials").mkdir(parents=True)
     rows = [{"trial_key": f"k{b}", "status": "complete", "device": "cpu", "batch_size": b,
              "throughput_items_per_s": 10.0 * b} for b in (1, 2)]  # fmt: skip
-    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "a.parquet")
+    pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
     assert "is fastest at batch 2: 20.0 items/s" in text
     assert "| cpu | 2 | 20.0 | n/a | 100.0 | n/a | n/a |" in text

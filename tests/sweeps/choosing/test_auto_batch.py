@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -144,3 +145,10 @@ def test_it_waits_for_a_running_size_and_continues_from_recorded_rows() -> None:
     ended = AutoBatch([SEED], [row, {**row, "trial_key": second.key, "batch_size": 2, "status": "error"}])
     assert ended.next_cell() is None
     assert ended.summary() == ["batch size of cpu fp32: fastest and largest 1"]
+
+
+def test_a_rate_of_nan_is_none_and_never_the_fastest() -> None:
+    search = BatchSearch(SEED, goes_on_to_memory=False)
+    rates = {1: math.nan, 2: 10.0, 4: math.nan, 8: 5.0}
+    assert run(search, lambda n: rates[n], fits=10**6) == [1, 2, 4, 8]
+    assert search.roles() == {1: "probe", 2: "fastest", 4: "probe", 8: "largest"}

@@ -65,3 +65,12 @@ def test_only_what_the_best_reached_by_the_same_round_counts() -> None:
         assert not late.should_prune()
     late.report(96.0, 10)
     assert late.should_prune()
+
+
+def test_what_is_no_number_is_not_the_best() -> None:
+    study = study_of("median", 0.05, **MEDIAN)
+    unknown = study.ask({})
+    unknown.report(float("nan"), 1)
+    study.tell(unknown, state=optuna.trial.TrialState.PRUNED)
+    assert pruned_at(study, 94.0) is not None
+    assert pruned_at(study, 96.0) is None

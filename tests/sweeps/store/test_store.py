@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.contract.parts import part_name
 from sweeps.store.rows import rows_table
 from sweeps.store.schema import SCHEMA_VERSION, TABLES, markdown_table
 from sweeps.store.store import ResultStore, new_sweep_id
@@ -122,3 +125,16 @@ def test_an_amended_row_keeps_its_samples(tmp_path: Path) -> None:
     roles = {row["trial_key"]: row["search_role"] for row in again.rows(["trial_key", "search_role"])}
     assert roles == {keys[0]: None, keys[1]: "fastest", keys[2]: None}
     assert n_samples(again) == dict.fromkeys(sorted(keys), 3)
+
+
+def test_nan_in_files_of_an_older_version_is_null_when_a_sweep_goes_on(tmp_path: Path) -> None:
+    store = new_store(tmp_path)
+    key = record(store, 0)
+    for table, column in (("trials", "throughput_items_per_s"), ("rounds", "energy_j")):
+        file = store.folder / table / part_name(key)
+        old = pq.read_table(file, partitioning=None)
+        place = old.schema.get_field_index(column)
+        nan = pa.array([math.nan] * len(old), old.schema.field(place).type)
+        pq.write_table(old.set_column(place, old.schema.field(place), nan), file)
+    assert [row["throughput_items_per_s"] for row in store.rows()] == [None]
+    assert [entry["energy_j"] for entry in store.rounds([key])[key]] == [None]

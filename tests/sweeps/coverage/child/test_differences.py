@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from sweeps.coverage.child.differences import DifferentKindError, comparable, difference
+from sweeps.coverage.child.differences import Difference, DifferentKindError, comparable, difference
 from workloads.operations.base import Tolerance
 from workloads.operations.modules import RecordedOperation
 
@@ -113,3 +113,10 @@ def test_recorded_boxes_are_boxes_of_the_first_image() -> None:
     assert (boxes[:, 0] == 0).all()
     assert (boxes[:, 3:] > boxes[:, 1:3]).all()
     assert torch.isfinite(sample.function(*sample.args)).all()
+
+
+def test_nan_is_worse_than_any_number_on_either_side() -> None:
+    unknown, one = Difference(tolerance_ratio=math.nan), Difference(tolerance_ratio=1.0, absolute=2.0)
+    for worst in (unknown.worst(one), one.worst(unknown)):
+        assert math.isnan(worst.tolerance_ratio)
+        assert worst.absolute == 2.0
