@@ -7,6 +7,8 @@ import re
 import urllib.parse
 from pathlib import Path
 
+from workloads.runtime.words import shortened
+
 MAX_LINE = 500
 """Characters of one line of an error on the terminal: a name may be megabytes long."""
 _PACKAGE = re.compile(r"(?:~?/[^\s'\",:]+)+/(site-packages|dist-packages)/")
@@ -33,8 +35,7 @@ def printable(text: object) -> str:
 
 def one_line(text: object) -> str:
     """Printable text of at most ``MAX_LINE`` characters; the middle of a longer one is left out."""
-    line = printable(text)
-    return line if len(line) <= MAX_LINE else f"{line[: MAX_LINE // 2]} ... {line[-MAX_LINE // 3 :]}"
+    return shortened(printable(text), MAX_LINE)
 
 
 def encodable(text: str) -> str:

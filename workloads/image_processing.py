@@ -18,6 +18,7 @@ from workloads.images.jpeg import NoDecoderError, check_decoder, jpeg_decoder
 from workloads.images.photographs import Photographs, check_photographs, load_photographs
 from workloads.precision import compute_dtype
 from workloads.runtime.late import late
+from workloads.runtime.words import in_short
 from workloads.scenarios import SteadyWork
 
 if TYPE_CHECKING:
@@ -189,8 +190,7 @@ class ImageProcessing(SteadyWork):
         except (RuntimeError, ValueError, TypeError) as error:
             if self._threads is not None:
                 raise
-            reason = str(error).splitlines()[0][:150]
-            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {reason}") from error
+            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {in_short(error)}") from error
         if where != context.device.type:  # torchvision does not say so
             told, name = context.device.type, named.split()[0]
             raise UnsupportedError(f"decode: no JPEG decoder on {told}: {name} decoded on {where}")

@@ -9,6 +9,7 @@ from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
 from workloads.runtime.memory import NeverFitsError
+from workloads.runtime.words import in_short, shortened
 
 MAX_MESSAGE = 2_000
 N_FRAMES = 6
@@ -42,18 +43,18 @@ def killed(error: str | None, reason: str, *, is_out_of_memory: bool) -> Outcome
         is_out_of_memory: The worker was killed because its node ran out of memory.
     """
     status, told = ("oom", "killed for memory") if is_out_of_memory else ("crashed", reason)
-    message = without_paths((error or "").strip()[:MAX_MESSAGE]) or None
+    message = without_paths(shortened((error or "").strip(), MAX_MESSAGE)) or None
     return Outcome(status=status, status_reason=told, error_message=message)
 
 
 def outcome_of(error: BaseException) -> Outcome:
     """Map an exception to the status a cell ends with, with type, message and the last frames."""
     status, reason = "error", None
-    message = str(error)[:MAX_MESSAGE]
+    message = shortened(str(error), MAX_MESSAGE)
     if is_out_of_memory(error):
         status, reason = "oom", f"out of memory: {message}" if isinstance(error, NeverFitsError) else "out of memory"
     elif isinstance(error, UnsupportedError) or is_unsupported(error):
-        status, reason = "unsupported", message.splitlines()[0][:200] if message else None
+        status, reason = "unsupported", in_short(str(error)) or None
     elif isinstance(error, WrongResultError):
         reason = "wrong-result"
     elif isinstance(error, DivergedError):

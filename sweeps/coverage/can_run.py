@@ -23,8 +23,10 @@ from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.terminal import say
 from workloads.base import BadInputError
+from workloads.runtime.words import in_short
 
 MODEL_TIMEOUT_S = 600.0
+NO_REASON = "no reason given"
 HEADINGS = {
     "unsupported": "missing", "crashed": "crash the process", "timeout": "hang", "wrong": "wrong",
     "fallback": "fall back to the CPU",
@@ -32,10 +34,10 @@ HEADINGS = {
 
 
 class ModelQuestions:
-    """Asks a child about one model."""
+    """Asks a child about one model, with images of another ``side`` in pixels than its own where one is given."""
 
-    def __init__(self, options: CanRun, child: OperationChild) -> None:
-        self._options, self._child = options, child
+    def __init__(self, options: CanRun, child: OperationChild, side: int | None = None) -> None:
+        self._options, self._child, self._side = options, child, side
         self._timeout_s = parse_duration_s("operation-timeout", options.operation_timeout)
 
     def ask(self, question: str, timeout_s: float | None = None, **more: Any) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class ModelQuestions:
             ChildError: If it has none; recording the model anew counts as time.
         """
         request = {"command": "can-run", "ask": question, "model": self._options.model, "train": self._options.train,
-                   "n_threads": default_threads(usable_cpus()), **more}  # fmt: skip
+                   "side": self._side, "n_threads": default_threads(usable_cpus()), **more}  # fmt: skip
         answer, *_ = self._child.ask(request, timeout_s or self._timeout_s)  # all of it, up to its end
         return answer
 
@@ -90,10 +92,6 @@ def _check_model(name: str) -> None:
         raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; near it: {', '.join(near)}")
 
 
-def _first_line(reason: str | None, limit: int) -> str:
-    return (reason or "no reason given").strip().split("\n")[0][:limit]
-
-
 def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, Any]) -> bool:
     """Print what stands in the way and what the whole model did; True if nothing but speed is lost."""
     sources = Counter(f.source for f in found.values())
@@ -103,7 +101,7 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
     for verdict, heading in HEADINGS.items():
         names = {name: f for name, f in found.items() if f.verdict == verdict}
         lines += [f"  {heading}: {len(names)}"] if names else []
-        lines += [f"    {name} ({f.source}): {_first_line(f.reason, 160)}" for name, f in names.items()]
+        lines += [f"    {name} ({f.source}): {in_short(f.reason or NO_REASON)}" for name, f in names.items()]
     for line in [*lines, f"  the whole model: {whole_told(whole)}"]:
         say(console, line)
     return bool(whole["runs"]) and whole["agrees"] is not False
@@ -112,7 +110,7 @@ def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, An
 def whole_told(whole: Mapping[str, Any]) -> str:
     """What the whole model did."""
     if not whole["runs"]:
-        return f"does not run: {_first_line(whole['reason'], 200)}"
+        return f"does not run: {in_short(whole['reason'] or NO_REASON)}"
     if whole["agrees"] is None:
         return "runs; its outputs have other shapes than the reference's, which values decide"
     word = "agrees with" if whole["agrees"] else "DISAGREES with"

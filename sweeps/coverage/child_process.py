@@ -18,6 +18,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from workloads.runtime.words import in_short
+
 START_TIMEOUT_S = 300.0
 MAX_SAID = 300
 _ROOT = Path(__file__).resolve().parent.parent.parent
@@ -120,7 +122,7 @@ class OperationChild:
                 cause = signal.Signals(-code).name
         self._said.seek(0)
         lines = [x for x in self._said.read().decode(errors="replace").splitlines() if x.strip()]
-        return f"{cause}: {lines[-1].strip()[:MAX_SAID]}" if lines else cause
+        return f"{cause}: {in_short(lines[-1], MAX_SAID)}" if lines else cause
 
     def close(self) -> None:
         """Let the child end by itself, and kill it if it does not."""

@@ -19,6 +19,7 @@ from sweeps.measure.device.host import default_threads, usable_cpus
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.scheduling.endings import Interrupted, terminable
 from workloads.operations.base import DTYPES
+from workloads.runtime.words import in_short
 
 _TIMED_FIRST = ("modules", "transforms", "database")
 TIMED_VERDICTS = ("supported", "fallback")
@@ -41,7 +42,7 @@ def _to_time(store: CoverageStore, device: str) -> list[OperationCell]:
 
 def _crashed(cell: OperationCell, error: Exception) -> list[dict[str, Any]]:
     """The row of a cell whose actor itself was lost."""
-    reason = f"the worker was lost: {str(error).splitlines()[0][:200]}"
+    reason = f"the worker was lost: {in_short(str(error))}"
     return [{**cell.columns, "direction": "forward", "verdict": "crashed", "reason": reason}]
 
 

@@ -15,6 +15,7 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from sweeps.measure.device.host import cpu_name, versions
 from sweeps.scheduling.nodes import CUSTOM, Cluster, Node, Pool, accelerator_type_of, devices_of
 from workloads.base import BadInputError
+from workloads.runtime.words import in_short
 
 NODE_ID = "ray.io/node-id"
 """The label by which a trial is bound to nodes: unlike the resource node:IP it tells two nodes of one machine apart."""
@@ -36,7 +37,7 @@ def join(address: str, options: Mapping[str, Any]) -> None:
             ray.init(address=address, **options)
     except (ConnectionError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         ray.shutdown()
-        why = " ".join(str(error).split())[:300] or type(error).__name__
+        why = in_short(str(error)) or type(error).__name__
         raise BadInputError(f"--address: no cluster can be joined at {address!r}; allowed: HOST:PORT of a Ray cluster "
                             "that this machine is a node of, or auto; one with token authentication needs "
                             f"RAY_AUTH_MODE=token and its token here ({why})") from error  # fmt: skip
@@ -127,7 +128,7 @@ def read_nodes() -> list[Node]:
             nodes.append(Node(**common, problem=f"did not answer within {ANSWER_S:g} s"))
         except (ray.exceptions.RayError, ImportError, AttributeError) as error:
             *_, last = str(error).strip().splitlines() or [type(error).__name__]
-            why = f"cannot import accelsweep ({last.strip()[:200]}); install it there as on this machine"
+            why = f"cannot import accelsweep ({in_short(last)}); install it there as on this machine"
             nodes.append(Node(**common, problem=why))
     for probe in probes:
         ray.kill(probe)

@@ -16,6 +16,7 @@ from sweeps.measure.device.host import cpu_name, default_threads, system_name, t
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.precision_notes import precision_notes
 from workloads.runtime.streams import has_streams, pinned, send
+from workloads.runtime.words import in_short
 
 GIB = 2**30
 N_FREED = 64
@@ -34,7 +35,7 @@ def _decodes(device: torch.device) -> Verdict:
     try:
         where = decode_jpeg(encode_jpeg(image), device=device).device.type
     except (RuntimeError, ValueError) as error:
-        return None, f"torchvision does not decode here: {str(error).splitlines()[0][:120]}"
+        return None, f"torchvision does not decode here: {in_short(str(error))}"
     if where != device.type:
         return None, f"torchvision decoded on {where} without a word; the decode pipeline ends as unsupported"
     return True, f"JPEG is decoded on {where}"
@@ -113,8 +114,7 @@ def _compiles(device: torch.device) -> Verdict:
     try:
         result = torch.compile(lambda t: torch.relu(t - 5) * 2, dynamic=False)(a)
     except Exception as error:  # whatever the compiler for this device raises
-        said = str(error).strip().splitlines() or [""]
-        return None, f"torch.compile does not work here: {type(error).__name__}: {said[0][:120]}"
+        return None, f"torch.compile does not work here: {in_short(error)}"
     return bool(torch.equal(result, torch.relu(a - 5) * 2)), "torch.compile works on a small function, and is right"
 
 

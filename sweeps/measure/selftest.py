@@ -15,6 +15,7 @@ from sweeps.measure.device.device import available_devices, open_device
 from sweeps.measure.device.environment import environment
 from sweeps.measure.places import PLACES
 from sweeps.measure.proofs import GENERAL, PER_DEVICE, Verdict
+from workloads.runtime.words import in_short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +47,7 @@ def _run(name: str, device: str, check: Callable[[], Verdict]) -> Proof:
     try:
         passed, detail = check()
     except Exception as error:  # the other proofs are wanted all the same
-        passed, detail = False, f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        passed, detail = False, in_short(error)
     return Proof(name=name, device=device, passed=passed, detail=detail, seconds=time.perf_counter() - began)
 
 

@@ -12,14 +12,16 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from analysis.contract.cells import known
 from analysis.contract.choice import best, task_of
 from sweeps.plan.config import TrialConfig
 from sweeps.text import figure, printable
+from workloads.runtime.words import in_short
 
 REFRESH_PER_S = 2
 """Each refresh costs CPU time on the machine that is being measured."""
 N_RECENT = 8
-MAX_REASON = 100
+MAX_REASON = 160
 """Characters of why a cell has no figure; the report has all of it."""
 
 
@@ -47,14 +49,13 @@ def format_duration(seconds: float) -> str:
 
 def format_result(row: Mapping[str, Any]) -> str:
     """What a row found, in a few words."""
-    rate, accuracy = row.get("throughput_items_per_s"), row.get("accuracy_best")
+    rate, accuracy = known(row.get("throughput_items_per_s")), known(row.get("accuracy_best"))
     parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s"]
     if accuracy is not None:
-        balanced = row.get("balanced_accuracy_final") if row.get("learned") else None
+        balanced = known(row.get("balanced_accuracy_final")) if row.get("learned") else None
         parts.append(f"accuracy {accuracy:.1%}" + (f" (balanced {balanced:.1%})" if balanced is not None else ""))
     if row.get("status") not in {None, "complete"}:
-        reason, *_ = str(row.get("status_reason") or row.get("error_message") or "").split("\n")
-        parts.append(reason if len(reason) <= MAX_REASON else f"{reason[: MAX_REASON - 4]} ...")
+        parts.append(in_short(str(row.get("status_reason") or row.get("error_message") or ""), MAX_REASON))
     return ", ".join(p for p in parts if p)
 
 

@@ -14,6 +14,7 @@ from analysis.contract.cells import MEASURED, OPTION_COLUMNS, Row
 from sweeps.plan.config import CELL_COLUMNS, TrialConfig
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
 from sweeps.text import encodable, one_line
+from workloads.runtime.words import shortened
 
 SampleBlock = tuple[str, int, np.ndarray, np.ndarray | None]
 """(phase, round, seconds, scheduled seconds or None) of a block of samples."""
@@ -84,7 +85,7 @@ def fitted(row: dict[str, Any]) -> dict[str, Any]:
     """The row as its table can hold it; what it cannot makes an error of a cell that seemed to have ended well."""
     fitting, misfits = fit(row, TRIALS)
     if misfits and fitting["status"] in MEASURED:
-        told = "; ".join(misfits)[:2000]
+        told = shortened("; ".join(misfits), 2000)
         fitting.update(status="error", status_reason="wrong columns", error_type="ValueError", error_message=told)
     return fitting
 

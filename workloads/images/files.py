@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps
 
 from workloads.runtime.late import late
 from workloads.runtime.lookalikes import HEAD_BYTES, told_by_head
+from workloads.runtime.words import in_short
 
 if TYPE_CHECKING:
     import torch
@@ -134,7 +135,7 @@ class Skipped:
     def note(self, path: Path, error: Exception) -> None:
         """Count a file; the first few are named in the log."""
         reason = str(error).replace(str(path), path.name) or type(error).__name__
-        shown = ascii(reason[:120])[1:-1]
+        shown = ascii(in_short(reason, 120))[1:-1]
         self.n += 1
         self.first = self.first or f"{path.name!r} {shown}"
         if self.n <= MAX_NAMED:

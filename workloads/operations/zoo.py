@@ -20,6 +20,7 @@ from workloads.operations.base import evenly
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.runtime.meta import ParametersOnMeta
 from workloads.runtime.torch_private import is_overload
+from workloads.runtime.words import in_short
 
 MAX_ELEMENTS = 1_500_000
 """Calls on more elements are left out: in float64 on two cores one takes seconds."""
@@ -30,6 +31,7 @@ _DETECTORS = (
 )  # fmt: skip
 SMOKE_MODELS = ("mobilenet_v3_small",)
 _IS_DETECTOR = ("rcnn", "retinanet", "fcos", "ssd")
+_ONE_SIZE = ("vit", "s3d")  # maxvit and mvit too
 _VIDEO = ("r3d", "mc3", "r2plus1d", "s3d", "mvit", "swin3d")
 _NO_COMPUTATION = (
     "__get__", "dim", "size", "numel", "is_floating_point", "_assert", "device", "detach", "tolist", "item", "__len__",
@@ -134,15 +136,21 @@ def build_untrained(name: str) -> nn.Module:
     return model.eval()
 
 
-def model_inputs(name: str) -> tuple[Any, ...]:
-    """Inputs of a model of the zoo on the default device, of the size its weights were trained at."""
+def model_inputs(name: str, side: int | None = None) -> tuple[Any, ...]:
+    """Inputs of a model of the zoo on the default device, of the size its weights were trained at.
+
+    Or of another ``side`` in pixels, but for detectors, which scale their images themselves, and for RAFT and vision
+    transformers, which take no smaller ones.
+    """
     if is_detector(name):
         return ([torch.rand(3, 160, 192)],)
     if "raft" in name:
         return torch.rand(1, 3, 128, 128), torch.rand(1, 3, 128, 128)
-    if any(word in name for word in _VIDEO):
-        return (torch.rand(1, 3, 16, 224, 224),)
     size = 299 if name == "inception_v3" else 224
+    if side is not None and not any(word in name for word in _ONE_SIZE):
+        size = side
+    if any(word in name for word in _VIDEO):
+        return (torch.rand(1, 3, 16, size, size),)
     return (torch.rand(1, 3, size, size),)
 
 
@@ -193,7 +201,7 @@ def record_zoo(names: Sequence[str] | None = None) -> tuple[dict[str, list[dict[
         try:
             _record_one(name, calls)
         except Exception as error:  # a model that this torch cannot run must not hide the others
-            failed[name] = f"{type(error).__name__}: {str(error).splitlines()[0][:150] if str(error) else ''}"
+            failed[name] = in_short(error)
     chosen = {
         function: evenly(sorted(found.values(), key=lambda c: n_elements([c["args"], c["kwargs"]])), MAX_CALLS)
         for function, found in sorted(calls.items()) if found

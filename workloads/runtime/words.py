@@ -11,5 +11,9 @@ def in_short(error: BaseException | str, limit: int = MAX_SHOWN) -> str:
     Causes stand at either end: an exception's own words come first, those of what it wraps last.
     """
     text = error if isinstance(error, str) else f"{type(error).__name__}: {error}"
-    line = " ".join(text.split()).removesuffix(":")
-    return line if len(line) <= limit else f"{line[: limit // 2 - 3]} ... {line[3 - limit // 2 :]}"
+    return shortened(" ".join(text.split()).removesuffix(":"), limit)
+
+
+def shortened(text: str, limit: int) -> str:
+    """A text as it is, or of a longer one its beginning and its end, ``limit`` characters at most."""
+    return text if len(text) <= limit else f"{text[: limit // 2 - 3]} ... {text[3 - limit // 2 :]}"

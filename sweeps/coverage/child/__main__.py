@@ -14,6 +14,8 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from workloads.runtime.words import in_short, shortened
+
 GRACE_S = 30.0
 """A child whose parent has died ends itself this long after the time its operation was given."""
 Send = Callable[[dict[str, Any]], None]
@@ -89,7 +91,7 @@ def _run(request: Mapping[str, Any], send: Send) -> None:
             row = run_direction(operation, dtype, device, direction, max_samples=max_samples)
         except DeviceLostError as error:
             send({"event": "row", "row": {"direction": direction, "verdict": "crashed", "error_type": "DeviceLostError",
-                                          "reason": f"the device was lost: {str(error)[:400]}"}})  # fmt: skip
+                                          "reason": f"the device was lost: {in_short(str(error), 400)}"}})  # fmt: skip
             sys.stdout.flush()
             os._exit(3)
         if row is not None:
@@ -115,7 +117,7 @@ def _time(request: Mapping[str, Any], send: Send) -> None:
     try:
         columns = time_sizes(operation, request["cell"]["dtype"], device)
     except Exception as error:  # what is too large for the device is not timed, and that is said
-        columns = {"not_timed": f"{type(error).__name__}: {str(error)[:200]}"}
+        columns = {"not_timed": in_short(error)}
     send({"event": "row", "row": columns})
 
 
@@ -148,7 +150,7 @@ def main() -> int:
         try:
             COMMANDS[request["command"]](request, send)
         except Exception as error:
-            send({"event": "error", "type": type(error).__name__, "text": str(error)[:2000]})
+            send({"event": "error", "type": type(error).__name__, "text": shortened(str(error), 2000)})
         faulthandler.cancel_dump_traceback_later()
         send({"event": "done"})
     return 0

@@ -83,13 +83,15 @@ class DispatchedOperation(Operation):
 
 
 @functools.cache
-def record_dispatch(name: str, train: bool) -> DispatchRecorder:
+def record_dispatch(name: str, train: bool, side: int | None = None) -> DispatchRecorder:
     """Run a model of the zoo on the CPU in fp32 with random weights and record what it dispatches.
+
+    On inputs of ``model_inputs``, which ``side`` is of.
 
     Attention is computed by its parts, since its fused forms are named after the backend that has them.
     """
     torch.manual_seed(0)
-    model, inputs, recorder = build_untrained(name), model_inputs(name), DispatchRecorder()
+    model, inputs, recorder = build_untrained(name), model_inputs(name, side), DispatchRecorder()
     with sdpa_kernel(SDPBackend.MATH):
         recorder.parts = parts_of(model, inputs)
         with warnings.catch_warnings(action="ignore"), recorder:
@@ -102,19 +104,21 @@ def answer_request(request: Mapping[str, Any], send: Callable[[dict[str, Any]], 
     from sweeps.measure.device.device import open_device, set_threads
 
     set_threads(request["n_threads"])
-    name, train = request["model"], request["train"]
+    name, train, side = request["model"], request["train"], request["side"]
     if request["ask"] == "record":
-        counts = {str(f): n for f, n in record_dispatch(name, train).counts.items()}
+        counts = {str(f): n for f, n in record_dispatch(name, train, side).counts.items()}
         send({"event": "recorded", "operations": counts})
         return
     device = open_device(request["device"])
     if request["ask"] == "whole":
-        parts = record_dispatch(name, train).parts
+        parts = record_dispatch(name, train, side).parts
         torch.manual_seed(0)
-        model, inputs = build_untrained(name), model_inputs(name)
+        model, inputs = build_untrained(name), model_inputs(name, side)
         send({"event": "whole", **run_whole(model, inputs, device, request["dtype"], parts, train=train)})
         return
-    calls = next(calls for f, calls in record_dispatch(name, train).calls.items() if str(f) == request["operation"])
+    calls = next(
+        calls for f, calls in record_dispatch(name, train, side).calls.items() if str(f) == request["operation"]
+    )
     sides = [side for call in calls.values() for tensor in call.tensors for side in tensor.shape[2:]]
     operation = DispatchedOperation(
         name=request["operation"], calls=list(calls.values()),

@@ -19,6 +19,7 @@ from workloads.base import UnsupportedError
 from workloads.operations.base import Operation, evenly, operations_of
 from workloads.operations.zoo import is_detector, on_meta
 from workloads.runtime.torch_private import TorchDispatchMode, leaves_of
+from workloads.runtime.words import in_short
 
 PREDICTED = "predicted"
 NOTHING_COMPUTED = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item", "profiler::")
@@ -200,7 +201,7 @@ def predict_whole(cell: Mapping[str, str], *, can_fall_back: bool) -> list[dict[
         except UnsupportedError as error:
             columns = {"verdict": "unsupported", "reason": f"{kernels.said}: {error}".replace("meta", cell["device"])}
         except Exception as error:
-            reason = f"{kernels.said}: cannot be watched: {type(error).__name__}: {str(error)[:200]}"
+            reason = f"{kernels.said}: cannot be watched: {in_short(error)}"
             columns = {"verdict": "unknown", "reason": reason}
         rows.append(_row(direction, 1, began, columns))
     return rows

@@ -19,6 +19,7 @@ from sweeps.coverage.child.differences import Difference, DifferentKindError, co
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
 from workloads.runtime.torch_private import TorchDispatchMode
+from workloads.runtime.words import shortened
 
 ROUNDING_UNITS = 16.0
 """Differences within so many unit roundoffs at the largest magnitude count as rounding, beyond as wrong values.
@@ -111,7 +112,7 @@ def _judge(
         tally.wrong_reason = str(error)
         found = Difference(tolerance_ratio=math.inf, rounding_units=math.inf)
     tally.n_compared += 1
-    tally.n_wrong += found.tolerance_ratio > 1
+    tally.n_wrong += not found.tolerance_ratio <= 1
     tally.worst = tally.worst.worst(found)
 
 
@@ -188,7 +189,11 @@ def _verdict(tally: Tally, tolerance: Tolerance, n_positions: int) -> dict[str, 
         outcome = outcome_of(tally.failure)
         text = (outcome.error_message or outcome.error_type or "").strip()
         partly = f"{tally.n_failed} of {tally.n_samples} samples: " if 0 < tally.n_failed < tally.n_samples else ""
-        return {"verdict": "unsupported", "reason": (partly + text)[:MAX_REASON], "error_type": outcome.error_type}
+        return {
+            "verdict": "unsupported",
+            "reason": shortened(partly + text, MAX_REASON),
+            "error_type": outcome.error_type,
+        }
     if tally.n_fallback:
         names = ", ".join(sorted(tally.fallbacks))
         return {"verdict": "fallback", "reason": f"{names} ran on the CPU; strict mode raises instead"}

@@ -22,6 +22,7 @@ from sweeps.coverage.child.differences import tensors_of
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES
 from workloads.runtime.torch_private import TorchDispatchMode, tree_map
+from workloads.runtime.words import in_short
 
 MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}
 """Largest difference over the largest magnitude that a whole network's roundings explain; see ``measure.agreement``."""
@@ -194,7 +195,7 @@ def run_whole(
             calls = run_parts(model.to(device), moved(inputs, device), parts, train=train)
             synchronize(device)
     except Exception as error:
-        return {"runs": False, "reason": f"{type(error).__name__}: {str(error)[:400]}"}
+        return {"runs": False, "reason": in_short(error, 400)}
     took = time.perf_counter() - began
     expected, reference = _reference(model, calls)
     ours = [tensors_of(call.output) for call in calls]

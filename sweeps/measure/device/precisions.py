@@ -10,6 +10,7 @@ import torch
 
 from sweeps.measure.device.errors import is_out_of_memory
 from workloads.precision import PRECISIONS, apply_precision, compute_dtype
+from workloads.runtime.words import in_short
 
 _TF32_ERROR = 1e-5
 """A product of 256 random terms is within 1e-6 of the exact one in float32, and 1e-4 off in tf32 (10 stored bits)."""
@@ -37,7 +38,7 @@ def probe(device: torch.device, precision: str) -> str | None:
 
 def probe_tf32(device: torch.device) -> str | None:
     """Why a device does not compute float32 products in tf32 when allowed to, or None if it does."""
-    if product_errors(device, "tf32")["matrix product"] > _TF32_ERROR:
+    if not product_errors(device, "tf32")["matrix product"] <= _TF32_ERROR:
         return None
     return f"tf32 needs hardware that has it (NVIDIA since 2020); allowed to use it, this {device.type} stayed in fp32"
 
@@ -92,5 +93,5 @@ def probe_autocast(device: torch.device, precision: str) -> str | None:
     except (RuntimeError, NotImplementedError, TypeError) as error:
         if is_out_of_memory(error):
             raise
-        return f"{device.type} lacks {precision}: {str(error).splitlines()[0][:150]}"
+        return f"{device.type} lacks {precision}: {in_short(str(error))}"
     return None

@@ -1,10 +1,10 @@
 """``can-run`` asked about torchvision's whole zoo on the CPU: every model runs there, so any other verdict is a fault.
 
-    python tests/benchmarks/operations/can_run_zoo.py [--dtype fp32] [--train] [MODEL ...]
+    python tests/benchmarks/operations/can_run_zoo.py [--dtype fp32] [--train] [--side 96] [MODEL ...]
 
 Prints a line per model, as it is there: how many operations work, what the whole model did, how far off, and seconds.
 Names of models may be shell patterns. Exit code 1 if a verdict is a fault. On two cores the zoo takes about an hour and
-a half; several may run beside each other on parts of it.
+a half; several may run beside each other on parts of it, and images of a smaller ``--side`` take a fraction of that.
 """
 
 from __future__ import annotations
@@ -23,10 +23,12 @@ from sweeps.coverage.child_process import ChildError, OperationChild
 from sweeps.coverage.options import CanRun
 
 
-def asked(model: str, dtype: str, *, train: bool) -> tuple[bool, str]:
+def asked(model: str, dtype: str, *, train: bool, side: int | None) -> tuple[bool, str]:
     """Whether ``can-run`` has nothing against a model on the CPU, and what it says."""
     with contextlib.closing(OperationChild({})) as child:
-        questions = ModelQuestions(CanRun(model=model, dtype=(dtype,), train=train, operation_timeout="300s"), child)
+        questions = ModelQuestions(
+            CanRun(model=model, dtype=(dtype,), train=train, operation_timeout="300s"), child, side
+        )
         try:
             found = {schema_name(o): questions.replay(o, "cpu", dtype) for o in questions.recorded()}
             whole = questions.whole("cpu", dtype)
@@ -45,13 +47,16 @@ def main() -> int:
     parser.add_argument("models", nargs="*", default=["*"])
     parser.add_argument("--dtype", default="fp32")
     parser.add_argument("--train", action="store_true")
+    parser.add_argument(
+        "--side", type=int, help="pixels of the images' sides, where a model takes any; default: its own"
+    )
     options = parser.parse_args()
     everything = torchvision.models.list_models()
     names = [name for name in everything if any(fnmatch.fnmatch(name, pattern) for pattern in options.models)]
     n_faults = 0
     for name in names:
         began = time.monotonic()
-        good, told = asked(name, options.dtype, train=options.train)
+        good, told = asked(name, options.dtype, train=options.train, side=options.side)
         n_faults += not good
         print(f"{'ok   ' if good else 'FAULT'} {name}: {told} ({time.monotonic() - began:.0f} s)", flush=True)
     print(

@@ -197,7 +197,7 @@ def test_a_proof_that_raises_has_failed_and_the_others_run_on(monkeypatch: pytes
     assert [(proof.name, proof.device, proof.passed) for proof in found] == [
         ("a thing", "-", True), ("this breaks", "cpu", False), ("cannot be shown", "cpu", None),
     ]  # fmt: skip
-    assert found[1].detail == "RuntimeError: first line"
+    assert found[1].detail == "RuntimeError: first line second line"
     assert [line.split()[0] for line in lines] == ["ok", "cpu:", "FAILED", "note", "1"]
     assert lines[-1].startswith("1 ok, 1 failed, 1 to note")
     assert all("\n" not in line for line in lines)

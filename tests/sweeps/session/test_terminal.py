@@ -84,10 +84,11 @@ def test_a_line_of_the_live_table_fits_80_columns(clock: Clock) -> None:
 def test_why_a_cell_has_no_figure_is_told_whole_or_says_that_it_is_cut() -> None:
     whole = "needs --batch-size 2, an --image-size over 48 or --tune head"
     assert format_result({"status": "unsupported", "status_reason": whole}) == whole
-    cut = format_result({"status": "unsupported", "status_reason": f"{whole}: {'x' * 60}"})
+    cut = format_result({"status": "unsupported", "status_reason": f"{whole}: {'x' * 200} of the last cause"})
     assert cut.startswith(whole)
-    assert cut.endswith("x ...")
-    assert len(cut) == MAX_REASON
+    assert cut.endswith("xx of the last cause")
+    assert " ... " in cut
+    assert len(cut) <= MAX_REASON
 
 
 @pytest.mark.parametrize("workload", ["image-processing", "inference", "finetune"])
@@ -120,3 +121,9 @@ def test_of_many_cells_left_out_a_few_are_named() -> None:
     assert told.startswith("cpu fp32 batch 1; cpu fp32 batch 2; ")
     assert told.endswith("and 88 more, which the next command lists with --dry-run")
     assert closing._named(cells[:2]) == "cpu fp32 batch 1; cpu fp32 batch 2"
+
+
+def test_what_is_no_number_is_not_said() -> None:
+    nan = float("nan")
+    row = {"throughput_items_per_s": nan, "accuracy_best": 0.5, "balanced_accuracy_final": nan, "learned": "nothing"}
+    assert format_result({**row, "status": "complete"}) == "accuracy 50.0%"

@@ -73,13 +73,22 @@ def zoo(monkeypatch: pytest.MonkeyPatch) -> None:
     """Four small networks in the place of torchvision's, by the names of their classes."""
     kinds = {kind.__name__: kind for kind in (Small, OffInSingle, WiderInSingle, Refuses)}
     monkeypatch.setattr(dispatch, "build_untrained", lambda name: kinds[name]().eval())
-    monkeypatch.setattr(dispatch, "model_inputs", lambda name: (torch.ones(3, 8),))
+    monkeypatch.setattr(dispatch, "model_inputs", lambda name, side: (torch.ones(3, 8),))
     dispatch.record_dispatch.cache_clear()
 
 
 def answers(ask: str, model: str = "Small", **more: Any) -> dict[str, Any]:
     sent: list[dict[str, Any]] = []
-    request = {"ask": ask, "model": model, "train": False, "n_threads": 1, "device": "cpu", "dtype": "fp32", **more}
+    request = {
+        "ask": ask,
+        "model": model,
+        "train": False,
+        "side": None,
+        "n_threads": 1,
+        "device": "cpu",
+        "dtype": "fp32",
+        **more,
+    }
     answer_request(request, sent.append)
     (answer,) = sent
     return answer
@@ -194,7 +203,7 @@ def test_memory_that_holds_anything_is_compared_with_nothing(made: Any, monkeypa
             return super().forward(x) + made(2).zero_()
 
     monkeypatch.setattr(dispatch, "build_untrained", lambda name: Empty().eval())
-    monkeypatch.setattr(dispatch, "model_inputs", lambda name: (torch.ones(3, 8),))
+    monkeypatch.setattr(dispatch, "model_inputs", lambda name, side: (torch.ones(3, 8),))
     dispatch.record_dispatch.cache_clear()
     (name,) = (name for name in answers("record")["operations"] if "empty" in name)
     row = answers("replay", operation=name)["row"]
