@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from sweeps.launch.leftovers import Marked, guarded
 from sweeps.scheduling.endings import SweepLostError
+from workloads.runtime.words import in_short
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +72,7 @@ class RayStart(threading.Thread):
         """Until Ray is up; SweepLostError if it did not start."""
         self._is_up.wait()
         if self._failure is not None:
-            why = (str(self._failure).strip() or type(self._failure).__name__).splitlines()[0][:200]
+            why = in_short(str(self._failure)) or type(self._failure).__name__
             raise SweepLostError(f"Ray did not start: {why}{self._remedy}") from self._failure
 
     def leave(self) -> None:

@@ -27,6 +27,7 @@ class MadeOperation:
     family: str = "tests"
     dtypes: Sequence[str] = ("fp32", "fp16")
     not_compared: str | None = None
+    n_positions: int = 1
 
     def samples(self, dtype: str) -> Iterator[Sample]:
         generator = torch.Generator().manual_seed(0)
