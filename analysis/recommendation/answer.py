@@ -192,6 +192,7 @@ def _doubt(row: Row) -> str:
     """What speaks against believing this very cell."""
     said = [f"{doubt}, see below" if doubt in UNSTABLE else escape(doubt) for doubt in doubts(row)]
     target, reached = known(row.get("target_accuracy")), known(row.get("accuracy_best"))
-    if target is not None and reached is not None and is_missing(row.get("time_to_target_s")):
+    has_missed = is_missing(row.get("time_to_target_s")) and is_missing(row.get("learned"))
+    if target is not None and reached is not None and has_missed:
         said.append(f"without reaching {100 * target:g} % accuracy: {share(reached)}")
     return f" ({'; '.join(said)})" if said else ""
