@@ -106,7 +106,7 @@ def _measure(sweep: Sweep, here: RayHere | None) -> bool:
         with Terminal(n_ends, n_ended, sweep.console) as terminal:
             ledger = Ledger(sweep.config, sweep.cells, sweep.store, chooser, terminal)
             if n_ends is None or n_ended < n_ends:
-                _launch(sweep, ledger, here)
+                _launch(sweep, ledger, here, terminal)
     finally:
         for key, columns in chooser.finish().items():
             sweep.store.amend(key, columns)
@@ -117,7 +117,7 @@ def _measure(sweep: Sweep, here: RayHere | None) -> bool:
     return ledger.is_over_budget
 
 
-def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None) -> None:
+def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None, terminal: Terminal) -> None:
     options = RayOptions(
         address=sweep.options.address or None,
         verbose=sweep.options.verbose,
@@ -128,7 +128,9 @@ def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None) -> None:
     with contextlib.nullcontext(begun) if begun else ray_here(options) as here:
         if here.start is not None:
             importlib.import_module("pandas")  # of what Tune imports, what imports no Ray
+            terminal.awaits("waiting for Ray to start")
             here.start.wait()
+            terminal.awaits("Ray is up; waiting for a worker that loads PyTorch")
         from sweeps.launch.tune_loop import launch  # Ray must be up: no two threads may import it side by side
 
         launch(sweep.config, ledger, options, here, sweep.machines.cluster or devices_here(), sweep.say)

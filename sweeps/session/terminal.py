@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+import psutil
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -35,6 +36,11 @@ def say(console: Console, text: str = "") -> None:
 def _cell(text: str) -> Text:
     """Text of a row for the live table, which would read markup in a string."""
     return Text(printable(text), overflow="fold")
+
+
+def since_start_s() -> float:
+    """Seconds since this process began."""
+    return time.time() - psutil.Process().create_time()
 
 
 def format_duration(seconds: float) -> str:
@@ -92,6 +98,7 @@ class Terminal:
         self._progress = Progress(*columns, console=self._console)
         self._task = self._progress.add_task("", total=n_cells, completed=n_done, eta="")
         self._live: Live | None = None
+        self._awaited = "starting Ray"
 
     def __enter__(self) -> Terminal:
         if self._console.is_terminal and not self._console.is_dumb_terminal:
@@ -117,9 +124,16 @@ class Terminal:
         mean_s = (self._last_end - self._began) / (self._n_new - self._n_unsupported or self._n_new)
         return max(0.0, left * mean_s - (time.monotonic() - self._last_end))
 
+    def awaits(self, what: str) -> None:
+        """Say what is being waited for before the first cell, and how long it has been since the command was given."""
+        self._awaited = what
+        if self._live is None:
+            say(self._console, f"{since_start_s():.1f} s: {what} ...")
+
     def cell_started(self, cell: TrialConfig) -> None:
         if not self._running and not self._n_new:
             self._began = time.monotonic()  # what Ray took to start is spent once, and says nothing of the cells
+            self.awaits(f"opening {cell.device}, and loading a model and its input for the first cell")
         self._running[cell.key] = (cell, time.monotonic(), "starting")
 
     def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
@@ -153,7 +167,7 @@ class Terminal:
     def _render(self) -> Group:
         self._progress.update(self._task, eta=self._eta_text)
         if not self._running and not self._n_new:
-            return Group(self._progress, Text("starting Ray and the first worker"))
+            return Group(self._progress, Text(f"{self._awaited} ({format_duration(since_start_s())})"))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("cell", "status", "result"):
             table.add_column(name, overflow="fold")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import time
 from pathlib import Path
 
 import pytest
@@ -24,6 +26,9 @@ class Clock:
 
     def monotonic(self) -> float:
         return self.now
+
+    def time(self) -> float:
+        return time.time()
 
 
 @pytest.fixture
@@ -59,6 +64,20 @@ def test_the_time_left_counts_cells_alone_and_runs_down_between_their_ends(clock
     terminal.cell_started(CELLS[2])
     terminal.cell_ended(CELLS[2], DONE)
     assert "ETA" not in shown(terminal, console)
+
+
+def test_what_is_waited_for_is_told_with_the_time_since_the_start() -> None:
+    file = io.StringIO()
+    with Terminal(1, 0, Console(file=file, width=120)) as terminal:
+        terminal.awaits("waiting for Ray to start")
+        terminal.cell_started(CELLS[0])
+        terminal.cell_ended(CELLS[0], DONE)
+        terminal.cell_started(CELLS[1])
+    waits = [line for line in file.getvalue().splitlines() if line.endswith(" ...")]
+    assert [re.sub(r"^[\d.]+ s: ", "", line) for line in waits] == [
+        "waiting for Ray to start ...",
+        f"opening {CELLS[0].device}, and loading a model and its input for the first cell ...",
+    ]
 
 
 def test_cells_that_are_unsupported_and_end_at_once_do_not_shorten_the_time_left(clock: Clock) -> None:
