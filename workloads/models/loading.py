@@ -73,13 +73,13 @@ def _with_user_weights(built: LoadedModel, name: str, file: Path, num_classes: i
         BadInputError: If they do not fit; without a number of classes also if they have no head.
     """
     state = read_state(file, name)
-    own = fitted(built.module, state, name).n_classes
+    own = fitted(built.module, state, name, file).n_classes
     if num_classes is None and own is None:
         raise BadInputError(
             f"--weights: {str(file)!r} has no head of {name}, whose answers would be random without one"
         )
     module = with_classes(built.module, num_classes or own)
-    found = fitted(module, state, name)
+    found = fitted(module, state, name, file)
     module.load_state_dict(found.state, strict=False)
     told = "loaded" if found.has_head else f"new, for {num_classes} classes"
     if not found.has_head and own is not None:

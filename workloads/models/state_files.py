@@ -136,7 +136,7 @@ class Fitted:
     has_head: bool
 
 
-def fitted(module: nn.Module, state: State, name: str) -> Fitted:
+def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
     """Weights as a model takes them: all of its body, and its head where that is of the model's size.
 
     Raises:
@@ -153,7 +153,8 @@ def fitted(module: nn.Module, state: State, name: str) -> Fitted:
     other = {key for key in there if key in own and there[key].shape != own[key].shape}
     in_head = {key for key in other & of_head if there[key].shape[1:] == own[key].shape[1:]}
     if missing - of_head or strange or other - in_head:
-        raise BadInputError(_misfit(name, own, there, missing - of_head, strange, other - in_head))
+        misfit = _misfit(name, own, there, missing - of_head, strange, other - in_head)
+        raise BadInputError(f"--weights: {str(file)!r} is of another architecture: {misfit}")
     weight = there.get(f"{head}.weight")
     is_whole = not (missing & of_head) and not in_head
     return Fitted(
@@ -170,7 +171,7 @@ def _misfit(name: str, own: State, there: State, missing: set[str], strange: set
     said += [f"it has {_some(sorted(strange))}"] if strange else []
     shapes = [f"{key} as {_shape(there[key])} where {name} has {_shape(own[key])}" for key in sorted(other)]
     said += [f"it has {_some(shapes)}"] if shapes else []
-    return "--weights: of another architecture: " + "; ".join(said)
+    return "; ".join(said)
 
 
 def _shape(tensor: torch.Tensor) -> str:

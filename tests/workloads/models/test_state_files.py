@@ -115,7 +115,7 @@ def test_weights_of_another_architecture_are_told_with_what_differs(other: str, 
     torch.save(state_of(name="resnet18"), tmp_path / "r.pt")
     with pytest.raises(BadInputError) as said:
         build_model(other, weights_file=tmp_path / "r.pt")
-    assert "--weights: of another architecture: " in str(said.value)
+    assert "is of another architecture: " in str(said.value)
     assert f"tensors of {other} are in it; it lacks " in str(said.value)
     assert len(str(said.value)) < 400
     assert "\n" not in str(said.value)
