@@ -40,7 +40,7 @@ def _cell(text: str) -> Text:
 
 def since_start_s() -> float:
     """Seconds since this process began."""
-    return time.time() - psutil.Process().create_time()
+    return time.time() - float(psutil.Process().create_time())
 
 
 def format_duration(seconds: float) -> str:
