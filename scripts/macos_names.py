@@ -3,7 +3,7 @@
     python scripts/macos_names.py                   # the installed version of torch, and the newest
     python scripts/macos_names.py WHEEL [WHEEL...]  # wheels that are here already
 
-The wheels come from the registry that pip is configured for, the newest within its constraints, into a folder that is
+The wheels come from the registry that pip is configured for, into a folder that is
 deleted again. Names that are used outright must be there, or the exit code is 1; names that a backend is asked for, and
 may lack, are told as they are. Of torchvision's wheel the operators are told that have a kernel for MPS.
 """
@@ -11,6 +11,7 @@ may lack, are told as they are. Of torchvision's wheel the operators are told th
 from __future__ import annotations
 
 import ast
+import os
 import re
 import subprocess
 import sys
@@ -95,7 +96,9 @@ def download(requirement: str, into: Path) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
                "--only-binary=:all:", "--platform", PLATFORM, "--python-version", PYTHON, "--dest", str(into),
                requirement]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # What pip may install here does not bound what may be read.
+    environment = {**os.environ, "PIP_CONSTRAINT": os.devnull}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode:
         said = done.stderr.strip().splitlines() or ["nothing"]
         raise RuntimeError(f"no wheel of {requirement} for {PLATFORM}; pip says: {said[-1]}")
@@ -133,7 +136,7 @@ def main(arguments: Sequence[str]) -> int:
                   for pin in (f"=={version(name).split('+')[0]}", "")]  # fmt: skip
         wheels = [Path(a) for a in arguments] or [download(text, Path(scratch)) for text in wanted]
         if not arguments and wheels[0] == wheels[1]:
-            sys.stdout.write(f"the newest torch that pip is allowed here is the installed one, {version('torch')}\n")
+            sys.stdout.write(f"the newest torch is the installed one, {version('torch')}\n")
         for wheel in dict.fromkeys(wheels):
             if wheel.name.startswith("torchvision"):
                 sys.stdout.write(f"{wheel.name}\n  kernels for MPS: {', '.join(own_operators(wheel)) or 'none'}\n")
