@@ -1,0 +1,36 @@
+"""What a command line asks for."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeps.plan.from_options import build_config, devices_asked
+from sweeps.plan.parsing import parse
+from sweeps.plan.sweep_options import sweep_command
+from workloads.base import BadInputError
+from workloads.registry import load_workload
+
+
+@pytest.mark.parametrize(
+    ("asked", "there", "told"),
+    [
+        ((), ("cpu",), ("cpu",)),
+        ((), ("cpu", "mps"), ("mps", "cpu")),
+        (("cpu", "xpu"), ("cpu", "xpu"), ("xpu", "cpu")),
+        (("cpu",), ("cpu", "cuda"), ("cpu",)),
+        ((), ("cpu", "a", "b"), ("a", "b", "cpu")),
+    ],
+)
+def test_the_accelerators_answer_which_people_wait_for_comes_first(
+    asked: tuple[str, ...], there: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    assert devices_asked(asked, there) == told
+    workload = load_workload("inference")
+    options = parse(sweep_command(workload), "inference", ["--device", *asked] if asked else [])
+    cells = build_config(workload, options, there).cells()
+    assert tuple(dict.fromkeys(cell.device for cell in cells)) == told
+
+
+def test_a_device_that_is_not_there_is_refused_by_name() -> None:
+    with pytest.raises(BadInputError, match="--device: 'tpu' is not on this machine; here: cpu"):
+        devices_asked(("tpu",), ("cpu",))
