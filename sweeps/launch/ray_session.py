@@ -51,19 +51,27 @@ def start_ray(options: RayOptions) -> None:
     make_room_for_sockets()
     os.environ[AHEAD] = " ".join(options.ahead)
     try:
-        with servers_for_cells(WORKER_SCRIPT, with_logs=options.verbose):
-            ray.init(
-                address="local",  # never somebody else's Ray that happens to run on this machine
-                num_cpus=usable_cpus(),
-                include_dashboard=False,
-                object_store_memory=OBJECT_STORE_BYTES,
-                **object_store_options(),
-                **_common(options),
-            )
+        try:
+            with servers_for_cells(WORKER_SCRIPT, with_logs=options.verbose):
+                _init(options)
+        except (AttributeError, TypeError):  # a Ray whose private parts are others: as it starts itself
+            ray.shutdown()
+            _init(options)
     finally:
         os.environ.pop(AHEAD, None)
     if not options.verbose:
         silence_epitaphs()  # a row or one sentence says that
+
+
+def _init(options: RayOptions) -> None:
+    ray.init(
+        address="local",  # never somebody else's Ray that happens to run on this machine
+        num_cpus=usable_cpus(),
+        include_dashboard=False,
+        object_store_memory=OBJECT_STORE_BYTES,
+        **object_store_options(),
+        **_common(options),
+    )
 
 
 def stop_ray() -> None:

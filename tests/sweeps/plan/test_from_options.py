@@ -32,5 +32,5 @@ def test_the_accelerators_answer_which_people_wait_for_comes_first(
 
 
 def test_a_device_that_is_not_there_is_refused_by_name() -> None:
-    with pytest.raises(BadInputError, match="--device: 'tpu' is not on this machine; here: cpu"):
+    with pytest.raises(BadInputError, match=r"--device: 'tpu' is not on this machine; here: cpu"):
         devices_asked(("tpu",), ("cpu",))
