@@ -50,7 +50,7 @@ from sweeps.measure import (
     warm_up,
 )
 from sweeps.measure.device.device import set_threads
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import usable_cpus
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.timing.statistics import Interval
 from sweeps.plan.config import TrialConfig, options_instance

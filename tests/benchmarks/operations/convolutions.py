@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT))
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import usable_cpus
 from workloads.base import CellContext
 from workloads.finetune import Finetune
 

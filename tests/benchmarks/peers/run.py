@@ -46,7 +46,8 @@ from sweeps.measure.device.device import (
     open_device,
     total_bytes,
 )
-from sweeps.measure.device.environment import allocator_settings, usable_cpus
+from sweeps.measure.device.environment import allocator_settings
+from sweeps.measure.device.host import usable_cpus
 from workloads.base import BadInputError
 from workloads.images.batches import to_model_input
 from workloads.images.photographs import load_photographs, photograph_batch

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sweeps.cell.cell_run import CellRun
+from tests.sweeps.shared_ray import share
 
 FACTS = {"timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 2e9}}
 
@@ -42,6 +43,7 @@ class Loop:
 def put_loop(monkeypatch: pytest.MonkeyPatch, ends: dict[int, Callable[[], Any]] | None = None) -> Loop:
     """Have sweeps of this process run in this process from now on."""
     loop = Loop(ends)
+    share(monkeypatch)  # no Ray is started
     monkeypatch.setattr("sweeps.launch.tune_loop.launch", loop)
     return loop
 

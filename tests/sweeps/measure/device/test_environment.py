@@ -19,8 +19,8 @@ import pytest
 import torch
 
 from sweeps.measure.device import environment as environment_module
-from sweeps.measure.device.environment import allocator_settings, device_settings, environment, usable_cpus
-from sweeps.measure.device.host import version_of
+from sweeps.measure.device.environment import allocator_settings, device_settings, environment
+from sweeps.measure.device.host import usable_cpus, version_of
 from sweeps.store.schema import TRIALS
 
 CPU = torch.device("cpu")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.measure.device import quota
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import usable_cpus
 from tests.sweeps.conftest import ROOT
 
 
@@ -56,7 +56,7 @@ def test_without_control_groups_there_is_no_quota(tmp_path: Path, monkeypatch: p
 CODE = """
 import os, sys, time, torch
 from pathlib import Path
-from sweeps.measure.device.environment import usable_cpus
+from sweeps.measure.device.host import usable_cpus
 from sweeps.measure.monitors.conditions import ConditionMonitor
 Path(sys.argv[1], "cgroup.procs").write_text(str(os.getpid()))  # with the imports done, which would take a minute there
 monitor = ConditionMonitor(torch.device("cpu"))
