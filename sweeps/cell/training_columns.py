@@ -11,12 +11,14 @@ SUSTAINED_S = 3.0
 """What an energy window may add to a training that was itself shorter: three times what NVML's counter needs."""
 
 
+def _earned(entry: Mapping[str, Any]) -> float | None:
+    """A round's accuracy; None if it is unknown, or had by one answer to everything."""
+    return None if entry.get("n_classes_answered") == 1 else entry.get("accuracy")
+
+
 def _reached(curve: Sequence[Mapping[str, Any]], target: float | None) -> int | None:
-    """The first round that holds the target accuracy, and not by answering one class to everything."""
-    if target is None:
-        return None
-    reached = (i for i, entry in enumerate(curve)
-               if (entry.get("accuracy") or 0.0) >= target and entry.get("n_classes_answered") != 1)  # fmt: skip
+    """The first round that holds the target accuracy, and not by one answer to everything."""
+    reached = (i for i, entry in enumerate(curve) if target is not None and (_earned(entry) or 0.0) >= target)
     return next(reached, None)
 
 
@@ -30,8 +32,9 @@ def training_columns(curve: Sequence[Mapping[str, Any]], target: float | None) -
     scored = [entry for entry in curve if entry.get("accuracy") is not None]
     if not scored:
         return {}
+    earned = [value for entry in scored if (value := _earned(entry)) is not None]
     columns = {
-        "accuracy_best": max(entry["accuracy"] for entry in scored), "accuracy_final": curve[-1].get("accuracy"),
+        "accuracy_best": max(earned, default=None), "accuracy_final": curve[-1].get("accuracy"),
         "balanced_accuracy_final": curve[-1].get("balanced_accuracy"), "loss_final": curve[-1].get("loss"),
         "target_accuracy": target,
     }  # fmt: skip

@@ -122,6 +122,8 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
         done = {k for k, rows in store.rows_by_cell().items() if not any(r["verdict"] in again for r in rows)}
         left = [cell for cell in store.cells if cell.key not in done]
         devices = ", ".join(sorted({cell.device for cell in store.cells}))
+        if left_out := store.left_out():
+            say(console, f"left out, as accelsweep did not write it so: {', '.join(left_out)}")
         say(console, f"op-coverage: {len(left)} of {len(store.cells)} cells on {devices}; results in {folder}")
         ending = Ending.of(lambda: _launch(store, left, console))
         if ending.failure is not None:

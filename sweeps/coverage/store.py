@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import PARTS, files_of, part_name
+from analysis.contract.parts import PARTS, files_of, part_name, strangers
 from sweeps.coverage.plan import OperationCell
 from sweeps.store.durable import write_durably, write_table
 from sweeps.store.operation_columns import OPERATIONS, SCHEMA_VERSION
@@ -25,6 +26,7 @@ DESCRIPTION = "coverage.json"
 RECORDING = "recording.json"
 TABLE = "operations"
 JOINED = re.compile(r"all-[0-9]+\.parquet")
+OWN = re.compile(rf"{JOINED.pattern}|{PARTS.pattern}")
 RETRIED = ("crashed", "timeout")
 
 
@@ -118,14 +120,14 @@ class CoverageStore:
     def rows_of(self, key: str) -> list[dict[str, Any]]:
         """Rows recorded of one cell."""
         part = self.folder / TABLE / part_name(key)
-        return _read(part) if part.is_file() else self.rows_by_cell().get(key, [])
+        return (_read(part) if part.is_file() else None) or self.rows_by_cell().get(key, [])
 
     def rows_by_cell(self) -> dict[str, list[dict[str, Any]]]:
         """Rows recorded so far by cell; a part holds over a joined file."""
         found: dict[str, list[dict[str, Any]]] = {}
         for file in self._files(JOINED) + self._files(PARTS):
             by_key = defaultdict(list)
-            for row in _read(file):
+            for row in _read(file) or []:
                 by_key[row["operation_key"]].append(row)
             found.update(by_key)
         return found
@@ -133,6 +135,11 @@ class CoverageStore:
     def rows(self) -> list[dict[str, Any]]:
         """Rows recorded so far."""
         return [row for rows in self.rows_by_cell().values() for row in rows]
+
+    def left_out(self) -> list[str]:
+        """Names of files among the rows that are not read: others' copies, and what cannot be read."""
+        unreadable = [file.name for file in self._files(OWN) if _read(file) is None]
+        return sorted({*strangers(self.folder / TABLE, OWN), *unreadable})
 
     def _files(self, pattern: re.Pattern[str]) -> list[Path]:
         return files_of(self.folder / TABLE, pattern)
@@ -144,9 +151,14 @@ class CoverageStore:
             number = 1 + max((int(p.stem.removeprefix("all-")) for p in joined), default=0)
             write_table(self.folder / TABLE / f"all-{number:06d}.parquet", rows_table(self.rows(), OPERATIONS))
             for file in parts + joined:
-                file.unlink()
+                if _read(file) is not None:  # what cannot be read is somebody's to look at
+                    file.unlink()
 
 
-def _read(file: Path) -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = pq.read_table(file, partitioning=None).to_pylist()
+def _read(file: Path) -> list[dict[str, Any]] | None:
+    """The rows of a file; None if it cannot be read: its cells are asked again."""
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(file, partitioning=None).to_pylist()
+    except (pa.ArrowInvalid, OSError):
+        return None
     return rows

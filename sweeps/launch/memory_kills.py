@@ -10,22 +10,10 @@ import contextlib
 import re
 from pathlib import Path
 
-_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+from sweeps.measure.device.quota import groups
 
-
-def _counters() -> list[Path]:
-    """Files that may hold the count, the nearest to this process first."""
-    found, told = [], ""
-    with contextlib.suppress(OSError):
-        told = (_PROC / "self/cgroup").read_text(encoding="utf-8")
-    for line in told.splitlines():
-        _, controllers, path = line.split(":", 2)
-        if not controllers:
-            found.append(_CGROUPS / path.lstrip("/") / "memory.events")
-        elif "memory" in controllers.split(","):
-            folder = _CGROUPS / "memory"
-            found += [folder / path.lstrip("/") / "memory.oom_control", folder / "memory.oom_control"]
-    return [*found, _PROC / "vmstat"]
+_MACHINE = Path("/proc/vmstat")
+_COUNTERS = ("memory.events", "memory.oom_control")  # of both versions of control groups
 
 
 def n_memory_kills() -> int | None:
@@ -33,7 +21,8 @@ def n_memory_kills() -> int | None:
 
     Only a change between two calls means something.
     """
-    for file in _counters():
+    counters = [group / name for group in groups("memory") for name in _COUNTERS]
+    for file in [*counters, _MACHINE]:  # the nearest to this process first
         with contextlib.suppress(OSError):
             if match := re.search(r"^oom_kill (\d+)$", file.read_text(encoding="utf-8"), re.MULTILINE):
                 return int(match[1])

@@ -55,7 +55,9 @@ def format_duration(seconds: float) -> str:
 
 def format_result(row: Mapping[str, Any]) -> str:
     """What a row found, in a few words."""
-    rate, accuracy = known(row.get("throughput_items_per_s")), known(row.get("accuracy_best"))
+    rate = known(row.get("throughput_items_per_s"))
+    found = (known(row.get(name)) for name in ("accuracy_best", "accuracy_final"))  # best: none of one answer alone
+    accuracy = next((value for value in found if value is not None), None)
     parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s"]
     if accuracy is not None:
         balanced = known(row.get("balanced_accuracy_final")) if row.get("learned") else None

@@ -172,7 +172,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("intensity_flop_per_byte", FLOAT, "FLOP/B", "arithmetic intensity", "latest"),
     ]),
     ("finetune", [
-        ("accuracy_best", FLOAT, "1", "best held-out accuracy of any round", "latest"),
+        ("accuracy_best", FLOAT, "1", "best held-out accuracy of any round whose answers name more than one class", "latest"),
         ("accuracy_final", FLOAT, "1", "held-out accuracy after the last round", "latest"),
         ("balanced_accuracy_final", FLOAT, "1", "mean of the held-out classes' own accuracies after the last round", "latest"),
         ("learned", STRING, "", "one class only, or nothing (no better than guessing, within two standard errors); else null", "latest"),

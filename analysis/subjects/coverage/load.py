@@ -9,13 +9,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import PARTS, files_of, strangers
+from analysis.contract.parts import PARTS, files_of, strangers, without_nan
 from analysis.read.sweep import AnalysisError, find_folder, read_description, without_cells
 
 SCHEMA_VERSION = 1
 DESCRIPTION = "coverage.json"
 TABLE = "operations"
 JOINED = re.compile(r"all-[0-9]+\.parquet")
+OWN = re.compile(rf"{JOINED.pattern}|{PARTS.pattern}")
 IDENTITY = ["source", "operation", "device", "dtype", "direction"]
 DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
 DIRECTIONS = ("forward", "backward")
@@ -55,11 +56,10 @@ def load_coverage(path: str | Path) -> pd.DataFrame:
     joined = [sweep] if sweep.is_file() else files_of(sweep / TABLE, JOINED)
     parts = [] if sweep.is_file() else files_of(sweep / TABLE, PARTS)
     frames: list[pd.DataFrame] = []
-    own = re.compile(rf"{JOINED.pattern}|{PARTS.pattern}")
-    unreadable = strangers(sweep / TABLE, own)
+    unreadable = strangers(sweep / TABLE, OWN)
     for order, file in enumerate([*joined, *parts]):
         try:
-            frames.append(pq.read_table(file, partitioning=None).to_pandas().assign(_file=order))
+            frames.append(without_nan(pq.read_table(file, partitioning=None)).to_pandas().assign(_file=order))
         except (pa.ArrowInvalid, OSError):
             unreadable.append(file.name)
     if not frames:

@@ -17,7 +17,7 @@ import psutil
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
-def _groups(controller: str) -> Iterator[Path]:
+def groups(controller: str) -> Iterator[Path]:
     """The folders of this process's groups and of those above, as far as they can be seen from here."""
     told = ""
     with contextlib.suppress(OSError):
@@ -43,13 +43,13 @@ def _quota_of(group: Path) -> float | None:
 
 def cpu_quota() -> float | None:
     """CPUs' worth of time that this process and others of its group may have, such as 0.5; None for no limit."""
-    return min((quota for group in _groups("cpu") if (quota := _quota_of(group)) is not None), default=None)
+    return min((quota for group in groups("cpu") if (quota := _quota_of(group)) is not None), default=None)
 
 
 def held_back_ns() -> int | None:
     """Nanoseconds that CPUs of this process's groups stood still as their quota was spent; None without one."""
     found = []
-    for group in _groups("cpu"):
+    for group in groups("cpu"):
         with contextlib.suppress(OSError):
             told = (group / "cpu.stat").read_text() if _quota_of(group) is not None else ""
             found += [int(n) * (1000 if unit == "usec" else 1)
@@ -60,7 +60,7 @@ def held_back_ns() -> int | None:
 def most_host_bytes() -> int:
     """The most memory that this process could ever have: the machine's or its group's, and all there is to swap to."""
     limits = [psutil.virtual_memory().total]
-    for group in _groups("memory"):
+    for group in groups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):  # ValueError: "max" is no limit
                 limits.append(int((group / name).read_text()))

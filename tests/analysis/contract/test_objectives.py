@@ -26,6 +26,14 @@ def test_a_round_without_the_figure_is_not_told_and_keeps_its_number() -> None:
     assert set(PRUNE_ON) == {name for name in OBJECTIVES if name != "memory"}
 
 
+def test_one_answer_to_everything_is_told_as_chance() -> None:
+    """A pruner keeps what learns over what names the largest class, however large it is."""
+    one = {"accuracy": 0.97, "balanced_accuracy": 0.5, "n_classes_answered": 1}
+    rounds = [one, {"accuracy": 0.8, "balanced_accuracy": 0.7, "n_classes_answered": 2}]
+    assert told_values("accuracy", rounds, 1, running=True) == {1: 0.5, 2: 0.8}
+    assert told_values("accuracy", [{**one, "balanced_accuracy": None}], 1, running=True) == {}
+
+
 def test_memory_is_what_decides_whether_a_cell_fits() -> None:
     row = {"device_peak_reserved_bytes": 3.0, "device_peak_allocated_bytes": 2.0, "peak_rss_bytes": 1.0}
     assert memory_bytes(row) == 3

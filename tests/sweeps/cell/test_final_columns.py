@@ -54,6 +54,15 @@ def test_the_target_is_reached_when_it_is_first_held_with_the_joules_of_the_roun
     assert set(found) | set(energy(curve)) <= set(TRIALS.names)
 
 
+def test_one_answer_to_everything_is_no_round_s_best_accuracy() -> None:
+    curve = rounds([0.97, 0.8, 0.97])
+    for entry in (curve[0], curve[2]):
+        entry["n_classes_answered"] = 1
+    found = training_columns(curve, 0.9)
+    assert (found["accuracy_best"], found["accuracy_final"], "time_to_target_s" in found) == (0.8, 0.97, False)
+    assert training_columns(curve[:1], 0.9)["accuracy_best"] is None
+
+
 def test_what_a_round_after_divergence_says_is_null_and_reaches_nothing() -> None:
     reached = [{"accuracy": 0.5, "loss": 0.7}, {"accuracy": 1.0, "loss": math.nan}, {"accuracy": 1.0, "loss": math.inf}]
     assert [is_diverged(r) for r in reached] == [False, True, True]

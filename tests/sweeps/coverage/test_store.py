@@ -101,7 +101,33 @@ def test_copies_beside_the_files_are_no_rows_and_in_nobodys_way(name: str, store
     copy = part.with_name(name.format(part.stem.removeprefix("part-")))
     shutil.copy(part, copy)
     assert len(store.rows()) == 1
-    assert load_coverage(store.folder).attrs["unreadable"] == ([] if name.startswith(".") else [copy.name])
+    named = [] if name.startswith(".") else [copy.name]
+    assert load_coverage(store.folder).attrs["unreadable"] == named
+    assert store.left_out() == named
     store.compact()
     assert {file.name for file in part.parent.iterdir()} == {"all-000001.parquet", copy.name}
     assert len(load_coverage(store.folder)) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1 cut off"])
+def test_a_file_that_cannot_be_read_is_named_kept_and_its_cell_is_asked_again(
+    content: bytes, store: CoverageStore
+) -> None:
+    store.record([{**CELL.columns, **row("a1")}])
+    store.compact()
+    store.record([{**CELL.columns, **row("a2")}])
+    part = store.folder / "operations" / "part-a2.parquet"
+    part.write_bytes(content)
+    assert set(store.rows_by_cell()) == {"a1"}
+    assert store.left_out() == [part.name]
+    store.compact()
+    assert part.read_bytes() == content
+    store.record([{**CELL.columns, **row("a2")}])
+    assert (set(store.rows_by_cell()), store.left_out()) == ({"a1", "a2"}, [])
+
+
+def test_a_nan_of_an_older_version_is_null(store: CoverageStore) -> None:
+    store.record([{**CELL.columns, **row("a1", max_abs_diff=float("nan"))}])
+    store.record([{**CELL.columns, **row("a2", max_abs_diff=float("inf"))}])
+    found = load_coverage(store.folder).sort_values("operation_key")["max_abs_diff"]
+    assert found.isna().tolist() == [True, False]

@@ -21,6 +21,8 @@ from sweeps.launch.leftovers import guarded
 with guarded() as marked:
     subprocess.run([sys.executable, "-c", {RUNAWAY!r}])
     subprocess.Popen(["sleep", "600"])
+    while len(marked.alive()) < 2:  # a child has its parent's mark until it runs its own command
+        time.sleep(0.01)
     print(*(p.pid for p in marked.alive()), flush=True)
     time.sleep(600)
 """
