@@ -23,6 +23,8 @@ import psutil
 MARK = "ACCELSWEEP_RUN"
 GUARD_S = 5.0
 """How long the guard looks for processes that are still being forked."""
+_YOUNG_S = 5.0
+"""A process so young may still be a fork that has yet to run its command."""
 _SHARED_HELPERS = ("compile_worker", "resource_tracker", "forkserver")
 """Children that torch.compile and multiprocessing keep for the next cell and end themselves."""
 
@@ -36,14 +38,16 @@ class Marked:
         self._found: dict[int, psutil.Process] = {}
 
     def alive(self) -> list[psutil.Process]:
-        """Those that run. Only processes that are new since the last call are looked at."""
+        """Those that run. Only processes that are new are looked at: a fork has no mark until it runs its command."""
         pids = set(psutil.pids())
+        self._seen &= pids
         for pid in pids - self._seen - {os.getpid()}:
             with contextlib.suppress(psutil.Error, OSError):
                 process = psutil.Process(pid)
+                if time.time() - process.create_time() > _YOUNG_S:
+                    self._seen.add(pid)
                 if process.environ().get(MARK) == self._mark:
                     self._found[pid] = process
-        self._seen = pids
         self._found = {pid: p for pid, p in self._found.items() if pid in pids and is_alive(p)}
         return list(self._found.values())
 

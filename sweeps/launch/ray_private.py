@@ -83,7 +83,8 @@ def plain_workers() -> Iterator[None]:
 
 
 _TOO_MUCH = ("start_api_server", "start_monitor", "start_log_monitor")
-"""What starts the dashboard, the autoscaler and the bringer of workers' logs, which no cell needs: each is a Python process that imports for a second of a core, and that the end awaits."""
+"""What starts servers that no cell needs: dashboard, autoscaler and workers' logs. Each is a Python process that
+imports for a second of a core, and that the end awaits."""
 _WORKER_COMMAND, _N_AHEAD = "--python_worker_command=", "--num_prestart_python_workers="
 _WORKER_SCRIPT = "default_worker.py"
 
