@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 MISSING = "n/a"
+MIN_DIGITS, MAX_DIGITS = 3, 4
+"""Significant digits of any number that is told."""
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$])")
 _ENTITY = re.compile(r"&(?=#?\w+;)")
 _LINE_START = re.compile(r"^(?:#{1,6}|[+=-]+|\d+[.)])(?=\s|$)")
@@ -37,33 +39,43 @@ def is_missing(value: object) -> bool:
     return value is None or (isinstance(value, float) and math.isnan(value)) or str(value) in {"<NA>", "NaT"}
 
 
-def significant(value: float, digits: int = 3) -> str:
+def significant(value: float, digits: int = MIN_DIGITS) -> str:
     """A number with so many significant digits, without an exponent where people would not write one."""
     if value == 0:
         return "0"
     if not math.isfinite(value):
         return MISSING
-    places = digits - 1 - math.floor(math.log10(abs(value)))
-    rounded = round(value, places)
+    rounded = float(f"{value:.{digits - 1}e}")
+    places = digits - 1 - math.floor(math.log10(abs(rounded)))  # of 99.96 those of 100
     if abs(rounded) >= 10**7 or abs(rounded) < 10**-5:
         return f"{value:.{digits - 1}e}"
     return f"{rounded:,.{max(0, places)}f}"
 
 
-def number(value: Any, low: Any = None, high: Any = None) -> str:
-    """A number with the digits that its interval supports; three without one."""
-    if is_missing(value):
-        return MISSING
-    value = float(value)
-    if is_missing(low) or is_missing(high) or value == 0 or not all(map(math.isfinite, (value, low, high))):
-        return significant(value)
-    return significant(value, supported_digits(value, float(low), float(high)))
+def number(value: Any, digits: int = MIN_DIGITS) -> str:
+    """A number with so many significant digits; n/a if null.
+
+    Numbers that a reader compares must have equally many: 146,884 with two and 146,167 with three come out in the wrong
+    order.
+    """
+    return MISSING if is_missing(value) else significant(float(value), digits)
 
 
-def supported_digits(value: float, low: float, high: float) -> int:
-    """How many digits of a value its interval supports: one beyond the first that is uncertain, of two to four."""
+def shared_digits(figures: Iterable[tuple[Any, Any, Any]]) -> int:
+    """How many digits numbers that stand together have, given as (value, low, high), each null where unknown.
+
+    As many as the narrowest of their intervals supports, one beyond the first that is uncertain, of three to four.
+    """
+    known = (figure for figure in figures if not any(map(is_missing, figure)))
+    return max((_supported_digits(*map(float, figure)) for figure in known), default=MIN_DIGITS)
+
+
+def _supported_digits(value: float, low: float, high: float) -> int:
+    if value == 0 or not all(map(math.isfinite, (value, low, high))):
+        return MIN_DIGITS
     width = max(abs(high - value), abs(value - low), abs(value) * 1e-4)
-    return min(4, max(2, math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1))
+    digits = math.floor(math.log10(abs(value))) - math.floor(math.log10(width)) + 1
+    return min(MAX_DIGITS, max(MIN_DIGITS, digits))
 
 
 def share(value: Any) -> str:
@@ -71,11 +83,9 @@ def share(value: Any) -> str:
     return MISSING if is_missing(value) else f"{100 * float(value):.1f} %"
 
 
-def seconds_as_ms(value: Any, low: Any = None, high: Any = None) -> str:
+def seconds_as_ms(value: Any) -> str:
     """Seconds as a number of milliseconds."""
-    if is_missing(value):
-        return MISSING
-    return number(1e3 * float(value), *(None if is_missing(v) else 1e3 * float(v) for v in (low, high)))
+    return MISSING if is_missing(value) else number(1e3 * float(value))
 
 
 def gibibytes(value: Any) -> str:

@@ -11,7 +11,8 @@ from analysis.cells.rows import records
 from analysis.comparison.answer import figure
 from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison, most_telling
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
-from analysis.page.columns import MAX_ROWS, Column, column_table, in_word, known_of, part, plain
+from analysis.page.columns import MAX_ROWS, Column, column_table, estimated, in_word, known_of, part, plain
+from analysis.stats.estimate import Figure
 from analysis.text import MISSING, counted, escape, is_missing, seconds_as_ms
 
 
@@ -31,7 +32,7 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
         Column("verdict", lambda row: str(row["verdict"])),
         Column(f"{escape(baseline)} ({unit})", lambda row: seconds_as_ms(row["baseline_s"])),
         Column(f"{other} ({unit})", lambda row: seconds_as_ms(row["other_s"])),
-        Column("speed ratio (95 % interval)", lambda row: figure(row).full_text),
+        estimated("speed ratio (95 % interval)", figure),
         Column("p", lambda row: p_text(row["p"])),
         *known_of(frame, [plain("energy per item (ratio)", "energy_ratio"),
                           plain("peak memory (ratio)", "memory_ratio")]),
@@ -52,7 +53,7 @@ def best_table(best: pd.DataFrame) -> str:
     if best.empty:
         return ""
     names = varying(best, [c for c in TASK_COLUMNS if c in best])
-    baseline = best["side"].iloc[0]
+    baseline, one = best["side"].iloc[0], Figure(value=1.0)
     has_energy = best["items_per_j"].notna().any()
     words = [
         *([Column("work", lambda row: escape(label(row, names)))] if names else []),
@@ -63,7 +64,7 @@ def best_table(best: pd.DataFrame) -> str:
     return column_table(records(best), [
         *words,
         plain("throughput (items/s)", "throughput_items_per_s"),
-        Column("speed ratio (95 % interval)", lambda row: "1" if row["side"] == baseline else figure(row).full_text),
+        estimated("speed ratio (95 % interval)", lambda row: one if row["side"] == baseline else figure(row)),
         *known_of(best, [part("top-1 agreement", "top1_agreement_ratio"), part("held-out accuracy", "accuracy_best"),
                          plain("energy (items/J)", "items_per_j")]),
     ], n_left=len(words), max_rows=len(best))  # fmt: skip

@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.cells.groups import word_columns
 from analysis.cells.naming import present, varying
 from analysis.cells.rows import Row, records
+from analysis.stats.estimate import Figure, digits_of, of_row
 from analysis.text import MISSING, escape, is_missing, number, share, table
 
 MAX_ROWS = 500  # rows of a table; nobody reads more, and the Parquet files have them all
@@ -20,8 +21,33 @@ class Column(NamedTuple):
     """A column of a table: its title with the unit, and what it says of one row, escaped."""
 
     title: str
-    show: Callable[[Any], str]
+    show: Callable[..., str]
     needs: Sequence[str] = ()  # columns of which one must have a value in some cell, or this one is left out
+    figure: Callable[[Any], Figure] | None = None
+    """Where given, ``show`` is asked of a row's figure and of the digits that all figures of the column share."""
+
+    def texts(self, rows: Sequence[Any]) -> list[str]:
+        """What the column says of each row."""
+        if self.figure is None:
+            return [self.show(row) for row in rows]
+        figures = [self.figure(row) for row in rows]
+        digits = digits_of(figures)
+        return [self.show(figure, digits) for figure in figures]
+
+
+def valued(title: str, figure: Callable[[Any], Figure], needs: Sequence[str] = ()) -> Column:
+    """A column of the values of figures."""
+    return Column(title, Figure.text_with, needs, figure)
+
+
+def ranged(title: str, figure: Callable[[Any], Figure], needs: Sequence[str] = ()) -> Column:
+    """A column of the intervals of figures."""
+    return Column(title, Figure.interval_with, needs, figure)
+
+
+def estimated(title: str, figure: Callable[[Any], Figure], needs: Sequence[str] = ()) -> Column:
+    """A column of figures with their intervals behind them."""
+    return Column(title, Figure.full_with, needs, figure)
 
 
 def plain(title: str, column: str, scale: float = 1.0) -> Column:
@@ -41,23 +67,18 @@ def count(title: str, column: str) -> Column:
 
 def between(title: str, columns: tuple[str, str, str], scale: float = 1.0) -> Column:
     """A column of values (first name) with the digits that their intervals (low, high) support."""
-    return Column(title, lambda row: number(*(_times(row.get(c), scale) for c in columns)), columns[:1])
+    return valued(title, lambda row: of_row(row, columns).times(scale), columns[:1])
 
 
 def interval(title: str, columns: tuple[str, str, str], scale: float = 1.0) -> Column:
     """A column of intervals, ``low to high``; ``over low`` where the upper end is beyond the samples."""
 
-    def show(row: Row) -> str:
-        if is_missing(row.get(columns[0])) or is_missing(row.get(columns[1])):
-            return MISSING
-        if is_missing(row.get(columns[2])):
-            return f"over {scaled(row[columns[1]], scale)}"
-        value, low, high = (float(row[c]) * scale for c in columns)
-        # As many digits as tell the two ends apart.
-        ends = (min(low, value), max(high, value)) if low != high else ()
-        return f"{number(low, *ends)} to {number(high, *ends)}"
+    def show(figure: Figure, digits: int) -> str:
+        if figure.low is not None and figure.high is None:
+            return f"over {number(figure.low, digits)}"
+        return figure.interval_with(digits)
 
-    return Column(title, show, columns[1:2])
+    return Column(title, show, columns[1:2], lambda row: of_row(row, columns).times(scale))
 
 
 def scaled(value: Any, scale: float = 1.0) -> str:
@@ -86,12 +107,12 @@ def names(columns: Sequence[str]) -> list[Column]:
 
 def names_of(columns: Sequence[str], row_of: Callable[[Any], Row]) -> list[Column]:
     """The same for a table whose rows are made from more than a cell, which ``row_of`` finds."""
-    return [Column(name.title, lambda one, name=name: name.show(row_of(one))) for name in names(columns)]  # type: ignore[misc]
+    return [Column(name.title, lambda one, name=name: name.show(row_of(one))) for name in names(columns)]
 
 
 def settings(columns: Collection[str]) -> list[Column]:
     """Those of ``NUMBERS`` that are named: numbers that were asked for, as they were asked for."""
-    return [Column(title, lambda row, c=c: setting(row, c)) for c, title in NUMBERS if c in columns]  # type: ignore[misc]
+    return [Column(title, lambda row, c=c: setting(row, c)) for c, title in NUMBERS if c in columns]
 
 
 def setting(row: Row, column: str) -> str:
@@ -114,9 +135,10 @@ def column_table(
     """
     if not rows:
         return ""
-    shown = [[column.show(row) for column in columns] for row in rows[:max_rows]]
+    rows, n_rows = rows[:max_rows], max(len(rows), n_rows)
+    shown = [list(texts) for texts in zip(*(column.texts(rows) for column in columns), strict=True)]
     text = table([column.title for column in columns], shown, n_left=n_left)
-    left = max(len(rows), n_rows) - len(shown)
+    left = n_rows - len(shown)
     return f"{text}\n\n{left:,} more rows are in the Parquet files." if left > 0 else text
 
 

@@ -17,7 +17,7 @@ from analysis.recommendation import compilation
 from analysis.recommendation import limits as limit_words
 from analysis.recommendation.recommend import Best, Task, best_per_device, most_frugal, tasks
 from analysis.stats.estimate import Figure, known
-from analysis.text import escape, is_missing, number, seconds_as_ms, share, significant, some
+from analysis.text import escape, is_missing, seconds_as_ms, share, significant, some
 
 NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
 MAX_TASKS = 12
@@ -181,8 +181,8 @@ def _p99(row: Row) -> str:
 
 
 def _gain(ratio: Figure, of: str) -> str:
-    """``3.1 times fp32``, with as many digits as the interval supports, at most three; or that it could be chance."""
-    times = min(number(ratio.value), ratio.text, key=len)
+    """``3.14 times fp32``, or that it could be chance."""
+    times = ratio.text
     if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
         return f"not told apart from {of} ({times} times, {ratio.interval_text})"
     return f"{times} times {of}"

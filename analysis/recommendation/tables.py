@@ -20,7 +20,7 @@ from analysis.page import columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.recommend import Task, best_per_precision
-from analysis.stats.estimate import known
+from analysis.stats.estimate import Figure, known
 from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, significant
 
 MAX_CELLS = 200
@@ -37,7 +37,7 @@ def _tail(row: Row) -> str:
 def _won_back(row: Row) -> str:
     """Items after which a compilation has saved the time that it took: about, as both steps are medians."""
     items = known(row.get(WON_BACK))
-    return MISSING if items is None else "never" if math.isinf(items) else significant(items, 2)
+    return MISSING if items is None else "never" if math.isinf(items) else significant(items)
 
 
 def _notes(row: Row) -> str:
@@ -63,7 +63,7 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
     item = escape(items_of(frame))
     return [
         columns.between(f"throughput ({item}/s)", THROUGHPUT),
-        columns.Column(f"95 % interval ({item}/s)", lambda row: speed(row).interval_text, THROUGHPUT[1:]),
+        columns.ranged(f"95 % interval ({item}/s)", speed, THROUGHPUT[1:]),
         columns.between("median step (ms)", ("step_median_s", "step_median_low_s", "step_median_high_s"), 1e3),
         columns.Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
         columns.count("missed deadline", "n_missed"),
@@ -117,7 +117,7 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
     titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
     figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
-    gain = columns.Column("times fp32", lambda row: row["over"].full_text if row["over"] else MISSING, ["over"])
+    gain = columns.estimated("times fp32", lambda row: row["over"] or Figure(value=None), ["over"])
     return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:]])
 
 
@@ -148,9 +148,9 @@ def batch_sizes_table(frame: pd.DataFrame) -> str:
         *words,
         columns.Column("ended by", lambda found: _ended_by(found[0].cells, found[2])),
         columns.Column("fastest batch size", lambda found: columns.setting(found[1], "batch_size")),
-        columns.Column(item, lambda found: speed(found[1]).text),
+        columns.valued(item, lambda found: speed(found[1])),
         columns.Column("largest batch size", lambda found: columns.setting(found[2], "batch_size")),
-        columns.Column(item, lambda found: speed(found[2]).text),
+        columns.valued(item, lambda found: speed(found[2])),
         columns.Column("its peak memory (GiB)", lambda found: gibibytes(found[2]["peak"])),
     ], n_left=len(words) + 1)  # fmt: skip
 

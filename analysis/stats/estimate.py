@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from analysis.text import MISSING, is_missing, number, significant, supported_digits
+from analysis.text import MISSING, is_missing, number, shared_digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,32 +32,43 @@ class Figure:
 
     @property
     def text(self) -> str:
-        """The value with the digits that its interval supports."""
-        return number(self.value, self.low, self.high)
+        """The value, as long as any other that a sentence may compare it with."""
+        return number(self.value)
 
     @property
     def interval_text(self) -> str:
-        """``1.40 to 1.44``, to the same decimal place as the value; n/a where unknown."""
-        if self.value is None or self.low is None or self.high is None:
-            return MISSING
-        return f"{self._end(self.low)} to {self._end(self.high)}"
+        """``1.40 to 1.44``; n/a where unknown."""
+        return self.interval_with(digits_of([self]))
 
     @property
     def full_text(self) -> str:
         """``1.42 (1.40 to 1.44)``; without interval where it is unknown."""
-        return self.text if self.low is None or self.high is None else f"{self.text} ({self.interval_text})"
+        return self.full_with(digits_of([self]))
+
+    def text_with(self, digits: int) -> str:
+        """The value alone, with so many digits."""
+        return number(self.value, digits)
+
+    def interval_with(self, digits: int) -> str:
+        """The interval alone, each end with so many digits."""
+        if self.value is None or self.low is None or self.high is None:
+            return MISSING
+        return f"{number(self.low, digits)} to {number(self.high, digits)}"
+
+    def full_with(self, digits: int) -> str:
+        """The value with its interval behind it."""
+        told = self.text_with(digits)
+        return told if self.low is None or self.high is None else f"{told} ({self.interval_with(digits)})"
 
     def times(self, factor: float) -> Figure:
         """The figure in another unit."""
         value, low, high = (None if v is None else factor * v for v in (self.value, self.low, self.high))
         return Figure(value=value, low=low, high=high)
 
-    def _end(self, end: float) -> str:
-        if self.value is None or self.low is None or self.high is None or self.value <= 0 or end <= 0:
-            return significant(end, 2)
-        # As many digits as text.number gives the value, so that all three end at the same decimal place.
-        digits = supported_digits(self.value, self.low, self.high)
-        return significant(end, max(1, digits + math.floor(math.log10(end)) - math.floor(math.log10(self.value))))
+
+def digits_of(figures: Iterable[Figure]) -> int:
+    """The digits that figures of one column share."""
+    return shared_digits((figure.value, figure.low, figure.high) for figure in figures)
 
 
 def known(value: Any) -> float | None:

@@ -32,7 +32,7 @@ def _soonest(found: Sequence[Training]) -> list[str]:
     elsewhere = dict.fromkeys(t.place for t in found if t.place != training.place)
     others = [cheapest([t for t in found if t.place == place], "seconds") for place in elsewhere]
     for other, theirs in [one for one in others if one is not None][:3]:
-        times = significant((theirs.value or math.nan) / (spent.value or math.nan), 2)
+        times = significant((theirs.value or math.nan) / (spent.value or math.nan))
         sentence += f"; on {escape(other.place)} the first, {escape(other.kind)}, takes {times} times that"
     return [f"{sentence}."]
 

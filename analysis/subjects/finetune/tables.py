@@ -78,7 +78,7 @@ def level_tables(found: Sequence[Training]) -> list[tuple[str, str]]:
 
 def _level_table(scored: Sequence[Training], cost: str) -> str:
     reached = levels(scored)
-    columns = [Column(f"{100 * level:g} %", lambda t, level=level: cost_text(cost_to(t, level, cost)))  # type: ignore[misc]
+    columns = [Column(f"{100 * level:g} %", lambda t, level=level: cost_text(cost_to(t, level, cost)))
                for level in reached]  # fmt: skip
     known_of = [t for t in scored if any(cost_to(t, level, cost) is not None for level in reached)]
     return column_table(known_of, [Column("setting", _name), *columns], max_rows=MAX_ROWS)

@@ -20,7 +20,7 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
     steps = steps[steps["scenario"] != SERVER]
     shortest, said = shortest_steps(frame), []
     for task, tail, column, row in lowest_tails(steps):
-        told = f"{tail} of {seconds_as_ms(row[column], row.get('tail_low_s'), row.get('tail_high_s'))} ms"
+        told = f"{tail} of {seconds_as_ms(row[column])} ms"
         if tail != "p50":
             told += f", median {seconds_as_ms(row['latency_p50_s'])} ms"
         where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
@@ -47,7 +47,7 @@ def load_sentences(frame: pd.DataFrame) -> list[str]:
     said = []
     for curve in load_curves(frame):
         keeps = curve.cells[~curve.cells["is_saturated"]]
-        ends = [f"{seconds_as_ms(*(row[c] for c in TAIL))} ms at {_rate(row['offered_per_s'])} requests/s"
+        ends = [f"{seconds_as_ms(row[TAIL[0]])} ms at {_rate(row['offered_per_s'])} requests/s"
                 for row in (records(keeps.iloc[[0, -1]]) if len(keeps) else [])]  # fmt: skip
         over = [_rate(v) for v in curve.cells.loc[curve.cells["is_saturated"], "offered_per_s"]]
         parts = [f"p99 is {listed(list(dict.fromkeys(ends)))}"] if ends else []
@@ -85,12 +85,12 @@ def transfer_sentences(frame: pd.DataFrame) -> list[str]:
         row = records(group.cells.loc[[group.cells["copy_share_ratio"].idxmax()]])[0]
         copied = f"copies take up to {share(row['copy_share_ratio'])} of a step, with {escape(setting(cells, row))}"
         if pd.notna(row["overlap_speedup"]):
-            gain = significant(row["overlap_speedup"], 2)
+            gain = significant(row["overlap_speedup"])
             copied += f"; overlapped with the computation a step is {gain} times as fast"
         said.append(f"On {escape(group.name)} {copied}.")
         pinned, pageable = row["h2d_pinned_bytes_per_s"], row["h2d_pageable_bytes_per_s"]
         if pd.notna(pinned) and pd.notna(pageable):
-            times = f"{significant(pinned / pageable, 2)} times as fast as pageable memory"
+            times = f"{significant(pinned / pageable)} times as fast as pageable memory"
             rates = f"{number(pinned / 1e9)} against {number(pageable / 1e9)} GB/s"
             said.append(f"There pinned memory is copied to the device {times} ({rates}).")
     return said

@@ -63,7 +63,7 @@ def deadlines_table(frame: pd.DataFrame) -> str:
     # A frame rate's period has no end in decimals; three digits are what people call it.
     return column_table(told, [
         *words,
-        *(Column(f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)", lambda row, d=d: _best(row[d])) for d in deadlines),  # type: ignore[misc]
+        *(Column(f"within {1e3 * d:.3g} ms ({1 / d:.3g} Hz)", lambda row, d=d: _best(row[d])) for d in deadlines),
     ], n_left=len(words), max_rows=len(told))  # fmt: skip
 
 

@@ -7,10 +7,21 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.groups import line_columns
-from analysis.page.columns import Column, between, cell_table, column_table, in_word, interval, names_of, part, plain
-from analysis.stats.estimate import Figure
+from analysis.page.columns import (
+    Column,
+    between,
+    cell_table,
+    column_table,
+    in_word,
+    interval,
+    names_of,
+    part,
+    plain,
+    ranged,
+    valued,
+)
 from analysis.subjects.memory.quantities import SLOPES, Fit, peaks, room_for
-from analysis.text import MISSING, gibibytes, number, significant
+from analysis.text import MISSING, gibibytes, significant
 
 _MIB = 2**-20
 
@@ -24,16 +35,10 @@ def fits_table(frame: pd.DataFrame, found: Sequence[Fit]) -> str:
         Column("peak there (GiB)", lambda fit: gibibytes(fit.row.get("peak_bytes"))),
         Column("of (GiB)", lambda fit: gibibytes(fit.row.get("capacity_bytes"))),
         Column("smallest out of memory", lambda fit: "none" if (n := fit.smallest_oom) is None else f"{n:,}"),
-        Column("a further item takes (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB).text),
-        Column("95 % interval (MiB)", lambda fit: _interval(fit.growth.per_item_bytes.times(_MIB))),
-        Column("room for about", lambda fit: MISSING if (n := room_for(fit)) is None else significant(n, 2)),
+        valued("a further item takes (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB)),
+        ranged("95 % interval (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB)),
+        Column("room for about", lambda fit: MISSING if (n := room_for(fit)) is None else significant(n)),
     ], n_left=len(words))  # fmt: skip
-
-
-def _interval(growth: Figure) -> str:
-    """Its ends, each with the digits that the width supports: both may be far below the value."""
-    ends = growth.low, growth.high
-    return MISSING if None in ends else f"{number(growth.low, *ends)} to {number(growth.high, *ends)}"
 
 
 def peaks_table(frame: pd.DataFrame) -> str:

@@ -22,14 +22,16 @@ def answer(seen: Sequence[Overview], reference: str) -> list[str]:
 def _sentence(o: Overview, reference: str) -> str:
     cells = "one cell" if o.n_cells == 1 else f"{o.n_cells} cells, {ratio_text(o.slowest)} to {ratio_text(o.fastest)}"
     told = f"{escape(o.task)}: " if o.task else ""
-    told += f"**{escape(o.precision)} on {escape(o.place)} runs at {o.speed.text} times the speed of fp32** ({cells})"
+    told += (
+        f"**{escape(o.precision)} on {escape(o.place)} runs at {o.speed.full_text} times the speed of fp32** ({cells})"
+    )
     told += "" if o.memory is None else f", takes {ratio_text(o.memory)} times the memory"
     told += "" if o.energy is None else f", {ratio_text(o.energy)} times the energy per item"
     if o.best.value is not None and o.n_cells > 1:
-        told += f"; at the best batch size of each it is {o.best.text} times"
+        told += f"; at the best batch size of each it is {o.best.full_text} times"
     top1, softmax = o.worst["top1_agreement_ratio"], o.worst["max_softmax_diff"]
     if top1 is not None:
         of_items = "every item" if top1 == 1 else f"{100 * top1:.2f} % of the items at least"
         told += f". Its best class is that of the {escape(reference)} for {of_items}"
-        told += f", class probabilities are off by {significant(softmax, 2)} at most" if softmax is not None else ""
+        told += f", class probabilities are off by {significant(softmax)} at most" if softmax is not None else ""
     return told + "."

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from analysis.cells.usable import speed
-from analysis.page.columns import Column, column_table
+from analysis.page.columns import Column, column_table, estimated, ranged, valued
 from analysis.stats.estimate import known
 from analysis.subjects.precision.quantities import Overview, Pair
 from analysis.text import MISSING, escape, is_missing, joined, shortened, significant
@@ -20,7 +20,7 @@ _BATCH_SIZE = Column("batch size", lambda pair: f"{pair.batch_size:,.0f}")
 
 def ratio_text(value: float | None) -> str:
     """A ratio with two digits."""
-    return MISSING if value is None else significant(value, 2)
+    return MISSING if value is None else significant(value)
 
 
 def _agreement(
@@ -32,17 +32,15 @@ def _agreement(
     for name, title in _OF.items():
         if any(not is_missing(one[name]) for one in seen):
             said = f"{lowest}{title}" if name == "top1_agreement_ratio" else title
-            columns.append(Column(said, lambda one, name=name: _shown(name, ours(one)[name])))  # type: ignore[misc]
-            columns.append(Column(f"fp32's {title}", lambda one, name=name: _shown(name, theirs(one)[name])))  # type: ignore[misc]
+            columns.append(Column(said, lambda one, name=name: _shown(name, ours(one)[name])))
+            columns.append(Column(f"fp32's {title}", lambda one, name=name: _shown(name, theirs(one)[name])))
     return columns
 
 
 def _shown(name: str, value: object) -> str:
     """A figure of agreement: shares in per cent, differences with two digits."""
     found = known(value)
-    return (
-        MISSING if found is None else f"{100 * found:.2f}" if name == "top1_agreement_ratio" else significant(found, 2)
-    )
+    return MISSING if found is None else f"{100 * found:.2f}" if name == "top1_agreement_ratio" else significant(found)
 
 
 def overview_table(overviews: Sequence[Overview]) -> str:
@@ -52,9 +50,9 @@ def overview_table(overviews: Sequence[Overview]) -> str:
         Column("device", lambda o: escape(joined(o.task, o.place))),
         _PRECISION,
         Column("cells", lambda o: f"{o.n_cells}"),
-        Column("speed over fp32 (geometric mean, 95 % interval)", lambda o: o.speed.full_text),
+        estimated("speed over fp32 (geometric mean, 95 % interval)", lambda o: o.speed),
         Column("range", lambda o: f"{ratio_text(o.slowest)} to {ratio_text(o.fastest)}"),
-        Column("best over fp32's best", lambda o: o.best.full_text),
+        estimated("best over fp32's best", lambda o: o.best),
         _MEMORY,
         _ENERGY,
         *_agreement(seen, lambda o: o.worst, lambda o: o.base_worst, "lowest "),
@@ -68,10 +66,10 @@ def pairs_table(pairs: Sequence[Pair], item: str) -> str:
         Column("device", lambda p: escape(joined(p.task, p.place, p.kind))),
         _PRECISION,
         _BATCH_SIZE,
-        Column(f"fp32 ({item}/s)", lambda p: speed(p.base).text),
-        Column(f"throughput ({item}/s)", lambda p: speed(p.row).text),
-        Column("speed over fp32", lambda p: p.speed.text),
-        Column("95 % interval", lambda p: p.speed.interval_text),
+        valued(f"fp32 ({item}/s)", lambda p: speed(p.base)),
+        valued(f"throughput ({item}/s)", lambda p: speed(p.row)),
+        valued("speed over fp32", lambda p: p.speed),
+        ranged("95 % interval", lambda p: p.speed),
         _MEMORY,
         _ENERGY,
         *_agreement([pair.row for pair in pairs], lambda p: p.row, lambda p: p.base),

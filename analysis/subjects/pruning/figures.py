@@ -87,7 +87,7 @@ def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
             axes.barh(-i, spent, color="#9ecae1", height=0.7, label="complete, measured")
     if typical is not None:
         axes.axvline(typical, color=INK, linewidth=1.0, linestyle=(0, (4, 2)), zorder=3)
-        axes.annotate(f"median {significant(typical, 2)} s", (typical, 0.62), xytext=(3, 0), textcoords="offset points",
+        axes.annotate(f"median {significant(typical)} s", (typical, 0.62), xytext=(3, 0), textcoords="offset points",
                       fontsize=8.5, color=INK, va="center")  # fmt: skip
     name_rows(axes, [cell.label for cell in cells])
     axes.set_ylim(-len(cells) + 0.4, 0.95)

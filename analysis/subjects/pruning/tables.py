@@ -9,7 +9,7 @@ import pandas as pd
 from analysis.cells.rows import Row, records
 from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES
-from analysis.page.columns import Column, column_table, in_word, whole
+from analysis.page.columns import Column, column_table, in_word, valued, whole
 from analysis.stats.estimate import Figure, known
 from analysis.subjects.pruning.quantities import Cell, Study, judged, may_be_best, progress, saving
 from analysis.subjects.pruning.searches import BatchSearch, Search
@@ -29,7 +29,7 @@ def span_text(figure: Figure) -> str:
     """By the shortest and by the longest complete cell: ``12 to 20``."""
     if figure.low is None or figure.high is None:
         return MISSING
-    return f"{significant(figure.low, 2)} to {significant(figure.high, 2)}"
+    return f"{significant(figure.low)} to {significant(figure.high)}"
 
 
 def studies_table(studies: Sequence[Study]) -> str:
@@ -97,7 +97,7 @@ def fronts_table(search: Search) -> str:
     first, is_several = OBJECTIVES[search.objectives[0]], len(search.objectives) > 1
     chosen = search.cells.assign(label=list(search.labels))[search.front if is_several else search.candidates]
     ranked = sorted(records(chosen), key=lambda row: -first.gain(first.of_row(row) or 0.0))
-    objectives = [Column(OBJECTIVES[name].title, lambda row, name=name: objective_text(row, name))  # type: ignore[misc]
+    objectives = [Column(OBJECTIVES[name].title, lambda row, name=name: objective_text(row, name))
                   for name in search.objectives]  # fmt: skip
     trial = Column("trial", lambda row: MISSING if is_missing(row["study_trial"]) else f"{row['study_trial']:.0f}")
     shown = ranked[: MAX_ROWS if is_several else 5]
@@ -109,11 +109,11 @@ def batch_table(found: Sequence[BatchSearch]) -> str:
     return column_table(found, [
         Column("setting", lambda s: escape(s.label)),
         Column("fastest batch", lambda s: size_text(s.fastest)),
-        Column("throughput (items/s)", lambda s: speed(s.fastest or {}).text),
+        valued("throughput (items/s)", lambda s: speed(s.fastest or {})),
         Column("median step (ms)", lambda s: seconds_as_ms((s.fastest or {}).get("step_median_s"))),
         Column("peak memory (GiB)", lambda s: _memory(s.fastest)),
         Column("largest that ran", lambda s: size_text(s.largest)),
-        Column("its throughput (items/s)", lambda s: speed(s.largest or {}).text),
+        valued("its throughput (items/s)", lambda s: speed(s.largest or {})),
         Column("its peak memory (GiB)", lambda s: _memory(s.largest)),
         Column("smallest out of memory", lambda s: whole(s.smallest_oom)),
         Column("sizes tried", lambda s: f"{len(s.rows)}"),

@@ -58,7 +58,7 @@ def reached_sentences(cells: pd.DataFrame) -> list[str]:
 def apart_sentences(cells: pd.DataFrame) -> list[str]:
     """Whose ceilings were measured differently high, which says that the machine was busy meanwhile."""
     spreads = [(group.name, group.cells["ceiling_spread_ratio"].max()) for group in groups(cells, roof_columns(cells))]
-    return [f"The ceilings of {escape(name)} were measured several times and differ by {significant(spread, 2)} times; "
+    return [f"The ceilings of {escape(name)} were measured several times and differ by {significant(spread)} times; "
             "the highest counts." for name, spread in spreads if spread > APART_RATIO]  # fmt: skip
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.cells.rows import Row
-from analysis.page.columns import Column, cell_table, column_table, in_word, names_of, part, plain, scaled
+from analysis.page.columns import Column, cell_table, column_table, in_word, names_of, part, plain, scaled, valued
+from analysis.stats.estimate import Figure, known
 from analysis.subjects.roofline.quantities import BANDWIDTH, COMPUTE, roof_columns, roofs
-from analysis.text import is_missing, number
 
 LIMITED_BY = {COMPUTE: "the FLOP/s of a matrix product", BANDWIDTH: "the bandwidth of a copy"}
 
@@ -27,7 +27,7 @@ def cells_table(cells: pd.DataFrame) -> str:
     """What each cell achieves, its shares of both ceilings, and which of them binds."""
     return cell_table(cells, [
         plain("intensity (FLOP/B)", "intensity_flop_per_byte"),
-        Column("achieved (GFLOP/s)", _achieved),
+        valued("achieved (GFLOP/s)", _achieved),
         plain("achieved (GB/s)", "achieved_bytes_per_s", 1e-9),
         plain("at most (GFLOP/s)", "attainable_flop_per_s", 1e-9),
         part("share of FLOP/s", "flop_share_ratio"),
@@ -38,8 +38,8 @@ def cells_table(cells: pd.DataFrame) -> str:
     ], lead=[in_word("limit that binds", "binding")])  # fmt: skip
 
 
-def _achieved(row: Row) -> str:
-    """As many digits as the median step has, over which it was taken."""
-    steps = (row[c] for c in ("step_median_s", "step_median_low_s", "step_median_high_s"))
-    flops = [None if is_missing(step) else row["flops_per_step"] / step * 1e-9 for step in steps]
-    return number(*flops) if flops[0] is not None else scaled(row["achieved_flop_per_s"], 1e-9)
+def _achieved(row: Row) -> Figure:
+    """GFLOP/s with the interval of the median step over which they were taken, where that is known."""
+    steps = (known(row[c]) for c in ("step_median_s", "step_median_high_s", "step_median_low_s"))
+    value, low, high = (None if step is None else row["flops_per_step"] / step * 1e-9 for step in steps)
+    return Figure(value=row["achieved_flop_per_s"] * 1e-9 if value is None else value, low=low, high=high)

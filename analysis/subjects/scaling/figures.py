@@ -87,7 +87,7 @@ def _mark_crossover(axes: Axes, found: Crossover) -> None:
         axes.axvspan(low, high, color="#dddddd", zorder=0, linewidth=0)
     axes.axvline(found.batch, color=GREY, linewidth=1.2, linestyle=(0, (4, 2)), zorder=1)
     axes.annotate(
-        f"{found.device} overtakes the\nCPU at batch {significant(found.batch, 2)}", (found.batch, 0.98),
+        f"{found.device} overtakes the\nCPU at batch {significant(found.batch)}", (found.batch, 0.98),
         xycoords=("data", "axes fraction"), xytext=(7, 0), textcoords="offset points", fontsize=8.5, color=INK,
         va="top",
     )  # fmt: skip

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from analysis.page.columns import Column, column_table
+from analysis.page.columns import Column, column_table, estimated, ranged, valued
 from analysis.subjects.scaling.crossover import Crossover
 from analysis.subjects.scaling.quantities import Curve, Knee, Point, knee
-from analysis.text import MISSING, escape, joined, number, seconds_as_ms, significant
+from analysis.text import MISSING, escape, joined, seconds_as_ms, significant
 
 
 def batch_text(batch: float) -> str:
@@ -47,10 +47,8 @@ def crossover_range(found: Crossover) -> str:
 
 
 def _interpolated(found: Crossover, batch: float) -> str:
-    """A batch size between those measured, with the digits that the interval supports."""
-    if found.low is None or found.high is None or found.low == 0 or found.high == math.inf:
-        return significant(batch, 2)
-    return number(batch, found.low, found.high)
+    """A batch size between those measured."""
+    return significant(batch)
 
 
 def knee_table(curves: Sequence[Curve], item: str) -> str:
@@ -62,9 +60,9 @@ def knee_table(curves: Sequence[Curve], item: str) -> str:
     return column_table(curves, [
         Column("setting", lambda curve: escape(joined(curve.task, curve.label))),
         Column("best batch", lambda curve: batch_text(curve.best.batch_size)),
-        Column(f"throughput ({item}/s)", lambda curve: curve.best.throughput.text),
-        Column(f"95 % interval ({item}/s)", lambda curve: curve.best.throughput.interval_text),
-        Column("median step (ms)", lambda curve: curve.best.step.times(1e3).text),
+        valued(f"throughput ({item}/s)", lambda curve: curve.best.throughput),
+        ranged(f"95 % interval ({item}/s)", lambda curve: curve.best.throughput),
+        valued("median step (ms)", lambda curve: curve.best.step.times(1e3)),
         Column("knee batch", at_knee(lambda found: batch_text(found.point.batch_size))),
         Column("could be", at_knee(knee_range)),
         Column(f"throughput at knee ({item}/s)", at_knee(lambda found: found.point.throughput.text)),
@@ -80,9 +78,9 @@ def crossover_table(found: Sequence[Crossover]) -> str:
         Column("crossover batch", crossover_text),
         Column("95 % interval", crossover_range),
         Column("smallest batch", lambda c: batch_text(c.smallest)),
-        Column("speed there over the CPU's", lambda c: c.at_smallest.full_text),
+        estimated("speed there over the CPU's", lambda c: c.at_smallest),
         Column("largest batch", lambda c: batch_text(c.largest)),
-        Column("speed there over the CPU's", lambda c: c.at_largest.full_text),
+        estimated("speed there over the CPU's", lambda c: c.at_largest),
     ])  # fmt: skip
 
 
@@ -100,11 +98,11 @@ def cells_table(curves: Sequence[Curve], item: str) -> str:
     columns = [
         Column("setting", lambda cell: escape(joined(cell[0].task, cell[0].label))),
         Column("batch size", lambda cell: batch_text(cell[1].batch_size)),
-        Column(f"throughput ({item}/s)", lambda cell: cell[1].throughput.text),
-        Column(f"95 % interval ({item}/s)", lambda cell: cell[1].throughput.interval_text),
+        valued(f"throughput ({item}/s)", lambda cell: cell[1].throughput),
+        ranged(f"95 % interval ({item}/s)", lambda cell: cell[1].throughput),
         Column("of its best (%)", lambda cell: share(*cell)),
-        Column("median step (ms)", lambda cell: cell[1].step.times(1e3).text),
-        Column("95 % interval (ms)", lambda cell: cell[1].step.times(1e3).interval_text),
+        valued("median step (ms)", lambda cell: cell[1].step.times(1e3)),
+        ranged("95 % interval (ms)", lambda cell: cell[1].step.times(1e3)),
     ]
     if any(point.status != "complete" for _, point in cells):
         columns.append(Column("status", lambda cell: escape(cell[1].status)))

@@ -15,7 +15,7 @@ import pytest
 from analysis.page.command_line import run_main
 from analysis.read.sweep import AnalysisError
 from analysis.recommendation.page import main, write_report
-from analysis.text import escape, number, significant
+from analysis.text import escape, number, shared_digits, significant
 from tests.analysis.conftest import Write, row
 
 ROOT = Path(__file__).parent.parent.parent.parent
@@ -302,13 +302,13 @@ def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp
 
 @pytest.mark.parametrize(
     ("value", "low", "high", "shown"),
-    [(123.456, None, None, "123"), (123.456, 123.4, 123.5, "123.5"), (0.012345, 0.011, 0.013, "0.012"), (None, 1, 2, "n/a"),
+    [(123.456, None, None, "123"), (123.456, 123.4, 123.5, "123.5"), (0.012345, 0.011, 0.013, "0.0123"), (None, 1, 2, "n/a"),
      (12345.6, 12000, 13000, "12,300"), (0, None, None, "0")],
 )  # fmt: skip
 def test_numbers_have_the_digits_that_their_interval_supports(
-    value: float, low: float, high: float, shown: str
+    value: float | None, low: float | None, high: float | None, shown: str
 ) -> None:
-    assert number(value, low, high) == shown
+    assert number(value, shared_digits([(value, low, high)])) == shown
 
 
 def test_text_is_escaped_on_one_line() -> None:

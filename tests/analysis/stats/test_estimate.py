@@ -15,14 +15,14 @@ from analysis.stats.estimate import Figure, geometric_mean, known, ratio
     ("figure", "told"),
     [
         (Figure(value=1.4183, low=1.4012, high=1.4391), "1.42 (1.40 to 1.44)"),
-        (Figure(value=99.96, low=95.2, high=104.9), "100 (95 to 105)"),
+        (Figure(value=99.96, low=95.2, high=104.9), "100 (95.2 to 105)"),
         (Figure(value=0.00512, low=0.00507, high=0.00518), "0.00512 (0.00507 to 0.00518)"),
         (Figure(value=3.0), "3.00"),
         (Figure(value=None), "n/a"),
         (Figure(value=3.0, low=2.0), "3.00"),
     ],
 )
-def test_value_and_interval_end_at_the_same_decimal_place(figure: Figure, told: str) -> None:
+def test_value_and_interval_have_equally_many_digits(figure: Figure, told: str) -> None:
     assert figure.full_text == told
 
 

@@ -151,7 +151,7 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
         "**gpu, fp32** is first at the target of 90 %, after 4.00 s of training; on cpu the first, fp32, takes"
         in bullets
     )
-    assert "takes 1.5 times that" in bullets
+    assert "takes 1.50 times that" in bullets
     assert (
         "The best held-out accuracy is 97.0 % with cpu, fp32, 95 % interval 95.7 to 97.9 for 1,000 held-out" in bullets
     )

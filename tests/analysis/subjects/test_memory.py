@@ -123,7 +123,7 @@ def test_the_page_answers_what_fits_what_an_item_takes_and_what_leaks(write_swee
         "With gpu, fp32 batch **64** is the largest measured that fits, at 0.723 GiB, 74.0 % of all there is; 128 did not fit."
         in text
     )
-    assert "Each further image takes 10.00 MiB with gpu, fp32." in text
+    assert "Each further image takes 10.0 MiB with gpu, fp32." in text
     assert "**1 of 2 cells leak** more than 64 KiB per step; the worst, cpu, fp32, batch 64, takes 100 KiB more" in text
     assert "Of 1 of 2 cells it cannot be told" in text
     assert "| cpu | fp32 | leak | varying | 64 | 100 | 99 to 101 |" in text.replace("100.0", "100").replace(

@@ -227,7 +227,7 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     text = page(folder)
     first = text.splitlines()[2]
     assert "**1 of 3 cells were given up** after 2 rounds, with 2.00 s of measuring spent on them" in first
-    assert "pruning saved **8.00 s** (8.0 to 8.0 s), 27 % of the measuring" in first
+    assert "pruning saved **8.00 s** (8.00 to 8.00 s), 27 % of the measuring" in first
     assert "9.00 s counting whole cells" in first
     assert "None of them could have been the best: its interval stays clear" in text
     assert f"| s cpu fp32 | batch 4 | {AGAINST} | 2 | 41.00 items/s | 2.00 | 8.00 | no |" in text

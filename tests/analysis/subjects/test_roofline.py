@@ -72,7 +72,7 @@ def test_of_ceilings_measured_twice_the_higher_counts_and_the_page_says_so(write
     assert cells["reached_ratio"].tolist() == [0.4, 0.4]
     assert cells["ceiling_spread_ratio"].tolist() == [2.0, 2.0]
     text = states.page_of(report_roofline.main, [idle, busy], tmp_path / "page.md")
-    assert "differ by 2.0 times; the highest counts" in text
+    assert "differ by 2.00 times; the highest counts" in text
 
 
 def test_cells_without_a_place_are_counted_by_reason(write_sweep: Write) -> None:

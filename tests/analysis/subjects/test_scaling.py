@@ -212,8 +212,8 @@ def test_an_older_schema_without_intervals_and_scenario_has_a_page(tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("low", "batch", "high", "told"),
-    [(1.95, 2.0, 2.05, ("2.00", "1.95 to 2.05")), (0.0, 2.0, 5.0, ("2.0", "1 or below to 5.0")),
-     (3.0, 4.0, math.inf, ("4.0", "3.0 to over 16")), (None, 2.0, None, ("2.0", "n/a")),
+    [(1.95, 2.0, 2.05, ("2.00", "1.95 to 2.05")), (0.0, 2.0, 5.0, ("2.00", "1 or below to 5.00")),
+     (3.0, 4.0, math.inf, ("4.00", "3.00 to over 16")), (None, 2.0, None, ("2.00", "n/a")),
      (0.0, 0.0, math.inf, ("1 or below", "1 or below to over 16")),
      (math.inf, math.inf, math.inf, ("none up to 16", "over 16")), (0.0, 0.0, 0.0, ("1 or below", "1 or below"))],
 )  # fmt: skip
