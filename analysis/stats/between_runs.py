@@ -1,0 +1,228 @@
+"""How far a cell differs from one run to the next, and intervals of levels and ratios that hold it.
+
+A run of a cell is one number, the median that a fresh process measured. All is reckoned in natural logarithms, in which
+a spread of 0.03 is 3 %: so it serves seconds and rates alike. Runs of a cell are taken as exchangeable: none knows
+which side it is of. What a whole side shares (the state in which a single sweep found the machine) no repeat within it
+can show.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import optimize, special
+
+from analysis.stats.estimate import Figure
+
+Runs = Sequence[float]
+"""The medians of one cell, in any unit, in the order of the runs; NaN for a run that lacks it."""
+Floats = NDArray[np.float64]
+
+
+def logs_of(runs: Runs) -> Floats:
+    """Natural logarithms of those that are known and positive, shape (n_known,)."""
+    values = np.asarray(runs, dtype=np.float64)
+    return np.log(values[np.isfinite(values) & (values > 0)])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Spread:
+    """The spread between runs of several cells.
+
+    Attributes:
+        variance: Of the logarithm of a run's median, pooled over cells; NaN where no cell has two different runs.
+        prior_freedom: With how many degrees of freedom it weighs against a cell's own; inf where cells are alike.
+        freedom: The degrees of freedom of all cells together, fewer where cells move together from run to run.
+        n_cells: Cells with two runs or more.
+    """
+
+    variance: float
+    prior_freedom: float
+    freedom: float
+    n_cells: int
+
+    @property
+    def is_known(self) -> bool:
+        return self.variance > 0 and self.freedom > 0
+
+    @property
+    def relative(self) -> float:
+        """The standard deviation between runs as a share, 0.03 for 3 %."""
+        return math.expm1(math.sqrt(self.variance))
+
+    def moderated(self, cells: Sequence[Runs]) -> tuple[float, float]:
+        """The variance of the runs of a cell, or of both its sides, and its degrees of freedom.
+
+        The cell's own variance drawn towards the pooled one (limma's ``squeezeVar``). NaN where nothing is known.
+        """
+        logs = [logs_of(runs) for runs in cells]
+        own = float(sum(log.size - 1 for log in logs if log.size))
+        squares = float(sum(np.sum((log - log.mean()) ** 2) for log in logs if log.size))
+        if not self.is_known:
+            return math.nan, 0.0
+        if math.isinf(self.prior_freedom):
+            return self.variance, self.freedom
+        total = own + self.prior_freedom
+        return (squares + self.prior_freedom * self.variance) / total, min(total, self.freedom)
+
+    def interval(self, runs: Runs, confidence: float = 0.95) -> Figure:
+        """A cell's level, the geometric mean of its runs, with its interval by the moderated t, in the runs' unit.
+
+        Of one run too: how far another one could lie is known from the other cells. Without ends where no spread is.
+        """
+        logs = logs_of(runs)
+        if not logs.size:
+            return Figure(value=None)
+        variance, freedom = self.moderated([runs])
+        return _figure(float(logs.mean()), math.sqrt(variance / logs.size), freedom, confidence)
+
+    def ratio(self, over: Runs, under: Runs, confidence: float = 0.95) -> Figure:
+        """The ratio of two cells' levels, or of one cell's on two sides, with its interval by the moderated t."""
+        difference, error, freedom = self._difference(over, under)
+        return Figure(value=None) if math.isnan(difference) else _figure(difference, error, freedom, confidence)
+
+    def p_value(self, over: Runs, under: Runs) -> float:
+        """Two-sided, of the hypothesis that both levels are one; NaN where no spread is known."""
+        difference, error, freedom = self._difference(over, under)
+        return _p_value(difference, error, freedom)
+
+    def smallest_change(self, n_over: int, n_under: int, p: float, power: float = 0.8) -> float:
+        """The ratio that so many runs a side would have found at the level ``p`` with a probability of ``power``.
+
+        NaN where no spread is known. By the usual sum of two quantiles (Cohen, Statistical Power Analysis, 2.4).
+        """
+        if not (self.is_known and n_over and n_under):
+            return math.nan
+        freedom = self.freedom if math.isinf(self.prior_freedom) else min(
+            self.prior_freedom + n_over + n_under - 2, self.freedom)  # fmt: skip
+        error = math.sqrt(self.variance * (1 / n_over + 1 / n_under))
+        return math.exp(error * (_t(1 - p / 2, freedom) + _t(power, freedom)))
+
+    def _difference(self, over: Runs, under: Runs) -> tuple[float, float, float]:
+        a, b = logs_of(over), logs_of(under)
+        if not a.size or not b.size:
+            return math.nan, math.nan, 0.0
+        variance, freedom = self.moderated([over, under])
+        return float(a.mean() - b.mean()), math.sqrt(variance * (1 / a.size + 1 / b.size)), freedom
+
+
+UNKNOWN = Spread(variance=math.nan, prior_freedom=math.inf, freedom=0.0, n_cells=0)
+"""Of cells that were each run once."""
+
+
+def pooled(cells: Sequence[Sequence[Runs]]) -> Spread:
+    """The spread of cells, each of one or more lists of runs that may differ in level (such as its two sides).
+
+    An empirical Bayes prior of the cells' variances: their logarithms' mean and variance give that of a scaled F
+    distribution (G. K. Smyth, "Linear models and empirical Bayes methods for assessing differential expression in
+    microarray experiments", Statistical Applications in Genetics and Molecular Biology 3:1, 2004, section 6.2; limma's
+    ``fitFDist``). Of cells that move together from run to run, all by the state of the machine, each tells less than
+    its own degrees of freedom: with a correlation r of C cells those of all are divided by 1 + (C - 1) r^2, since the
+    covariance of two squares is 2 r^2. Cells whose runs are one number show a coarse clock and count a little.
+    """
+    variances, freedoms = [], []
+    for lists in cells:
+        logs = [log for log in map(logs_of, lists) if log.size > 1]
+        if logs:
+            freedoms.append(float(sum(log.size - 1 for log in logs)))
+            variances.append(float(sum(np.sum((log - log.mean()) ** 2) for log in logs)) / freedoms[-1])
+    x, d = np.asarray(variances), np.asarray(freedoms)
+    if not x.size or not x.any():
+        return UNKNOWN
+    rho = _correlation(cells)
+    freedom = float(d.sum()) / (1 + (len(x) - 1) * rho**2)
+    variance, prior = _prior(x, d)
+    return Spread(variance=variance, prior_freedom=prior, freedom=freedom, n_cells=len(x))
+
+
+def _prior(x: Floats, d: Floats) -> tuple[float, float]:
+    """Scale and degrees of freedom of the variances ``x`` with ``d`` degrees of freedom each."""
+    mean = float(np.sum(x * d) / d.sum())
+    if x.size < 2:  # one variance has no spread of its own
+        return mean, math.inf
+    x = np.maximum(x, 1e-5 * (np.median(x) or mean))  # as limma: the logarithm of 0 would rule all
+    excess = np.log(x) - special.digamma(d / 2) + np.log(d / 2)
+    beyond = float(excess.var(ddof=1) - special.polygamma(1, d / 2).mean())
+    if beyond <= 0:
+        return mean, math.inf
+    prior = 2 * _inverse_trigamma(beyond)
+    return math.exp(float(excess.mean() + special.digamma(prior / 2)) - math.log(prior / 2)), prior
+
+
+def _inverse_trigamma(value: float) -> float:
+    ends = -20.0, 20.0  # of the logarithm: trigamma falls from 1e17 to 2e-9
+    value = min(max(value, 1e-8), 1e16)
+    return math.exp(float(optimize.brentq(lambda x: math.log(special.polygamma(1, math.exp(x)) / value), *ends)))
+
+
+def _correlation(cells: Sequence[Sequence[Runs]]) -> float:
+    """Mean correlation of two cells' runs of one position, from 0 to 1; 0 where fewer than two share any."""
+    by_run: dict[tuple[int, int], list[float]] = {}
+    for lists in cells:
+        for side, runs in enumerate(lists):
+            log = logs_of(runs)
+            if log.size == len(runs) > 1:
+                for run, value in enumerate(log - log.mean()):
+                    by_run.setdefault((side, run), []).append(float(value))
+    together = sum(sum(values) ** 2 - sum(v * v for v in values) for values in by_run.values())
+    alone = sum((len(values) - 1) * sum(v * v for v in values) for values in by_run.values())
+    return min(1.0, max(0.0, together / alone)) if alone > 0 else 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shift:
+    """A shift common to all cells: the ratio with its interval, and the two-sided p value that it is 1."""
+
+    ratio: Figure
+    p: float
+
+
+def common_shift(over: Sequence[Runs], under: Sequence[Runs]) -> Shift:
+    """How far all cells together differ: the geometric mean of their ratios, the same cells in both, in one order.
+
+    A run's mean over cells is the unit here, not a cell: where all cells of a run move together, twelve of them say no
+    more than one. Student's t with pooled variance, of as many degrees of freedom as there are runs less two. Interval
+    and p are unknown where a side has fewer than two runs.
+    """
+    if not len(over) or len(over) != len(under):
+        raise ValueError(f"both sides need the same cells, one or more, got {len(over)} and {len(under)}")
+    a, b = (_run_means(cells) for cells in (over, under))
+    levels = [float(logs_of(x).mean() - logs_of(y).mean()) for x, y in zip(over, under, strict=True)]
+    mean, freedom = math.fsum(levels) / len(levels), a.size + b.size - 2
+    if min(a.size, b.size) < 2:  # a variance needs two
+        return Shift(ratio=Figure(value=math.exp(mean)), p=math.nan)
+    variance = float(np.sum((a - a.mean()) ** 2) + np.sum((b - b.mean()) ** 2)) / freedom
+    error = math.sqrt(variance * (1 / a.size + 1 / b.size))
+    return Shift(ratio=_figure(mean, error, freedom, 0.95), p=_p_value(mean, error, freedom))
+
+
+def _run_means(cells: Sequence[Runs]) -> Floats:
+    """By run, the mean of the cells' distances from their own levels and of these levels; (n_runs,)."""
+    n = max(len(runs) for runs in cells)
+    table = np.full((len(cells), n), np.nan)
+    for row, runs in zip(table, cells, strict=True):
+        values = np.asarray(runs, dtype=np.float64)
+        is_usable = np.isfinite(values) & (values > 0)
+        row[: len(runs)][is_usable] = np.log(values[is_usable])
+    table = table[:, ~np.isnan(table).all(axis=0)]
+    return np.asarray(np.nanmean(table - np.nanmean(table, axis=1, keepdims=True), axis=0), dtype=np.float64)
+
+
+def _t(share: float, freedom: float) -> float:
+    """The quantile of Student's t; scipy.stats.t's own takes twenty times as long for one number."""
+    return float(special.stdtrit(freedom, share))
+
+
+def _figure(log: float, error: float, freedom: float, confidence: float) -> Figure:
+    if not (error > 0 and freedom > 0):
+        return Figure(value=math.exp(log))
+    half = _t((1 + confidence) / 2, freedom) * error
+    return Figure(value=math.exp(log), low=math.exp(log - half), high=math.exp(log + half))
+
+
+def _p_value(difference: float, error: float, freedom: float) -> float:
+    return 2 * float(special.stdtr(freedom, -abs(difference) / error)) if error > 0 and freedom > 0 else math.nan
