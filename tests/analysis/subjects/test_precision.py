@@ -155,8 +155,8 @@ def test_what_failed_in_one_precision_is_told_with_its_reason(write_sweep: Write
         ([cell(0, "fp32", 100)], "nothing to compare"),
         ([row(i, precision=p, status="crashed", throughput_items_per_s=None) for i, p in enumerate(("fp32", "bf16"))],
          "nothing to compare"),
-        ([row(0), row(1, precision="bf16", throughput_low_items_per_s=None)], "bf16 on cpu runs at 1.00 ("),
-        ([row(0), row(1, precision="bf16", status="pruned")], "bf16 on cpu runs at 1.00 ("),
+        ([row(0), row(1, precision="bf16", throughput_low_items_per_s=None)], "bf16 on cpu runs at 1.00 "),
+        ([row(0), row(1, precision="bf16", status="pruned")], "bf16 on cpu runs at 1.00 "),
     ],
     ids=["empty", "one cell", "all failed", "no interval", "pruned"],
 )  # fmt: skip
