@@ -57,6 +57,8 @@ SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "im
             "rate_per_s", "threads")  # fmt: skip
 """How it is done; what a user can choose."""
 
+MEASURE, SINGLE = "measure", "single"
+"""Phases of samples: the rounds; and, where a sample of those is the mean of several steps, steps timed one by one."""
 MIN_SAMPLES = {"p50": 11, "p90": 64, "p95": 130, "p99": 662, "p999": 6636}
 """Samples from which a percentile may be reported: MLPerf LoadGen's early-stopping rule with confidence 0.99 and one
 allowed sample over the latency (its results.cc; 64 and 662 are its published minimums, the others the same rule)."""

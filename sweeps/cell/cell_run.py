@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from analysis.contract.cells import SINGLE
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
-from sweeps.cell.scenarios import plan_for, serve
+from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round
+from sweeps.cell.training_columns import rate_columns
 from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
@@ -28,8 +30,8 @@ from sweeps.measure.monitors.energy import EnergyMonitor
 from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
 from sweeps.measure.monitors.page_faults import PageFaultCounter
-from sweeps.measure.timing.clock import Timer, run_round, warm_up
-from sweeps.measure.timing.rounds import RoundLog, RoundPolicy
+from sweeps.measure.timing.clock import Timer, warm_up
+from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
 from sweeps.plan.config import TrialConfig, options_instance
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.store.rows import cell_columns, is_diverged, round_columns
@@ -192,19 +194,11 @@ class CellRun:
         index = len(self._log.round_medians)
         energy_before = self._energy.read_j()
         with self._page_faults:
-            seconds = run_round(
-                plan.step, self._timer, self._policy.round_s, n_steps=workload.steps_per_round,
-                steps_per_sample=plan.steps_per_sample, is_over=workload.is_done,
-            )  # fmt: skip
+            seconds, n_steps = timed_round(workload, plan, self._timer, self._policy.round_s)
         energy_after = self._energy.read_j()
         self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches
-        n_steps = len(seconds) * plan.steps_per_sample
-        if workload.steps_per_round is not None:  # the last sample of a round may have fewer
-            n_steps = min(n_steps, workload.steps_per_round)
-        before = self._log.measured_s
-        self._log.add(seconds)
-        total, items = self._log.measured_s - before, n_steps * items_per_step
+        total, items = self._log.add(seconds, n_steps), n_steps * items_per_step
         self._items += items
         reached = workload.end_round(index)
         self._has_diverged = is_diverged(reached)
@@ -219,6 +213,8 @@ class CellRun:
         self._new_samples.append(("measure", index, np.asarray(seconds), None))
         self._row.update(asdict(self._log.summary(items_per_step, self._policy)))
         is_steady = workload.steps_per_round is None
+        if not is_steady:
+            self._row.update(rate_columns(self._curve, self._row.get("n_train_items")))
         if self._has_diverged or workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
             self._next = self._conclude
 
@@ -230,6 +226,10 @@ class CellRun:
         n_steps = self._items / self._workload.items_per_step
         self._row.update(self._page_faults.columns(n_steps))
         self._row.update(self._memory.retry_columns(n_steps))
+        if self._plan.steps_per_sample > 1 and self._workload.steps_per_round is None:
+            seconds = single_steps(self._plan, self._timer, self._measure.max_s)
+            self._new_samples.append((SINGLE, 0, seconds, None))
+            self._row.update(latency_columns(seconds))
         self._row["compile_s"] = compile_seconds(
             self._cell.compile, self._workload, self._row["first_step_s"], self._row.get("step_median_s")
         )

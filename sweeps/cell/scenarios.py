@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -10,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
-from sweeps.measure.timing.clock import Timer, choose_steps_per_sample
+from sweeps.measure.timing.clock import Timer, choose_steps_per_sample, run_round
 from sweeps.measure.timing.server_load import ServerResult, find_max_rate, poisson_arrivals, run_server
-from workloads.base import UnsupportedError
+from workloads.base import UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending
 
 MAX_OFFLINE_STEPS = 256
+N_SINGLE_STEPS, MAX_SINGLE_S = 1000, 5.0
 MAX_RUN_S = 120.0
 """Longest run at one rate; slower devices cannot collect the requests that a p99 takes in a sensible time."""
 
@@ -55,6 +57,28 @@ def plan_for(scenario: Scenario, step: Callable[[], object], step_s: float, time
     fewest = choose_steps_per_sample(step_s, timer.overhead_s)
     fewest = max(fewest, min(MAX_OFFLINE_STEPS, math.ceil(scenario.sample_s / step_s)))
     return Plan(step=sent, n_batches=scenario.n_batches, steps_per_sample=fewest)
+
+
+def timed_round(workload: Workload, plan: Plan, timer: Timer, round_s: float) -> tuple[list[float], int]:
+    """One round of a plan: its samples in seconds per step, and how many steps they were."""
+    seconds = run_round(
+        plan.step, timer, round_s, n_steps=workload.steps_per_round, steps_per_sample=plan.steps_per_sample,
+        is_over=workload.is_done,
+    )  # fmt: skip
+    n_steps = len(seconds) * plan.steps_per_sample
+    # The last sample of a round of so many steps may have fewer.
+    return seconds, n_steps if workload.steps_per_round is None else min(n_steps, workload.steps_per_round)
+
+
+def single_steps(plan: Plan, timer: Timer, max_s: float) -> np.ndarray:
+    """Seconds of single steps, of a plan whose samples are means of several and so have no tail to tell.
+
+    As many as a p99 and the upper end of its interval take, or as ``max_s`` seconds and ``MAX_SINGLE_S`` hold; each
+    waits for the device by itself, so they are rather longer than the steps of the plan.
+    """
+    end = time.perf_counter() + min(max_s, MAX_SINGLE_S)
+    is_over = lambda: time.perf_counter() >= end  # noqa: E731
+    return np.asarray(run_round(plan.step, timer, 0.0, n_steps=N_SINGLE_STEPS, is_over=is_over))
 
 
 def _run_at(

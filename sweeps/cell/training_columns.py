@@ -6,9 +6,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sweeps.measure.monitors.energy import energy_of_rounds
+from sweeps.measure.timing.rates import rate_over_time
 
 SUSTAINED_S = 3.0
 """What an energy window may add to a training that was itself shorter: three times what NVML's counter needs."""
+
+
+def rate_columns(curve: Sequence[Mapping[str, Any]], n_train_items: int | None) -> dict[str, Any]:
+    """Items over time of a training's rounds so far, and how many epochs they were."""
+    rate = rate_over_time([entry["items"] for entry in curve], [entry["seconds"] for entry in curve])
+    return {**rate, "epochs_run": sum(entry["items"] for entry in curve) / n_train_items if n_train_items else None}
 
 
 def _earned(entry: Mapping[str, Any]) -> float | None:

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from analysis.contract.cells import Row, known
+from analysis.contract.cells import MEASURE, SINGLE, Row, known
 from sweeps.choosing.chooser import WAIT, Chooser, Columns, Wait
-from sweeps.measure.timing.rounds import RoundPolicy, summarise_timing
+from sweeps.measure.timing.rounds import RoundPolicy, latency_columns, summarise_timing
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
 from sweeps.store.columns import FIRST, HIGHEST, LATEST, RATE, SUMMED, WORDS
@@ -60,14 +60,15 @@ def joined_row(before: Row, row: Row, samples: Sequence[SampleBlock], policy: Ro
 
 def _timing(before: Row, row: Row, samples: Sequence[SampleBlock], policy: RoundPolicy) -> Columns:
     """The TIMING columns, from the samples of all visits."""
-    blocks = [seconds for phase, _, seconds, _ in samples if phase == "measure"]
+    blocks = [seconds for phase, _, seconds, _ in samples if phase == MEASURE]
     summary = summarise_timing(
         np.concatenate(blocks), [float(np.median(b)) for b in blocks], policy=policy,
         items_per_step=round(row["throughput_items_per_s"] * row["step_median_s"]),
         steps_per_sample=max(int(before["steps_per_sample"]), int(row["steps_per_sample"])),
         round_sizes=[len(b) for b in blocks],
     )  # fmt: skip
-    return asdict(summary)
+    single = [seconds for phase, _, seconds, _ in samples if phase == SINGLE]
+    return asdict(summary) | (latency_columns(np.concatenate(single)) if single else {})
 
 
 def _energy(before: Row, row: Row, joined: Row) -> Columns:
@@ -133,7 +134,7 @@ class Turns(Chooser):
             for entry in rounds
         ]  # fmt: skip
         samples[:] = before.samples + [
-            (phase, index + (offset if phase == "measure" else before.n_visits), seconds, scheduled)
+            (phase, index + (offset if phase == MEASURE else before.n_visits), seconds, scheduled)
             for phase, index, seconds, scheduled in samples
         ]
         if row["status"] == "complete" and before.row:

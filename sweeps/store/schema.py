@@ -15,7 +15,12 @@ SCHEMA_VERSION = 1
 
 _SAMPLE_COLUMNS: list[Column] = [
     ("trial_key", STRING, "", "the cell"),
-    ("phase", STRING, "", "warmup or measure"),
+    (
+        "phase",
+        STRING,
+        "",
+        "warmup, measure, or single: steps timed one by one where a measured sample is a mean",
+    ),
     ("round", pa.int32(), "", "round, from 0"),
     ("index", pa.int32(), "", "position in the round, from 0"),
     (

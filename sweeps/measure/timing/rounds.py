@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -76,6 +77,7 @@ class TimingSummary:
     latency_p95_s: float | None
     latency_p99_s: float | None
     latency_p999_s: float | None
+    n_latency_samples: int
 
 
 def summarise_timing(
@@ -105,7 +107,7 @@ def summarise_timing(
     ratio = iqr_ratio(values)
     change = drift(round_medians)
     # A sample that is the mean of several steps hides their tail.
-    tail = percentiles(values if steps_per_sample == 1 else values[:0])
+    single = values if steps_per_sample == 1 else values[:0]
     return TimingSummary(
         measured_s=float(values.sum()) * steps_per_sample,
         n_rounds=len(round_medians),
@@ -122,8 +124,14 @@ def summarise_timing(
         stability=stability(ratio),
         drift_ratio=None if change is None else change.ratio,
         is_drifting=None if change is None else change.is_drifting,
-        **{f"latency_{name}_s": value for name, value in tail.items()},
+        **latency_columns(single),
     )
+
+
+def latency_columns(seconds: Samples) -> dict[str, Any]:
+    """The columns of the trials table that follow from steps timed one by one, given as their seconds."""
+    tail = {f"latency_{name}_s": value for name, value in percentiles(seconds).items()}
+    return {**tail, "n_latency_samples": len(seconds)}
 
 
 class RoundLog:
@@ -149,8 +157,8 @@ class RoundLog:
         """Every sample so far in seconds per step, in the order of measurement; a view that is not to be kept."""
         return self._buffer[: sum(self.round_sizes)]
 
-    def add(self, seconds: Sequence[float]) -> None:
-        """Add one round.
+    def add(self, seconds: Sequence[float], n_steps: int | None = None) -> float:
+        """Add one round of so many steps, of which the last sample may have fewer; returns its seconds.
 
         Raises:
             ValueError: For a round without samples.
@@ -166,7 +174,10 @@ class RoundLog:
         self._buffer[used : used + len(values)] = values
         self.round_sizes.append(len(values))
         self.round_medians.append(float(np.median(values)))
-        self.measured_s += float(values.sum()) * self._steps_per_sample
+        n_absent = 0 if n_steps is None else len(values) * self._steps_per_sample - n_steps
+        took_s = float(values.sum()) * self._steps_per_sample - n_absent * float(values[-1])
+        self.measured_s += took_s
+        return took_s
 
     def is_enough(self, policy: RoundPolicy) -> bool:
         """Whether to stop: rounds and seconds reached and the median precise, or the time cap reached.

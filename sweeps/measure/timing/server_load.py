@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
+from sweeps.measure.timing.rounds import latency_columns
 from sweeps.measure.timing.statistics import percentiles
 
 SPIN_S = 2e-4 if sys.platform == "linux" else 1e-3
@@ -85,7 +86,7 @@ class ServerResult:
             "queue_mean": float(self.queue.mean()),
             "queue_max": int(self.queue.max()),
         }
-        return {**columns, **{f"latency_{name}_s": v for name, v in percentiles(self.latency_s).items()}}
+        return {**columns, **latency_columns(self.latency_s)}
 
 
 def poisson_arrivals(rate_per_s: float, n: int, seed: int) -> np.ndarray:
