@@ -15,6 +15,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.contract.parts import DESCRIPTION, files_of, strangers
+from analysis.read.checked import checked
 from analysis.read.parts import Parts, read_parts, unreadable_files
 
 SCHEMA_VERSION = 1
@@ -25,7 +26,7 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
-                 "input_left_out", "decoder", "learned")  # fmt: skip
+                 "input_left_out", "decoder", "learned", "power_note", "limits_note")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -35,7 +36,9 @@ TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "ra
                  "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
                  "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
                  "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped", "clock_offset_s",
-                 "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step")  # fmt: skip
+                 "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step", "n_latency_samples",
+                 "steps_per_sample", "epochs_run", "n_train_items", "mean_power_w", "peak_power_w", "idle_power_w",
+                 "bandwidth_share_ratio")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]
@@ -123,8 +126,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     All columns of the files; those that an older schema lacks are added, null. ``attrs`` has ``path``,
     ``description`` (without the list of cells) and ``unreadable``, the names of files that were skipped, which are no
     sweep's own or cannot be read. AnalysisError
-    if there is no sweep or its schema is not known. What a target took is null of trainings that ``learned`` one class
-    only or nothing.
+    if there is no sweep or its schema is not known. Figures are ``checked``; what a target took is null of trainings
+    that ``learned`` one class only or nothing.
     """
     sweep = find_sweep(path)
     description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
@@ -138,6 +141,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
+    frame = checked(frame)
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}
     return frame

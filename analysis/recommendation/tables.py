@@ -52,6 +52,7 @@ def _notes(row: Row) -> str:
         ("memory anew", row["takes_memory_anew"]),
         ("memory full", row["retries_allocations"]),
         ("leak", row["leak_verdict"] == "leak"),
+        (row["rate_note"], not is_missing(row["rate_note"])),
         ("falls behind", falls_behind(row)),
         ("misses deadline", misses_deadline(row)),
     ]

@@ -236,7 +236,8 @@ class CellRun:
         self._row.update(self._workload.quality())
         self._row["status"] = "complete"
         # Judged last, so that a wrong answer keeps every figure and still ends as an error.
-        for columns in final_columns(self._workload, self._device, self._cell, self._measure, self._row, self._curve):
+        asked = (self._workload, self._device, self._cell, self._measure, self._row, self._curve, self._facts)
+        for columns in final_columns(*asked):
             self._row.update(columns)
         if self._has_diverged:
             raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")

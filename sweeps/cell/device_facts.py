@@ -45,8 +45,9 @@ class DeviceFacts:
             facts = cls(**known)
         if facts is None:
             facts = cls(
-                timing_verified=verify_timing(device).verified,
+                # First, as the device must settle after whatever else is asked of it.
                 idle_power_w=measure_idle_power(open_energy_source(device), IDLE_S),
+                timing_verified=verify_timing(device).verified,
                 ceiling_bytes_per_s=measure_copy_ceiling(device),
             )
         _IN_THIS_PROCESS[str(device)] = facts
@@ -56,6 +57,15 @@ class DeviceFacts:
         if precision not in facts.precision_notes:
             facts.precision_notes[precision] = precision_note(device, precision, facts.ceiling_flop_per_s)
         return facts
+
+    def take_ceilings_again(self, device: torch.device, precision: str) -> dict[str, Any]:
+        """Measure the ceilings once more, keep the higher of each, and return their columns."""
+        now = (self.ceiling_bytes_per_s, measure_copy_ceiling(device))
+        self.ceiling_bytes_per_s = max((value for value in now if value is not None), default=None)
+        now = (self.ceiling_flop_per_s.get(precision), measure_flop_ceiling(device, precision))
+        self.ceiling_flop_per_s[precision] = max((value for value in now if value is not None), default=None)
+        told = self.columns(precision)
+        return {name: told[name] for name in ("ceiling_bytes_per_s", "ceiling_flop_per_s")}
 
     def columns(self, precision: str) -> dict[str, Any]:
         """The columns of the trials table for a cell of the given precision."""

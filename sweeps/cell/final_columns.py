@@ -7,13 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from analysis.contract.plausible import CEILING_AGAIN, plausible
+from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.outcome import WrongResultError
 from sweeps.cell.training_columns import training_columns, training_energy
 from sweeps.measure.agreement import compare_outputs, wrong_reason
 from sweeps.measure.monitors.energy import energy_figures, sustained_energy
 from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.leak import check_leak
-from sweeps.measure.step_work import limits_columns
+from sweeps.measure.step_work import limits_columns, shares
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import measure_transfers
 from sweeps.plan.config import TrialConfig
@@ -44,8 +46,12 @@ def final_columns(
     measure: MeasureConfig,
     row: Mapping[str, Any],
     curve: Sequence[Mapping[str, Any]],
+    facts: DeviceFacts | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Columns of the trials table, a few at a time, so that a failure late keeps what came before.
+
+    ``row`` is the cell's own, into which each yield goes before the next; by ``facts`` ceilings are measured once more
+    where the cell does more than they allow.
 
     Raises:
         WrongResultError: The answer disagrees with the reference beyond what the precision explains.
@@ -54,11 +60,9 @@ def final_columns(
     yield from _of_training(workload, extras, device, row, curve)
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
-        yield {**energy_figures(None, 0.0, 0, 0.0), "peak_power_w": None}
-    if isinstance(workload, Countable) and workload.is_compiled:
-        yield limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
-    else:
-        yield limits_columns(workload.step, row)
+        yield energy_figures(None, 0.0, 0, 0.0)
+    limits = _of_limits(workload, row, device, cell.precision, facts)
+    yield limits | plausible({**row, **limits})
     if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
         is_timed = extras.step_is_compute and row.get("steps_per_sample") == 1
@@ -72,6 +76,20 @@ def final_columns(
         wrong = wrong_reason(agreement, cell.precision, extras.relative_tolerance)
         if wrong is not None:
             raise WrongResultError(wrong)
+
+
+def _of_limits(
+    workload: Workload, row: Mapping[str, Any], device: torch.device, precision: str, facts: DeviceFacts | None
+) -> dict[str, Any]:
+    """The limits; where the cell does more than its ceilings, which a busy machine had lowered, by ceilings anew."""
+    if isinstance(workload, Countable) and workload.is_compiled:
+        columns: dict[str, Any] = limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
+    else:
+        columns = limits_columns(workload.step, row)
+    if facts is not None and "limits_note" in plausible(columns):
+        columns |= {**facts.take_ceilings_again(device, precision), "limits_note": CEILING_AGAIN}
+        columns |= shares({**row, **columns})
+    return columns
 
 
 def _of_training(

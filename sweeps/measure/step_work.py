@@ -143,7 +143,14 @@ def limits_columns(
         "bytes_per_step": moved,
         "achieved_flop_per_s": flop_rate,
         "achieved_bytes_per_s": byte_rate,
-        "flop_share_ratio": _over(flop_rate, row.get("ceiling_flop_per_s")),
-        "bandwidth_share_ratio": _over(byte_rate, row.get("ceiling_bytes_per_s")),
+        **shares({**row, "achieved_flop_per_s": flop_rate, "achieved_bytes_per_s": byte_rate}),
         "intensity_flop_per_byte": _over(flops, moved),
+    }
+
+
+def shares(row: Mapping[str, Any]) -> dict[str, float | None]:
+    """Columns of the trials table: what a row with both rates achieves of both ceilings."""
+    return {
+        "flop_share_ratio": _over(row["achieved_flop_per_s"], row.get("ceiling_flop_per_s")),
+        "bandwidth_share_ratio": _over(row["achieved_bytes_per_s"], row.get("ceiling_bytes_per_s")),
     }

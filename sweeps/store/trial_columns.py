@@ -146,10 +146,11 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("energy_per_item_j", FLOAT, "J/item", "joules per item", "energy"),
         ("items_per_j", FLOAT, "items/J", "items per joule", "energy"),
         ("mean_power_w", FLOAT, "W", "energy over window", "energy"),
-        ("peak_power_w", FLOAT, "W", "highest power sampled", "highest"),
-        ("idle_power_w", FLOAT, "W", "power of the idle device, measured before the sweep's cells", "latest"),
+        ("peak_power_w", FLOAT, "W", "highest mean power of the window's parts of ten counter periods or more", "highest"),
+        ("idle_power_w", FLOAT, "W", "power of the idle device once it has settled, measured before the sweep's cells", "latest"),
         ("energy_source", STRING, "", "nvml, zeus-apple-silicon or powercap", "latest"),
         ("energy_domain", STRING, "", "what the counter covers: gpu board, soc, cpu package", "latest"),
+        ("power_note", STRING, "", "which power is null as it contradicts another: peak under the mean, idle over it", "words"),
         ("energy_to_target_j", FLOAT, "J", "finetune: energy until the target accuracy; where those rounds are too short, the energy of as many items", "latest"),
     ]),
     ("agreement", [
@@ -171,6 +172,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("flop_share_ratio", FLOAT, "1", "achieved over ceiling", "rate"),
         ("bandwidth_share_ratio", FLOAT, "1", "achieved over ceiling", "rate"),
         ("intensity_flop_per_byte", FLOAT, "FLOP/B", "arithmetic intensity", "latest"),
+        ("limits_note", STRING, "", "that the ceilings were taken again, or which share is null as it is over its ceiling", "latest"),
     ]),
     ("finetune", [
         ("accuracy_best", FLOAT, "1", "best held-out accuracy of any round whose answers name more than one class", "latest"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from analysis.page.columns import Column, column_table
 from analysis.stats.estimate import Figure, known
 from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, cost_to_target, levels, with_rounds
-from analysis.text import MISSING, escape, joined, number
+from analysis.text import MISSING, escape, joined, number, seconds_as_ms
 
 MAX_ROWS = 200
 UNITS = {"seconds": "s of training", "items": "images", "joules": "J"}
@@ -52,6 +52,7 @@ def trainings_table(found: Sequence[Training]) -> str:
         Column("images to target", lambda t: cost_text(cost_to_target(t, "items"))),
         *([energy] if any(cost_to_target(t, "joules") is not None for t in found) else []),
         Column("throughput (images/s)", lambda t: number(known(t.row["throughput_items_per_s"]))),
+        Column("median step (ms)", lambda t: seconds_as_ms(t.row["step_median_s"])),
         Column("trained (s)", lambda t: number(known(t.row["measured_s"]))),
         Column("epochs", _epochs),
         Column("status", lambda t: "pruned" if t.is_pruned else "complete"),

@@ -5,6 +5,7 @@ A window shorter than ten periods of the counter is None: its first and last per
 
 from __future__ import annotations
 
+import itertools
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -13,6 +14,8 @@ from typing import Any
 from sweeps.measure.monitors.energy_sources import EnergySource
 
 MIN_PERIODS = 10
+SETTLED_RATIO, MAX_IDLE_WINDOWS = 0.97, 8
+"""An idle device has settled when a window takes no less than this share of the one before."""
 MAX_IDLE_GROWTH = 10
 """An idle window that ten periods would make longer than so many times what was asked for is not waited for."""
 
@@ -31,7 +34,13 @@ def least_window_s(period_s: float, n_windows: int = 1) -> float:
 
 
 def energy_figures(
-    joules: float | None, window_s: float, n_items: int, period_s: float, n_windows: int = 1
+    joules: float | None,
+    window_s: float,
+    n_items: int,
+    period_s: float,
+    n_windows: int = 1,
+    *,
+    peak_w: float | None = None,
 ) -> dict[str, float | None]:
     """Columns of the trials table for a window; all None if it is too short or the counter unknown or stood still.
 
@@ -41,11 +50,39 @@ def energy_figures(
         n_items: Items worked through in it.
         period_s: Seconds between two updates of the counter.
         n_windows: In how many pieces it was taken.
+        peak_w: Watts of the busiest part of it that is a window by itself; None where there is one window.
     """
-    names = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w")
+    names = ("energy_j", "energy_window_s", "energy_per_item_j", "items_per_j", "mean_power_w", "peak_power_w")
     if joules is None or joules <= 0 or n_items < 1 or window_s < least_window_s(period_s, n_windows):
         return dict.fromkeys(names)
-    return dict(zip(names, (joules, window_s, joules / n_items, n_items / joules, joules / window_s), strict=True))
+    mean_w = joules / window_s
+    figures = (joules, window_s, joules / n_items, n_items / joules, mean_w, mean_w if peak_w is None else peak_w)
+    return dict(zip(names, figures, strict=True))
+
+
+def peak_power_w(joules: Sequence[float], seconds: Sequence[float], period_s: float, *, apart: bool) -> float | None:
+    """The highest mean power of neighbouring pieces that are a window together; None where all are not.
+
+    A sample of power is a mean of the driver's own over up to a second, which can lie under the mean of the very window
+    that it was taken in; the parts of a window by the counter of its energy cannot all.
+
+    Args:
+        joules: Energy of each piece.
+        seconds: Length of each.
+        period_s: Seconds between two updates of the counter.
+        apart: Something else lay between the pieces.
+    """
+    found: list[tuple[float, float]] = []
+    part_j, part_s, n = 0.0, 0.0, 0
+    for energy_j, length_s in zip(joules, seconds, strict=True):
+        part_j, part_s, n = part_j + energy_j, part_s + length_s, n + 1
+        if part_s >= least_window_s(period_s, n if apart else 1):
+            found.append((part_j, part_s))
+            part_j, part_s, n = 0.0, 0.0, 0
+    if not found:
+        return None
+    found[-1] = (found[-1][0] + part_j, found[-1][1] + part_s)  # what is left over belongs to the last
+    return max(energy_j / length_s for energy_j, length_s in found if length_s > 0)
 
 
 def energy_of_rounds(
@@ -61,7 +98,8 @@ def energy_of_rounds(
     """
     known = [value for value in joules if value is not None]
     total = sum(known) if len(known) == len(joules) else None
-    return energy_figures(total, sum(seconds), n_items, period_s, max(1, len(joules)))
+    peak_w = None if total is None else peak_power_w(known, seconds, period_s, apart=True)
+    return energy_figures(total, sum(seconds), n_items, period_s, max(1, len(joules)), peak_w=peak_w)
 
 
 def sustained_energy(
@@ -94,10 +132,26 @@ def sustained_energy(
 
 
 def measure_idle_power(source: EnergySource, seconds: float) -> float | None:
-    """Mean watts while nothing is done for at least ten counter periods; None if the source is unknown or too slow."""
+    """Mean watts of a device that has nothing to do and has settled; None if the source is unknown or too slow.
+
+    After work clocks and power fall over seconds, so windows of ``seconds`` and ten counter periods at least follow
+    each other until one takes about as much as the one before, at most ``MAX_IDLE_WINDOWS`` of them.
+    """
     window = max(seconds, least_window_s(source.period_s))
     if window > MAX_IDLE_GROWTH * seconds:
         return None
+    before_w = _idle_window(source, window)
+    for _ in range(MAX_IDLE_WINDOWS - 1 if before_w is not None else 0):
+        now_w = _idle_window(source, window)
+        if now_w is None or before_w is None:
+            return None
+        if now_w >= SETTLED_RATIO * before_w:
+            return min(now_w, before_w)
+        before_w = now_w
+    return before_w
+
+
+def _idle_window(source: EnergySource, window: float) -> float | None:
     before, began = source.read_j(), time.monotonic()
     if before is None:
         return None
@@ -117,24 +171,21 @@ class EnergyMonitor:
 
     def __init__(self, source: EnergySource) -> None:
         self._source = source
-        self._before: float | None = None
-        self._began = 0.0
-        self._peak_w: float | None = None
+        self._read: list[tuple[float, float | None]] = []
 
     def __enter__(self) -> EnergyMonitor:
-        self._peak_w = None
-        self._before, self._began = self._source.read_j(), time.monotonic()
+        self._read.clear()
+        self.read_j()
         return self
 
     def __exit__(self, *_: object) -> None:
         return None
 
     def read_j(self) -> float | None:
-        """The counter now, in joules; call it at the end of a round to see the round's peak power too."""
-        power = self._source.read_w()
-        if power is not None:
-            self._peak_w = power if self._peak_w is None else max(self._peak_w, power)
-        return self._source.read_j()
+        """The counter now, in joules; the peak power is that of windows between two such moments."""
+        joules = self._source.read_j()
+        self._read.append((time.monotonic(), joules))
+        return joules
 
     def columns(self, n_items: int) -> dict[str, Any]:
         """Columns of the trials table for the window so far.
@@ -142,12 +193,18 @@ class EnergyMonitor:
         Args:
             n_items: Items worked through in the window.
         """
-        after, window_s = self._source.read_j(), time.monotonic() - self._began
-        joules = None if self._before is None or after is None else after - self._before
-        figures = energy_figures(joules, window_s, n_items, self._source.period_s)
+        self.read_j()
+        pieces = list(itertools.pairwise(self._read))
+        seconds = [later - earlier for (earlier, _), (later, _) in pieces]
+        known = [after - before for (_, before), (_, after) in pieces if before is not None and after is not None]
+        peak_w = None
+        if is_known := len(known) == len(pieces):
+            peak_w = peak_power_w(known, seconds, self._source.period_s, apart=False)
+        figures = energy_figures(
+            sum(known) if is_known else None, sum(seconds), n_items, self._source.period_s, peak_w=peak_w
+        )
         return {
             "energy_source": self._source.name or None,
             "energy_domain": self._source.domain or None,
             **figures,
-            "peak_power_w": None if figures["energy_j"] is None else self._peak_w,
         }

@@ -41,10 +41,6 @@ class EnergySource:
         """Joules since some fixed moment; None if the counter cannot be read now."""
         return None
 
-    def read_w(self) -> float | None:
-        """Power now in watts; None if the source has no such figure."""
-        return None
-
 
 class NvmlSource(EnergySource):
     """NVIDIA's total energy counter: the whole board, since the driver was loaded (Volta and later)."""
@@ -61,14 +57,6 @@ class NvmlSource(EnergySource):
 
         try:
             return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) * 1e-3
-        except pynvml.NVMLError:
-            return None
-
-    def read_w(self) -> float | None:
-        import pynvml
-
-        try:
-            return float(pynvml.nvmlDeviceGetPowerUsage(self._handle)) * 1e-3
         except pynvml.NVMLError:
             return None
 

@@ -109,9 +109,6 @@ class Steady:
     def read_j(self) -> float:
         return time.monotonic()
 
-    def read_w(self) -> float | None:
-        return None
-
 
 MEASURE = MeasureConfig(min_rounds=1, min_s=0.05, max_s=0.1, warmup_max_s=0.1)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from sweeps.cell import final_columns as extras
+from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.outcome import WrongResultError
 from sweeps.cell.training_columns import SUSTAINED_S, training_columns, training_energy
@@ -142,6 +143,31 @@ def collected(work: object, row: dict[str, Any], **cell: Any) -> dict[str, Any]:
     for columns in final_columns(work, CPU, config, MeasureConfig(), row, []):  # type: ignore[arg-type]
         merged |= columns
     return merged
+
+
+class Ceilings(DeviceFacts):
+    """Of a machine that was busy at first; whoever asks again finds what it can do."""
+
+    def take_ceilings_again(self, device: torch.device, precision: str) -> dict[str, Any]:
+        return {"ceiling_flop_per_s": self.ceiling_flop_per_s["fp32"], "ceiling_bytes_per_s": self.ceiling_bytes_per_s}
+
+
+@pytest.mark.parametrize(("again", "note"), [
+    (1e4, "ceilings taken again"),
+    (500.0, "ceilings taken again, FLOP/s over the ceiling, bandwidth over the ceiling"),
+])  # fmt: skip
+def test_a_cell_above_its_ceilings_has_them_taken_again_or_no_share(again: float, note: str) -> None:
+    facts = Ceilings(
+        timing_verified=True, idle_power_w=None, ceiling_bytes_per_s=again, ceiling_flop_per_s={"fp32": again}
+    )
+    row = {"step_median_s": 0.1, "ceiling_flop_per_s": 200.0, "ceiling_bytes_per_s": 200.0}
+    asked = (Work(torch.eye(4), torch.eye(4)), CPU, CELL, MeasureConfig(), row, [], facts)
+    for columns in final_columns(*asked):  # type: ignore[arg-type]
+        row |= columns
+    assert row["limits_note"] == note
+    assert row["ceiling_flop_per_s"] == again
+    assert row["flop_share_ratio"] == (None if again < 1e3 else pytest.approx(row["flops_per_step"] / 0.1 / again))
+    assert row["bandwidth_share_ratio"] is None or row["bandwidth_share_ratio"] <= 1
 
 
 def test_the_row_says_which_reference_the_answer_was_compared_with() -> None:

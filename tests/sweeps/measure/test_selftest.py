@@ -55,9 +55,6 @@ class StillCounter:
     def read_j(self) -> float:
         return 5.0
 
-    def read_w(self) -> None:
-        return None
-
 
 class WorkingCounter(StillCounter):
     def __init__(self) -> None:

@@ -1,0 +1,46 @@
+"""What rows of older sweeps say otherwise than those of today: computed anew where possible, else null with a note."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from analysis.contract.plausible import BOUNDS, Bound, notes
+
+SPEED = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
+
+
+def checked(frame: pd.DataFrame) -> pd.DataFrame:
+    """The trials with the rates of trainings as items over time, and without figures that contradict one another.
+
+    Older sweeps told a training's items over its median step. Of a complete one the items are those of its epochs; that
+    rate has no interval, for the rounds are not in this table. ``rate_note`` says where the items are not known and the
+    rate is still the median step's.
+    """
+    rates = frame["epochs_run"] * frame["n_train_items"] / frame["measured_s"]
+    is_training = (frame["workload"] == "finetune") & frame[SPEED[0]].notna()
+    rates = rates.where(is_training & np.isfinite(rates))
+    is_other = rates.notna() & ~np.isclose(rates, frame[SPEED[0]], rtol=1e-6)
+    frame[SPEED[0]] = frame[SPEED[0]].mask(is_other, rates)
+    for end in SPEED[1:]:
+        frame[end] = frame[end].mask(is_other)
+    frame["rate_note"] = pd.Series(None, index=frame.index, dtype="object").mask(
+        is_training & rates.isna(), "rate of the median step"
+    )
+    is_single = frame["n_latency_samples"].isna() & ~(frame["steps_per_sample"] > 1)
+    frame["n_latency_samples"] = frame["n_latency_samples"].mask(is_single, frame["n_samples"])
+    for bound in BOUNDS:
+        _hold(frame, bound)
+    return frame
+
+
+def _hold(frame: pd.DataFrame, bound: Bound) -> None:
+    """Make what a bound forbids null, with its note."""
+    least, most = (frame[end] if isinstance(end, str) else end for end in (bound.least, bound.most))
+    value = frame[bound.column]
+    breaks = pd.Series(False, index=frame.index)
+    breaks |= False if least is None else value < least
+    breaks |= False if most is None else value > most
+    if breaks.any():
+        frame[bound.column] = value.mask(breaks)
+        frame.loc[breaks, bound.note] = [notes(told, bound.why) for told in frame.loc[breaks, bound.note]]
