@@ -20,7 +20,7 @@ from sweeps.launch.cluster import join, read_nodes
 from sweeps.launch.lost_servers import leave_at_once
 from sweeps.launch.ray_private import STORE_FOLDER, job_config, servers_for_cells, silence_epitaphs
 from sweeps.launch.ray_start import RayOptions, RayStart
-from sweeps.launch.worker_process import AHEAD, WORKER_SCRIPT
+from sweeps.launch.worker_process import WORKER_SCRIPT
 from sweeps.measure.device.host import usable_cpus
 from sweeps.scheduling.endings import SweepLostError
 from sweeps.scheduling.nodes import Cluster
@@ -47,18 +47,14 @@ def _common(options: RayOptions) -> dict[str, Any]:
 
 
 def start_ray(options: RayOptions) -> None:
-    """Ray on this machine, with a first worker that imports ``options.ahead`` while its servers start."""
+    """Ray on this machine, whose first worker is the one that waits already, if it does."""
     make_room_for_sockets()
-    os.environ[AHEAD] = " ".join(options.ahead)
     try:
-        try:
-            with servers_for_cells(WORKER_SCRIPT, with_logs=options.verbose):
-                _init(options)
-        except (AttributeError, TypeError):  # a Ray whose private parts are others: as it starts itself
-            ray.shutdown()
+        with servers_for_cells(WORKER_SCRIPT, with_logs=options.verbose):
             _init(options)
-    finally:
-        os.environ.pop(AHEAD, None)
+    except (AttributeError, TypeError):  # a Ray whose private parts are others: as it starts itself
+        ray.shutdown()
+        _init(options)
     if not options.verbose:
         silence_epitaphs()  # a row or one sentence says that
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sweeps.launch.leftovers import Marked, guarded
+from sweeps.launch.worker_process import first_worker
 from sweeps.scheduling.endings import SweepLostError
 from workloads.runtime.words import in_short
 
@@ -56,6 +57,10 @@ class RayStart(threading.Thread):
                 self.join()
 
     def run(self) -> None:
+        with first_worker(self._options.ahead):
+            self._run()
+
+    def _run(self) -> None:
         try:
             ours = importlib.import_module("sweeps.launch.ray_session")  # and Ray with it
             ours.start_ray(self._options)

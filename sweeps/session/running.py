@@ -19,7 +19,7 @@ from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.scheduling.endings import terminable
 from sweeps.scheduling.ledger import Ledger
-from sweeps.session.beginning import imported_ahead
+from sweeps.session.beginning import TUNE_NEEDS, imported_ahead
 from sweeps.session.machines import introduce
 from sweeps.session.summary import Ending, resume_command, sum_up
 from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
@@ -127,8 +127,9 @@ def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None, terminal: Termi
     )
     with contextlib.nullcontext(begun) if begun else ray_here(options) as here:
         if here.start is not None:
-            importlib.import_module("pandas")  # of what Tune imports, what imports no Ray
             terminal.awaits("waiting for Ray to start")
+            for name in TUNE_NEEDS:
+                importlib.import_module(name)
             here.start.wait()
             terminal.awaits("Ray is up; waiting for a worker that loads PyTorch")
         from sweeps.launch.tune_loop import launch  # Ray must be up: no two threads may import it side by side
