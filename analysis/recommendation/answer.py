@@ -15,7 +15,7 @@ from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
 from analysis.recommendation import compilation
 from analysis.recommendation import limits as limit_words
-from analysis.recommendation.recommend import Best, Task, best_per_device, most_frugal, tasks
+from analysis.recommendation.recommend import Best, Task, best_per_device, frugal_words, most_frugal, tasks
 from analysis.stats.estimate import Figure, known
 from analysis.text import escape, is_missing, seconds_as_ms, share, significant, some
 
@@ -104,9 +104,9 @@ class Teller:
         frugal = most_frugal(self._held, row)
         if frugal is None:
             return ""
-        what, amount = f"most {escape(self._task.item)} per joule", significant(frugal["items_per_j"])
+        what, amount = escape(frugal_words(self._held, row)), significant(frugal["items_per_j"])
         if frugal["trial_key"] == row["trial_key"]:
-            return f"; it also gives the {what}, {amount}"
+            return f"; it also gives the {what}: {amount}"
         return f"; {what} with {self._told(frugal, like=row)} ({amount})"
 
     def _other(self, best: Best) -> str:
@@ -150,7 +150,11 @@ class Teller:
         limit = known(row.get("deadline_s"))
         holding = "measured without falling behind" if limit is None else f"within {1e3 * limit:g} ms"
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
-        what = f"{self._where} {self._subject} serves the highest rate {holding}{self._within}"
+        # A deadline that is the limit itself is told once.
+        is_told = limit is not None and self._limits.max_latency_ms == 1e3 * limit
+        others = replace(self._limits, max_latency_ms=None) if is_told else self._limits
+        within = f" within {limit_words.told(others)}" if others.asked else ""
+        what = f"{self._where} {self._subject} serves the highest rate {holding}{within}"
         return f"{what} with **{self._told(row)}**: {self._rate(row)}{arriving}, {_p99(row)}."
 
     def _nothing(self) -> str:

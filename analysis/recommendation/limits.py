@@ -9,7 +9,7 @@ import pandas as pd
 
 from analysis.cells.rows import Row
 from analysis.cells.usable import mask
-from analysis.contract.limits import Limits
+from analysis.contract.limits import Limits, latency
 from analysis.text import gibibytes, is_missing, listed, number, seconds_as_ms, share
 
 
@@ -26,7 +26,7 @@ def told(limits: Limits) -> str:
 
 def figures(limits: Limits, row: Row) -> str:
     """A cell's figures that the limits judge, in words."""
-    step = "median step" if is_missing(row.get("latency_p99_s")) else "p99"
+    step = latency(row)[0]
     reserved = "" if is_missing(row.get("device_peak_reserved_bytes")) else " reserved"
     words = {
         "max_latency_ms": lambda value: f"{step} {seconds_as_ms(None if value is None else value / 1e3)} ms",

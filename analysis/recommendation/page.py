@@ -34,7 +34,7 @@ COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rat
 MAX_TOLD = 6
 """Tasks named in one sentence."""
 LIMITS = {
-    "max_latency_ms": "recommend only within this p99, or median step where samples are too few for a p99",
+    "max_latency_ms": "recommend only within this p99, or median step where too few single steps were timed for a p99",
     "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
     "max_energy_j": "recommend only within this energy per item",
     "min_accuracy": "recommend only from this held-out accuracy, 0 to 1",

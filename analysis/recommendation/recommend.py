@@ -22,6 +22,8 @@ NEAR_BEST_RATIO = 0.95
 """Throughput from which less memory is worth more than more speed."""
 MIN_GROWTH_RATIO = 1.05
 """What the last step to a larger batch size must gain for a still larger one to be worth a try."""
+SAME_MEMORY_RATIO = 1.01
+"""Peaks that differ by less are as good as one another."""
 WHERE = ("machine", "run", "device")
 """What a best is found for; the first two are of ``identity.with_identity`` and null where there is one."""
 MACHINE = ("machine", "run", "host", "cpu_name")
@@ -106,11 +108,25 @@ def _same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
 
 
 def most_frugal(task: Task, beside: Row) -> Row | None:
-    """The cell with the most items per joule; where counters cover different things, by the counter of ``beside``."""
+    """The cell with the most items per joule; where counters cover different things, by the counter of ``beside``.
+
+    None where of several cells the energy of one alone is known, which is then the most of nothing.
+    """
+    cells = _with_energy(task, beside)
+    is_alone = len(cells) == 1 < len(task.cells)
+    return None if is_alone else extreme(cells, cells["items_per_j"], largest=True)
+
+
+def _with_energy(task: Task, beside: Row) -> pd.DataFrame:
     cells = task.cells[task.cells["items_per_j"].notna()]
-    if cells["energy_domain"].nunique(dropna=False) > 1:
-        cells = cells[_same(cells, beside, ("energy_domain",))]
-    return extreme(cells, cells["items_per_j"], largest=True)
+    several = cells["energy_domain"].nunique(dropna=False) > 1
+    return cells[_same(cells, beside, ("energy_domain",))] if several else cells
+
+
+def frugal_words(task: Task, beside: Row) -> str:
+    """``most images per joule``, and of how many cells that is said where the energy of the others is not known."""
+    n, what = len(_with_energy(task, beside)), f"most {task.item} per joule"
+    return what if n == len(task.cells) else f"{what} of the {n:,} cells whose energy is known"
 
 
 def choices(task: Task) -> list[Row]:
@@ -125,8 +141,8 @@ def choices(task: Task) -> list[Row]:
         "highest rate that holds" if task.is_server else "highest throughput": fastest,
         "shortest step": extreme(cells, cells["step_median_s"], largest=False) if has_latency else None,
         "least memory within 5 % of the highest throughput":
-            None if task.is_server else extreme(near, memory_bytes(near), largest=False),
-        f"most {task.item} per joule": most_frugal(task, fastest),
+            None if task.is_server else _least_memory(near),
+        frugal_words(task, fastest): most_frugal(task, fastest),
         "best accuracy": best(cells, "accuracy"),
         "soonest at the target accuracy": extreme(cells, cells["time_to_target_s"], largest=False),
         "least energy to the target accuracy": extreme(cells, cells["energy_to_target_j"], largest=False),
@@ -136,6 +152,12 @@ def choices(task: Task) -> list[Row]:
         if row is not None:
             found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(want)
     return list(found.values())
+
+
+def _least_memory(cells: pd.DataFrame) -> Row | None:
+    """The fastest of the cells that take the least memory, which many do to the last digit that is shown."""
+    taken = memory_bytes(cells)
+    return best(cells[taken <= taken.min() * SAME_MEMORY_RATIO])
 
 
 def may_grow(cells: pd.DataFrame, best: Row) -> float | None:

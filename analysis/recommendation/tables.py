@@ -12,7 +12,7 @@ from analysis.cells.groups import groups, line_columns, word_columns
 from analysis.cells.naming import varying
 from analysis.cells.rows import Row, items_of, memory_bytes, records, with_role
 from analysis.cells.usable import front, judged, speed
-from analysis.contract.cells import BOUNDS_BATCH, MEASURED, STATUSES, TASK_COLUMNS
+from analysis.contract.cells import BOUNDS_BATCH, MEASURED, MIN_SAMPLES, STATUSES, TASK_COLUMNS
 from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
@@ -28,10 +28,13 @@ MAX_CELLS = 200
 
 
 def _tail(row: Row) -> str:
-    """The 99th percentile in ms, or how many samples there were instead of the 662 it takes."""
+    """The 99th percentile in ms, or how many single steps were timed instead of the 662 it takes, or that none was."""
     if not is_missing(row["latency_p99_s"]):
         return seconds_as_ms(row["latency_p99_s"])
-    return MISSING if is_missing(row["n_samples"]) else f"{MISSING} (n={int(row['n_samples'])})"
+    n, together = known(row["n_latency_samples"]), known(row["steps_per_sample"]) or 1
+    if n is not None and n < MIN_SAMPLES["p99"]:
+        return f"{MISSING} (n={n:,.0f})"
+    return f"{MISSING} ({together:,.0f} steps a sample)" if n is None and together > 1 else MISSING
 
 
 def _won_back(row: Row) -> str:

@@ -8,21 +8,28 @@ import pandas as pd
 
 from analysis.cells.groups import groups, machine_columns, setting
 from analysis.cells.rows import items
-from analysis.subjects.energy.quantities import best, sources, unknown
+from analysis.subjects.energy.quantities import best, n_known, sources, unknown
 from analysis.text import counted, escape, is_missing, listed, number, significant
 
 _REASONS = {"no counter": "no counter could be read there",
             "too short": "their windows were shorter than ten periods of the counter"}  # fmt: skip
 
 
-def best_sentences(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
-    """The most frugal cell of each task, and what the fastest one costs more."""
+def best_sentences(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
+    """The most frugal cell of each task, of how many, and what the fastest one costs more."""
     said = []
     for name, frugal, fastest in best(cells, names):
-        joules = frugal["energy_per_item_j"]
-        told = f"{escape(name)}: most" if name else "Most"
-        told += f" {escape(items(frugal))} per joule with **{escape(setting(cells, frugal))}**: "
-        told += f"{significant(1 / joules)} ({significant(joules)} J each)"
+        joules, (n, n_all) = frugal["energy_per_item_j"], n_known(frame, cells, names, frugal)
+        known = "" if n == n_all else f"of the {n:,} of {counted(n_all)} whose energy is known, "
+        what = f"{known}most {escape(items(frugal))} per joule with"
+        if n == 1 < n_all:  # which is the most of nothing
+            what = f"energy is known for 1 of {counted(n_all)},"
+        told = f"{escape(name)}: {what}" if name else f"{what[0].upper()}{what[1:]}"
+        told += f" **{escape(setting(cells, frugal))}**: {significant(1 / joules)}"
+        told += f"{f' {escape(items(frugal))} per joule' if n == 1 < n_all else ''} ({significant(joules)} J each)"
+        if n == 1 < n_all:
+            said.append(f"{told}.")
+            continue
         if frugal["trial_key"] == fastest["trial_key"]:
             said.append(f"{told}; it is the fastest too.")
             continue
@@ -45,6 +52,13 @@ def power_sentences(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
         beside = "" if is_missing(idle) else f", idle {number(idle)} W"
         said.append(f"{escape(group.name)} draws {drawn} W while measured{beside}.")
     return said
+
+
+def left_out_sentences(frame: pd.DataFrame) -> list[str]:
+    """Of how many cells a power is left out since another contradicts it."""
+    notes = frame["power_note"].dropna().str.split(", ").explode().value_counts()
+    told = [f"{escape(why)} in {counted(int(n))}" for why, n in notes.items()]
+    return [f"Left out, as the cell's own figures contradict it: {listed(told)}."] if told else []
 
 
 def unknown_sentences(frame: pd.DataFrame) -> list[str]:

@@ -7,7 +7,13 @@ from analysis.cells.groups import groups
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, identified
 from analysis.read.sweeps import Page
-from analysis.subjects.energy.answer import best_sentences, power_sentences, source_sentences, unknown_sentences
+from analysis.subjects.energy.answer import (
+    best_sentences,
+    left_out_sentences,
+    power_sentences,
+    source_sentences,
+    unknown_sentences,
+)
 from analysis.subjects.energy.figures import draw_front, draw_over_batch
 from analysis.subjects.energy.quantities import COLUMNS, costs, domain_columns
 from analysis.subjects.energy.tables import costs_table
@@ -22,7 +28,8 @@ def build(page: Page) -> str:
     by_domain = groups(cells, names)
     return fill(
         "subjects/energy/page.md.j2", page, "Energy",
-        answer=[*best_sentences(cells, names), *power_sentences(frame, cells), *unknown_sentences(frame)],
+        answer=[*best_sentences(frame, cells, names), *power_sentences(frame, cells), *left_out_sentences(frame),
+                *unknown_sentences(frame)],
         front_figures=draw_each(page, "front", by_domain, draw_front),
         n_front=counted(int(cells["is_on_front"].sum())),
         batch_figures=draw_each(page, "items-per-joule", by_domain, draw_over_batch),

@@ -12,9 +12,10 @@ from analysis.cells.naming import label
 from analysis.cells.rows import Row, complete
 from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
+from analysis.text import is_missing
 
 COLUMNS = (*CHOSEN_BY, "energy_j", "energy_window_s", "items_per_j", "mean_power_w", "peak_power_w", "idle_power_w",
-           "energy_source", "energy_domain", "energy_to_target_j", "batch_size", "item")  # fmt: skip
+           "energy_source", "energy_domain", "power_note", "energy_to_target_j", "batch_size", "item")  # fmt: skip
 
 
 def domain_columns(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
@@ -52,6 +53,18 @@ def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Row, Row]
         frugal = usable.best(group.cells, "energy_per_item") or group.row
         found.append((group.name, frugal, usable.best(group.cells) or frugal))
     return found
+
+
+def n_known(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str], row: Row) -> tuple[int, int]:
+    """Of how many cells like the row in ``names`` energy is known, and how many of its machine and task there are."""
+
+    def alike(of: pd.DataFrame, columns: Sequence[str]) -> int:
+        same = pd.Series(True, index=of.index)
+        for column in columns:
+            same &= of[column].isna() if is_missing(row[column]) else of[column] == row[column]
+        return int(same.sum())
+
+    return alike(cells, names), alike(complete(frame), task_columns(frame))
 
 
 def unknown(frame: pd.DataFrame) -> list[tuple[str, int, str]]:

@@ -20,16 +20,20 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
     steps = steps[steps["scenario"] != SERVER]
     shortest, said = shortest_steps(frame), []
     for task, tail, column, row in lowest_tails(steps):
-        told = f"{tail} of {seconds_as_ms(row[column])} ms"
+        told = f"**{escape(setting(frame, row))}**, {tail} of {seconds_as_ms(row[column])} ms"
         if tail != "p50":
             told += f", median {seconds_as_ms(row['latency_p50_s'])} ms"
-        where = f"{escape(task.name)}: lowest" if task.name else "Lowest"
-        quick = shortest.get((task.name, str(row["device"])), row)
+        name, device = f"{escape(task.name)}: " if task.name else "", escape(row["device"])
+        quick, cells = shortest.get((task.name, str(row["device"])), (row, task.cells))
+        median = f"**{escape(setting(frame, quick))}** has a median of {seconds_as_ms(quick['step_median_s'])} ms"
+        if pd.isna(quick[column]) and quick["step_median_s"] < row[column]:
+            # Whose tail is not known may have the lowest: nothing is called that.
+            of = f"of the {cells[column].notna().sum():,} of {counted(len(cells))} with a {tail} the lowest is {told}"
+            said.append(f"{name}{'on' if name else 'On'} {device} {median}, the shortest, and no {tail}; {of}.")
+            continue
         if quick["step_median_s"] < row["latency_p50_s"]:
-            has_no = "" if pd.notna(quick[column]) else f" and no {tail}"
-            median = f"{seconds_as_ms(quick['step_median_s'])} ms{has_no}"
-            told += f"; **{escape(setting(frame, quick))}** has a median of {median}"
-        said.append(f"{where} latency on {escape(row['device'])}: **{escape(setting(frame, row))}**, {told}.")
+            told += f"; {median}"
+        said.append(f"{name}{'lowest' if name else 'Lowest'} latency on {device}: {told}.")
     if len(said) > MAX_SENTENCES:
         said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
     if said and steps["latency_p99_s"].isna().all():

@@ -9,9 +9,10 @@ import pandas as pd
 
 from analysis.cells.groups import Group, groups, line_columns, machine_columns, task_columns
 from analysis.cells.naming import varying
-from analysis.cells.rows import Row, complete, extreme, records
+from analysis.cells.rows import Row, complete, extreme, first, records
 from analysis.contract.cells import SERVER
 from analysis.contract.choice import KEEPS_UP_RATIO
+from analysis.contract.limits import latency
 
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
                "p99.9": "latency_p999_s"}  # fmt: skip
@@ -20,9 +21,9 @@ TAIL = ("latency_p99_s", "tail_low_s", "tail_high_s")
 """A cell's p99 and the ends of its interval, of ``tails.tail_intervals``."""
 FRAME_RATES = (100, 60, 30, 20, 10)
 """Frames per second whose period is a deadline that cameras and control loops have."""
-COLUMNS = (*PERCENTILES.values(), "n_samples", "steps_per_sample", "rate_per_s", "deadline_s", "completed_rate_per_s",
-           "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max", "scenario",
-           "throughput_items_per_s", "step_median_s", "batch_size", "items_per_step", "item", "device",
+COLUMNS = (*PERCENTILES.values(), "n_samples", "n_latency_samples", "steps_per_sample", "rate_per_s", "deadline_s",
+           "completed_rate_per_s", "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max",
+           "scenario", "throughput_items_per_s", "step_median_s", "batch_size", "items_per_step", "item", "device",
            "precision")  # fmt: skip
 
 
@@ -50,17 +51,18 @@ def lowest_tails(frame: pd.DataFrame) -> list[tuple[Group, str, str, Row]]:
     return found
 
 
-def shortest_steps(frame: pd.DataFrame) -> dict[tuple[str, str], Row]:
-    """For each task, by its name, and device the cell with the shortest median step, whether or not it has a tail.
+def shortest_steps(frame: pd.DataFrame) -> dict[tuple[str, str], tuple[Row, pd.DataFrame]]:
+    """For each task, by its name, and device the cell with the shortest median step, and all cells there are.
 
-    Steps too short to be timed one by one are timed several at a time: they have a median and no percentiles.
+    Whether or not it has a tail: in older sweeps steps too short to be timed one by one have a median and no
+    percentiles.
     """
     steps = complete(frame)
     steps = steps[(steps["scenario"] != SERVER) & steps["step_median_s"].notna()]
     return {
-        (task.name, str(row["device"])): row
+        (task.name, str(device)): (first(cells.loc[[cells["step_median_s"].idxmin()]]), cells)
         for task in groups(steps, task_columns(frame))
-        for row in records(task.cells.loc[task.cells.groupby("device", sort=False)["step_median_s"].idxmin()])
+        for device, cells in task.cells.groupby("device", sort=False)
     }
 
 
@@ -124,13 +126,15 @@ def deadlines_s(frame: pd.DataFrame) -> list[float]:
 def rates_at(frame: pd.DataFrame, deadlines: Sequence[float]) -> list[tuple[Row, list[Row | None]]]:
     """For each machine, task, device and way of doing it its first row and for each deadline (in s) the fastest cell's.
 
-    That is the cell with the most items per second whose p99 holds the deadline, None where there is none. Of the
-    complete cells given those without a p99 are left out: not known to hold a deadline is not held.
+    That is the cell with the most items per second whose latency, by the rule of every limit (``limits.latency``),
+    holds the deadline; None where there is none.
     """
-    known = frame[frame["latency_p99_s"].notna() & frame["throughput_items_per_s"].notna()]
+    known = frame[
+        frame["throughput_items_per_s"].notna() & frame[["latency_p99_s", "step_median_s"]].notna().any(axis=1)
+    ]
     told = []
     for group in groups(known, line_columns(known)):
         fastest = records(group.cells.sort_values("throughput_items_per_s", ascending=False, kind="stable"))
-        best = [next((row for row in fastest if row["latency_p99_s"] <= limit), None) for limit in deadlines]
+        best = [next((row for row in fastest if (latency(row)[1] or 0.0) <= limit), None) for limit in deadlines]
         told.append((group.row, best))
     return told

@@ -8,10 +8,11 @@ import pandas as pd
 
 from analysis.cells.groups import machine_columns, word_columns
 from analysis.cells.rows import Row, complete, records
+from analysis.contract.limits import latency
 from analysis.page.columns import Column, between, cell_table, column_table, count, interval, names, part, plain
 from analysis.subjects.latency.quantities import PERCENTILES, TAIL, deadlines_s, held_rates, load_cells, rates_at, timed
 from analysis.subjects.latency.transfers import BANDWIDTHS, bandwidths, transfers
-from analysis.text import is_missing, significant
+from analysis.text import is_missing, joined, significant
 
 TAIL_COLUMNS = [between("p99 (ms)", TAIL, 1e3), interval("95 % interval of p99 (ms)", TAIL, 1e3)]
 
@@ -20,7 +21,7 @@ def percentiles_table(frame: pd.DataFrame) -> str:
     """Percentiles of every cell timed step by step, in ms, and the samples they rest on."""
     columns = {name: [plain(f"{name} (ms)", column, 1e3)] for name, column in PERCENTILES.items()}
     columns["p99"] = TAIL_COLUMNS
-    return cell_table(timed(frame), [count("samples", "n_samples"), *chain.from_iterable(columns.values())])
+    return cell_table(timed(frame), [count("samples", "n_latency_samples"), *chain.from_iterable(columns.values())])
 
 
 def load_table(frame: pd.DataFrame) -> str:
@@ -55,7 +56,7 @@ def held_table(frame: pd.DataFrame) -> str:
 
 
 def deadlines_table(frame: pd.DataFrame) -> str:
-    """Items per second within each deadline; empty where no cell has a p99."""
+    """Items per second within each deadline."""
     done = complete(frame)
     deadlines = deadlines_s(done)
     told = [{**row, **dict(zip(deadlines, best, strict=True))} for row, best in rates_at(done, deadlines)]
@@ -70,8 +71,12 @@ def deadlines_table(frame: pd.DataFrame) -> str:
 def _best(row: Row | None) -> str:
     if row is None:
         return "none"
-    batch = "" if is_missing(row["batch_size"]) else f" (batch {int(row['batch_size'])})"
-    return f"{significant(row['throughput_items_per_s'])}{batch}"
+    judged = latency(row)[0]
+    said = joined(
+        None if is_missing(row["batch_size"]) else f"batch {int(row['batch_size'])}",
+        None if judged == "p99" else judged,
+    )
+    return f"{significant(row['throughput_items_per_s'])}{f' ({said})' if said else ''}"
 
 
 def transfers_table(frame: pd.DataFrame) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from analysis.contract.cells import MEASURE, SINGLE
 from analysis.read.sweep import load_samples
 from analysis.read.sweeps import names
 from analysis.stats.quantiles import cluster_sizes, quantile_interval
@@ -30,7 +31,9 @@ def tail_intervals(trials: pd.DataFrame, sweeps: Sequence[Path]) -> pd.DataFrame
         if samples.empty or not {"trial_key", "seconds", "round"} <= set(samples):
             continue
         if "phase" in samples:
-            samples = samples[samples["phase"] == "measure"]
+            several = trials.loc[trials["steps_per_sample"] > 1, "trial_key"]
+            single = samples["trial_key"].isin(several)
+            samples = samples[samples["phase"] == np.where(single, SINGLE, MEASURE)]
         order = [c for c in ("trial_key", "round", "index") if c in samples]
         for key, mine in samples.sort_values(order, kind="stable").groupby("trial_key", sort=False):
             sizes = cluster_sizes(mine["round"].to_numpy(np.int64))

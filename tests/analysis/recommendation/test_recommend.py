@@ -132,10 +132,23 @@ def test_each_want_has_its_cell_and_a_cell_that_is_best_for_several_comes_once(i
     ]  # fmt: skip
     found = choices(only(identified(rows)))
     assert [(c["trial_key"], c["wants"]) for c in found] == [
-        ("k002", ["highest throughput", "most images per joule"]),
+        ("k002", ["highest throughput"]),
         ("k000", ["shortest step"]),
         ("k001", ["least memory within 5 % of the highest throughput"]),
-    ]
+    ], "the energy of one cell is the most of nothing"
+    rows[1] |= {"items_per_j": 9.0}
+    found = choices(only(identified(rows)))
+    assert found[0]["wants"] == ["highest throughput", "most images per joule of the 2 cells whose energy is known"]
+    rows[0] |= {"items_per_j": 8.0}
+    found = choices(only(identified(rows)))
+    assert found[0]["wants"] == ["highest throughput", "most images per joule"]
+
+
+def test_of_cells_that_take_as_little_memory_the_fastest_has_the_least(identified: Any) -> None:
+    rows = [row(i, batch_size=8 + i, step_median_s=(8 + i) / rate, peak_rss_bytes=bytes_)
+            for i, (rate, bytes_) in enumerate(((98.0, 10_000), (100.0, 10_001), (97.0, 9_999)))]  # fmt: skip
+    found = choices(only(identified(rows)))
+    assert found[0]["wants"] == ["highest throughput", "least memory within 5 % of the highest throughput"]
 
 
 def test_training_is_chosen_by_what_it_reaches_and_not_by_its_step(identified: Any) -> None:

@@ -12,6 +12,7 @@ from scipy import stats
 
 from analysis.cells.identity import with_identity
 from analysis.cells.rows import complete
+from analysis.contract.limits import Limits
 from analysis.read.sweeps import find_sweeps, load_sweeps
 from analysis.stats.quantiles import cluster_sizes, quantile_interval
 from analysis.subjects.latency import page as report_latency
@@ -98,6 +99,15 @@ def test_intervals_are_of_the_measured_samples_of_each_cell(write_sweep: Write) 
     assert only_one["trial_key"].tolist() == ["k000"]
 
 
+def test_of_steps_timed_several_at_a_time_the_interval_is_of_the_single_ones(write_sweep: Write) -> None:
+    rows = [row(0, latency_p99_s=0.99, n_samples=50, steps_per_sample=8, n_latency_samples=1000)]
+    content = [{"trial_key": "k000", "phase": phase, "round": 0, "index": i, "seconds": s}
+               for phase, n, s in (("measure", 50, 1e-5), ("single", 1000, 0.99)) for i in range(n)]  # fmt: skip
+    folder = write_sweep(rows, samples=content)
+    found = tail_intervals(load_sweeps([folder]), find_sweeps([folder]))
+    assert found[["tail_low_s", "tail_high_s"]].to_numpy().tolist() == [[0.99, 0.99]]
+
+
 def test_the_lowest_tail_is_by_the_highest_percentile_known(write_sweep: Write) -> None:
     rows = [row(0, latency_p50_s=0.1, latency_p90_s=0.2), row(1, batch_size=2, latency_p50_s=0.2, latency_p90_s=0.15),
             row(2, batch_size=4, latency_p50_s=0.01), row(3, device="gpu", latency_p50_s=0.01, latency_p90_s=0.02)]  # fmt: skip
@@ -140,9 +150,12 @@ def test_items_per_second_at_a_deadline_are_the_most_that_are_known_to_hold_it(w
             accelerator(1, 4, "fp32") | {"latency_p99_s": 0.03, "throughput_items_per_s": 200.0},
             accelerator(2, 16, "fp32") | {"latency_p99_s": None, "throughput_items_per_s": 900.0},
             accelerator(3, 1, "bf16") | {"latency_p99_s": None}]  # fmt: skip
-    ((_, best),) = rates_at(complete(frame_of(write_sweep, rows)), [0.005, 0.01, 0.05])
-    assert best[0] is None
-    assert [cell["batch_size"] for cell in best[1:] if cell] == [1, 4]
+    (_, best), (_, other) = rates_at(complete(frame_of(write_sweep, rows)), [0.001, 0.01, 0.05])
+    assert best[0] is None, "the median step of batch 16 is over it too"
+    assert [cell["batch_size"] for cell in best[1:] if cell] == [16, 16], "known by its median step, as in every limit"
+    assert other[1] is not None
+    held = [Limits(max_latency_ms=limit).held(cell) for limit in (1.0, 10.0, 50.0) for cell in rows[:3]]
+    assert held == [False, False, False, True, False, True, True, True, True], "the report means the same"
 
 
 def test_deadlines_are_those_asked_for_and_the_periods_of_frame_rates(write_sweep: Write) -> None:
@@ -218,13 +231,14 @@ def test_the_page_answers_at_a_deadline_under_load_and_with_copies(write_sweep: 
     assert "figures/transfers-gpu.png" in text
 
 
-def test_a_shorter_step_without_a_tail_stands_beside_the_lowest_tail(write_sweep: Write, tmp_path: Path) -> None:
+def test_where_a_faster_cell_has_no_tail_none_is_called_the_lowest(write_sweep: Write, tmp_path: Path) -> None:
     rows = [row(0, batch_size=64, step_median_s=0.2e-3, latency_p50_s=0.2e-3, latency_p99_s=0.3e-3, n_samples=900),
             row(1, batch_size=1, step_median_s=0.05e-3, steps_per_sample=4),
             row(2, batch_size=2, step_median_s=0.06e-3, steps_per_sample=4)]  # fmt: skip
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert ("Lowest latency on cpu: **cpu, fp32, batch 64**, p99 of 0.300 ms, median 0.200 ms; **cpu, fp32, batch 1**"
-            " has a median of 0.0500 ms and no p99.") in text  # fmt: skip
+    assert ("On cpu **cpu, fp32, batch 1** has a median of 0.0500 ms, the shortest, and no p99; of the 1 of 3 cells with"
+            " a p99 the lowest is **cpu, fp32, batch 64**, p99 of 0.300 ms, median 0.200 ms.") in text  # fmt: skip
+    assert "Lowest" not in text, "the others' tails may be lower"
 
 
 def test_of_more_copies_than_bars_the_fastest_of_each_batch_size_are_drawn_and_counted(
