@@ -46,6 +46,12 @@ PRECISIONS: dict[str, Precision] = {
 }
 
 
+def product_type(name: str) -> str:
+    """What matrix products and convolutions are computed in, as ``computed_dtype`` of a row names it."""
+    row = PRECISIONS[name]
+    return row.autocast or ("tf32" if row.float32_matmul == "high" else "float32")
+
+
 def precisions_in_words() -> str:
     """Every name, and behind neighbours of one note that note."""
     groups = itertools.groupby(PRECISIONS, lambda name: PRECISIONS[name].note)

@@ -26,7 +26,8 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
-                 "input_left_out", "decoder", "learned", "power_note", "limits_note")  # fmt: skip
+                 "input_left_out", "decoder", "learned", "power_note", "limits_note", "computed_dtype",
+                 "agreement_reason")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -38,7 +39,8 @@ TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "ra
                  "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped", "clock_offset_s",
                  "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step", "n_latency_samples",
                  "steps_per_sample", "epochs_run", "n_train_items", "mean_power_w", "peak_power_w", "idle_power_w",
-                 "bandwidth_share_ratio")  # fmt: skip
+                 "bandwidth_share_ratio", "n_compared", "rms_rel_diff", "rounding_rel_diff", "loss_rel_diff",
+                 "gradient_cosine", "compile_warm_s")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]

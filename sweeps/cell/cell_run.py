@@ -21,6 +21,7 @@ from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round
 from sweeps.cell.training_columns import rate_columns
+from sweeps.measure.compile_caches import compiled_apart
 from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
@@ -30,6 +31,7 @@ from sweeps.measure.monitors.energy import EnergyMonitor
 from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
 from sweeps.measure.monitors.page_faults import PageFaultCounter
+from sweeps.measure.products import ProductTypes
 from sweeps.measure.timing.clock import Timer, warm_up
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
 from sweeps.plan.config import TrialConfig, options_instance
@@ -39,7 +41,6 @@ from workloads.base import CellContext, Extras, UnsupportedError, Workload
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
 from workloads.runtime.memory import NeverFitsError
-from workloads.runtime.torch_private import lacks_compiler
 
 
 class CellRun:
@@ -81,13 +82,11 @@ class CellRun:
         self._monitors = ExitStack()
         self._curve: list[dict[str, Any]] = []
         self._page_faults = PageFaultCounter()
-        self._items = 0
-        self._has_diverged = False
+        self._items, self._has_diverged = 0, False
         self._new_rounds: list[dict[str, Any]] = []
         self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
         self._next: Callable[[], None] = self._set_up
-        self.is_finished = False
-        self.ended_well = True
+        self.is_finished, self.ended_well = False, True
 
     def advance(self) -> None:
         """Do the next phase: set-up, warm-up, a round, or the end. Never raises but for an interrupt."""
@@ -129,6 +128,7 @@ class CellRun:
         if reason is not None:
             raise UnsupportedError(reason)
         apply_precision(cell.precision)
+        self._products = ProductTypes()
         self._facts = DeviceFacts.of(device, cell.precision, self._known_facts)
         self._row.update(self._facts.columns(cell.precision))
         set_threads(n_threads)  # not before the ceilings, which are the device's and not the cell's
@@ -144,8 +144,8 @@ class CellRun:
         )  # fmt: skip
         began = time.perf_counter()
         self._workload = kind(context)
-        if Extras.of(self._workload).is_compiled and lacks_compiler(device.type):
-            raise UnsupportedError(f"torch.compile has no backend for {device.type}")
+        if Extras.of(self._workload).is_compiled:
+            self._monitors.enter_context(compiled_apart(device, self._products.look_at))
         facts = self._workload.setup()
         synchronize(device)  # what was handed to the device is part of it, not of the first step
         self._row.update(
@@ -237,7 +237,7 @@ class CellRun:
         self._row["status"] = "complete"
         # Judged last, so that a wrong answer keeps every figure and still ends as an error.
         asked = (self._workload, self._device, self._cell, self._measure, self._row, self._curve, self._facts)
-        for columns in final_columns(*asked):
+        for columns in final_columns(*asked, products=self._products):
             self._row.update(columns)
         if self._has_diverged:
             raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")

@@ -8,19 +8,19 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from analysis.contract.plausible import CEILING_AGAIN, plausible
+from sweeps.cell.answer_columns import answer_columns
 from sweeps.cell.device_facts import DeviceFacts
-from sweeps.cell.outcome import WrongResultError
 from sweeps.cell.training_columns import training_columns, training_energy
-from sweeps.measure.agreement import compare_outputs, wrong_reason
 from sweeps.measure.monitors.energy import energy_figures, sustained_energy
 from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.leak import check_leak
+from sweeps.measure.products import ProductTypes
 from sweeps.measure.step_work import limits_columns, shares
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import measure_transfers
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from workloads.base import Comparable, Countable, Extras, Transferable, Workload
+from workloads.base import Countable, Extras, Transferable, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -47,21 +47,25 @@ def final_columns(
     row: Mapping[str, Any],
     curve: Sequence[Mapping[str, Any]],
     facts: DeviceFacts | None = None,
+    *,
+    products: ProductTypes | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Columns of the trials table, a few at a time, so that a failure late keeps what came before.
 
     ``row`` is the cell's own, into which each yield goes before the next; by ``facts`` ceilings are measured once more
-    where the cell does more than they allow.
+    where the cell does more than they allow. ``products`` has seen the graphs of a compiled step, and is to see an
+    eager one.
 
     Raises:
-        WrongResultError: The answer disagrees with the reference beyond what the precision explains.
+        WrongResultError: See ``answer_columns``.
     """
+    products = products or ProductTypes()
     extras = Extras.of(workload)
     yield from _of_training(workload, extras, device, row, curve)
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield energy_figures(None, 0.0, 0, 0.0)
-    limits = _of_limits(workload, row, device, cell.precision, facts)
+    limits = _of_limits(workload, row, device, cell.precision, facts, products)
     yield limits | plausible({**row, **limits})
     if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
@@ -70,22 +74,23 @@ def final_columns(
         yield asdict(measure_transfers(device, host, workload.compute, known_s))
     if measure.leak_check:
         yield asdict(check_leak(workload.step, extras.step_varying, device))
-    if isinstance(workload, Comparable):
-        agreement = compare_outputs(*workload.outputs_and_reference())
-        yield asdict(agreement)
-        wrong = wrong_reason(agreement, cell.precision, extras.relative_tolerance)
-        if wrong is not None:
-            raise WrongResultError(wrong)
+    yield from answer_columns(workload, extras, device, cell, row, products)
 
 
 def _of_limits(
-    workload: Workload, row: Mapping[str, Any], device: torch.device, precision: str, facts: DeviceFacts | None
+    workload: Workload,
+    row: Mapping[str, Any],
+    device: torch.device,
+    precision: str,
+    facts: DeviceFacts | None,
+    products: ProductTypes,
 ) -> dict[str, Any]:
     """The limits; where the cell does more than its ceilings, which a busy machine had lowered, by ceilings anew."""
     if isinstance(workload, Countable) and workload.is_compiled:
         columns: dict[str, Any] = limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
     else:
-        columns = limits_columns(workload.step, row)
+        with products:
+            columns = limits_columns(workload.step, row)
     if facts is not None and "limits_note" in plausible(columns):
         columns |= {**facts.take_ceilings_again(device, precision), "limits_note": CEILING_AGAIN}
         columns |= shares({**row, **columns})

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from sweeps.measure.formulas import FORMULAS
 from workloads.runtime.torch_private import TorchDispatchMode
 
 _READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
@@ -89,30 +90,13 @@ class ByteCounter(TorchDispatchMode):
         return result
 
 
-def convolution_backward_flops(
-    grad_out_shape: list[int], x_shape: list[int], w_shape: list[int], _bias: Any, _stride: Any, _padding: Any,
-    _dilation: Any, transposed: bool, _output_padding: Any, _groups: int, output_mask: list[bool], **_: Any,
-) -> int:  # fmt: skip
-    """FLOPs of a convolution's backward pass: as many as forward for each gradient asked for.
-
-    Replaces torch's own formula, which leaves the groups out and counts a depthwise layer's weight gradient
-    as if every channel met every other: thirteen times too much for EfficientNet.
-    """
-    positions = math.prod(x_shape if transposed else grad_out_shape)
-    forward = 2 * positions * math.prod(w_shape[1:])
-    return forward * (int(output_mask[0]) + int(output_mask[1]))
-
-
-_FORMULAS = {torch.ops.aten.convolution_backward: convolution_backward_flops}
-
-
 def count_step(step: Callable[[], object]) -> tuple[float | None, float | None]:
     """FLOPs and bytes of one step, which is run once; None where nothing is known, as inside a compiled graph.
 
     FLOPs are torch's own count: products and convolutions, two for each multiplication with its addition.
     """
     try:
-        with FlopCounterMode(display=False, custom_mapping=_FORMULAS) as flops, ByteCounter() as moved:
+        with FlopCounterMode(display=False, custom_mapping=FORMULAS) as flops, ByteCounter() as moved:
             step()
     except (RuntimeError, NotImplementedError, AssertionError, TypeError):
         return None, None  # a step that cannot run under a dispatch mode has unknown counts, and runs on

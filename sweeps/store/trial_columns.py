@@ -71,6 +71,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("n_rounds", INT, "rounds", "rounds of measurement", "timing"),
         ("n_samples", INT, "samples", "timed samples", "timing"),
         ("steps_per_sample", INT, "steps", "steps between two synchronisations", "timing"),
+        ("compile_warm_s", FLOAT, "s", "compile_s once more with the caches on disk filled by this cell and those in memory forgotten: about what a second process pays", "latest"),
     ]),
     ("timing", [
         ("timing_verified", BOOL, "", "true if work of known growth grew as it must in this device's timer", "latest"),
@@ -161,6 +162,14 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("top1_agreement_ratio", FLOAT, "1", "share of items with the same best class", "latest"),
         ("n_nonfinite", INT, "", "NaN or infinity where the reference has none", "latest"),
         ("precision_note", STRING, "", "what the device makes of the precision, where that is not what its name says: emulated, or reduced", "latest"),
+        ("computed_dtype", STRING, "", "type of the operands of matrix products and convolutions as dispatched or compiled, most FLOPs first; tf32 is float32 with shorter products", "latest"),
+        ("computed_dtype_reason", STRING, "", "why computed_dtype is null", "latest"),
+        ("n_compared", INT, "items", "different items whose answers were compared with the reference", "latest"),
+        ("rms_rel_diff", FLOAT, "1", "root mean square of the difference over that of the reference; finetune: of the first step's gradients", "latest"),
+        ("rounding_rel_diff", FLOAT, "1", "what rms_rel_diff is by the precision's rounding alone, from the reference computed with rounded products", "latest"),
+        ("agreement_reason", STRING, "", "why a figure of agreement is null though there is a reference", "latest"),
+        ("loss_rel_diff", FLOAT, "1", "finetune: largest relative difference of the losses of the first steps", "latest"),
+        ("gradient_cosine", FLOAT, "1", "finetune: cosine between the first step's gradients and the reference's", "latest"),
     ]),
     ("limits", [
         ("flops_per_step", FLOAT, "FLOP", "by torch.utils.flop_counter; null where it knows none of the operations", "latest"),

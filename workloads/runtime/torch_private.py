@@ -5,14 +5,18 @@ Looked up where they are used, and guarded: a version that lacks one loses that 
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable, Mapping
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "compile_options", "has_compiled", "is_overload", "lacks_compiler", "lacks_triton",
-           "leaves_of", "operator_database", "tree_map"]  # fmt: skip
+__all__ = ["TorchDispatchMode", "compile_options", "forget_compiled", "has_compiled", "is_overload", "lacks_compiler",
+           "lacks_triton", "leaves_of", "operator_database", "own_compile_caches", "tree_map",
+           "watching_graphs"]  # fmt: skip
 
 if TYPE_CHECKING:
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -100,6 +104,76 @@ def compile_options(mode: str) -> dict[str, Any] | None:
     except (ImportError, AttributeError):
         return None
     return options
+
+
+@contextlib.contextmanager
+def own_compile_caches(folder: Path, device_type: str) -> Iterator[None]:
+    """Everything that torch.compile keeps is kept in a new folder under this one, and gone afterwards.
+
+    Caches shared between machines are kept apart by a tag of their keys. Which vector instructions the compiler has,
+    which is the machine's and takes seconds to try, is known before. Without torch's own names: as far as they go.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        if device_type == "cpu":
+            from torch._inductor.cpu_vec_isa import pick_vec_isa
+
+            pick_vec_isa()
+    with contextlib.ExitStack() as held:
+        try:
+            from torch.compiler import config
+
+            if hasattr(config, "cache_key_tag"):
+                held.enter_context(config.patch(cache_key_tag=uuid.uuid4().hex))  # type: ignore[attr-defined]
+        except (ImportError, AttributeError):
+            pass
+        try:
+            import torch._inductor.compile_fx  # noqa: F401 (here, so that the first step is not charged with it)
+            from torch._inductor import utils
+
+            fresh = getattr(utils, "fresh_cache", None) or utils.fresh_inductor_cache
+            held.enter_context(fresh(dir=str(folder)))
+        except (ImportError, AttributeError):
+            pass
+        yield
+
+
+def forget_compiled() -> None:
+    """Leave of what was compiled only what is on disk; without torch's own names, a little more."""
+    torch.compiler.reset()
+    try:
+        from torch._inductor.utils import clear_caches
+    except ImportError:
+        return
+    clear_caches()
+
+
+@contextlib.contextmanager
+def watching_graphs(look: Callable[[Any], object]) -> Iterator[None]:
+    """Show each graph of operations that torch.compile makes kernels of; without torch's own names, none.
+
+    What a cache serves is not shown.
+    """
+    try:
+        from torch._inductor import config
+        from torch._inductor.custom_graph_pass import CustomGraphPass
+    except ImportError:
+        yield
+        return
+
+    class Look(CustomGraphPass):
+        def __call__(self, graph: Any) -> None:
+            with contextlib.suppress(Exception):  # looking must not cost the compilation
+                look(graph)
+
+        def uuid(self) -> str:
+            return "accelsweep looks and changes nothing"
+
+    before = config.post_grad_custom_post_pass
+    config.post_grad_custom_post_pass = Look()
+    try:
+        yield
+    finally:
+        config.post_grad_custom_post_pass = before
 
 
 def is_overload(function: Any) -> bool:

@@ -141,3 +141,25 @@ def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) ->
 def test_computers_with_the_same_host_name_are_told_apart_by_their_processors(write_sweep: Write) -> None:
     rows = [row(0, cpu_name="one"), row(1, cpu_name="other"), row(2, cpu_name=None)]
     assert caveats(load_sweep(write_sweep(rows)), None, []) == ["The cells come from 2 machines."]
+
+
+OLDER = "Measured with torch {}, older than the 2.14 that accelsweep asks for."
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"torch_version": "2.11.0+cu128"}, OLDER.format("2.11.0+cu128")),
+        ({"torch_version": "2.9.1", "compile": "default", "compile_s": 3.0, "precision": "fp16"},
+         OLDER.format("2.9.1") + " 1 of 1 cell was compiled under autocast without proof of the type computed in: the"
+         " compiler's cache did not tell autocast's types apart, and may have served one precision's code to another"
+         " (PyTorch's pull request 181564)."),
+        ({"torch_version": "2.11.0", "compile": "default", "compile_s": 3.0, "precision": "fp16",
+          "computed_dtype": "float16"}, OLDER.format("2.11.0")),
+        ({"torch_version": "2.13.0", "device": "gpu", "os": "macOS 26.1", "workload": "finetune", "precision": "fp16"},
+         OLDER.format("2.13.0") + " 1 of 1 cell was trained in fp16 by fused AdamW, which ignored the gradients' scale on"
+         " Apple GPUs."),
+    ],
+)  # fmt: skip
+def test_an_older_torch_is_told_first_with_what_is_known_of_it(write_sweep: Write, values, said: str) -> None:
+    assert caveats(load_sweep(write_sweep([row(**values)])), 1, [])[0] == said

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
-from sweeps.measure.step_work import convolution_backward_flops, count_step, limits_columns
+from sweeps.measure.formulas import convolution_backward_flops
+from sweeps.measure.step_work import count_step, limits_columns
 from sweeps.store.schema import TRIALS
 
 FLOAT = 4
@@ -21,6 +22,19 @@ sizes = st.integers(1, 24)
 def test_a_matrix_product_has_two_flops_for_each_multiplication_and_moves_its_three_matrices(m, k, n) -> None:
     a, b = torch.rand(m, k), torch.rand(k, n)
     assert count_step(lambda: a @ b) == (2 * m * k * n, FLOAT * (m * k + k * n + m * n))
+
+
+def test_fused_attention_has_the_flops_of_what_it_fuses() -> None:
+    layer, tokens = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval(), torch.rand(2, 5, 8)
+    with torch.inference_mode():
+        fused = count_step(lambda: layer(tokens))[0]
+        attention = count_step(lambda: layer.self_attn(tokens, tokens, tokens, need_weights=False))[0]
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            assert fused == count_step(lambda: layer(tokens))[0]
+            assert attention == count_step(lambda: layer.self_attn(tokens, tokens, tokens, need_weights=False))[0]
+        finally:
+            torch.backends.mha.set_fastpath_enabled(True)
 
 
 def test_each_operation_of_a_step_counts() -> None:

@@ -1,0 +1,83 @@
+"""The type that a step's matrix products and convolutions are computed in: seen where they run, not told by a name.
+
+Eager steps are watched as they are dispatched, compiled ones in the graphs that torch.compile makes kernels of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import torch
+
+from sweeps.measure.formulas import product_flops
+from workloads.precision import product_type
+from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
+
+LEAST_SHARE = 0.01
+"""Of all products' FLOPs; a type with fewer is not told."""
+NO_PRODUCTS = "the step computes no matrix product or convolution"
+NOT_SEEN = "the compiled step shows none of its products"
+
+
+def _operands(args: Any) -> Counter[torch.dtype]:
+    return Counter(a.dtype for a in leaves_of(args) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point)
+
+
+class ProductTypes(TorchDispatchMode):
+    """Counts the FLOPs of products by the type of their operands: of what runs inside, and of graphs shown.
+
+    Enter it around ``count_step``, which takes apart what is made of products. A product is what has a formula
+    for its FLOPs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._flops: Counter[torch.dtype] = Counter()
+        self._n_graphs = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self._note(func, args, kwargs or {}, out)
+        return out
+
+    def look_at(self, graph: torch.fx.Graph) -> None:
+        """Count a graph of torch.compile, after all that rewrites its operations."""
+        self._n_graphs += 1
+        for node in graph.nodes:
+            if node.op == "call_function":
+                args, kwargs = (
+                    tree_map(lambda a: a.meta.get("val") if isinstance(a, torch.fx.Node) else a, part)
+                    for part in (tuple(node.args), dict(node.kwargs))
+                )
+                self._note(node.target, args, kwargs, node.meta.get("val"))
+
+    def _note(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
+        operands = _operands((args, kwargs)).most_common(1)
+        flops = product_flops(getattr(func, "overloadpacket", None), args, kwargs, out)
+        if flops is not None and operands:
+            self._flops[operands[0][0]] += flops
+
+    @property
+    def types(self) -> list[str]:
+        """Names of the types, most FLOPs first; empty where no product was seen."""
+        total = sum(self._flops.values())
+        return [str(t).removeprefix("torch.") for t, n in self._flops.most_common() if n >= LEAST_SHARE * total]
+
+    def columns(self, precision: str, *, is_compiled: bool) -> dict[str, str | None]:
+        """Columns of the trials table.
+
+        float32 is told as tf32 where that is the precision: the device was shown to shorten products when told to.
+        """
+        own = product_type(precision)
+        told = ", ".join(own if own == "tf32" and name == "float32" else name for name in self.types)
+        missing = NOT_SEEN if is_compiled and not self._n_graphs else NO_PRODUCTS
+        return {"computed_dtype": told or None, "computed_dtype_reason": None if told else missing}
+
+
+def wrong_type(computed: str | None, precision: str) -> str | None:
+    """Why products are computed in another type than the precision's, or None; the one with most FLOPs decides."""
+    own = product_type(precision)
+    if computed is None or computed.split(", ")[0] == own:
+        return None
+    return f"products are computed in {computed}, where {precision} stands for {own}"
