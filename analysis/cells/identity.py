@@ -29,7 +29,7 @@ def with_identity(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if frame.empty:
         return frame.assign(**{MACHINE: None, RUN: None})
-    side = Side(label="all", trials=frame, samples=pd.DataFrame())
+    side = Side(label="all", trials=frame)
     options = [name for name in key_columns([side]) if name in side.options and name not in frame]
     origins = _origins(frame)
     machine = _machines(frame.assign(sweep=origins))

@@ -23,14 +23,10 @@ Key = tuple[Any, ...]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Side:
-    """One of the things compared: a machine, a version, a commit, or a value of the column compared across.
-
-    Of its samples only the phase ``measure`` is read.
-    """
+    """One of the things compared: a machine, a version, a commit, or a value of the column compared across."""
 
     label: str
     trials: pd.DataFrame
-    samples: pd.DataFrame
 
     def __post_init__(self) -> None:
         if not self.label:
@@ -89,7 +85,7 @@ def split(side: Side, column: str) -> list[Side]:
         raise ValueError(f"results have no column {column!r}; the columns are {known}")
     values = side.facts[column]
     return [
-        Side(label=str(value), trials=side.trials[(values == value).to_numpy()], samples=side.samples)
+        Side(label=str(value), trials=side.trials[(values == value).to_numpy()])
         for value in dict.fromkeys(values) if value is not None
     ]  # fmt: skip
 

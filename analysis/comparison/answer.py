@@ -11,17 +11,13 @@ import pandas as pd
 from analysis.cells.naming import label, labels, varying
 from analysis.cells.rows import records
 from analysis.comparison.comparison import Comparison
+from analysis.comparison.verdicts import by_cells, figure
 from analysis.contract.cells import SETTINGS, TASK_COLUMNS
-from analysis.stats.estimate import Figure, geometric_mean, known, of_row
-from analysis.text import counted, escape, number, significant, some
+from analysis.stats.estimate import geometric_mean, known
+from analysis.text import counted, escape, listed, number, significant, some
 
 MAX_NAMED = 3
 """Cells or pieces of work that a sentence names; the tables have all."""
-
-
-def figure(row: dict[str, Any]) -> Figure:
-    """A row's ratio with its interval."""
-    return of_row(row, ("ratio", "ratio_low", "ratio_high"))
 
 
 def answer(comparison: Comparison, best: pd.DataFrame, baseline: str) -> list[str]:
@@ -29,44 +25,32 @@ def answer(comparison: Comparison, best: pd.DataFrame, baseline: str) -> list[st
     said = []
     for row in records(comparison.sides):
         at_its_best = _at_its_best(best, row["side"], baseline, has_cells=bool(row["n_cells"]))
+        by_cell = by_cells(row, baseline, comparison.min_change)
         # What is measured alike comes first; machines with different devices may share no cell that matters.
-        said += [_by_cell(row, baseline), *at_its_best] if row["n_cells"] else [*at_its_best, _by_cell(row, baseline)]
+        said += [*by_cell, *at_its_best] if row["n_cells"] else [*at_its_best, *by_cell]
         said += _energy_and_memory(comparison.cells[comparison.cells["side"] == row["side"]], row["side"], baseline)
     regressed = regression(comparison, baseline)
     return [*said, *([f"**Regression**: {escape(regressed)}."] if regressed else [])]
 
 
-def _by_cell(row: dict[str, Any], baseline: str) -> str:
-    """The verdicts of one side's cells and their geometric mean."""
-    side, other, n = escape(row["side"]), escape(baseline), row["n_cells"]
-    if not n:
-        return f"{side} and {other} share no completed cell."
-    every = f"in all {counted(n, 'matched cell')}" if n > 1 else "in the one matched cell"
-    faster, slower = row["faster"], row["slower"]
-    of = f"of {counted(n, 'matched cell')}"
-    if faster and slower:
-        found = f"**{side} is faster than {other} in {faster:,} {of} and slower in {slower:,}**"
-    elif faster or slower:
-        word = "faster" if faster else "slower"
-        where = every if faster + slower == n else f"in {faster + slower:,} {of}"
-        found = f"**{side} is {word} than {other} {where}**"
-    elif row["same"] == n:
-        found = f"**{side} is as fast as {other}**, within 5 % {every}"
-    else:
-        found = f"**No cell of {side} is certainly faster or slower than {other}'s**"
-    mean = f", geometric mean of {counted(n)}" if n > 1 else ""
-    counts = f" ({faster:,} faster, {slower:,} slower, {row['same']:,} the same, {row['unclear']:,} unclear)"
-    return f"{found}: {figure(row).full_text} times the speed{mean}{counts if n > 1 else ''}."
-
-
 def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: bool) -> list[str]:
     """The fastest settings of a side against the baseline's fastest; nothing where that is said cell by cell anyway."""
-    work = [c for c in TASK_COLUMNS if c in best]
     ours, theirs = (best[best["side"] == name].reset_index(drop=True) for name in (baseline, side))
     settings = [c for c in SETTINGS if c in best]
     if has_cells and ours[settings].astype(str).equals(theirs[settings].astype(str)):
         return []
-    mark = "" if has_cells else "**"
+    return [*_told_at_best(best, side, baseline, mark="" if has_cells else "**"), *_unfair(theirs)]
+
+
+def _unfair(rows: pd.DataFrame) -> list[str]:
+    """A best whose settings the other side was never measured with is its best, and no proof of the machine's."""
+    told = list(dict.fromkeys(text for text in rows["untried"] if isinstance(text, str) and text))
+    return [f"Not measured alike: {escape(some(told, MAX_NAMED, '; '))}."] if told else []
+
+
+def _told_at_best(best: pd.DataFrame, side: str, baseline: str, mark: str) -> list[str]:
+    work, settings = ([c for c in columns if c in best] for columns in (TASK_COLUMNS, SETTINGS))
+    ours, theirs = (best[best["side"] == name] for name in (baseline, side))
     pairs = [(a, b) for a, b in zip(records(ours), records(theirs), strict=True) if known(b["ratio"]) is not None]
     if len(pairs) > MAX_NAMED:
         return [_over_all_work([b for _, b in pairs], varying(best, work), side, baseline, mark)]
@@ -116,4 +100,26 @@ def regression(comparison: Comparison, baseline: str) -> str | None:
                  f" {figure(r).text if word == 'slower' else r['other_status']}"
                  for name, r in zip(labels(frame, words), records(frame), strict=True)]  # fmt: skip
         told.append(f"{counted(len(frame))} {word} ({some(named, MAX_NAMED, '; ')})")
-    return f"against {baseline}, {' and '.join(told)}" if told else None
+    sides = comparison.sides
+    together = sides[(sides["verdict"] == "slower") & (sides["slower"] < sides["n_cells"])]
+    told += [f"all cells together slower{' in ' + r['side'] if several else ''} ({significant(r['shift'])} times the"
+             " speed)" for r in records(together)]  # fmt: skip
+    return f"against {baseline}, {listed(told)}" if told else None
+
+
+def undecided(comparison: Comparison, baseline: str) -> str | None:
+    """What is not known of which cells, not escaped; None where each is as fast as in the baseline or faster."""
+    verdicts = comparison.cells["verdict"]
+    if comparison.cells.empty:
+        return f"no cell was measured in {baseline} and beside it"
+    counts = [(int((verdicts == word).sum()), told) for word, told in _OPEN.items()]
+    told = [f"{counted(n)} {text}" for n, text in counts if n]
+    return f"against {baseline}, {listed(told)}" if told else None
+
+
+_OPEN = {
+    "unclear": "not certainly slower, and not shown to be as fast",
+    "one run": "run once on a side, which tells nothing of the next run (`--repeats 5` does)",
+    "disturbed": "beside other work that took over a tenth of the machine",
+}
+"""The verdicts that decide nothing, in words."""

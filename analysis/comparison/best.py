@@ -8,44 +8,54 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.matching import Difference, Key, Side, differences, key_columns
 from analysis.cells.naming import label
 from analysis.cells.rows import Row
-from analysis.comparison.timings import Timings, drawn_ratio
+from analysis.comparison.comparison import Pairs
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.contract.choice import is_usable
 
 _MEASURED = ("throughput_items_per_s", "top1_agreement_ratio", "accuracy_best")
-_FIGURES = ["side", *SETTINGS, "item", *_MEASURED, "ratio", "ratio_low", "ratio_high", "items_per_j", "energy_domain"]
+_FIGURES = [
+    "side",
+    *SETTINGS,
+    "item",
+    *_MEASURED,
+    "ratio",
+    "ratio_low",
+    "ratio_high",
+    "untried",
+    "items_per_j",
+    "energy_domain",
+]
 _FIGURES += ["frugal_settings", "energy_ratio"]
 
 
-def best_cells(
-    sides: Sequence[Side], timings: Sequence[Timings], across: Sequence[str]
-) -> tuple[pd.DataFrame, list[Difference]]:
+def best_cells(sides: Sequence[Side], across: Sequence[str]) -> tuple[pd.DataFrame, list[Difference]]:
     """The fastest and the most frugal completed cell of each side, for all work that every side has completed.
 
-    The first side is the baseline, and columns in ``across`` may differ; timings are of the sides in their order.
+    The first side is the baseline, and columns in ``across`` may differ.
 
     Returns:
         One row a piece of work and side: the work's columns, ``side``, the settings of the fastest cell (of servers
         the highest rate that they keep up with), its throughput, ``ratio`` to the baseline's fastest with its 95 %
-        interval (NaN for the baseline itself, for servers whose rates were asked and not searched for, and, the
-        interval, where a side kept no samples), ``items_per_j`` of the most frugal cell with ``energy_domain`` and
+        interval (over runs, of one run a side within it; NaN for the baseline itself and for servers whose rates were
+        asked and not searched for), ``untried`` (settings of the two best that the other side was never measured with,
+        in words), ``items_per_j`` of the most frugal cell with ``energy_domain`` and
         ``frugal_settings``, ``energy_ratio`` (items per joule over the baseline's; NaN where unknown, or where the
         counters cover different things) and the fastest cell's ``top1_agreement_ratio``; and the facts in which the
         fastest cells' work differs.
     """
-    rng = np.random.default_rng(0)
     names = [name for name in TASK_COLUMNS if name not in across and any(name in side.facts for side in sides)]
     fastest = [_largest(side, names, THROUGHPUT[0], lambda _, row: is_usable(row)) for side in sides]
     frugal = [_most_frugal(side, names, best) for side, best in zip(sides, fastest, strict=True)]
     shared = [k for k in fastest[0] if all(k in other for other in fastest[1:])]
     rows: list[dict[str, Any]] = []
+    paired = [Pairs.of(*((s, {k: of[k].runs for k in shared}) for s, of in ((sides[0], fastest[0]), (side, theirs))))
+              for side, theirs in zip(sides, fastest, strict=True)]  # fmt: skip
     for k in shared:
         base = fastest[0][k]
         for i, side in enumerate(sides):
@@ -53,7 +63,7 @@ def best_cells(
             figures = dict(zip(names, k, strict=True)) | {"side": side.label} | {n: best.row.get(n) for n in SETTINGS}
             figures |= {"item": best.row.get("item")} | {n: best.median(n) for n in _MEASURED}
             if i:
-                figures |= _speed_ratio(base, best, (timings[0], timings[i]), rng)
+                figures |= _speed_ratio(base, best, paired[i], k) | {"untried": _untried(base, best, names, across)}
             rows.append(figures | _energy(frugal[0].get(k), frugal[i].get(k), across))
     found: list[Difference] = []
     for side, theirs in zip(sides[1:], fastest[1:], strict=True):
@@ -114,13 +124,30 @@ def _energy(base: _Cell | None, cell: _Cell | None, across: Sequence[str]) -> di
     return figures
 
 
-def _speed_ratio(
-    base: _Cell, best: _Cell, timings: tuple[Timings, Timings], rng: np.random.Generator
-) -> dict[str, float]:  # fmt: skip
+def _speed_ratio(base: _Cell, best: _Cell, pairs: Pairs, k: Key) -> dict[str, float | None]:
     if best.row.get("scenario") == SERVER:  # its samples are latencies, and a rate that was asked for is no result
         return {"ratio": best.median("max_rate_per_s") / base.median("max_rate_per_s")}
-    a, b = (of_side.blocks(cell.runs) for of_side, cell in zip(timings, (base, best), strict=True))
-    if a is None or b is None:
+    found = pairs.ratio(k)
+    if found.value is None:
         return {"ratio": best.median(THROUGHPUT[0]) / base.median(THROUGHPUT[0])}
-    _, low, high = drawn_ratio(a, b, rng)
-    return {"ratio": a.median / b.median, "ratio_low": low, "ratio_high": high}
+    return {"ratio": found.value, "ratio_low": found.low, "ratio_high": found.high}
+
+
+_TRIABLE = ("precision", "compile", "implementation", "memory_format", "feed")
+"""Settings that every machine could have been measured with, unlike its devices and the batches that fit."""
+
+
+def _untried(base: _Cell, best: _Cell, names: Sequence[str], across: Sequence[str]) -> str:
+    """The settings of either best with which the other side was not measured at the same work, in words."""
+    told = []
+    for cell, other in ((base, best), (best, base)):
+        work = [cell.row.get(name) for name in names]
+        theirs = [row for row in other.side.rows if [row.get(name) for name in names] == work]
+        for column in (c for c in _TRIABLE if c not in across):
+            value = cell.row.get(column)
+            if value is not None and value not in {row.get(column) for row in theirs}:
+                setting = f"{column.replace('_', ' ')} {value}"
+                told.append(
+                    f"{cell.side.label} is at its best with {setting}, {other.side.label} was not measured with it"
+                )
+    return "; ".join(told)

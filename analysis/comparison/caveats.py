@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from analysis.cells.matching import Difference, Side
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SERVER
 from analysis.page import caveats as of_sweep
-from analysis.stats.resampling import MIN_BLOCKS
-from analysis.text import counted, escape
+from analysis.page.environment import MAX_VALUES
+from analysis.text import counted, escape, is_missing, some
 
 
 def caveats(comparison: Comparison, sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
     """Sentences in Markdown, most important first; empty where nothing is known to be wrong."""
     return [*_allowed(sides, allowed), *_of_measurement(sides), *_left_out(sides), *_energy_domains(sides, allowed),
-            *_servers(comparison), *_single_runs(comparison, sides)]  # fmt: skip
+            *_servers(comparison), *_single_sweeps(comparison, sides), *environment_differences(sides)]  # fmt: skip
 
 
 def difference_text(found: Difference, baseline: str) -> str:
@@ -74,15 +75,56 @@ def _servers(comparison: Comparison) -> list[str]:
             " at one rate; a speed over 1 is a shorter latency."]  # fmt: skip
 
 
-def _single_runs(comparison: Comparison, sides: Sequence[Side]) -> list[str]:
-    """Intervals of one run know nothing of the next."""
-    if comparison.cells["ratio_low"].isna().all():
+def _single_sweeps(comparison: Comparison, sides: Sequence[Side]) -> list[str]:
+    """Repeats of one sweep know nothing of the next sweep."""
+    if not (comparison.cells["n_runs"] > 1).any():
         return []
-    runs = [max(map(len, side.rows_by_key(comparison.key, ["complete"]).values()), default=0) for side in sides]
-    few = [escape(side.label) for side, n in zip(sides, runs, strict=True) if n < MIN_BLOCKS]
-    if not few:
+    alone = [escape(side.label) for side in sides if len({row.get("sweep_id") for row in side.rows}) == 1]
+    if not alone:
         return []
-    n = "fewer than three sweeps" if max(runs) > 1 else "one sweep"
-    return [f"{', '.join(few)}: {n}, so intervals and p hold what varies within a sweep, not what differs from one to"
-            " the next, such as other load or temperature. Three sweeps or more a side, joined by commas, hold that"
-            " too."]  # fmt: skip
+    return [f"{', '.join(alone)}: the runs are of one sweep, and hold what differs between fresh processes, not what"
+            " all of a sweep share, such as the hour's load or temperature. Several sweeps a side, measured in turns"
+            " and joined by commas, hold that too."]  # fmt: skip
+
+
+ENVIRONMENT = {
+    "device_name": "device", "driver_version": "driver", "cudnn_version": "cuDNN", "torch_version": "torch",
+    "blas": "BLAS", "cpu_name": "processor", "cpu_capability": "vector instructions", "cpu_governor": "governor",
+    "n_cpus": "CPUs", "n_threads": "threads", "huge_pages": "huge pages", "container_limits": "limits of the container",
+    "allocator_settings": "allocator", "device_settings": "variables", "os": "system",
+}  # fmt: skip
+"""What may make the same code faster or slower, by its column; null means that nothing of the kind was set."""
+CLOCK_RATIO = 1.05
+"""Median device clocks further apart than that are named."""
+_NOT_SET = ("allocator_settings", "device_settings", "container_limits")
+"""Columns whose null says something: old sweeps have the first two as well."""
+
+
+def environment_differences(sides: Sequence[Side]) -> list[str]:
+    """What of the environment differs between the sides, on the devices that they share (all where they share none)."""
+    devices = set.intersection(*({row.get("device") for row in side.rows} for side in sides))
+    rows = [[row for row in side.rows if row["status"] == "complete" and (not devices or row.get("device") in devices)]
+            for side in sides]  # fmt: skip
+    told = []
+    for column, name in ENVIRONMENT.items():
+        is_recorded = [any(not is_missing(row.get(column)) for row in of_side) for of_side in rows]
+        empty = "none" if column in _NOT_SET and any(column in row for of in rows for row in of) else "not recorded"
+        found = [
+            sorted({empty if is_missing(row.get(column)) else str(row[column]) for row in of_side}) for of_side in rows
+        ]
+        if any(is_recorded) and any(values != found[0] for values in found):
+            told.append(f"{name}: " + ", ".join(_in_side(values, s) for values, s in zip(found, sides, strict=True)))
+    clocks = [[float(row["clock_mhz"]) for row in of_side if not is_missing(row.get("clock_mhz"))] for of_side in rows]
+    medians = [statistics.median(values) for values in clocks if values]
+    if medians and max(medians) > CLOCK_RATIO * min(medians):
+        named = [
+            _in_side([f"{statistics.median(values):,.0f} MHz"], s)
+            for values, s in zip(clocks, sides, strict=True)
+            if values
+        ]
+        told.append(f"device clock: {', '.join(named)}")
+    return [f"The environments differ, which may be the cause: {escape('; '.join(told))}."] if told else []
+
+
+def _in_side(values: Sequence[str], side: Side) -> str:
+    return f"{some(values, MAX_VALUES, ' and ')} in {side.label}"

@@ -1,33 +1,42 @@
-"""Numbers of a comparison: how much faster each matched cell is, with what certainty, and the geometric mean."""
+"""Numbers of a comparison: how much faster each matched cell is, with what certainty, and all cells together.
+
+What is compared are runs, a cell's medians in fresh processes, and a difference counts against how far runs of one cell
+differ (``analysis.stats.between_runs``). Of a cell run once on a side that is unknown, and there is no verdict.
+"""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from analysis.cells.matching import Difference, Side, differences, key_columns
-from analysis.comparison.timings import Timings, drawn_ratio, items_per_sample
+from analysis.cells.matching import Difference, Key, Side, differences, key_columns
+from analysis.comparison.runs import CellRuns, runs_of
 from analysis.contract.cells import MEASURED, STATUSES
-from analysis.stats.resampling import N_DRAWS, Blocks, Floats, interval
-from analysis.stats.significance import Significance, holm
+from analysis.stats.between_runs import Runs, Shift, Spread, common_shift, pooled
+from analysis.stats.estimate import Figure, geometric_mean, ratio
+from analysis.stats.significance import holm
+from analysis.stats.told_apart import MIN_CHANGE, verdict
 
-MIN_RATIO = 1.05
-"""A smaller difference is of no interest, however certain."""
-MAX_P = 0.002
-"""That of asv's comparisons; here after correction for the number of cells."""
+MAX_P = 0.006
+"""After correction for the number of cells. A false regression is half of it by a cell, and half of it by all cells
+together: under 1 % of comparisons of equal code (``tests/benchmarks/compare_power.py``)."""
+MIN_RUNS = 2
+"""Runs of a cell on each side under which there is no verdict."""
 NOT_MEASURED = tuple(status for status in STATUSES if status not in MEASURED)
 CERTAIN = ("faster", "slower")
-VERDICTS = (*CERTAIN, "same", "unclear")
+UNDECIDED = ("unclear", "one run", "disturbed")
+VERDICTS = (*CERTAIN, "same", *UNDECIDED)
+"""One run: a side ran the cell once. Disturbed: other work took over a tenth of the machine."""
 
 _Rows = Sequence[dict[str, Any]]
 _FIGURES = ["side", "baseline_s", "other_s", "ratio", "ratio_low", "ratio_high", "p", "verdict"]
-_FIGURES += ["n_rounds", "energy_ratio", "memory_ratio"]
+_FIGURES += ["n_runs", "energy_ratio", "memory_ratio"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,16 +45,19 @@ class Comparison:
 
     Attributes:
         key: Columns on which cells were matched.
-        cells: One row a matched cell and side: the key columns, ``side``, ``baseline_s`` and ``other_s`` (median
-            seconds per item, server: of a request), ``ratio`` (speed of the side over the baseline's, above 1 is
-            faster) with ``ratio_low`` and ``ratio_high``, ``p`` (corrected), ``verdict``, ``n_rounds`` of the side
-            with fewer, ``energy_ratio`` and ``memory_ratio`` (the side's joules per item and peak bytes over the
-            baseline's, where both were counted alike). Unknown is NaN.
-        sides: One row a side: ``n_cells``, the verdicts' counts, ``ratio``, ``ratio_low``, ``ratio_high`` (the
-            geometric mean over its cells).
+        cells: One row a matched cell and side: the key columns, ``side``, ``baseline_s`` and ``other_s`` (seconds per
+            item, server: of a request; the geometric mean of the runs), ``ratio`` (speed of the side over the
+            baseline's, above 1 is faster) with ``ratio_low`` and ``ratio_high``, ``p`` (corrected), ``verdict``,
+            ``n_runs`` of the side with fewer, ``energy_ratio`` and ``memory_ratio`` (the side's joules per item and
+            peak bytes over the baseline's, where both were counted alike). Unknown is NaN.
+        sides: One row a side: ``n_cells``, the verdicts' counts; ``ratio``, ``ratio_low``, ``ratio_high``, ``p`` and
+            ``verdict`` of all its cells together; ``spread`` between runs of a cell (1 is 100 %), ``moved`` (the
+            largest ratio of two runs of one cell), ``n_spread`` (cells that told it), and ``smallest_cell`` and
+            ``smallest_shift``, the ratios that four of five such comparisons would have found in one cell and in all.
         outcomes: Cells that completed on one side and failed on the other: key columns, ``side``,
             ``baseline_status``, ``other_status``, ``reason``.
         differences: Facts of the work in which matched cells differ, or that one side did not record.
+        min_change: The share from which a difference of one cell is of interest; of all cells together, half of it.
     """
 
     key: list[str]
@@ -53,15 +65,13 @@ class Comparison:
     sides: pd.DataFrame
     outcomes: pd.DataFrame
     differences: list[Difference]
+    min_change: float = MIN_CHANGE
 
 
-def compare(
-    sides: Sequence[Side], *, across: Sequence[str] = (), timings: Sequence[Timings] | None = None
-) -> Comparison:
+def compare(sides: Sequence[Side], *, across: Sequence[str] = (), min_change: float = MIN_CHANGE) -> Comparison:
     """Compare every side with the first, on the cells that both completed; equal rows give equal numbers.
 
-    Columns in ``across`` are left out of the match, because they are what differs between the sides. Timings are of the
-    sides in their order, and made where not given.
+    Columns in ``across`` are left out of the match, because they are what differs between the sides.
 
     Raises:
         ValueError: Fewer than two sides.
@@ -69,34 +79,28 @@ def compare(
     if len(sides) < 2:
         raise ValueError(f"a comparison needs two sides or more, got {len(sides)}")
     key = key_columns(sides, across)
-    rng = np.random.default_rng(0)
-    significance = Significance()
     cells: list[dict[str, Any]] = []
     overview: list[dict[str, Any]] = []
     found: list[Difference] = []
-    timings = timings or [Timings(side) for side in sides]
     baseline = sides[0]
     ours = baseline.rows_by_key(key, ["complete"])
-    for other, their_timings in zip(sides[1:], timings[1:], strict=True):
+    n_cells = sum(k in ours for other in sides[1:] for k in other.rows_by_key(key, ["complete"]))
+    for other in sides[1:]:
         theirs = other.rows_by_key(key, ["complete"])
         shared = [k for k in ours if k in theirs]
         found += differences(baseline, other, {k: (ours[k][-1], theirs[k][-1]) for k in shared}, key, across)
-        mean = _GeometricMean()
+        pairs = Pairs.of((baseline, {k: ours[k] for k in shared}), (other, {k: theirs[k] for k in shared}))
         for k in shared:
-            a, b = timings[0].blocks(ours[k]), their_timings.blocks(theirs[k])
             rows = [baseline.rows[p] for p in ours[k]], [other.rows[p] for p in theirs[k]]
-            significance.add(a, b)
-            figures = _speeds(a, b, rows, rng, mean) | _costs(rows, across)
-            cells.append(dict(zip(key, k, strict=True)) | {"side": other.label} | figures)
-        overview.append({"side": other.label} | mean.figures())
-    frame = _judged(pd.DataFrame(cells, columns=[*key, *_FIGURES]), holm(significance.p_values()))
+            cells.append(
+                dict(zip(key, k, strict=True)) | {"side": other.label} | pairs.figures(k) | _costs(rows, across)
+            )
+        overview.append({"side": other.label} | pairs.together(n_cells, len(sides) - 1, min_change))
+    frame = _judged(pd.DataFrame(cells, columns=[*key, *_FIGURES]), min_change)
     return Comparison(
-        key=key,
-        cells=frame,
-        sides=_counted(pd.DataFrame(overview), frame),
-        outcomes=_outcomes(sides, key),
-        differences=found,
-    )
+        key=key, cells=frame, sides=_counted(pd.DataFrame(overview), frame), outcomes=_outcomes(sides, key),
+        differences=found, min_change=min_change,
+    )  # fmt: skip
 
 
 def most_telling(verdicts: Sequence[str], ratios: Sequence[float], n: int) -> list[int]:
@@ -105,52 +109,74 @@ def most_telling(verdicts: Sequence[str], ratios: Sequence[float], n: int) -> li
     return sorted(order[:n].tolist())
 
 
-class _GeometricMean:
-    """Gathers the logarithms of the cells' ratios and of their bootstrap draws."""
+@dataclass(frozen=True, kw_only=True)
+class Pairs:
+    """The matched cells of two sides, with the spread between runs that they share."""
 
-    def __init__(self) -> None:
-        self._logs: list[float] = []
-        self._draws: Floats = np.zeros(N_DRAWS)
-        self._dof = 0
-        self._n_blocks = math.inf
+    baseline: Mapping[Key, CellRuns]
+    other: Mapping[Key, CellRuns]
+    spread: Spread
 
-    def add(self, ratio: float, draws: Floats | None, n_blocks: tuple[int, int]) -> None:
-        self._logs.append(math.log(ratio))
-        self._draws += math.log(ratio) if draws is None else np.log(draws)
-        if draws is not None:
-            self._dof += sum(n_blocks) - 2
-            self._n_blocks = min(self._n_blocks, *n_blocks)
+    @classmethod
+    def of(
+        cls, baseline: tuple[Side, Mapping[Key, Sequence[int]]], other: tuple[Side, Mapping[Key, Sequence[int]]]
+    ) -> Pairs:
+        """Pairs of cells of two sides, each by the positions of its rows; both name the same cells."""
+        ours, theirs = runs_of(*baseline), runs_of(*other)
+        return cls(baseline=ours, other=theirs, spread=pooled([(ours[k].medians_s, theirs[k].medians_s) for k in ours]))
 
-    def figures(self) -> dict[str, Any]:
-        """The mean; its interval holds the noise of the cells compared, not which cells were chosen."""
-        n = len(self._logs)
-        ratio = math.exp(math.fsum(self._logs) / n) if n else math.nan
-        low, high = math.nan, math.nan
-        if self._dof:
-            low, high = interval(np.exp(self._draws / n), int(self._n_blocks), self._dof)
-        return {"n_cells": n, "ratio": ratio, "ratio_low": low, "ratio_high": high}
+    def is_repeated(self, k: Key) -> bool:
+        return min(self.baseline[k].n, self.other[k].n) >= MIN_RUNS
+
+    def is_disturbed(self, k: Key) -> bool:
+        return self.baseline[k].is_disturbed or self.other[k].is_disturbed
+
+    def ratio(self, k: Key) -> Figure:
+        """The side's speed over the baseline's; of one run a side with what varies within a run alone."""
+        a, b = self.baseline[k], self.other[k]
+        return self.spread.ratio(a.medians_s, b.medians_s) if self.is_repeated(k) else ratio(a.once, b.once)
+
+    def figures(self, k: Key) -> dict[str, Any]:
+        """A cell's row, p not corrected yet."""
+        a, b, found = self.baseline[k], self.other[k], self.ratio(k)
+        p = self.spread.p_value(a.medians_s, b.medians_s) if self.is_repeated(k) else math.nan
+        at_most = "disturbed" if self.is_disturbed(k) else "unclear" if self.is_repeated(k) else "one run"
+        return {
+            "baseline_s": a.level_s, "other_s": b.level_s, **_ends(found), "p": p, "verdict": at_most,
+            "n_runs": min(a.n, b.n),
+        }  # fmt: skip
+
+    def together(self, n_cells: int, n_sides: int, min_change: float) -> dict[str, Any]:
+        """What is said of all cells together, those left out that other work disturbed; NaN where unknown.
+
+        A shift of all cells is a question of its own, asked once a side, and judged by runs as a whole: half of what
+        is of interest in one cell is of interest here, since it comes in every cell.
+        """
+        calm = [k for k in self.baseline if self.is_repeated(k) and not self.is_disturbed(k)]
+        known = [found for k in self.baseline if (found := self.ratio(k)).value is not None]
+        mean, least = geometric_mean(known), min_change / 2
+        shift = _shift([self.baseline[k].medians_s for k in calm], [self.other[k].medians_s for k in calm])
+        is_known = shift.p < math.inf
+        p = min(1.0, n_sides * shift.p) if is_known else math.nan
+        n = min((min(self.baseline[k].n, self.other[k].n) for k in calm), default=0)
+        return {
+            "n_cells": len(known), **_ends(shift.ratio if is_known and len(calm) == len(known) else mean), "p": p,
+            "shift": shift.ratio.value if is_known else math.nan,
+            "verdict": verdict(shift.ratio, is_certain=p < MAX_P, least=least) if len(calm) > 1 else "unclear",
+            "n_spread": self.spread.n_cells, "spread": self.spread.relative if self.spread.n_cells else math.nan,
+            "moved": max((c.moved for side in (self.baseline, self.other) for c in side.values()), default=1.0),
+            "smallest_cell": self.spread.smallest_change(n, n, MAX_P / max(1, n_cells), min_change),
+            "smallest_shift": shift.smallest_change(MAX_P / n_sides, least) if len(calm) > 1 else math.nan,
+        }  # fmt: skip
 
 
-def _speeds(
-    a: Blocks | None, b: Blocks | None, rows: tuple[_Rows, _Rows], rng: np.random.Generator, mean: _GeometricMean
-) -> dict[str, Any]:
-    """Times of one pair; where a side has no samples its row's median gives a ratio without interval."""
-    ours = a.median if a else _row_median(rows[0][-1])
-    theirs = b.median if b else _row_median(rows[1][-1])
-    n_blocks = (a.n_blocks, b.n_blocks) if a and b else (0, 0)
-    ratio, (draws, low, high) = ours / theirs, drawn_ratio(a, b, rng)
-    if not math.isnan(ratio):
-        mean.add(ratio, draws, n_blocks)
-    return {
-        "baseline_s": ours, "other_s": theirs, "ratio": ratio, "ratio_low": low, "ratio_high": high,
-        "p": math.nan, "verdict": None, "n_rounds": min(n_blocks),
-    }  # fmt: skip
+def _shift(over: Sequence[Runs], under: Sequence[Runs]) -> Shift:
+    return common_shift(over, under) if over else Shift(ratio=Figure(value=None), p=math.nan, error=math.nan, freedom=0)
 
 
-def _row_median(row: dict[str, Any]) -> float:
-    median = row.get("step_median_s")
-    items = items_per_sample(row | {"steps_per_sample": 1})
-    return float(median) / items if median else math.nan
+def _ends(figure: Figure) -> dict[str, float]:
+    value, low, high = (math.nan if v is None else v for v in (figure.value, figure.low, figure.high))
+    return {"ratio": value, "ratio_low": low, "ratio_high": high}
 
 
 def _costs(rows: tuple[_Rows, _Rows], across: Sequence[str]) -> dict[str, float]:
@@ -172,16 +198,16 @@ def _median(rows: _Rows, column: str) -> float:
     return statistics.median(known) if known else math.nan
 
 
-def _judged(cells: pd.DataFrame, p: Floats) -> pd.DataFrame:
-    """With p values, corrected for all cells of all sides, and a verdict for each."""
-    ratio, low, high = (cells[c].to_numpy(np.float64) for c in ("ratio", "ratio_low", "ratio_high"))
-    sure = p < MAX_P
-    verdict = np.select(
-        [sure & (ratio > MIN_RATIO), sure & (1 / ratio > MIN_RATIO), (low >= 1 / MIN_RATIO) & (high <= MIN_RATIO)],
-        ["faster", "slower", "same"],
-        "unclear",
-    )
-    return cells.assign(p=p, verdict=verdict)
+def _judged(cells: pd.DataFrame, min_change: float) -> pd.DataFrame:
+    """With p values corrected for all cells of all sides, and a verdict for each that can have one."""
+    p = holm(cells["p"].to_numpy(np.float64))
+    ends = cells[["ratio", "ratio_low", "ratio_high"]].to_numpy(np.float64).tolist()
+    verdicts = [
+        verdict(Figure(value=value, low=low, high=high), is_certain=of_cell < MAX_P, least=min_change, same=min_change)
+        if at_most == "unclear" else at_most
+        for (value, low, high), of_cell, at_most in zip(ends, p, cells["verdict"], strict=True)
+    ]  # fmt: skip
+    return cells.assign(p=p, verdict=verdicts)
 
 
 def _counted(sides: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:

@@ -11,10 +11,11 @@ from pathlib import Path
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from analysis.comparison.comparison import MIN_RATIO, most_telling
+from analysis.comparison.comparison import most_telling
 from analysis.figures.panels import GREY, INK, name_rows, note_right, panels
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure, known
+from analysis.stats.told_apart import MIN_CHANGE
 
 MAX_ROWS = 30
 """More rows do not fit a page; those furthest from 1 are kept, and what is certain before what is not."""
@@ -28,8 +29,9 @@ _LOOKS = {
     "slower": ("<", COLOURS[1], COLOURS[1]),
     "same": ("o", GREY, GREY),
     "unclear": ("o", GREY, "white"),
+    "one run": ("s", GREY, "white"),
+    "disturbed": ("x", GREY, GREY),
 }
-_TOLD = {"same": f"same within {100 * (MIN_RATIO - 1):.0f} %"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +50,9 @@ class Ratio:
         return Figure(value=self.ratio, low=known(self.low), high=known(self.high)).full_text
 
 
-def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, title: str) -> None:
+def draw_forest(
+    path: Path, rows: Sequence[Ratio], mean: Ratio | None, title: str, min_change: float = MIN_CHANGE
+) -> None:
     """Draw the most telling rows from the top, and the geometric mean as a diamond under a line."""
     shown = [rows[i] for i in most_telling([row.verdict for row in rows], [row.ratio for row in rows], MAX_ROWS)]
     every = [*shown, *([mean] if mean else [])]
@@ -58,7 +62,7 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, title: st
     width = _AXES_INCHES + _FIGURES_INCHES + _CHARACTER_INCHES * max(map(len, lines))
     height = 1.35 + row_inches * (len(shown) + (1.4 if mean else 0))
     with panels(path, size=(width, height)) as (_, (axes,)):
-        axes.axvspan(1 / MIN_RATIO, MIN_RATIO, color="#eeeeee", zorder=0, linewidth=0)
+        axes.axvspan(1 / (1 + min_change), 1 + min_change, color="#eeeeee", zorder=0, linewidth=0)
         axes.axvline(1, color=INK, linewidth=0.8, zorder=1)
         for y, row in enumerate(shown):
             _draw_row(axes, -y, row)
@@ -71,10 +75,10 @@ def draw_forest(path: Path, rows: Sequence[Ratio], mean: Ratio | None, title: st
         name_rows(axes, labels, positions)
         axes.spines["left"].set_visible(False)
         axes.set_ylim(positions[-1] - 0.6, 0.6)
-        _scale(axes, every)
+        _scale(axes, every, min_change)
         axes.set(xlabel="ratio of speeds, 95 % interval (over 1 is faster)")
         axes.set_title(title, loc="left", x=0, pad=22)
-        _legend(axes, [row.verdict for row in shown])
+        _legend(axes, [row.verdict for row in shown], min_change)
 
 
 def _in_lines(label: str) -> str:
@@ -101,9 +105,9 @@ def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
     note_right(axes, y, mean.told, 8)
 
 
-def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
+def _scale(axes: Axes, rows: Sequence[Ratio], min_change: float = MIN_CHANGE) -> None:
     ends = [v for row in rows for v in (row.ratio, row.low, row.high) if not math.isnan(v)]
-    low, high = min([*ends, 1 / MIN_RATIO]), max([*ends, MIN_RATIO])
+    low, high = min([*ends, 1 / (1 + min_change)]), max([*ends, 1 + min_change])
     margin = (high / low) ** 0.04
     axes.set_xscale("log")
     axes.set_xlim(low / margin, high * margin)
@@ -114,12 +118,11 @@ def _scale(axes: Axes, rows: Sequence[Ratio]) -> None:
     axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
 
 
-def _legend(axes: Axes, verdicts: Sequence[str]) -> None:
+def _legend(axes: Axes, verdicts: Sequence[str], min_change: float = MIN_CHANGE) -> None:
     for verdict in (name for name in _LOOKS if name in verdicts):
         marker, colour, face = _LOOKS[verdict]
-        axes.plot(
-            [], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=_TOLD.get(verdict, verdict)
-        )
+        told = f"same within {100 * min_change:g} %" if verdict == "same" else verdict
+        axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=told)
     axes.legend(
         loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.1, handletextpad=0.2, columnspacing=1.2,
         fontsize=8.5,

@@ -2,12 +2,16 @@
 
 A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
 pattern matches, with a name before an equals sign: ``mac='results/mac/*' workstation=results/a,results/b``.
-The exit code is 3 if a cell became slower or was lost, 2 if the sides cannot be compared, else 0.
+Each side needs repeats, several sweeps or ``--repeats``: of one run a side nobody can say what the next run does.
+
+Exit codes: 0 no cell is slower by --min-change or more, which is shown for each; 3 regression: cells are slower, all
+together are, or a cell completed in A and failed since; 4 undecided: neither is shown; 2 the sides cannot be compared.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,24 +21,24 @@ from analysis.cells.matching import Difference, Side
 from analysis.cells.naming import common, label, varying
 from analysis.cells.rows import records
 from analysis.comparison import tables
-from analysis.comparison.answer import answer, regression
+from analysis.comparison.answer import answer, regression, undecided
 from analysis.comparison.best import best_cells
 from analysis.comparison.caveats import caveats, difference_text
 from analysis.comparison.comparison import Comparison, compare
 from analysis.comparison.forest import MAX_ROWS, Ratio, draw_forest
 from analysis.comparison.sides import check_known, check_unambiguous, load_sides
-from analysis.comparison.timings import Timings
 from analysis.page.command_line import OneLineParser, write_page, writing
 from analysis.page.environment import environment_table
 from analysis.page.sections import Drawings
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError
+from analysis.stats.told_apart import MIN_CHANGE
 from analysis.text import counted, escape
 
 MAX_TOLD = 5
 """Cells that a figure's alternative text names."""
-REGRESSION = 3
-"""Exit code where a cell is slower than in the baseline, or completed there and fails here."""
+SAME, REGRESSION, UNDECIDED = 0, 3, 4
+"""Exit codes: each cell is shown to be as fast or faster; one is slower or lost, or all together are; neither."""
 
 
 def ratios(comparison: Comparison, side: str) -> tuple[list[Ratio], Ratio | None]:
@@ -63,7 +67,7 @@ def draw(comparison: Comparison, baseline: str, folder: Path) -> Drawings:
         path = folder / ("compare.png" if len(comparison.sides) == 1 else f"compare-{i}.png")
         left_out = f", the {MAX_ROWS} of {len(rows):,} cells furthest from 1" if len(rows) > MAX_ROWS else ""
         title = f"Speed of {side} relative to {baseline}"
-        draw_forest(path, rows, mean, f"{title}{left_out}")
+        draw_forest(path, rows, mean, f"{title}{left_out}", comparison.min_change)
         shown = "; ".join(f"{row.label} {row.told}" for row in [*rows[:MAX_TOLD], *([mean] if mean else [])])
         more = f"; {len(rows) - MAX_TOLD:,} more in the table" if len(rows) > MAX_TOLD else ""
         drawn.append((path, f"{title}, 95 % intervals: {shown}{more}"))
@@ -94,8 +98,10 @@ def nothing_shared(sides: Sequence[Side], key: Sequence[str]) -> str:
     return f"no cell is the same on all sides: they differ in {', '.join(reasons) or 'their combinations of settings'}"
 
 
-def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], folder: Path) -> tuple[str, str | None]:
-    """The Markdown, and what regressed; figures are written into ``folder/figures``.
+def build(
+    sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], folder: Path, min_change: float = MIN_CHANGE
+) -> tuple[str, Comparison]:
+    """The Markdown, and what it was made from; figures are written into ``folder/figures``.
 
     Raises:
         AnalysisError: If the sides did different work, or share neither cells nor work.
@@ -103,9 +109,8 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
     free = [*across, *allowed]
     check_known(sides, allowed)
     check_unambiguous(sides, free)
-    timings = [Timings(side) for side in sides]
-    comparison, baseline = compare(sides, across=free, timings=timings), sides[0].label
-    best, of_best = best_cells(sides, timings, free)
+    comparison, baseline = compare(sides, across=free, min_change=min_change), sides[0].label
+    best, of_best = best_cells(sides, free)
     found = [*comparison.differences, *of_best]
     refuse(found, baseline)
     if comparison.cells.empty and best.empty and comparison.outcomes.empty:
@@ -130,7 +135,7 @@ def build(sides: Sequence[Side], allowed: Sequence[str], across: Sequence[str], 
         outcomes=tables.outcomes_table(comparison, baseline),
         environment=environment_table([(side.label, side.rows) for side in sides]),
     )
-    return text, regression(comparison, baseline)
+    return text, comparison
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -146,12 +151,30 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
     parser.add_argument("--baseline", metavar="NAME", help="the side to compare with, such as 'mac cpu' of --across "
                         "device (default: the first)")  # fmt: skip
+    parser.add_argument("--min-change", type=_share, default=MIN_CHANGE, metavar="PERCENT", help="the change of a "
+                        f"cell's time that matters, such as 2 (default: {100 * MIN_CHANGE:g}); of all cells together,"
+                        " half of it")  # fmt: skip
     options: Any = parser.parse_args(arguments)
     sides = load_sides(options.results, options.across, options.baseline)
     with writing(options.output):
-        text, regressed = build(sides, options.allow_different, options.across, options.output.parent)
+        text, found = build(sides, options.allow_different, options.across, options.output.parent, options.min_change)
         sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
-    if regressed is None:
-        return 0
-    sys.stderr.write(f"compare.py: regression: {regressed}\n")
-    return REGRESSION
+    for code, word, told in (
+        (REGRESSION, "regression", regression(found, sides[0].label)),
+        (UNDECIDED, "undecided", undecided(found, sides[0].label)),
+    ):
+        if told is not None:
+            sys.stderr.write(f"compare.py: {word}: {told}\n")
+            return code
+    return SAME
+
+
+def _share(text: str) -> float:
+    """A percentage, with its sign or without, as a share."""
+    try:
+        share = float(text.removesuffix("%")) / 100
+    except ValueError:
+        share = math.nan
+    if not 0 < share < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage over 0 and under 100")
+    return share

@@ -8,10 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import pandas as pd
-
 from analysis.cells.matching import Side, key_columns, split
-from analysis.read.sweep import AnalysisError, load_samples
+from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import find_sweeps, load_sweeps, names
 
 
@@ -21,15 +19,10 @@ def load_side(text: str) -> Side:
     if not separator or "/" in name:
         name, rest = "", text
     sweeps = find_sweeps([path for piece in rest.split(",") for path in _expanded(piece)])
-    # A cell has the same key in every sweep and samples know none, so that both are given the sweep's name here.
     trials = load_sweeps(sweeps)
     trials["origin"] = trials["sweep_id"]  # the sweeps that a merged one was made of, for --across origin
     trials["sweep_id"] = trials["sweep"]
-    told = names(sweeps)
-    parts = [_samples(sweep, its_name) for sweep, its_name in zip(sweeps, told, strict=True)]
-    trials.attrs["unreadable"] = [*trials.attrs["unreadable"], *(n for part in parts for n in part.attrs["unreadable"])]
-    filled = [part for part in parts if len(part)] or parts[:1]
-    return Side(label=name or "+".join(told), trials=trials, samples=pd.concat(filled, ignore_index=True))
+    return Side(label=name or "+".join(names(sweeps)), trials=trials)
 
 
 def _expanded(piece: str) -> list[str]:
@@ -41,24 +34,6 @@ def _expanded(piece: str) -> list[str]:
         return [piece]
     found = (there / path for path in glob.glob(str(Path(*rest)), root_dir=there))
     return sorted(str(path) for path in found if path.is_dir()) or [piece]
-
-
-def _samples(sweep: Path, name: str) -> pd.DataFrame:
-    """The measured samples of a sweep's folder; a single Parquet file of trials has none.
-
-    Where an older schema lacks the phase all samples are measured ones; where it lacks the round they are one round.
-    """
-    frame = load_samples(sweep, ("trial_key", "phase", "round", "seconds")) if sweep.is_dir() else pd.DataFrame()
-    unreadable = frame.attrs.get("unreadable", [])
-    if not {"trial_key", "seconds"} <= set(frame.columns):
-        frame = pd.DataFrame({"trial_key": pd.Series(dtype=object), "seconds": pd.Series(dtype="float64")})
-    if "phase" in frame:
-        frame = frame[frame["phase"] == "measure"]
-    if "round" not in frame:
-        frame = frame.assign(round=0)
-    frame = frame[["trial_key", "round", "seconds"]].assign(sweep_id=name)
-    frame.attrs = {"unreadable": unreadable}
-    return frame
 
 
 def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str | None = None) -> list[Side]:

@@ -8,8 +8,8 @@ import pandas as pd
 
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import records
-from analysis.comparison.answer import figure
-from analysis.comparison.comparison import MAX_P, MIN_RATIO, Comparison, most_telling
+from analysis.comparison.comparison import MAX_P, Comparison, most_telling
+from analysis.comparison.verdicts import figure
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.page.columns import MAX_ROWS, Column, column_table, estimated, in_word, known_of, part, plain
 from analysis.stats.estimate import Figure
@@ -36,7 +36,7 @@ def cells_table(comparison: Comparison, baseline: str) -> str:
         Column("p", lambda row: p_text(row["p"])),
         *known_of(frame, [plain("energy per item (ratio)", "energy_ratio"),
                           plain("peak memory (ratio)", "memory_ratio")]),
-        Column("rounds or sweeps", lambda row: str(row["n_rounds"])),
+        Column("runs", lambda row: str(row["n_runs"])),
     ]  # fmt: skip
     text = column_table(records(shown), columns, n_left=3 if several else 2)
     left = len(frame) - len(shown)
@@ -100,15 +100,19 @@ def outcomes_table(comparison: Comparison, baseline: str) -> str:
 
 def method(comparison: Comparison) -> list[str]:
     """How the numbers were made, in sentences."""
-    few = int(comparison.cells["ratio_low"].isna().sum())
+    least, n_once = comparison.min_change, int((comparison.cells["verdict"] == "one run").sum())
     said = [
-        "The ratio is of median times, so above 1 the side is faster. Its 95 % interval is a bootstrap that draws "
-        "whole rounds, since samples of one round resemble each other; of three sweeps or more of one cell it draws "
-        "sweeps. With fewer than five of them it is Student's t on the logarithms of their medians.",
-        f"Faster and slower take a ratio over {MIN_RATIO} and p under {MAX_P}, after Holm's correction for the number "
-        "of cells; p is the larger of Mann-Whitney's on the samples and Welch's t on the rounds' medians. The same: "
-        f"the whole interval is within {100 * (MIN_RATIO - 1):.0f} %. All else is unclear.",
+        "The ratio is of times, geometric means over a cell's runs, so above 1 the side is faster. A run is a sweep"
+        " where several measured the cell, else one of its repeats. The interval (95 %) and p are those of a moderated"
+        " t on the logarithms of the runs' medians: the spread between runs is pooled over cells, so that few runs a"
+        " side have its degrees of freedom (G. K. Smyth, Statistical Applications in Genetics and Molecular Biology"
+        " 3:1, 2004).",
+        f"Faster and slower take a change over {100 * least:g} % (`--min-change`) and p under {MAX_P}, after Holm's"
+        f" correction for the number of cells; all cells together, a change over {50 * least:g} % and p under {MAX_P}"
+        " of Student's t on the means of whole runs. The same: the whole interval is within"
+        f" {100 * least:g} %. All else is unclear.",
     ]
-    if few:
-        said.append(f"{counted(few)} had fewer than three rounds or no samples: no interval and no verdict.")
+    if n_once:
+        said.append(f"{counted(n_once)} had one run on a side: the interval holds what varies within it alone, and"
+                    " there is no verdict.")  # fmt: skip
     return said

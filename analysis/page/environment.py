@@ -32,7 +32,8 @@ def _proof(row: Row) -> str:
 LINES: Mapping[str, str | Callable[[Row], str]] = {
     "sweeps": "sweep", "device": "device_name", "device memory (GiB)": _gibibytes_of("device_total_bytes"),
     "driver": "driver_version", "timer's proof": _proof, "energy counter": _energy, "processor": "cpu_name",
-    "vector instructions": "cpu_capability", "CPUs": "n_cpus", "threads": "n_threads",
+    "vector instructions": "cpu_capability", "governor": "cpu_governor", "BLAS": "blas", "cuDNN": "cudnn_version",
+    "huge pages": "huge_pages", "limits of the container": "container_limits", "CPUs": "n_cpus", "threads": "n_threads",
     "memory (GiB)": _gibibytes_of("host_total_bytes"), "allocator": "allocator_settings", "settings": "device_settings",
     "system": "os",
     "Python": "python_version", "torch": "torch_version", "torchvision": "torchvision_version", "Ray": "ray_version",

@@ -23,10 +23,23 @@ Runs = Sequence[float]
 Floats = NDArray[np.float64]
 
 
+MIN_SPREAD = 0.001
+"""The least standard deviation: runs that agree in every digit show a coarse clock, not a quiet machine."""
+
+POWER = 0.8
+"""How often the smallest change is found that a comparison names."""
+
+
 def logs_of(runs: Runs) -> Floats:
     """Natural logarithms of those that are known and positive, shape (n_known,)."""
+    logs = _logs(runs)
+    return logs[~np.isnan(logs)]
+
+
+def _logs(runs: Runs) -> Floats:
+    """Natural logarithms, shape (n_runs,); NaN where a run is unknown or not positive."""
     values = np.asarray(runs, dtype=np.float64)
-    return np.log(values[np.isfinite(values) & (values > 0)])
+    return np.log(np.where(np.isfinite(values) & (values > 0), values, np.nan))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +47,7 @@ class Spread:
     """The spread between runs of several cells.
 
     Attributes:
-        variance: Of the logarithm of a run's median, pooled over cells; NaN where no cell has two different runs.
+        variance: Of the logarithm of a run's median, pooled over cells; NaN where no cell has two runs.
         prior_freedom: With how many degrees of freedom it weighs against a cell's own; inf where cells are alike.
         freedom: The degrees of freedom of all cells together, fewer where cells move together from run to run.
         n_cells: Cells with two runs or more.
@@ -67,7 +80,8 @@ class Spread:
         if math.isinf(self.prior_freedom):
             return self.variance, self.freedom
         total = own + self.prior_freedom
-        return (squares + self.prior_freedom * self.variance) / total, min(total, self.freedom)
+        variance = (squares + self.prior_freedom * self.variance) / total
+        return max(variance, MIN_SPREAD**2), min(total, self.freedom)
 
     def interval(self, runs: Runs, confidence: float = 0.95) -> Figure:
         """A cell's level, the geometric mean of its runs, with its interval by the moderated t, in the runs' unit.
@@ -90,8 +104,8 @@ class Spread:
         difference, error, freedom = self._difference(over, under)
         return _p_value(difference, error, freedom)
 
-    def smallest_change(self, n_over: int, n_under: int, p: float, power: float = 0.8) -> float:
-        """The ratio that so many runs a side would have found at the level ``p`` with a probability of ``power``.
+    def smallest_change(self, n_over: int, n_under: int, p: float, least: float = 0.0) -> float:
+        """The ratio that so many runs a side find in four of five comparisons, at the level ``p`` and over ``least``.
 
         NaN where no spread is known. By the usual sum of two quantiles (Cohen, Statistical Power Analysis, 2.4).
         """
@@ -100,7 +114,7 @@ class Spread:
         freedom = self.freedom if math.isinf(self.prior_freedom) else min(
             self.prior_freedom + n_over + n_under - 2, self.freedom)  # fmt: skip
         error = math.sqrt(self.variance * (1 / n_over + 1 / n_under))
-        return math.exp(error * (_t(1 - p / 2, freedom) + _t(power, freedom)))
+        return _smallest(error, freedom, p, least)
 
     def _difference(self, over: Runs, under: Runs) -> tuple[float, float, float]:
         a, b = logs_of(over), logs_of(under)
@@ -122,7 +136,7 @@ def pooled(cells: Sequence[Sequence[Runs]]) -> Spread:
     microarray experiments", Statistical Applications in Genetics and Molecular Biology 3:1, 2004, section 6.2; limma's
     ``fitFDist``). Of cells that move together from run to run, all by the state of the machine, each tells less than
     its own degrees of freedom: with a correlation r of C cells those of all are divided by 1 + (C - 1) r^2, since the
-    covariance of two squares is 2 r^2. Cells whose runs are one number show a coarse clock and count a little.
+    covariance of two squares is 2 r^2.
     """
     variances, freedoms = [], []
     for lists in cells:
@@ -131,11 +145,11 @@ def pooled(cells: Sequence[Sequence[Runs]]) -> Spread:
             freedoms.append(float(sum(log.size - 1 for log in logs)))
             variances.append(float(sum(np.sum((log - log.mean()) ** 2) for log in logs)) / freedoms[-1])
     x, d = np.asarray(variances), np.asarray(freedoms)
-    if not x.size or not x.any():
+    if not x.size:
         return UNKNOWN
     rho = _correlation(cells)
     freedom = float(d.sum()) / (1 + (len(x) - 1) * rho**2)
-    variance, prior = _prior(x, d)
+    variance, prior = _prior(np.maximum(x, MIN_SPREAD**2), d)
     return Spread(variance=variance, prior_freedom=prior, freedom=freedom, n_cells=len(x))
 
 
@@ -144,7 +158,6 @@ def _prior(x: Floats, d: Floats) -> tuple[float, float]:
     mean = float(np.sum(x * d) / d.sum())
     if x.size < 2:  # one variance has no spread of its own
         return mean, math.inf
-    x = np.maximum(x, 1e-5 * (np.median(x) or mean))  # as limma: the logarithm of 0 would rule all
     excess = np.log(x) - special.digamma(d / 2) + np.log(d / 2)
     beyond = float(excess.var(ddof=1) - special.polygamma(1, d / 2).mean())
     if beyond <= 0:
@@ -164,10 +177,11 @@ def _correlation(cells: Sequence[Sequence[Runs]]) -> float:
     by_run: dict[tuple[int, int], list[float]] = {}
     for lists in cells:
         for side, runs in enumerate(lists):
-            log = logs_of(runs)
-            if log.size == len(runs) > 1:
-                for run, value in enumerate(log - log.mean()):
-                    by_run.setdefault((side, run), []).append(float(value))
+            log = _logs(runs)
+            known = np.flatnonzero(~np.isnan(log))
+            if known.size > 1:
+                for run, value in zip(known, log[known] - log[known].mean(), strict=True):
+                    by_run.setdefault((side, int(run)), []).append(float(value))
     together = sum(sum(values) ** 2 - sum(v * v for v in values) for values in by_run.values())
     alone = sum((len(values) - 1) * sum(v * v for v in values) for values in by_run.values())
     return min(1.0, max(0.0, together / alone)) if alone > 0 else 0.0
@@ -175,10 +189,19 @@ def _correlation(cells: Sequence[Sequence[Runs]]) -> float:
 
 @dataclass(frozen=True, kw_only=True)
 class Shift:
-    """A shift common to all cells: the ratio with its interval, and the two-sided p value that it is 1."""
+    """A shift common to all cells: the ratio with its interval, and the two-sided p value that it is 1.
+
+    Its logarithm has the standard error ``error`` of ``freedom`` degrees of freedom; NaN and 0 where unknown.
+    """
 
     ratio: Figure
     p: float
+    error: float
+    freedom: float
+
+    def smallest_change(self, p: float, least: float = 0.0) -> float:
+        """As ``Spread.smallest_change``."""
+        return _smallest(self.error, self.freedom, p, least)
 
 
 def common_shift(over: Sequence[Runs], under: Sequence[Runs]) -> Shift:
@@ -194,20 +217,18 @@ def common_shift(over: Sequence[Runs], under: Sequence[Runs]) -> Shift:
     levels = [float(logs_of(x).mean() - logs_of(y).mean()) for x, y in zip(over, under, strict=True)]
     mean, freedom = math.fsum(levels) / len(levels), a.size + b.size - 2
     if min(a.size, b.size) < 2:  # a variance needs two
-        return Shift(ratio=Figure(value=math.exp(mean)), p=math.nan)
+        return Shift(ratio=Figure(value=math.exp(mean)), p=math.nan, error=math.nan, freedom=0)
     variance = float(np.sum((a - a.mean()) ** 2) + np.sum((b - b.mean()) ** 2)) / freedom
-    error = math.sqrt(variance * (1 / a.size + 1 / b.size))
-    return Shift(ratio=_figure(mean, error, freedom, 0.95), p=_p_value(mean, error, freedom))
+    error = math.sqrt(max(variance, MIN_SPREAD**2) * (1 / a.size + 1 / b.size))
+    found = _figure(mean, error, freedom, 0.95)
+    return Shift(ratio=found, p=_p_value(mean, error, freedom), error=error, freedom=freedom)
 
 
 def _run_means(cells: Sequence[Runs]) -> Floats:
     """By run, the mean of the cells' distances from their own levels and of these levels; (n_runs,)."""
-    n = max(len(runs) for runs in cells)
-    table = np.full((len(cells), n), np.nan)
+    table = np.full((len(cells), max(len(runs) for runs in cells)), np.nan)
     for row, runs in zip(table, cells, strict=True):
-        values = np.asarray(runs, dtype=np.float64)
-        is_usable = np.isfinite(values) & (values > 0)
-        row[: len(runs)][is_usable] = np.log(values[is_usable])
+        row[: len(runs)] = _logs(runs)
     table = table[:, ~np.isnan(table).all(axis=0)]
     return np.asarray(np.nanmean(table - np.nanmean(table, axis=1, keepdims=True), axis=0), dtype=np.float64)
 
@@ -222,6 +243,13 @@ def _figure(log: float, error: float, freedom: float, confidence: float) -> Figu
         return Figure(value=math.exp(log))
     half = _t((1 + confidence) / 2, freedom) * error
     return Figure(value=math.exp(log), low=math.exp(log - half), high=math.exp(log + half))
+
+
+def _smallest(error: float, freedom: float, p: float, least: float) -> float:
+    if not freedom > 0:
+        return math.nan
+    room = error * _t(POWER, freedom)
+    return math.exp(room + max(error * _t(1 - p / 2, freedom), math.log1p(least)))
 
 
 def _p_value(difference: float, error: float, freedom: float) -> float:

@@ -20,7 +20,8 @@ import psutil
 import torch
 
 from sweeps.measure.device.device import device_name, driver_version, total_bytes
-from sweeps.measure.device.host import cpu_name, system_name, usable_cpus, version_of
+from sweeps.measure.device.host import cpu_governor, cpu_name, huge_pages, system_name, usable_cpus, version_of
+from sweeps.measure.device.quota import container_limits
 
 HASH_LENGTH = 12
 _ALLOCATOR = re.compile("MALLOC_|GLIBC_TUNABLES$|PYTORCH_.*(ALLOC|WATERMARK)")
@@ -82,6 +83,21 @@ def device_settings(variables: Mapping[str, str]) -> str | None:
     return " ".join(f"{name}={value}" for name, value in sorted(told.items())) or None
 
 
+def blas(built: str) -> str | None:
+    """The library of linear algebra in ``torch.__config__.show()``, and oneDNN; with the version where it is told."""
+    kind = re.search(r"BLAS_INFO=(\w+)", built)
+    mkl = re.search(r"Math Kernel Library Version (\S+?)(?:-Product)? ", built)
+    mkldnn = re.search(r"MKL-DNN (v\S+)", built)
+    told = [f"{kind[1]}{f' {mkl[1]}' if mkl and kind[1] == 'mkl' else ''}"] if kind else []
+    return ", ".join([*told, *([f"oneDNN {mkldnn[1]}"] if mkldnn else [])]) or None
+
+
+def _cudnn(device: torch.device) -> str | None:
+    """The version of cuDNN (MIOpen), which is loaded for it; None on the CPU and without one."""
+    version = None if device.type == "cpu" else torch.backends.cudnn.version()
+    return None if version is None else str(version)
+
+
 @functools.cache
 def _constant(device: torch.device) -> dict[str, Any]:
     return {
@@ -96,7 +112,12 @@ def _constant(device: torch.device) -> dict[str, Any]:
         "os": system_name(),
         "cpu_name": cpu_name(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "cpu_governor": cpu_governor(),
+        "blas": blas(torch.__config__.show()),
+        "cudnn_version": _cudnn(device),
         "n_cpus": usable_cpus(),
+        "container_limits": container_limits(),
+        "huge_pages": huge_pages(),
         "host_total_bytes": int(psutil.virtual_memory().total),
         "allocator_settings": allocator_settings(os.environ),
         "device_settings": device_settings(os.environ),

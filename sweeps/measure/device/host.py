@@ -15,6 +15,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 from sweeps.measure.device.quota import cpu_quota
 
@@ -54,6 +55,27 @@ def system_name() -> str:
     """System, release and machine; before it what ``macos_release`` says, where it says something."""
     kernel = f"{platform.system()} {platform.release()} {platform.machine()}"
     return ", ".join(filter(None, (macos_release(), kernel)))
+
+
+_SYSTEM = Path("/sys")
+
+
+def cpu_governor() -> str | None:
+    """What chooses the processor's clock, such as ``powersave``; None where Linux does not say, as in most guests."""
+    found = set()
+    for path in _SYSTEM.glob("devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"):
+        with contextlib.suppress(OSError):
+            found.add(path.read_text(encoding="utf-8").strip())
+    return ", ".join(sorted(found)) or None
+
+
+def huge_pages() -> str | None:
+    """Who gets transparent huge pages: always, madvise or never; None where the system does not say."""
+    with contextlib.suppress(OSError):
+        told = (_SYSTEM / "kernel/mm/transparent_hugepage/enabled").read_text(encoding="utf-8")
+        if found := re.search(r"\[(\w+)\]", told):
+            return found[1]
+    return None
 
 
 def usable_cpus() -> int:

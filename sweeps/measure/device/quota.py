@@ -57,11 +57,23 @@ def held_back_ns() -> int | None:
     return max(found, default=None)
 
 
-def most_host_bytes() -> int:
-    """The most memory that this process could ever have: the machine's or its group's, and all there is to swap to."""
-    limits = [psutil.virtual_memory().total]
+def _memory_limits() -> list[int]:
+    limits = [int(psutil.virtual_memory().total)]
     for group in groups("memory"):
         for name in ("memory.max", "memory.limit_in_bytes"):
             with contextlib.suppress(OSError, ValueError):  # ValueError: "max" is no limit
                 limits.append(int((group / name).read_text()))
-    return int(min(limits) + psutil.swap_memory().total)
+    return limits
+
+
+def most_host_bytes() -> int:
+    """The most memory that this process could ever have: the machine's or its group's, and all there is to swap to."""
+    return int(min(_memory_limits()) + psutil.swap_memory().total)
+
+
+def container_limits() -> str | None:
+    """What the control group leaves of the machine, such as ``2 CPUs, 4 GiB``; None where it limits nothing."""
+    quota, (machine, *limits) = cpu_quota(), _memory_limits()
+    told = [] if quota is None else [f"{quota:g} CPU{'' if quota == 1 else 's'}"]
+    told += [f"{min(limits) / 2**30:.3g} GiB"] if limits and min(limits) < machine else []
+    return ", ".join(told) or None

@@ -12,36 +12,28 @@ import pandas as pd
 import pytest
 
 from analysis.cells.matching import Side, differences, key_columns, split
-from analysis.comparison.answer import regression
+from analysis.comparison.answer import regression, undecided
 from analysis.comparison.comparison import Comparison, compare, most_telling
-from analysis.comparison.timings import Timings, items_per_sample
+from analysis.comparison.runs import seconds_per_item
 from tests.analysis.conftest import row
-
-SEED_OF_NOISE = 7
-
-
-def samples_of(
-    key: str, step_s: float, *, spread: float = 0.01, between: float = 0.004, n_rounds: int = 6, n: int = 25, seed: int = 0,
-    sweep_id: str = "s",
-) -> pd.DataFrame:  # fmt: skip
-    """Lognormal steps around ``step_s`` in rounds that differ by ``between``."""
-    rng = np.random.default_rng([SEED_OF_NOISE, seed])
-    level = np.repeat(rng.normal(0, between, n_rounds), n)
-    seconds = step_s * np.exp(level + rng.normal(0, spread, n_rounds * n))
-    rounds = np.repeat(np.arange(n_rounds), n)
-    return pd.DataFrame({"trial_key": key, "sweep_id": sweep_id, "round": rounds, "seconds": seconds})
 
 
 def side(
-    label: str, steps: Sequence[float], *, rows: Sequence[dict[str, Any]] = (), seed: int = 0, **noise: Any
-) -> Side:
-    """Cells of batch sizes 1, 2, 4, ... that take these steps; ``rows`` change them one by one."""
-    made, samples = [], []
+    label: str, steps: Sequence[float], *, rows: Sequence[dict[str, Any]] = (), n_runs: int = 5, between: float = 0.01,
+    seed: int = 0,
+) -> Side:  # fmt: skip
+    """Cells of batch sizes 1, 2, 4, ... of a sweep that take these steps, in repeats that differ by ``between``.
+
+    ``rows`` change the cells one by one.
+    """
+    rng = np.random.default_rng([7, seed])
+    made = []
     for i, step in enumerate(steps):
         changes = rows[i] if i < len(rows) else {}
-        made.append(row(i, **{"batch_size": 2**i, "step_median_s": step} | changes))
-        samples.append(samples_of(f"k{i:03d}", step, seed=1000 * seed + i, **noise))
-    return Side(label=label, trials=pd.DataFrame(made), samples=pd.concat(samples, ignore_index=True))
+        for repeat in range(1, n_runs + 1):
+            took = step * math.exp(between * rng.standard_normal())
+            made.append(row(i, **{"batch_size": 2**i, "step_median_s": took, "repeat": repeat} | changes))
+    return Side(label=label, trials=pd.DataFrame(made))
 
 
 def test_ratios_cover_what_was_planted_and_only_what_is_large_and_certain_is_faster_or_slower() -> None:
@@ -49,60 +41,92 @@ def test_ratios_cover_what_was_planted_and_only_what_is_large_and_certain_is_fas
     comparison = compare([side("old", [0.1] * 32), side("new", [0.1 / r for r in planted], seed=1)])
     cells = comparison.cells.assign(planted=planted)
     assert cells["batch_size"].tolist() == [2**i for i in range(32)]
-    assert cells["ratio"].tolist() == pytest.approx(planted, rel=0.01)
+    assert cells["ratio"].tolist() == pytest.approx(planted, rel=0.03)
     assert ((cells["ratio_low"] < planted) & (planted < cells["ratio_high"])).mean() > 0.85, (
         "95 % of them in the long run"
     )
-    assert cells.groupby("planted")["verdict"].unique().map(list).to_dict() == {
-        1.5: ["faster"], 0.8: ["slower"], 1.0: ["same"], 1.03: ["same"],
-    }  # fmt: skip
-    assert (cells.loc[cells["planted"] == 1.03, "p"] < 0.002).any(), "3 % can be certain, and are of no interest"
-    assert cells["baseline_s"][2] == pytest.approx(0.1 / 4, rel=0.01), "seconds per item of a batch of 4"
+    found = cells.groupby("planted")["verdict"].agg(set).to_dict()
+    assert found[1.5] == {"faster"}
+    assert found[0.8] == {"slower"}
+    assert found[1.0] == {"same"}
+    assert found[1.03] <= {"same", "unclear"}
+    assert (cells.loc[cells["planted"] == 1.03, "p"] < 0.006).any(), "3 % can be certain, and are of no interest"
+    assert cells["baseline_s"][2] == pytest.approx(0.1 / 4, rel=0.02), "seconds per item of a batch of 4"
     assert regression(comparison, "a")
 
 
 def test_a_large_difference_that_is_not_certain_is_unclear() -> None:
-    noise = {"between": 0.15, "n_rounds": 3}
-    (cell,) = compare([side("a", [0.1], **noise), side("b", [0.08], seed=5, **noise)]).cells.to_dict("records")
+    sides = side("a", [0.1], between=0.25, seed=2), side("b", [0.08], seed=5, between=0.25)
+    (cell,) = compare(sides).cells.to_dict("records")
     assert cell["ratio"] > 1.05
-    assert cell["p"] > 0.002
+    assert cell["p"] > 0.006
     assert cell["verdict"] == "unclear"
 
 
 def test_p_is_corrected_for_the_number_of_cells_of_all_sides() -> None:
-    noise = {"between": 0.02}
-    one = compare([side("a", [0.1], **noise), side("b", [0.09], seed=1, **noise)]).cells["p"][0]
-    many = [
-        side("a", [0.1] * 40, **noise),
-        *(side(n, [0.09] + [0.1] * 39, seed=s, **noise) for n, s in (("b", 1), ("c", 2))),
-    ]
+    many = [side("a", [0.1] * 40), *(side(n, [0.097] + [0.1] * 39, seed=s) for n, s in (("b", 1), ("c", 2)))]
     corrected = compare(many).cells
     assert len(corrected) == 80
-    assert corrected["p"][0] == pytest.approx(80 * one, rel=0.05), "Holm: the smallest p times the number of tests"
+    assert corrected["p"].max() == 1
     assert (corrected["verdict"] != "slower").all()
 
 
-def test_forty_equal_cells_are_never_called_faster_or_slower() -> None:
-    cells = compare([side("a", [0.1] * 40, between=0.03), side("b", [0.1] * 40, seed=3, between=0.03)]).cells
-    assert not cells["verdict"].isin(["faster", "slower"]).any()
+@pytest.mark.parametrize("n_runs", [2, 3, 5])
+def test_forty_equal_cells_are_never_called_faster_or_slower(n_runs: int) -> None:
+    sides = [side(n, [0.1] * 40, between=0.05, seed=s, n_runs=n_runs) for n, s in (("a", 0), ("b", 3))]
+    found = compare(sides)
+    assert not found.cells["verdict"].isin(["faster", "slower"]).any()
+    assert found.sides["verdict"].tolist() == ["unclear" if n_runs == 2 else found.sides["verdict"][0]]
+    assert regression(found, "a") is None
+
+
+def test_three_runs_borrow_from_other_cells_what_they_lack_of_certainty() -> None:
+    steps = [0.1] * 12
+    noise: dict[str, Any] = {"n_runs": 3, "between": 0.03}
+    alone = compare([side("a", steps[:1], **noise), side("b", [0.116], **noise, seed=1)])
+    among = compare([side("a", steps, **noise), side("b", [0.116, *steps[1:]], **noise, seed=1)])
+    assert alone.cells["verdict"][0] == "unclear"
+    assert among.cells["verdict"][0] == "slower"
+    assert among.sides["spread"][0] == pytest.approx(0.03, rel=0.3)
+
+
+def test_all_cells_together_are_judged_by_a_rule_of_their_own() -> None:
+    sides = [side("a", [0.1] * 12, between=0.03), side("b", [0.105] * 12, between=0.03, seed=6)]
+    found = compare(sides)
+    assert (found.cells["verdict"] == "slower").sum() < 12, "5 % are certain in some of them"
+    assert found.sides["verdict"].tolist() == ["slower"]
+    assert "all cells together slower (0.9" in str(regression(found, "a"))
+    assert found.sides["smallest_shift"][0] < 1.05 < found.sides["smallest_cell"][0]
+
+
+def test_runs_that_differ_as_a_whole_are_no_shift_of_all_cells() -> None:
+    """Three sweeps a side, of which one found the machine slow: all cells moved together, which is one fact, not twelve."""
+
+    def of(label: str, speeds: Sequence[float]) -> Side:
+        made = [side(label, [0.1 * s] * 12, n_runs=1, between=0.002, seed=i) for i, s in enumerate(speeds)]
+        return Side(
+            label=label, trials=pd.concat([m.trials.assign(sweep_id=f"{label}{i}") for i, m in enumerate(made)])
+        )
+
+    found = compare([of("a", [1.0, 1.01, 0.99]), of("b", [1.0, 1.2, 1.01])])
+    assert regression(found, "a") is None
+    assert found.sides["verdict"].tolist() == ["unclear"]
 
 
 def test_the_geometric_mean_of_twice_and_half_is_one_and_its_interval_says_so() -> None:
     comparison = compare([side("a", [0.1, 0.1, 0.1]), side("b", [0.05, 0.2, 0.1], seed=1)])
     (mean,) = comparison.sides.to_dict("records")
     assert (mean["n_cells"], mean["faster"], mean["slower"], mean["same"], mean["unclear"]) == (3, 1, 1, 1, 0)
-    assert mean["ratio"] == pytest.approx(1, abs=0.01)
+    assert mean["ratio"] == pytest.approx(1, abs=0.02)
     assert mean["ratio_low"] < 1 < mean["ratio_high"]
     assert mean["ratio"] == pytest.approx(math.prod(comparison.cells["ratio"]) ** (1 / 3))
-    widest = (comparison.cells["ratio_high"] / comparison.cells["ratio_low"]).max()
-    assert mean["ratio_high"] / mean["ratio_low"] < widest, "three cells know more than one"
 
 
 def test_each_side_of_three_is_compared_with_the_first() -> None:
     found = compare([side("a", [0.1]), side("b", [0.2], seed=1), side("c", [0.05], seed=2)])
     assert found.cells["side"].tolist() == ["b", "c"]
     assert found.cells["verdict"].tolist() == ["slower", "faster"]
-    assert found.sides.set_index("side")["ratio"].to_dict() == pytest.approx({"b": 0.5, "c": 2.0}, rel=0.01)
+    assert found.sides.set_index("side")["ratio"].to_dict() == pytest.approx({"b": 0.5, "c": 2.0}, rel=0.03)
     with pytest.raises(ValueError, match="two sides or more, got 1"):
         compare([side("a", [0.1])])
 
@@ -122,60 +146,58 @@ def test_equal_rows_give_equal_numbers() -> None:
     pd.testing.assert_frame_equal(run().sides, run().sides)
 
 
-def joined(label: str, runs: Sequence[float], n_rounds: int = 6) -> Side:
-    """One cell that was measured in several sweeps."""
-    trials = pd.DataFrame([row(0, sweep_id=f"s{i}", step_median_s=step) for i, step in enumerate(runs)])
-    samples = [samples_of("k000", step, sweep_id=f"s{i}", seed=i, n_rounds=n_rounds) for i, step in enumerate(runs)]
-    return Side(label=label, trials=trials, samples=pd.concat(samples, ignore_index=True))
+def test_a_run_is_a_sweep_where_several_measured_the_cell_else_a_repeat() -> None:
+    two = pd.concat([side("a", [0.1, 0.2], seed=i).trials.assign(sweep_id=f"s{i}") for i in range(2)])
+    apart = two[(two["batch_size"] == 1) | (two["sweep_id"] == "s0")]
+    made = Side(label="a", trials=apart)
+    cells = compare([made, Side(label="b", trials=apart)]).cells
+    assert cells["n_runs"].tolist() == [2, 5], "two sweeps; five repeats of the one that has it"
+    seeds = side("a", [0.1], n_runs=1).trials
+    both = Side(label="a", trials=pd.concat([seeds.assign(seed=s) for s in (0, 1)]))
+    assert compare([both, Side(label="b", trials=both.trials)]).cells["n_runs"].tolist() == [2]
 
 
-def test_of_three_sweeps_the_interval_holds_what_differs_from_one_to_the_next() -> None:
-    (one,) = compare([joined("a", [0.1]), joined("b", [0.09])]).cells.to_dict("records")
-    (two,) = compare([joined("a", [0.1, 0.11]), joined("b", [0.09, 0.1])]).cells.to_dict("records")
-    (three,) = compare([joined("a", [0.1, 0.11, 0.12]), joined("b", [0.09, 0.1, 0.11])]).cells.to_dict("records")
-    assert (one["n_rounds"], two["n_rounds"], three["n_rounds"]) == (6, 12, 3), "blocks: rounds, rounds of both, sweeps"
-    assert one["verdict"] == "faster"
-    assert three["verdict"] == "unclear", "sweeps differ by as much as the sides do"
-    assert three["ratio_low"] < 1 < three["ratio"] < three["ratio_high"]
+def test_of_one_run_a_ratio_has_an_interval_from_within_it_and_no_verdict() -> None:
+    sides = [side("a", [0.1, 0.1], n_runs=1), side("b", [0.22, 0.1], seed=1, n_runs=1)]
+    found = compare(sides)
+    first, second = found.cells.to_dict("records")
+    assert first["ratio"] == pytest.approx(1 / 2.2, rel=0.03)
+    assert first["ratio_low"] < first["ratio"] < first["ratio_high"]
+    assert [first["verdict"], second["verdict"]] == ["one run", "one run"]
+    assert math.isnan(first["p"])
+    assert regression(found, "a") is None
+    assert undecided(found, "a")
 
 
-def test_without_samples_a_ratio_has_neither_interval_nor_verdict() -> None:
-    a, b = side("a", [0.1, 0.1]), side("b", [0.05, 0.1], seed=1)
-    bare = Side(label="b", trials=b.trials, samples=b.samples[b.samples["trial_key"] != "k001"])
-    first, second = compare([a, bare]).cells.to_dict("records")
-    assert second["ratio"] == pytest.approx(1, rel=0.01)
-    assert (second["verdict"], second["n_rounds"]) == ("unclear", 0)
-    assert math.isnan(second["ratio_low"])
-    assert math.isnan(second["p"])
-    assert first["p"] == pytest.approx(compare([a, b]).cells["p"][0] / 2), "what cannot be tested is not corrected for"
-    unknown = compare([a, Side(label="b", trials=b.trials.assign(step_median_s=None), samples=bare.samples)])
-    assert math.isnan(unknown.cells["ratio"][1])
-    assert unknown.sides["n_cells"].tolist() == [1]
+def test_cells_without_samples_are_compared_by_their_medians() -> None:
+    """A single file of trials keeps no samples; of 24 cells that took 2.2 times as long each is slower."""
+    found = compare([side("a", [0.1] * 24, n_runs=3), side("b", [0.22] * 24, n_runs=3, seed=1)]).cells
+    assert found["verdict"].tolist() == ["slower"] * 24
+    bare = side("b", [0.1]).trials.assign(step_median_s=None)
+    unknown = compare([side("a", [0.1]), Side(label="b", trials=bare)])
+    assert math.isnan(unknown.cells["ratio"][0])
+    assert unknown.sides["n_cells"].tolist() == [0]
 
 
-def test_two_rounds_give_a_ratio_and_no_interval() -> None:
-    (cell,) = compare([side("a", [0.1], n_rounds=2), side("b", [0.05], n_rounds=9)]).cells.to_dict("records")
-    assert cell["ratio"] == pytest.approx(2, rel=0.01)
-    assert cell["n_rounds"] == 2
-    assert math.isnan(cell["ratio_low"])
-    assert cell["verdict"] == "unclear"
+@pytest.mark.parametrize("which", ["every run", "one run"])
+def test_verdicts_are_demoted_where_other_work_took_over_a_tenth_of_the_machine(which: str) -> None:
+    a, b = side("a", [0.1] * 3), side("b", [0.2, 0.1, 0.1], seed=1)
+    is_busy = (b.trials["batch_size"] == 1) & ((b.trials["repeat"] == 2) | (which == "every run"))
+    busy = Side(label="b", trials=b.trials.assign(other_load_ratio=is_busy * 0.11))
+    found = compare([a, busy])
+    assert found.cells["verdict"].tolist() == ["disturbed", "same", "same"]
+    assert regression(found, "a") is None
+    assert "1 cell beside other work" in str(undecided(found, "a"))
+    assert regression(compare([a, b]), "a")
 
 
-def test_samples_that_are_unusable_are_left_out() -> None:
-    samples = pd.DataFrame(
-        {"trial_key": "k000", "sweep_id": "s", "round": [0, 0, 1, 1], "seconds": [0.1, 0.0, np.nan, 0.3]}
-    )
-    blocks = Timings(Side(label="a", trials=pd.DataFrame([row(0, batch_size=1)]), samples=samples)).blocks([0])
-    assert blocks is not None
-    assert blocks.values.tolist() == [0.1, 0.3]
-
-
-def test_a_sample_of_several_steps_or_of_a_request_stands_for_its_items() -> None:
-    assert items_per_sample(row(batch_size=8)) == 8
-    assert items_per_sample(row(batch_size=8, steps_per_sample=10)) == 80
-    assert items_per_sample(row(batch_size=8, items_per_step=64)) == 64
-    assert items_per_sample(row(batch_size=8, scenario="server")) == 1
-    assert items_per_sample({"steps_per_sample": None}) == 1
+def test_a_batch_stands_for_its_items_and_a_request_for_one() -> None:
+    assert seconds_per_item(row(batch_size=8, step_median_s=0.8)).value == pytest.approx(0.1)
+    assert seconds_per_item(row(batch_size=8, step_median_s=0.8, items_per_step=64)).value == pytest.approx(0.0125)
+    assert seconds_per_item(row(batch_size=8, step_median_s=0.8, scenario="server")).value == 0.8
+    served = row(batch_size=8, latency_p50_s=0.2, scenario="server")
+    assert seconds_per_item(served | {"step_median_s": None}).value == 0.2
+    assert seconds_per_item({"step_median_s": 0.0}).value is None
 
 
 def test_energy_and_memory_are_compared_only_where_both_were_counted_alike() -> None:
@@ -207,7 +229,7 @@ def test_what_completed_on_one_side_only_is_told_and_what_was_lost_is_a_regressi
     assert not regression(gained, "a")
     absent = compare([whole, side("c", [0.1])])
     assert absent.outcomes.empty, "what was not asked for was not lost"
-    retried = Side(label="b", trials=pd.concat([lost.trials, whole.trials.iloc[1:]]), samples=lost.samples)
+    retried = Side(label="b", trials=pd.concat([lost.trials, whole.trials.iloc[5:]]))
     assert compare([whole, retried]).outcomes.empty, "it completed in another sweep"
 
 
@@ -262,7 +284,7 @@ def test_a_side_is_split_by_a_columns_values() -> None:
     with pytest.raises(ValueError, match="no column 'devise'; the columns are"):
         split(both, "devise")
     with pytest.raises(ValueError, match="needs a label"):
-        Side(label="", trials=both.trials, samples=both.samples)
+        Side(label="", trials=both.trials)
 
 
 def test_what_must_differ_with_the_column_compared_across_is_no_difference() -> None:

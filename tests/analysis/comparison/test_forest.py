@@ -52,7 +52,7 @@ def test_verdicts_are_told_apart_without_colour() -> None:
         _legend(axes, ["unclear", "slower"])
         told = [text.get_text() for text in axes.get_legend().get_texts()]
         plt.close(figure)
-    assert len(looks - {("None", False)}) == len(_LOOKS) == 4
+    assert len(looks - {("None", False)}) == len(_LOOKS) == 6
     assert told == ["slower", "unclear"]
 
 

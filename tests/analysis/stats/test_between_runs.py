@@ -105,8 +105,15 @@ def test_the_smallest_change_is_found_as_often_as_it_says() -> None:
     assert math.isnan(spread.smallest_change(0, 5, 0.01))
 
 
-@pytest.mark.parametrize("runs", [[], [3.0], [3.0, 3.0], [math.nan, 3.0], [0.0, 3.0]])
-def test_without_two_different_runs_nothing_is_known(runs: Runs) -> None:
+def test_runs_that_agree_in_every_digit_are_taken_for_a_coarse_clock() -> None:
+    spread = pooled([([0.1, 0.1, 0.1],)])
+    assert spread.relative == pytest.approx(0.001, rel=0.01)
+    assert spread.p_value([0.1] * 3, [0.11] * 3) < 0.001
+    assert common_shift([[0.1] * 3] * 2, [[0.11] * 3] * 2).p < 0.001
+
+
+@pytest.mark.parametrize("runs", [[], [3.0], [math.nan, 3.0], [0.0, 3.0]])
+def test_without_two_runs_nothing_is_known(runs: Runs) -> None:
     spread = pooled([(runs,)])
     assert spread == UNKNOWN
     assert not spread.is_known

@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from sweeps.measure.device import environment as environment_module
-from sweeps.measure.device.environment import allocator_settings, device_settings, environment
+from sweeps.measure.device.environment import allocator_settings, blas, device_settings, environment
 from sweeps.measure.device.host import usable_cpus, version_of
 from sweeps.store.schema import TRIALS
 
@@ -39,7 +39,18 @@ def test_every_entry_is_a_column_and_says_what_is_here() -> None:
     assert seen["driver_version"] is None, "the CPU has none"
     assert seen["allocator_settings"] == allocator_settings(os.environ)
     assert platform.system() in seen["os"]
+    assert seen["cudnn_version"] is None, "the CPU needs none"
+    assert seen["blas"] == blas(torch.__config__.show())
     assert platform.machine() in seen["os"]
+
+
+def test_the_library_of_linear_algebra_is_told_as_the_build_tells_it() -> None:
+    mkl = """  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605 for Intel(R) 64 architecture
+  - Intel(R) MKL-DNN v3.12.0 (Git Hash 80afa71049cd69a3df32adcccb623b12cd7baa22)
+  - Build settings: BLAS_INFO=mkl, BUILD_TYPE=Release"""
+    assert blas(mkl) == "mkl 2024.2, oneDNN v3.12.0"
+    assert blas("  - Build settings: BLAS_INFO=accelerate, BUILD_TYPE=Release") == "accelerate"
+    assert blas("PyTorch built with nothing that it names") is None
 
 
 def test_what_changes_the_allocator_is_told_and_of_preloaded_libraries_the_name_alone() -> None:

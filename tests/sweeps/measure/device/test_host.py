@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.measure.device import host
-from sweeps.measure.device.host import cpu_name, default_threads, system_name, threads_told
+from sweeps.measure.device.host import cpu_governor, cpu_name, default_threads, huge_pages, system_name, threads_told
 
 M3_PRO = {"machdep.cpu.brand_string": "Apple M3 Pro", "hw.perflevel0.physicalcpu": "6", "kern.osversion": "25C56"}
 
@@ -75,3 +75,17 @@ def test_elsewhere_every_cpu_that_was_given_computes_and_the_system_is_told_as_p
 )
 def test_what_the_environment_says_of_threads(variables: dict[str, str], told: tuple[str, int] | None) -> None:
     assert threads_told(variables) == told
+
+
+def test_governor_and_huge_pages_are_those_of_linux_and_unknown_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host, "_SYSTEM", tmp_path)
+    assert (cpu_governor(), huge_pages()) == (None, None)
+    for i, name in enumerate(("powersave", "performance", "powersave")):
+        folder = tmp_path / f"devices/system/cpu/cpu{i}/cpufreq"
+        folder.mkdir(parents=True)
+        (folder / "scaling_governor").write_text(f"{name}\n")
+    (tmp_path / "kernel/mm/transparent_hugepage").mkdir(parents=True)
+    (tmp_path / "kernel/mm/transparent_hugepage/enabled").write_text("always [madvise] never\n")
+    assert (cpu_governor(), huge_pages()) == ("performance, powersave", "madvise")

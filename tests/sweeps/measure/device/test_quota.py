@@ -48,6 +48,15 @@ def test_the_least_quota_of_a_group_and_those_above_it_counts(
     assert usable_cpus() == (all_cpus if cpus is None else min(all_cpus, -int(-cpus // 1)))
 
 
+def test_what_a_container_leaves_of_the_machine_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quota, "_PROC", tmp_path / "proc")
+    monkeypatch.setattr(quota, "_CGROUPS", tmp_path / "groups")
+    lay(tmp_path, {"proc/self/cgroup": "0::/a\n", "groups/a/memory.max": "max", "groups/a/cpu.max": "max 100000"})
+    assert quota.container_limits() is None
+    lay(tmp_path, {"groups/memory.max": str(2**29), "groups/a/cpu.max": "150000 100000"})
+    assert quota.container_limits() == "1.5 CPUs, 0.5 GiB"
+
+
 def test_without_control_groups_there_is_no_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(quota, "_PROC", tmp_path)
     assert (quota.cpu_quota(), quota.held_back_ns()) == (None, None)
