@@ -18,14 +18,15 @@ import pandas as pd
 from analysis.cells.matching import Difference, Key, Side, differences, key_columns
 from analysis.comparison.runs import CellRuns, runs_of
 from analysis.contract.cells import MEASURED, STATUSES
-from analysis.stats.between_runs import Runs, Shift, Spread, common_shift, pooled
+from analysis.stats.between_runs import Runs, Spread, pooled
+from analysis.stats.common_shift import Shift, common_shift
 from analysis.stats.estimate import Figure, geometric_mean, ratio
 from analysis.stats.significance import holm
 from analysis.stats.told_apart import MIN_CHANGE, verdict
 
 MAX_P = 0.006
 """After correction for the number of cells. A false regression is half of it by a cell, and half of it by all cells
-together: under 1 % of comparisons of equal code (``tests/benchmarks/compare_power.py``)."""
+together: under 1 % of comparisons of equal code (``tests/benchmarks/simulations/compare_power.py``)."""
 MIN_RUNS = 2
 """Runs of a cell on each side under which there is no verdict."""
 NOT_MEASURED = tuple(status for status in STATUSES if status not in MEASURED)

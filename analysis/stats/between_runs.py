@@ -32,11 +32,11 @@ POWER = 0.8
 
 def logs_of(runs: Runs) -> Floats:
     """Natural logarithms of those that are known and positive, shape (n_known,)."""
-    logs = _logs(runs)
+    logs = known_logs(runs)
     return logs[~np.isnan(logs)]
 
 
-def _logs(runs: Runs) -> Floats:
+def known_logs(runs: Runs) -> Floats:
     """Natural logarithms, shape (n_runs,); NaN where a run is unknown or not positive."""
     values = np.asarray(runs, dtype=np.float64)
     return np.log(np.where(np.isfinite(values) & (values > 0), values, np.nan))
@@ -92,17 +92,17 @@ class Spread:
         if not logs.size:
             return Figure(value=None)
         variance, freedom = self.moderated([runs])
-        return _figure(float(logs.mean()), math.sqrt(variance / logs.size), freedom, confidence)
+        return estimate_of(float(logs.mean()), math.sqrt(variance / logs.size), freedom, confidence)
 
     def ratio(self, over: Runs, under: Runs, confidence: float = 0.95) -> Figure:
         """The ratio of two cells' levels, or of one cell's on two sides, with its interval by the moderated t."""
         difference, error, freedom = self._difference(over, under)
-        return Figure(value=None) if math.isnan(difference) else _figure(difference, error, freedom, confidence)
+        return Figure(value=None) if math.isnan(difference) else estimate_of(difference, error, freedom, confidence)
 
     def p_value(self, over: Runs, under: Runs) -> float:
         """Two-sided, of the hypothesis that both levels are one; NaN where no spread is known."""
         difference, error, freedom = self._difference(over, under)
-        return _p_value(difference, error, freedom)
+        return p_value_of(difference, error, freedom)
 
     def smallest_change(self, n_over: int, n_under: int, p: float, least: float = 0.0) -> float:
         """The ratio that so many runs a side find in four of five comparisons, at the level ``p`` and over ``least``.
@@ -114,7 +114,7 @@ class Spread:
         freedom = self.freedom if math.isinf(self.prior_freedom) else min(
             self.prior_freedom + n_over + n_under - 2, self.freedom)  # fmt: skip
         error = math.sqrt(self.variance * (1 / n_over + 1 / n_under))
-        return _smallest(error, freedom, p, least)
+        return smallest_of(error, freedom, p, least)
 
     def _difference(self, over: Runs, under: Runs) -> tuple[float, float, float]:
         a, b = logs_of(over), logs_of(under)
@@ -177,7 +177,7 @@ def _correlation(cells: Sequence[Sequence[Runs]]) -> float:
     by_run: dict[tuple[int, int], list[float]] = {}
     for lists in cells:
         for side, runs in enumerate(lists):
-            log = _logs(runs)
+            log = known_logs(runs)
             known = np.flatnonzero(~np.isnan(log))
             if known.size > 1:
                 for run, value in zip(known, log[known] - log[known].mean(), strict=True):
@@ -187,70 +187,22 @@ def _correlation(cells: Sequence[Sequence[Runs]]) -> float:
     return min(1.0, max(0.0, together / alone)) if alone > 0 else 0.0
 
 
-@dataclass(frozen=True, kw_only=True)
-class Shift:
-    """A shift common to all cells: the ratio with its interval, and the two-sided p value that it is 1.
-
-    Its logarithm has the standard error ``error`` of ``freedom`` degrees of freedom; NaN and 0 where unknown.
-    """
-
-    ratio: Figure
-    p: float
-    error: float
-    freedom: float
-
-    def smallest_change(self, p: float, least: float = 0.0) -> float:
-        """As ``Spread.smallest_change``."""
-        return _smallest(self.error, self.freedom, p, least)
-
-
-def common_shift(over: Sequence[Runs], under: Sequence[Runs]) -> Shift:
-    """How far all cells together differ: the geometric mean of their ratios, the same cells in both, in one order.
-
-    A run's mean over cells is the unit here, not a cell: where all cells of a run move together, twelve of them say no
-    more than one. Student's t with pooled variance, of as many degrees of freedom as there are runs less two. Interval
-    and p are unknown where a side has fewer than two runs.
-    """
-    if not len(over) or len(over) != len(under):
-        raise ValueError(f"both sides need the same cells, one or more, got {len(over)} and {len(under)}")
-    a, b = (_run_means(cells) for cells in (over, under))
-    levels = [float(logs_of(x).mean() - logs_of(y).mean()) for x, y in zip(over, under, strict=True)]
-    mean, freedom = math.fsum(levels) / len(levels), a.size + b.size - 2
-    if min(a.size, b.size) < 2:  # a variance needs two
-        return Shift(ratio=Figure(value=math.exp(mean)), p=math.nan, error=math.nan, freedom=0)
-    variance = float(np.sum((a - a.mean()) ** 2) + np.sum((b - b.mean()) ** 2)) / freedom
-    error = math.sqrt(max(variance, MIN_SPREAD**2) * (1 / a.size + 1 / b.size))
-    found = _figure(mean, error, freedom, 0.95)
-    return Shift(ratio=found, p=_p_value(mean, error, freedom), error=error, freedom=freedom)
-
-
-def _run_means(cells: Sequence[Runs]) -> Floats:
-    """By run, the mean of the cells' distances from their own levels and of these levels; (n_runs,)."""
-    table = np.full((len(cells), max(len(runs) for runs in cells)), np.nan)
-    for row, runs in zip(table, cells, strict=True):
-        row[: len(runs)] = _logs(runs)
-    table = table[:, ~np.isnan(table).all(axis=0)]
-    return np.asarray(np.nanmean(table - np.nanmean(table, axis=1, keepdims=True), axis=0), dtype=np.float64)
-
-
-def _t(share: float, freedom: float) -> float:
-    """The quantile of Student's t; scipy.stats.t's own takes twenty times as long for one number."""
-    return float(special.stdtrit(freedom, share))
-
-
-def _figure(log: float, error: float, freedom: float, confidence: float) -> Figure:
+def estimate_of(log: float, error: float, freedom: float, confidence: float = 0.95) -> Figure:
+    """A figure from its logarithm and that one's standard error, with the interval of Student's t."""
     if not (error > 0 and freedom > 0):
         return Figure(value=math.exp(log))
     half = _t((1 + confidence) / 2, freedom) * error
     return Figure(value=math.exp(log), low=math.exp(log - half), high=math.exp(log + half))
 
 
-def _smallest(error: float, freedom: float, p: float, least: float) -> float:
+def smallest_of(error: float, freedom: float, p: float, least: float) -> float:
+    """The ratio found in a share ``POWER`` of comparisons, at the level ``p`` and over ``1 + least``."""
     if not freedom > 0:
         return math.nan
     room = error * _t(POWER, freedom)
     return math.exp(room + max(error * _t(1 - p / 2, freedom), math.log1p(least)))
 
 
-def _p_value(difference: float, error: float, freedom: float) -> float:
+def p_value_of(difference: float, error: float, freedom: float) -> float:
+    """Two-sided, of the hypothesis that the difference is 0; NaN without error or freedom."""
     return 2 * float(special.stdtr(freedom, -abs(difference) / error)) if error > 0 and freedom > 0 else math.nan

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.between_runs import UNKNOWN, Runs, common_shift, pooled
+from analysis.stats.between_runs import UNKNOWN, Runs, pooled
 
 N_CELLS = 12
 
@@ -71,31 +71,6 @@ def test_one_cell_without_others_has_students_t() -> None:
     assert (ratio.low, ratio.high) == pytest.approx((math.exp(low), math.exp(high)))
 
 
-def test_a_shift_of_all_cells_is_judged_by_runs_not_by_cells() -> None:
-    rng = np.random.default_rng(3)
-    a, b = made(rng, 5, 0.001, together=0.03), made(rng, 4, 0.001, together=0.03)
-    by_run = stats.ttest_ind(np.log(a).mean(axis=0), np.log(b).mean(axis=0))
-    found = common_shift(a, b)
-    assert found.p == pytest.approx(by_run.pvalue)
-    assert found.ratio.value == pytest.approx(math.exp(np.log(a).mean() - np.log(b).mean()))
-    assert math.isnan(common_shift(a, [runs[:1] for runs in b]).p)
-    with pytest.raises(ValueError, match="the same cells"):
-        common_shift(a, b[:3])
-
-
-def test_a_run_that_lacks_a_cell_does_not_shift_the_others() -> None:
-    rng = np.random.default_rng(5)
-    a, b = made(rng, 4, 0.01), made(rng, 4, 0.01)
-    a[0] = [
-        *a[0][:2],
-        math.nan,
-        a[0][3],
-    ]  # the slowest or fastest cell missing would move a plain mean of the run by half
-    found = common_shift(a, b)
-    assert found.ratio.low is not None
-    assert found.ratio.low > 0.97
-
-
 def test_the_smallest_change_is_found_as_often_as_it_says() -> None:
     spread = pooled([(a, b) for a, b in zip(*(made(np.random.default_rng(s), 5, 0.03) for s in (6, 7)), strict=True)])
     change = math.log(spread.smallest_change(5, 5, 0.01))
@@ -109,7 +84,6 @@ def test_runs_that_agree_in_every_digit_are_taken_for_a_coarse_clock() -> None:
     spread = pooled([([0.1, 0.1, 0.1],)])
     assert spread.relative == pytest.approx(0.001, rel=0.01)
     assert spread.p_value([0.1] * 3, [0.11] * 3) < 0.001
-    assert common_shift([[0.1] * 3] * 2, [[0.11] * 3] * 2).p < 0.001
 
 
 @pytest.mark.parametrize("runs", [[], [3.0], [math.nan, 3.0], [0.0, 3.0]])

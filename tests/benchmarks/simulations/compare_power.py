@@ -1,4 +1,4 @@
-"""How often a comparison reports a regression that is none, and finds one that is: ``python tests/benchmarks/compare_power.py``.
+"""How often a comparison reports a regression that is none, and finds one that is: ``python tests/benchmarks/simulations/compare_power.py``.
 
 Sweeps of twelve cells are made up, of which the truth is known, and given to ``analysis.comparison``'s ``compare`` and
 ``regression``, which decide exit code 3. A cell's runs differ by a normal error of its own in the logarithm, and in some
@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 N_CELLS = 12
 WITHIN, N_ROUNDS, N_SAMPLES = 0.01, 6, 25
 """Spread of the samples of a run, and how many there are, for rules that look at them."""
