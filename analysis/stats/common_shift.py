@@ -65,8 +65,3 @@ def _run_means(cells: Sequence[Runs]) -> Floats:
         row[: len(runs)] = known_logs(runs)
     table = table[:, ~np.isnan(table).all(axis=0)]
     return np.asarray(np.nanmean(table - np.nanmean(table, axis=1, keepdims=True), axis=0), dtype=np.float64)
-
-
-def _t(share: float, freedom: float) -> float:
-    """The quantile of Student's t; scipy.stats.t's own takes twenty times as long for one number."""
-    return float(special.stdtrit(freedom, share))

@@ -1,6 +1,6 @@
 """Why torchvision's affine and perspective are wrong below fp32: what rounding the sampling grid alone does to pixels.
 
-    python tests/benchmarks/sampling_grid.py
+    python tests/benchmarks/operations/sampling_grid.py
 
 torchvision says where each output pixel is read by a matrix product of the pixels' coordinates, in the image's precision.
 Here the images and the sampling stay in fp32 on the CPU, and only the factors and results of those products are rounded
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parent.parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
 from torchvision.transforms.v2 import functional as F  # noqa: N812
