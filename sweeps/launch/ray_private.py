@@ -14,6 +14,8 @@ from typing import Any, cast
 
 import ray
 
+from sweeps.launch.worker_process import SITES
+
 STORE_FOLDER = "_plasma_directory"
 """The argument of ``ray.init`` that says where its object store lies. Not one that Ray documents: a version that
 refuses it says so when it starts, where /dev/shm is too small."""
@@ -43,11 +45,8 @@ def job_config() -> ray.job_config.JobConfig:
     Without the names: Ray's own way, and a module there that has another's name ends every worker.
     """
     root = Path(__file__).resolve().parent.parent.parent
-    installed = {"site-packages", "dist-packages"}  # found anyway, and not to stand before the standard library
     try:
-        return ray.job_config.JobConfig(
-            _client_job=True, _py_driver_sys_path=[] if root.name in installed else [str(root)]
-        )
+        return ray.job_config.JobConfig(_client_job=True, _py_driver_sys_path=[] if root.name in SITES else [str(root)])
     except TypeError:
         return ray.job_config.JobConfig()
 

@@ -8,7 +8,6 @@ Runs as ``worker_process.py RAYS_SCRIPT [its arguments]``, or with the number of
 from __future__ import annotations
 
 import contextlib
-import importlib
 import json
 import os
 import runpy
@@ -25,6 +24,10 @@ AHEAD = "ACCELSWEEP_AHEAD"
 """Names the modules to import, with spaces between them."""
 SOCKET = "ACCELSWEEP_FIRST_WORKER"
 """Names the socket at which a process waits to be the first worker."""
+SITES = ("site-packages", "dist-packages")
+"""Folders that Python finds by itself, and that are not to stand before its standard library."""
+PRELOAD, TRIALS = "--worker-preload-modules", "sweeps.launch.trainable"
+"""Ray's option for what a worker imports before it takes work, and Tune with it; the driver imports Tune meanwhile."""
 WORKER_SCRIPT = Path(__file__).resolve()
 _OOM_SCORE = Path("/proc/self/oom_score_adj")  # Ray has the kernel take workers before its servers (proc(5))
 _TAKEN = b"taken"
@@ -59,16 +62,6 @@ def _begin(path: str) -> None:
     threading.Thread(target=process.wait, daemon=True, name="accelsweep-first-worker").start()  # leaves no zombie
 
 
-def import_ahead(names: list[str], root: str) -> None:
-    """Import modules of ours that import no Ray, and what they import late; what fails is told by the cell it fails."""
-    for name in names:
-        with contextlib.suppress(Exception):
-            importlib.import_module(name)
-    with contextlib.suppress(Exception):
-        importlib.import_module("workloads.runtime.late").import_all()
-    sys.path.remove(root)
-
-
 def handed_over() -> bool:
     """Whether a process that waits for this one's command has taken it."""
     command = {"argv": sys.argv[1:], "environment": dict(os.environ), "folder": os.getcwd()}
@@ -98,22 +91,26 @@ def take_over(number: int) -> None:
 
 
 def _be_a_worker() -> None:
-    here, root = str(WORKER_SCRIPT.parent), str(WORKER_SCRIPT.parent.parent.parent)
+    here, root = str(WORKER_SCRIPT.parent), WORKER_SCRIPT.parent.parent.parent
     is_first = len(sys.argv) == 2 and sys.argv[1].isdigit()
     # This folder's files are no top-level modules (Ray may start workers so that they are none anyway).
     sys.path[:] = [entry for entry in sys.path if entry != here]
-    sys.path.insert(0, root)  # Ray says where workers find our modules, but not yet
+    if root.name not in SITES:  # Ray says where workers find our modules, but not yet
+        sys.path.insert(0, str(root))
+    from workloads.runtime.late import begin_importing
+
     names = os.environ.get(AHEAD, "").split()
-    ahead = threading.Thread(target=import_ahead, args=(names, root), daemon=True, name="accelsweep-import-ahead")
     if is_first:
-        ahead.start()
+        begin_importing(names)
         take_over(int(sys.argv[1]))
     import ray  # noqa: F401  # not before: what Ray is told by its environment it reads here
 
     if not is_first:  # Ray is not up before its first worker is; the rest goes on beside Ray's script
-        ahead.start()
-    sys.path.insert(0, os.path.dirname(sys.argv[1]))
+        begin_importing(names)
     del sys.argv[0]
+    sys.path.insert(0, os.path.dirname(sys.argv[0]))
+    if names and PRELOAD in Path(sys.argv[0]).read_text(encoding="utf-8"):
+        sys.argv.append(f"{PRELOAD}={TRIALS}")
     runpy.run_path(sys.argv[0], run_name="__main__")
 
 

@@ -24,7 +24,7 @@ before Ray has set the environment that it reads."""
 
 def imported_ahead(workload: str) -> tuple[str, ...]:
     """What a first worker imports while Ray starts: what Ray and Tune themselves need of others, and what measures."""
-    return (*RAY_NEEDS, module_of(workload), "sweeps.cell.cell_run", *TUNE_NEEDS)
+    return (*RAY_NEEDS, module_of(workload), "sweeps.cell.cell_run", *TUNE_NEEDS, "torchvision")
 
 
 @contextlib.contextmanager

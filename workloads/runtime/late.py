@@ -6,7 +6,10 @@ that torch.compile traces import torch itself: it cannot look into the stand-in.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import threading
+from collections.abc import Sequence
 from typing import Any
 
 _names: list[str] = []
@@ -34,3 +37,26 @@ def import_all() -> None:
     """Import every module that has a stand-in, and what these import late in turn."""
     for name in _names:  # which grows meanwhile
         importlib.import_module(name)
+
+
+_AHEAD = "accelsweep-import-ahead"
+
+
+def begin_importing(names: Sequence[str]) -> None:
+    """Import modules, and what they import late, in a thread; what fails is told where it is imported next."""
+    threading.Thread(target=_import_ahead, args=(names,), daemon=True, name=_AHEAD).start()
+
+
+def _import_ahead(names: Sequence[str]) -> None:
+    for name in names:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
+    with contextlib.suppress(Exception):
+        import_all()
+
+
+def wait_for_imports() -> None:
+    """Wait until nothing is imported beside what comes now, which is timed."""
+    for thread in threading.enumerate():
+        if thread.name == _AHEAD:
+            thread.join()

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from workloads.runtime.late import late
+from workloads.runtime.late import begin_importing, late, wait_for_imports
 
 
 def test_a_stand_in_is_the_module_from_its_first_use_on() -> None:
@@ -35,3 +36,13 @@ def test_a_command_line_is_read_without_torch(name: str) -> None:
     done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
     assert "--batch-size: 'x' is not a positive whole number" in done.stderr
+
+
+def test_what_is_timed_waits_for_what_is_imported_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(0.3)")
+    (tmp_path / "not_to_import.py").write_text("raise RuntimeError")
+    monkeypatch.syspath_prepend(tmp_path)
+    begin_importing(["not_to_import", "no.such.module", "slow_to_import"])
+    wait_for_imports()
+    assert {"slow_to_import", "not_to_import"} & set(sys.modules) == {"slow_to_import"}
+    wait_for_imports()  # of nothing
