@@ -9,10 +9,11 @@ import pandas as pd
 
 from analysis.cells.columns import ALWAYS_TOLD, JUDGING_COLUMNS, OPTION, SETTING_COLUMNS
 from analysis.cells.naming import varying
-from analysis.contract.cells import STATUSES
+from analysis.contract.cells import STATUSES, known
 from analysis.text import counted, is_missing
 
 Row = dict[str, Any]
+WORKSPACES_BYTES = 64 * 2**20
 
 
 def records(frame: pd.DataFrame) -> list[Row]:
@@ -74,6 +75,18 @@ def memory_bytes(frame: pd.DataFrame) -> pd.Series:
     Limits and searches judge what the allocator reserved for them (``objectives.memory_bytes``).
     """
     return frame["device_peak_allocated_bytes"].fillna(frame["peak_rss_bytes"])
+
+
+def are_peaks_comparable(a: Row, b: Row) -> bool:
+    """Whether the peaks of two cells may be divided.
+
+    In older sweeps the peak of a device counts what libraries take once in a process, up to ``WORKSPACES_BYTES``, in
+    cells that came after it was taken and not in others: peaks no further apart may be the same.
+    """
+    peaks = [known(row.get("device_peak_allocated_bytes")) for row in (a, b)]
+    if None in peaks or all(known(row.get("device_held_before_bytes")) is not None for row in (a, b)):
+        return True
+    return abs((peaks[0] or 0.0) - (peaks[1] or 0.0)) > WORKSPACES_BYTES
 
 
 def curves(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[tuple[Row, pd.DataFrame]]:

@@ -38,6 +38,7 @@ TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "ra
                  "other_load_ratio", "drift_ratio", "top1_agreement_ratio", "max_softmax_diff", "n_nonfinite",
                  "flop_share_ratio", "target_accuracy", "trial_index", "n_images_skipped", "clock_offset_s",
                  "page_fault_bytes_per_step", "system_time_ratio", "allocation_retries_per_step", "n_latency_samples",
+                 "device_held_before_bytes",
                  "steps_per_sample", "epochs_run", "n_train_items", "mean_power_w", "peak_power_w", "idle_power_w",
                  "bandwidth_share_ratio", "n_compared", "rms_rel_diff", "rounding_rel_diff", "loss_rel_diff",
                  "gradient_cosine", "compile_warm_s")  # fmt: skip

@@ -125,8 +125,9 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ]),
     ("memory", [
         ("static_bytes", INT, "B", "weights and buffers", "latest"),
-        ("device_peak_allocated_bytes", INT, "B", "most bytes in tensors on the device (sampled where it counts no peak)", "highest"),
-        ("device_peak_reserved_bytes", INT, "B", "most bytes the allocator held (sampled where it counts no peak)", "highest"),
+        ("device_peak_allocated_bytes", INT, "B", "most bytes in tensors on the device beyond device_held_before_bytes (sampled where it counts no peak)", "highest"),
+        ("device_peak_reserved_bytes", INT, "B", "most bytes the allocator held beyond what it held before the cell (sampled where it counts no peak)", "highest"),
+        ("device_held_before_bytes", INT, "B", "in tensors before the cell, such as workspaces that libraries take once; null in older sweeps, whose peaks count them", "latest"),
         ("device_recommended_max_bytes", INT, "B", "MPS: what the system recommends as the most", "latest"),
         ("allocation_retries_per_step", FLOAT, "1/step", "times that the allocator, out of memory, gave back what it kept and asked again", "highest"),
         ("peak_rss_bytes", INT, "B", "most resident memory of the worker during the cell", "highest"),

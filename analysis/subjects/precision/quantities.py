@@ -10,7 +10,7 @@ import pandas as pd
 from analysis.cells.groups import tasks
 from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import in_words, label, varying
-from analysis.cells.rows import Row, memory_bytes, records
+from analysis.cells.rows import Row, are_peaks_comparable, memory_bytes, records
 from analysis.cells.usable import speed
 from analysis.contract.cells import MEASURED, SERVER
 from analysis.stats.estimate import Figure, geometric_mean, known, ratio
@@ -102,7 +102,7 @@ def _pair(task: str, kind: str, row: Row, base: Row) -> Pair:
     return Pair(
         task=task, kind=kind, precision=str(row["precision"]), row=row, base=base,
         speed=_speed(row, base) if are_measured else Figure(value=None),
-        memory=_over(row, base, "peak_bytes") if are_measured else None,
+        memory=_over(row, base, "peak_bytes") if are_measured and are_peaks_comparable(row, base) else None,
         energy=_over(row, base, "energy_per_item_j") if are_measured else None,
     )  # fmt: skip
 

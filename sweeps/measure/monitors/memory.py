@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import psutil
 import torch
 
-from sweeps.measure.device.memory_counters import allocation_retries, memory_now, reset_peaks
+from sweeps.measure.device.memory_counters import DeviceMemory, allocation_retries, memory_now, reset_peaks
 
 INTERVAL_S = 0.05
 """Between two samples, where peaks must be sampled. One takes the interpreter from the measurement for some 30 us."""
@@ -44,12 +44,17 @@ def kernel_peak_bytes() -> int | None:
     return None
 
 
+def _beyond(peak: int | None, before: int | None) -> int | None:
+    return None if peak is None else max(0, peak - (before or 0))
+
+
 class MemoryMonitor:
     """Context manager that follows a cell's memory.
 
     The kernel's and the device's own peak counters are used where they are there, as they miss nothing and cost
     nothing while a step runs. Elsewhere (the process on macOS and Windows, a device that counts no peaks) the current
-    figures are sampled from a thread, and a peak between two samples is missed.
+    figures are sampled from a thread, and a peak between two samples is missed. What the device held already when the
+    window began, libraries' workspaces and what earlier cells left, is no part of its peaks.
 
     Args:
         device: An open device.
@@ -67,9 +72,11 @@ class MemoryMonitor:
         self._sampled: dict[str, int] = {}
         self._thread: threading.Thread | None = None
         self._retries_before: int | None = None
+        self._before = DeviceMemory()
 
     def __enter__(self) -> MemoryMonitor:
         reset_peaks(self._device)
+        self._before = memory_now(self._device)
         for monitor in self._open:
             monitor._sample()  # the reset below would take their peak from them
         self._has_kernel_peak = reset_kernel_peak()
@@ -119,9 +126,12 @@ class MemoryMonitor:
         """The peaks so far, as columns of the trials table."""
         self._sample()
         now = memory_now(self._device)
+        allocated = self._sampled.get("allocated_bytes", now.peak_allocated_bytes)
+        reserved = self._sampled.get("reserved_bytes", now.peak_reserved_bytes)
         return {
-            "device_peak_allocated_bytes": self._sampled.get("allocated_bytes", now.peak_allocated_bytes),
-            "device_peak_reserved_bytes": self._sampled.get("reserved_bytes", now.peak_reserved_bytes),
+            "device_peak_allocated_bytes": _beyond(allocated, self._before.allocated_bytes),
+            "device_peak_reserved_bytes": _beyond(reserved, self._before.reserved_bytes),
+            "device_held_before_bytes": self._before.allocated_bytes,
             "device_recommended_max_bytes": now.recommended_max_bytes,
             "peak_rss_bytes": self._peak_rss,
         }

@@ -32,10 +32,10 @@ def two_batches() -> list[dict[str, Any]]:
     close = {"max_abs_diff": 1e-5, "max_softmax_diff": 1e-6, "top1_agreement_ratio": 1.0, "reference": "cpu fp64"}
     rough = {"max_abs_diff": 0.2, "max_softmax_diff": 0.03, "top1_agreement_ratio": 0.75, "reference": "cpu fp64"}
     return [
-        cell(0, "fp32", 100, device_peak_allocated_bytes=800, energy_per_item_j=4.0, **close),
-        cell(1, "fp32", 200, 64, device_peak_allocated_bytes=8000, energy_per_item_j=2.0, **close),
-        cell(2, "bf16", 200, device_peak_allocated_bytes=400, energy_per_item_j=2.0, **rough),
-        cell(3, "bf16", 1600, 64, device_peak_allocated_bytes=1000, energy_per_item_j=0.25,
+        cell(0, "fp32", 100, device_held_before_bytes=0, device_peak_allocated_bytes=800, energy_per_item_j=4.0, **close),
+        cell(1, "fp32", 200, 64, device_held_before_bytes=0, device_peak_allocated_bytes=8000, energy_per_item_j=2.0, **close),
+        cell(2, "bf16", 200, device_held_before_bytes=0, device_peak_allocated_bytes=400, energy_per_item_j=2.0, **rough),
+        cell(3, "bf16", 1600, 64, device_held_before_bytes=0, device_peak_allocated_bytes=1000, energy_per_item_j=0.25,
              **{**rough, "top1_agreement_ratio": 0.9921875}),
     ]  # fmt: skip
 
@@ -201,3 +201,12 @@ def test_tasks_without_a_figure_are_told(write_sweep: Write) -> None:
     text = page(write_sweep([one for pair in pairs_of for one in pair]))
     assert text.count("![") == 12
     assert "2 more figures would be too many: their numbers are in the table." in text
+
+
+def test_peaks_of_older_sweeps_no_further_apart_than_a_workspace_are_not_divided(write_sweep: Write) -> None:
+    mib = 2**20
+    rows = [cell(0, "fp32", 100, device_peak_allocated_bytes=110 * mib),
+            cell(1, "bf16", 200, device_peak_allocated_bytes=64 * mib)]  # fmt: skip
+    assert [pair.memory for pair in found(rows, write_sweep)] == [None], "46 MiB are what cuBLAS and cuDNN take once"
+    rows = [{**one, "device_held_before_bytes": 46 * mib} for one in rows]
+    assert [pair.memory for pair in found(rows, write_sweep)] == [pytest.approx(64 / 110)]

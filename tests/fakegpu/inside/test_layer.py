@@ -61,7 +61,8 @@ def test_a_peak_is_exact_however_short_and_starts_anew() -> None:
             before = memory_now(GPU).allocated_bytes or 0
             torch.empty(64 * MIB, dtype=torch.uint8, device=GPU)  # gone before anybody could have sampled it
             columns = monitor.columns()
-        assert columns["device_peak_allocated_bytes"] - before == 64 * MIB
+        assert columns["device_peak_allocated_bytes"] == 64 * MIB
+        assert columns["device_held_before_bytes"] == before
         assert columns["device_peak_reserved_bytes"] >= columns["device_peak_allocated_bytes"]
         reset_device_state(GPU, 0)
     with MemoryMonitor(GPU, interval_s=60) as monitor:

@@ -6,6 +6,7 @@ import importlib
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -194,3 +195,25 @@ def test_a_training_ends_when_it_is_done_and_its_warm_up_counts_for_nothing(star
     assert message.row["status"] == "complete"
     assert [entry["items"] for entry in message.rounds] == [3 * THREE, 3 * THREE]
     assert (message.row["accuracy_final"], message.row["accuracy_best"]) == (0.75, 0.75)
+
+
+@pytest.mark.gpu
+def test_a_cells_device_memory_is_the_same_whatever_ran_before_it() -> None:
+    from sweeps.measure.device.device import available_devices
+
+    def measured(precision: str = "fp32", batch_size: int = 2) -> dict[str, Any]:
+        cell = TrialConfig(
+            workload="inference", device=available_devices()[1], batch_size=batch_size, precision=precision,
+            model="efficientnet_lite0",
+        )  # fmt: skip
+        message = ended(CellRun(cell, QUICK, n_threads=1))
+        assert message.row["status"] == "complete", message.row.get("error_message")
+        return message.row
+
+    # The first takes the ceilings, and all libraries' workspaces with them; those between leave caches and pools.
+    names = ("device_peak_allocated_bytes", "device_peak_reserved_bytes")
+    first = measured()
+    for precision in ("fp16", "tf32"):
+        measured(precision, batch_size=16)
+    last = measured()
+    assert [last[name] for name in names] == pytest.approx([first[name] for name in names], rel=0.02)
