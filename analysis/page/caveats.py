@@ -9,6 +9,7 @@ import pandas as pd
 from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.naming import equals, labels, out_of
 from analysis.page.torch_versions import old_torch
+from analysis.page.wide_intervals import wide_intervals
 from analysis.text import counted, escape, listed, some
 
 MAX_FILES = 5  # files named of those that cannot be read
@@ -49,7 +50,7 @@ def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str])
     """
     done, lost = frame[frame["status"] == "complete"], left_out(unreadable, (n_cells or 0) - len(frame), n_cells)
     return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *_fallback(frame), *_inputs(frame, done), *lost,
-            *_stability(done), *_slow_precisions(done), *_precision_notes(done),
+            *wide_intervals(done), *_stability(done), *_slow_precisions(done), *_precision_notes(done),
             *_memory(done), *_full_device(done), *_other_answers(done),
             *_machines(frame)]  # fmt: skip
 

@@ -27,7 +27,7 @@ from analysis.recommendation.answer import answer
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
-from analysis.text import escape, significant, visible
+from analysis.text import escape, is_missing, significant, visible
 
 COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s",
            *figures.COLUMNS)  # fmt: skip
@@ -50,7 +50,24 @@ def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
     not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
     said = [as_markdown(text) for text in caveats(frame, n_cells, unreadable)]
-    return [*said, *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
+    return [*said, *_imprecise(found), *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
+
+
+def _imprecise(found: Sequence[Task]) -> list[str]:
+    """Cells that an answer names and whose measuring ended before their interval was as narrow as asked."""
+    told = []
+    for name, row in [(task.name, best.row) for task in found for best in best_per_device(task)[:1]]:
+        if not is_missing(row["is_precise"]) and not row["is_precise"]:
+            cell = f"batch {row['batch_size']:,.0f} on {escape(row['device'])} in {escape(row['precision'])}"
+            told.append(f"{f'{escape(name)}: ' if name else ''}{cell}")
+    if not told:
+        return []
+    more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
+    this, its = ("this is", "its interval") if len(told) == 1 else ("these are", "their intervals")
+    return [
+        f"Of the fastest {this} known less precisely than --precision-target asks:"
+        f" {'; '.join(told[:MAX_TOLD])}{more}. A longer --max-s narrows {its}."
+    ]
 
 
 def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:

@@ -50,6 +50,7 @@ def _notes(row: Row) -> str:
         ("timer failed its proof", row["timing_verified"] == False),  # noqa: E712 (null is neither)
         (row["stability"], row["stability"] in ("unstable", "very unstable")),
         ("drifting", row["is_drifting"] == True),  # noqa: E712
+        ("imprecise", row["is_precise"] == False),  # noqa: E712
         ("throttled", row["is_throttled"] == True),  # noqa: E712
         ("shared machine", not is_missing(row["other_load_ratio"]) and row["other_load_ratio"] > BUSY_RATIO),
         ("memory anew", row["takes_memory_anew"]),

@@ -19,7 +19,7 @@ from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
-from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round
+from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round, warmed
 from sweeps.cell.training_columns import rate_columns
 from sweeps.measure.compile_caches import compiled_apart
 from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
@@ -32,7 +32,7 @@ from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
 from sweeps.measure.monitors.page_faults import PageFaultCounter
 from sweeps.measure.products import ProductTypes
-from sweeps.measure.timing.clock import Timer, warm_up
+from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
 from sweeps.plan.config import TrialConfig, options_instance
 from sweeps.plan.measuring import MeasureConfig
@@ -157,7 +157,7 @@ class CellRun:
     def _warm_up(self) -> None:
         assert self._workload is not None
         self._timer = Timer(self._device)
-        warm = warm_up(self._workload.step, self._timer, max_s=self._measure.warmup_max_s)
+        warm = warmed(self._workload, self._timer, self._measure, self._cell.compile)
         self._row.update(
             first_step_s=warm.first_step_s, warmup_s=warm.warmup_s, n_warmup_steps=warm.n_steps,
             timer_overhead_s=self._timer.overhead_s,
@@ -194,7 +194,7 @@ class CellRun:
         index = len(self._log.round_medians)
         energy_before = self._energy.read_j()
         with self._page_faults:
-            seconds, n_steps = timed_round(workload, plan, self._timer, self._policy.round_s)
+            seconds, n_steps = timed_round(workload, plan, self._timer, self._policy.length_s)
         energy_after = self._energy.read_j()
         self._conditions.note()
         items_per_step = workload.items_per_step * plan.n_batches

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
-from sweeps.measure.timing.clock import Timer, choose_steps_per_sample, run_round
+from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
 from sweeps.measure.timing.server_load import ServerResult, find_max_rate, poisson_arrivals, run_server
-from workloads.base import UnsupportedError, Workload
+from sweeps.plan.measuring import MeasureConfig
+from workloads.base import Extras, UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending
 
 MAX_OFFLINE_STEPS = 256
+MIN_HOPELESS_S = 1.0
+"""A step up to this long is never taken for too long to be measured again: lazy initialisation may take so long."""
 N_SINGLE_STEPS, MAX_SINGLE_S = 1000, 5.0
 MAX_RUN_S = 120.0
 """Longest run at one rate; slower devices cannot collect the requests that a p99 takes in a sensible time."""
@@ -35,6 +38,21 @@ class Plan:
     step: Callable[[], object]
     n_batches: int = 1
     steps_per_sample: int = 1
+
+
+def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mode: str) -> WarmUp:
+    """Warm up, though no longer than it takes to see that one step alone takes longer than may be measured.
+
+    On a CPU the very first step tells, for what it initialises takes no second; elsewhere, and where it may have been
+    compiled, the second one.
+    """
+    if workload.steps_per_round is not None:  # its steps are counted, not timed until they are known
+        return warm_up(workload.step, timer, max_s=measure.warmup_max_s)
+    is_eager = compile_mode == "none" and not Extras.of(workload).is_compiled
+    return warm_up(
+        workload.step, timer, max_s=measure.warmup_max_s, hopeless_s=max(MIN_HOPELESS_S, measure.max_s),
+        min_steps=1 if is_eager and timer.device.type == "cpu" else MIN_WARMUP_STEPS,
+    )  # fmt: skip
 
 
 def plan_for(scenario: Scenario, step: Callable[[], object], step_s: float, timer: Timer) -> Plan:

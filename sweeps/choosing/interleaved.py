@@ -98,11 +98,17 @@ class Turns(Chooser):
             last = max((r["visit"] or 0 for r in rounds[key]), default=N_VISITS - 1)
             self._visited[key] = _Visited(
                 row=dict(row), rounds=rounds[key], samples=samples[key],
-                n_visits=1 + last if row["status"] == "complete" else N_VISITS,
+                n_visits=N_VISITS if self._is_over(row) else 1 + last,
             )  # fmt: skip
         self._running: set[str] = set()
         self._held: TrialConfig | None = None
         super().__init__(cell for turn in range(N_VISITS) for cell in cells if self._visited[cell.key].n_visits <= turn)
+
+    def _is_over(self, row: Row) -> bool:
+        """Whether a cell failed, or one more step of it would take longer than is to be measured in all."""
+        if row["status"] != "complete":
+            return True
+        return (row.get("measured_s") or 0.0) + (row.get("step_median_s") or 0.0) > self._policy.max_s
 
     @property
     def n_visited(self) -> int:
@@ -139,7 +145,7 @@ class Turns(Chooser):
         ]
         if row["status"] == "complete" and before.row:
             row.update(joined_row({**dict.fromkeys(row), **before.row}, row, samples, self._policy))
-        n_visits = before.n_visits + 1 if row["status"] == "complete" else N_VISITS
+        n_visits = N_VISITS if self._is_over(row) else before.n_visits + 1
         self._visited[cell.key] = _Visited(row=dict(row), rounds=list(rounds), samples=list(samples), n_visits=n_visits)
 
     def forget(self, cell: TrialConfig) -> None:

@@ -135,6 +135,8 @@ def _own_options(
 def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> MeasureConfig:
     """How each cell is measured; this machine's environment decides nothing on the nodes of a cluster."""
     told = threads_told() if is_here else None
+    if common.min_s == type(common).min_s:  # not asked for: as much of it as the longest time has room for
+        common = dataclasses.replace(common, min_s=min(common.min_s, common.max_s))
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
         report_every_s=0.0 if is_pruned else 1.0,

@@ -36,11 +36,11 @@ class SweepOptions:
     """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS where it is set, else one for each
     CPU, of a chip with two kinds of core for each fast one."""
     min_rounds: int = 5
-    """Measure at least this many rounds."""
+    """Measure at least this many rounds, where --max-s has room for them."""
     min_s: float = 1.0
-    """Measure each cell at least this long, in seconds."""
+    """Measure each cell at least this long, in seconds, or as long as --max-s where that is less."""
     max_s: float = 10.0
-    """Stop measuring a cell after this many seconds, precise or not."""
+    """Measure each cell for at most this many seconds, or one step where that alone takes longer."""
     precision_target: float = 0.02
     """Measure until the 95 % interval of the median step is within this share of it."""
     rounds: Literal["consecutive", "interleaved"] = "consecutive"

@@ -111,25 +111,30 @@ class WarmUp:
     seconds: list[float]
 
 
-def warm_up(step: Step, timer: Timer, *, max_s: float = 10.0, max_steps: int = MAX_WARMUP_STEPS) -> WarmUp:
+def warm_up(
+    step: Step, timer: Timer, *, max_s: float = 10.0, max_steps: int = MAX_WARMUP_STEPS,
+    hopeless_s: float = math.inf, min_steps: int = MIN_WARMUP_STEPS,
+) -> WarmUp:  # fmt: skip
     """Run steps until they no longer get faster.
 
     The steps after the first are cut into windows of at least five steps and a tenth of a second, or of fewer steps
     where those would take more than an eighth of ``max_s``. The warm-up ends with the first window whose median
     step is not over 5 % faster than that of the window before; after ``max_s`` seconds (the first step, which may
-    compile, not counted) or ``max_steps`` steps at the latest, and never before two steps.
+    compile, not counted) or ``max_steps`` steps at the latest, and never before ``min_steps``.
 
     Args:
         step: The work.
         timer: The device's timer.
         max_s: Seconds allowed after the first step.
         max_steps: Steps allowed.
+        hopeless_s: A step that takes longer ends the warm-up, for then there is time to measure one step at most.
+        min_steps: Steps taken even so: the first may be long for what it compiles or initialises.
     """
     seconds = [timer.time(step)]
     spent = window_s = 0.0
     window: list[float] = []
     before: float | None = None
-    while len(seconds) < MIN_WARMUP_STEPS or (spent < max_s and len(seconds) < max_steps):
+    while len(seconds) < min_steps or (spent < max_s and len(seconds) < max_steps and seconds[-1] <= hopeless_s):
         seconds.append(timer.time(step))
         window.append(seconds[-1])
         window_s += seconds[-1]

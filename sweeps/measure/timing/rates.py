@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
+from sweeps.measure.timing.autocorrelation import MIN_VALUES, mean_half_width
+
 
 def rate_over_time(items: Sequence[int], seconds: Sequence[float], confidence: float = 0.95) -> dict[str, float | None]:
     """The throughput columns of the trials table: all items over all seconds, with an interval from round to round.
@@ -30,7 +32,10 @@ def rate_over_time(items: Sequence[int], seconds: Sequence[float], confidence: f
     rate, low, high = float(n.sum() / s.sum()), None, None
     if len(n) > 1 and rate > 0:
         error = math.sqrt(len(n) / (len(n) - 1) * float(np.sum((s - n / rate) ** 2))) / float(s.sum())
-        reach = math.exp(float(stats.t.ppf((1 + confidence) / 2, len(n) - 1)) * error)
+        half = float(stats.t.ppf((1 + confidence) / 2, len(n) - 1)) * error
+        if len(n) >= MIN_VALUES:  # rounds resemble those before them
+            half = max(half, mean_half_width((s - n / rate) / float(s.mean()), 0.0, confidence))
+        reach = math.exp(half)
         low, high = rate / reach, rate * reach
     return {
         "throughput_items_per_s": rate, "throughput_low_items_per_s": low, "throughput_high_items_per_s": high,

@@ -24,11 +24,11 @@ class RoundPolicy:
     """When a cell has been measured enough.
 
     Attributes:
-        min_rounds: At least this many rounds.
+        min_rounds: At least this many rounds, where ``max_s`` has room for them.
         min_s: At least this many measured seconds.
-        max_s: Stop after this many, precise or not.
+        max_s: Stop before the round that would end later, precise or not; only the first may.
         precision_target: Stop when the 95 % interval of the median is within this share of it, on either side.
-        round_s: Length of a round in seconds; a step longer than that makes a round by itself.
+        round_s: Longest round in seconds; a step longer than that makes a round by itself.
     """
 
     min_rounds: int = 5
@@ -46,6 +46,11 @@ class RoundPolicy:
             raise ValueError(f"the precision target is a share between 0 and 1, got {self.precision_target=}")
         if self.round_s <= 0:
             raise ValueError(f"a round must last, got {self.round_s=}")
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of a round: ``round_s``, or as much less as the fewest rounds need to end within ``max_s``."""
+        return min(self.round_s, 0.9 * self.max_s / self.min_rounds)
 
     def holds(self, interval: Interval) -> bool:
         """Whether an interval is within the target."""
@@ -180,14 +185,15 @@ class RoundLog:
         return took_s
 
     def is_enough(self, policy: RoundPolicy) -> bool:
-        """Whether to stop: rounds and seconds reached and the median precise, or the time cap reached.
+        """Whether to stop: rounds and seconds reached and the median precise, or no time for one more round.
 
         The interval is computed only where it decides.
         """
-        if len(self.round_sizes) < policy.min_rounds:
-            return False
-        if self.measured_s >= policy.max_s:
+        n_rounds = len(self.round_sizes)
+        if n_rounds and self.measured_s * (1 + 1 / n_rounds) > policy.max_s:
             return True
+        if n_rounds < policy.min_rounds:
+            return False
         is_long = self.measured_s >= policy.min_s
         return is_long and policy.holds(median_interval(self.samples, round_sizes=self.round_sizes))
 

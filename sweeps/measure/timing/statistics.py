@@ -1,4 +1,4 @@
-"""Statistics of samples that assume no distribution: intervals by order statistics, robust lines, percentiles."""
+"""Statistics of samples: medians with intervals, percentiles, spread, drift."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ import numpy as np
 from scipy import stats
 
 from analysis.contract.cells import MIN_SAMPLES
+from sweeps.measure.timing.autocorrelation import MIN_VALUES, mean_half_width, trend_p_value
 
 # Tenths of a percent, so that ranks are whole numbers: 0.9 * 70 in floating point may lie over 63.
 _PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}
 
 UNSTABLE_IQR, VERY_UNSTABLE_IQR = 0.10, 0.25
 """Interquartile range over median from which torch.utils.benchmark warns of fluctuation."""
-DRIFT_RATIO, DRIFT_P = 0.05, 0.01
+DRIFT_RATIO, DRIFT_P, TREND_P = 0.05, 0.01, 0.03
 MIN_DRIFT_ROUNDS = 6
 MIN_SLOWING_ROUNDS, SLOWING_RATIO, SLOWING_TAU = 4, 0.10, 0.8
 """Of five rounds even a perfect order has p = 2/5! = 1.7 %, so that no drift could be significant."""
 MAX_DRIFT_ROUNDS = 500
 """The line needs the slope of every pair; more rounds are averaged in neighbouring groups first."""
+
+MIN_BLOCKS, MAX_BLOCKS = 16, 32
+"""Blocks of neighbouring samples whose medians an interval rests on."""
+MAX_LOG = 50.0
+"""So many natural logarithms from the median all is said: exp() of more may be infinite."""
 
 Samples = Sequence[float] | np.ndarray
 
@@ -48,7 +54,8 @@ class Drift:
 
     Attributes:
         ratio: From first to last round by a robust line, over the median.
-        is_drifting: Significant (Kendall's tau, p under 1 %) and over 5 %.
+        is_drifting: Over 5 %, and significant both by Kendall's tau (p under 1 %) and by a line whose errors resemble
+            their neighbours (p under 3 %).
     """
 
     ratio: float
@@ -69,43 +76,22 @@ def _binomial_rank(n: int, confidence: float) -> int | None:
     return None if rank < 0 else rank
 
 
-def _clustered_half_width(values: np.ndarray, median: float, round_sizes: np.ndarray, confidence: float) -> float:
-    """Half the interval's width in ranks when samples of one round resemble each other.
-
-    The interval of a median from clusters (Woodruff 1952): ranks as far from the middle as the share of samples
-    under the median varies from round to round, by Student's t for that many rounds.
-
-    Args:
-        values: Samples in the order of measurement.
-        median: Their median.
-        round_sizes: Samples in each round; two rounds at least.
-        confidence: Of the interval.
-    """
-    n_rounds = len(round_sizes)
-    # Ties with the median count half, or a coarse clock would look like rounds that agree.
-    under = np.where(values < median, 1.0, np.where(values == median, 0.5, 0.0))
-    starts = np.concatenate(([0], np.cumsum(round_sizes)[:-1]))
-    # Variance of a ratio of sums over rounds of unequal size (Cochran, Sampling Techniques, 6.3).
-    excess = np.add.reduceat(under, starts) - 0.5 * round_sizes
-    return _student_t(n_rounds - 1, confidence) * math.sqrt(n_rounds / (n_rounds - 1) * float(np.sum(excess**2)))
-
-
-@functools.lru_cache(maxsize=4096)
-def _student_t(degrees: int, confidence: float) -> float:
-    return float(stats.t.ppf((1 + confidence) / 2, degrees))
-
-
 def median_interval(
     samples: Samples, confidence: float = 0.95, *, round_sizes: Sequence[int] | None = None
 ) -> Interval:
-    """The median and its interval by order statistics, free of any assumption on the distribution.
+    """The median and its interval.
+
+    For independent samples it is that by order statistics, whatever their distribution. Samples of rounds resemble
+    those before them, within a round and from one to the next, so theirs is at least as wide as what the medians of
+    neighbouring samples, some sixteen to 32 blocks, tell of their own mean: see ``autocorrelation.py``. As many
+    blocks as rounds where there are so many, for a round more tells more; never more, since in short blocks the noise
+    of single steps hides how the blocks resemble each other. ``tests/benchmarks/simulations/intervals.py`` shows how
+    many of them cover.
 
     Args:
         samples: At least one value, in the order of measurement.
-        confidence: Of the interval; for independent samples the true coverage is at least this.
-        round_sizes: How many samples each round has. Samples of one round resemble each other (clocks, caches
-            and neighbours change slowly), so with at least two rounds the interval is the wider of the one for
-            independent samples and the one for clusters.
+        confidence: Of the interval.
+        round_sizes: How many samples each round has; without them the samples are taken as independent.
 
     Raises:
         ValueError: Without samples, or if the rounds do not add up to the samples.
@@ -119,13 +105,21 @@ def median_interval(
     rank = _binomial_rank(n, confidence)
     ordered = np.sort(values)
     median = float(ordered[(n - 1) // 2] + ordered[n // 2]) / 2
-    sizes = np.asarray(round_sizes if round_sizes is not None else [], dtype=int)
-    if rank is not None and len(sizes) >= 2 and sizes.max() > 1:
-        low = math.floor((n - 1) / 2 - _clustered_half_width(values, median, sizes, confidence))
-        rank = min(rank, low) if low >= 0 else None
-    if rank is None:
-        return Interval(low=None, median=median, high=None)
-    return Interval(low=float(ordered[rank]), median=median, high=float(ordered[n - 1 - rank]))
+    ends = [] if rank is None else [float(ordered[rank]), float(ordered[n - 1 - rank])]
+    if round_sizes is not None:
+        n_blocks = min(n, max(MIN_BLOCKS, min(MAX_BLOCKS, len(round_sizes))))
+        ends = [] if n_blocks < MIN_VALUES else [*ends, *_block_ends(values, median, n_blocks, confidence)]
+    return Interval(low=min(ends, default=None), median=median, high=max(ends, default=None))
+
+
+def _block_ends(values: np.ndarray, median: float, n_blocks: int, confidence: float) -> tuple[float, float]:
+    """Both ends by the medians of blocks of neighbouring samples; on the logarithmic scale, as times have one."""
+    blocks = np.array([np.median(block) for block in np.array_split(values, n_blocks)])
+    if median <= 0 or blocks.min() <= 0:  # of a clock so coarse that a step took no time
+        half = mean_half_width(blocks, median, confidence)
+        return median - half, median + half
+    half = mean_half_width(np.log(blocks / median), 0.0, confidence)
+    return median * math.exp(-half), median * math.exp(min(half, MAX_LOG))
 
 
 def iqr_ratio(samples: Samples) -> float | None:
@@ -176,7 +170,10 @@ def slowing(round_medians: Samples) -> float | None:
 
 
 def drift(round_medians: Samples) -> Drift | None:
-    """Drift over the rounds by a Theil-Sen line and Kendall's tau; None from fewer than six rounds."""
+    """Drift over the rounds by a Theil-Sen line; None from fewer than six rounds.
+
+    Rounds that only resemble their neighbours wander, and Kendall's tau alone takes half of such walks for drifts.
+    """
     values = np.asarray(round_medians, dtype=float)
     if len(values) < MIN_DRIFT_ROUNDS or np.median(values) <= 0:
         return None
@@ -185,5 +182,5 @@ def drift(round_medians: Samples) -> Drift | None:
     index = np.arange(len(values))
     slope = stats.theilslopes(values, index).slope
     ratio = float(slope * (len(values) - 1) / np.median(values))
-    p = stats.kendalltau(index, values).pvalue
-    return Drift(ratio=ratio, is_drifting=bool(p < DRIFT_P and abs(ratio) > DRIFT_RATIO))
+    is_large = abs(ratio) > DRIFT_RATIO and stats.kendalltau(index, values).pvalue < DRIFT_P
+    return Drift(ratio=ratio, is_drifting=bool(is_large and trend_p_value(values) < TREND_P))

@@ -35,6 +35,12 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"device": "gpu", "precision": "bf16", "precision_note": "bf16 is emulated, by its speed"},
          "On gpu bf16 is emulated, by its speed."),
         ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
+        ({"is_precise": False, "n_samples": 20, "step_median_s": 1.0, "step_median_low_s": 0.9, "step_median_high_s": 1.2},
+         "1 of 2 cells ended at --max-s before the interval was as narrow as --precision-target asks; the widest is 20 % to a"
+         " side."),
+        ({"is_precise": False, "n_samples": 1, "step_median_low_s": None, "step_median_high_s": None},
+         "1 of 2 cells took longer for one step than --max-s allows for all: its figures are of one step, without an"
+         " interval."),
         ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
         ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
         ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},

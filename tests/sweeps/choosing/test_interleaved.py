@@ -26,7 +26,7 @@ from workloads.base import BadInputError
 
 CONFIG = SweepConfig(
     workload="inference", device=("cpu",), batch_size=(2, 4), precision=("fp32",), model=("m",),
-    measure=MeasureConfig(rounds="interleaved", min_rounds=3, min_s=3.0, max_s=30.0),
+    measure=MeasureConfig(rounds="interleaved", min_rounds=3, min_s=3.0, max_s=300.0),
 )  # fmt: skip
 
 
@@ -115,6 +115,16 @@ def test_a_cell_that_fails_is_not_visited_again_and_keeps_what_was_measured(tmp_
     keys = [cell.key for cell in sweep.cells]
     measured = {k: [b for b in blocks if b[0] == "measure"] for k, blocks in sweep.store.sample_blocks(keys).items()}
     assert [len(blocks) for blocks in measured.values()] == [2, 3]
+
+
+def test_a_cell_whose_step_takes_all_the_time_is_visited_once_also_after_a_resume(tmp_path: Path) -> None:
+    sweep = Sweep(tmp_path / "s")
+    for step in (1.0, 300.0):
+        sweep.visit(step)
+    again = Sweep(tmp_path / "s", sweep.store.rows())
+    while again.visit(1.0):
+        pass
+    assert sweep.order + again.order == [2, 4, 2, 2]
 
 
 def test_resuming_goes_on_with_the_visits_that_are_missing(tmp_path: Path) -> None:

@@ -127,6 +127,13 @@ def test_quick_steps_are_warmed_up_for_a_tenth_of_a_second_a_window(hand_time: H
     assert warm.warmup_s == pytest.approx(0.2, rel=0.02)
 
 
+def test_a_step_longer_than_may_be_measured_ends_the_warm_up_at_once(hand_time: HandTime) -> None:
+    assert warm_up(step_of(hand_time, 12.0), Timer(CPU), max_s=60.0, hopeless_s=10.0, min_steps=1).n_steps == 1
+    assert warm_up(step_of(hand_time, 12.0), Timer(CPU), max_s=60.0, hopeless_s=10.0).n_steps == 2
+    compiled = warm_up(step_of(hand_time, 12.0, 0.05), Timer(CPU), max_s=60.0, hopeless_s=10.0)
+    assert compiled.n_steps > 5, "only the first step was long"
+
+
 def test_the_warm_up_ends_at_its_time_or_number_of_steps_whatever_the_gain(hand_time: HandTime) -> None:
     falling = [10 * 0.7**i for i in range(50)]
     assert warm_up(step_of(hand_time, 50.0, *falling), Timer(CPU), max_s=5.0).n_steps == 2

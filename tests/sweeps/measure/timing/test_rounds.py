@@ -29,6 +29,23 @@ def test_steady_rounds_are_enough_as_soon_as_rounds_and_seconds_are_reached() ->
     assert not log_of(0.001, 5).is_enough(short), "1 s of 1.1 s"
 
 
+def test_no_round_begins_that_would_end_after_the_longest_time() -> None:
+    log, policy = RoundLog(), RoundPolicy(min_rounds=5, min_s=0.1, max_s=10.0)
+    for n in range(1, 4):
+        log.add([3.0])
+        assert log.is_enough(policy) == (n == 3), "a fourth would end after 12 s"
+    hopeless = RoundLog()
+    hopeless.add([12.0])
+    assert hopeless.is_enough(policy)
+    found = hopeless.summary(2, policy)
+    assert (found.step_median_s, found.n_samples, found.step_median_low_s, found.is_precise) == (12.0, 1, None, False)
+
+
+def test_rounds_are_so_short_that_the_fewest_fit() -> None:
+    assert RoundPolicy().length_s == 0.2
+    assert RoundPolicy(min_s=0.1, max_s=0.1).length_s == pytest.approx(0.018)
+
+
 def test_noisy_rounds_go_on_until_precise_or_the_cap() -> None:
     needed = next(n for n in range(5, 60) if log_of(0.15, n).is_enough(POLICY))
     assert needed > 6

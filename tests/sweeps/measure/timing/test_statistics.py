@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import signal, stats
 
 from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.timing.statistics import drift, iqr_ratio, median_interval, percentiles, slowing, stability
@@ -90,11 +90,57 @@ def test_interval_by_rounds_covers_where_rounds_differ_and_the_plain_one_does_no
     assert coverage(0.01, by_rounds=True) >= 0.92
 
 
-def test_rounds_that_differ_wholly_count_as_one_sample_each() -> None:
-    # Five rounds without overlap know no more than five samples would: no interval.
+def autocorrelated(generator: np.random.Generator, n: int, rho: float) -> np.ndarray:
+    """A stationary process of first order with a standard deviation of one."""
+    noise = generator.standard_normal(n) * np.sqrt(1 - rho**2)
+    noise[0] /= np.sqrt(1 - rho**2)
+    return np.asarray(signal.lfilter([1.0], [1.0, -rho], noise))
+
+
+@pytest.mark.parametrize("per_round", [1, 20])
+@pytest.mark.parametrize("n_rounds", [5, 20])
+def test_an_interval_covers_where_rounds_and_steps_resemble_their_neighbours(n_rounds: int, per_round: int) -> None:
+    generator, n_trials, covered, old = np.random.default_rng(4), 200, 0, 0
+    for _ in range(n_trials):
+        long = 0.01 * autocorrelated(generator, n_rounds * per_round, 0.99 if per_round > 1 else 0.9)
+        interval = median_interval(np.exp(long), round_sizes=[per_round] * n_rounds)
+        assert interval.low is not None
+        assert interval.high is not None
+        covered += interval.low <= 1 <= interval.high
+        plain = median_interval(np.exp(long))
+        old += plain.low is not None and plain.low <= 1 <= (plain.high or 0)
+    assert covered >= 0.88 * n_trials, "a standard error of two below nine in ten"
+    assert old < 0.6 * n_trials
+
+
+def test_the_interval_of_few_rounds_that_differ_wholly_reaches_beyond_the_samples() -> None:
     samples = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], 100)
-    assert median_interval(samples, round_sizes=[100] * 5).low is None
-    assert median_interval(samples).low is not None
+    interval = median_interval(samples, round_sizes=[100] * 5)
+    assert interval.low is not None
+    assert interval.high is not None
+    assert interval.low < 1.0
+    assert interval.high > 5.0
+    assert median_interval(samples).high == 3.0
+
+
+def test_independent_samples_in_rounds_cost_little_width() -> None:
+    samples = np.exp(0.01 * np.random.default_rng(5).standard_normal(640))
+    wide, plain = median_interval(samples, round_sizes=[20] * 32), median_interval(samples)
+    assert wide.half_width_ratio() <= 2.5 * plain.half_width_ratio()  # type: ignore[operator]
+
+
+def test_steps_that_took_no_time_on_a_coarse_clock_have_an_interval() -> None:
+    interval = median_interval([0.0, 1e-6, 1e-6, 0.0, 0.0, 0.0, 1e-6] * 9, round_sizes=[7] * 9)
+    assert interval.low is not None
+    assert interval.low <= interval.median <= interval.high  # type: ignore[operator]
+
+
+def test_rounds_that_wander_do_not_drift() -> None:
+    generator, n_trials, told = np.random.default_rng(6), 100, 0
+    for _ in range(n_trials):
+        change = drift(np.exp(0.1 * autocorrelated(generator, 25, 0.9)))
+        told += change is not None and change.is_drifting
+    assert told <= 0.1 * n_trials
 
 
 def test_equal_samples_of_a_coarse_clock_make_an_interval_of_no_width() -> None:
