@@ -39,19 +39,22 @@ def first_worker(names: tuple[str, ...]) -> Iterator[None]:
     folder = tempfile.mkdtemp(prefix="accelsweep-")  # none but this user may enter it
     path = os.path.join(folder, "socket")
     os.environ[AHEAD] = " ".join(names)
+    process = None
     try:
         if names:
             with contextlib.suppress(OSError, AttributeError):  # a name too long, a system without such sockets
-                _begin(path)
+                process = _begin(path)
                 os.environ[SOCKET] = path
         yield
     finally:
+        if process is not None:
+            process.kill()  # Ray is gone, or never took it
         os.environ.pop(AHEAD, None)
         os.environ.pop(SOCKET, None)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _begin(path: str) -> None:
+def _begin(path: str) -> subprocess.Popen[bytes]:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(path)
         listener.listen(1)
@@ -60,6 +63,7 @@ def _begin(path: str) -> None:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0,
         )  # fmt: skip
     threading.Thread(target=process.wait, daemon=True, name="accelsweep-first-worker").start()  # leaves no zombie
+    return process
 
 
 def handed_over() -> bool:

@@ -85,8 +85,8 @@ def test_a_process_that_waits_becomes_the_first_worker_and_no_other(
         assert (told, before, pid) == ("by Ray", None, waiting.pid)
         as_ray_does(script, str(tmp_path / "2"), "0", folder=folder)  # which becomes a worker itself
         assert read(tmp_path / "2")[-1] != waiting.pid
-        waiting.kill()
-        waiting.wait(10)  # it leaves no zombie
+        assert waiting.is_running()
+    waiting.wait(10)  # it leaves no zombie
     assert not {AHEAD, SOCKET} & set(os.environ)
 
 
@@ -99,6 +99,12 @@ def test_where_the_waiting_process_died_a_worker_is_one_itself(tmp_path: Path) -
         waiting.wait(10)
         as_ray_does(script, str(tmp_path / "1"), "0", folder=tmp_path)
     assert read(tmp_path / "1")[0] == [str(script), str(tmp_path / "1"), "0"]
+
+
+def test_one_that_was_never_taken_is_ended() -> None:
+    with first_worker(("json",)):
+        (waiting,) = (p for p in psutil.Process().children() if str(WORKER_SCRIPT) in p.cmdline())
+    waiting.wait(10)
 
 
 def test_without_anything_to_import_none_waits() -> None:
