@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -34,7 +34,8 @@ from sweeps.measure.monitors.page_faults import PageFaultCounter
 from sweeps.measure.products import ProductTypes
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
-from sweeps.plan.config import TrialConfig, options_instance
+from sweeps.plan.cell_options import options_instance
+from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.store.rows import cell_columns, is_diverged, round_columns
 from workloads.base import CellContext, Extras, UnsupportedError, Workload
@@ -71,10 +72,7 @@ class CellRun:
         self._began = time.monotonic()
         self._place = place or Place()
         self._row: dict[str, Any] = {**cell_columns(cell), "started_at": datetime.now(UTC), **asdict(self._place)}
-        self._policy = RoundPolicy(
-            min_rounds=measure.min_rounds, min_s=measure.min_s, max_s=measure.max_s,
-            precision_target=measure.precision_target, round_s=measure.round_s,
-        )  # fmt: skip
+        self._policy = RoundPolicy(**{f.name: getattr(measure, f.name) for f in fields(RoundPolicy)})
         self._known_facts = dict(device_facts or {})
         self._facts: DeviceFacts | None = None
         self._n_threads = n_threads
@@ -212,10 +210,12 @@ class CellRun:
         self._new_rounds.append(entry)
         self._new_samples.append(("measure", index, np.asarray(seconds), None))
         self._row.update(asdict(self._log.summary(items_per_step, self._policy)))
-        is_steady = workload.steps_per_round is None
+        is_steady, is_short = workload.steps_per_round is None, self._measure.is_recheck
         if not is_steady:
             self._row.update(rate_columns(self._curve, self._row.get("n_train_items")))
-        if self._has_diverged or workload.is_done() or (is_steady and self._log.is_enough(self._policy)):
+        has_epoch = self._items + workload.items_per_step > (self._row["n_train_items"] or 0)
+        is_enough = self._log.is_enough(self._policy) if is_steady else is_short and has_epoch
+        if self._has_diverged or workload.is_done() or is_enough:
             self._next = self._conclude
 
     def _conclude(self) -> None:

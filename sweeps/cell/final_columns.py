@@ -61,7 +61,10 @@ def final_columns(
     """
     products = products or ProductTypes()
     extras = Extras.of(workload)
-    yield from _of_training(workload, extras, device, row, curve)
+    if measure.is_recheck:
+        yield {"learned": None}  # an epoch tells the speed; what it taught is no result of the training
+    else:
+        yield from _of_training(workload, extras, device, row, curve)
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield energy_figures(None, 0.0, 0, 0.0)

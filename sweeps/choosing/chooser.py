@@ -31,6 +31,11 @@ class Chooser:
     def __init__(self, cells: Iterable[TrialConfig]) -> None:
         self._cells = iter(cells)
 
+    @property
+    def n_visited(self) -> int | None:
+        """Visits that need not be made any more; None where each cell is visited once."""
+        return None
+
     def next_cell(self) -> TrialConfig | Wait | None:
         """The next cell to run, WAIT until a running one has ended, or None when there is none left."""
         return next(self._cells, None)

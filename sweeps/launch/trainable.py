@@ -29,8 +29,8 @@ class CellTrial(tune.Trainable):
     """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
 
     The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
-    MeasureConfig as a dictionary), ``resources``, ``on_nodes`` (a label selector, or None) and ``device_facts`` (by
-    the device's place: its node and its number there).
+    MeasureConfig as a dictionary), ``resources``, ``on_nodes`` (a label selector, or None), ``is_fresh`` (no worker
+    that measured before may run it) and ``device_facts`` (by the device's place: its node and its number there).
     """
 
     _run: CellRun | None = None
@@ -41,7 +41,9 @@ class CellTrial(tune.Trainable):
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         selector = config["on_nodes"]
         more = {} if selector is None else {"bundle_label_selector": [selector]}
-        return tune.PlacementGroupFactory([config["resources"]], **more)
+        # Tune hands a worker on to trials of the same request alone. Of one bundle the strategy says nothing else.
+        strategy = "STRICT_PACK" if config["is_fresh"] else "PACK"
+        return tune.PlacementGroupFactory([config["resources"]], strategy=strategy, **more)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.cleanup()

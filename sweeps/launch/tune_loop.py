@@ -95,7 +95,7 @@ def _run_tune(
         stop=stopper,
         num_samples=-1,
         storage_path=scratch,
-        reuse_actors=not config.isolate,
+        reuse_actors=not config.isolate and config.n_runs == 1,
         max_failures=0,
         raise_on_failed_trial=False,
         checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),

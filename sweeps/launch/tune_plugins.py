@@ -19,6 +19,7 @@ from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.memory_kills import n_memory_kills
 from sweeps.launch.ray_private import forget, kill_actor, reporter
 from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
 
@@ -30,7 +31,7 @@ class CellSearcher(Searcher):
         self, ledger: Ledger, config: SweepConfig, placement: Placement, nodes: NodeWatch | None = None
     ) -> None:
         super().__init__()
-        self._ledger, self._measure, self._placement = ledger, asdict(config.measure.per_visit()), placement
+        self._ledger, self._config, self._placement = ledger, config, placement
         self._nodes, self._is_one_node = nodes, len(placement.cluster.nodes) == 1
 
     def suggest(self, trial_id: str) -> Any:
@@ -45,7 +46,8 @@ class CellSearcher(Searcher):
             if pool is not None:
                 return {
                     "cell": cell.as_dict(),
-                    "measure": self._measure,
+                    "measure": asdict(measure_of(cell, self._config)),
+                    "is_fresh": cell.repeat > 1,
                     "resources": dict(pool.needs),
                     "on_nodes": None if self._is_one_node else label_selector(pool),
                     "device_facts": self._ledger.device_facts.get(cell.device, {}),

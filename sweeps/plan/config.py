@@ -9,15 +9,14 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from analysis.contract.cells import OPTION_COLUMNS, TASK_OPTIONS
 from analysis.contract.limits import Limits
 from sweeps.plan.measuring import MeasureConfig, check_choice
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
-from sweeps.text import figure, usable_path
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, Workload
+from sweeps.text import figure
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
 
@@ -25,14 +24,20 @@ LARGEST_WHOLE = 2**63 - 1
 """What a column of whole numbers can hold."""
 LARGEST_BATCH = 2**31 - 1
 MOST_THREADS = 4096
+MOST_REPEATS = 1000
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
 AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile", "threads")
 """Axes that every workload has."""
-CELL_COLUMNS = ("workload", *AXES, "seed", "node")
+CELL_COLUMNS = ("workload", *AXES, "seed", "node", "repeat")
 """What a cell is, beside its workload's own options; the trials table has a column for each."""
 KEY_LENGTH = 16
 """Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
+
+
+def check_seed(seed: int) -> None:
+    if not 0 <= seed <= LARGEST_SEED:
+        raise BadInputError(f"--seed: {seed} must lie between 0 and {LARGEST_SEED}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +56,8 @@ class TrialConfig:
     seed: int = 0
     node: str | None = None
     """Kind of node it must run on; None for any node that has the device."""
+    repeat: int = 1
+    """Which measurement of the cell it is; later ones have keys of their own."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The workload's own options, one value each."""
 
@@ -61,8 +68,7 @@ class TrialConfig:
             raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
             raise BadInputError(f"--threads: {self.threads} must lie between 1 and {MOST_THREADS}")
-        if not 0 <= self.seed <= LARGEST_SEED:
-            raise BadInputError(f"--seed: {self.seed} must lie between 0 and {LARGEST_SEED}")
+        check_seed(self.seed)
         check_choice("precision", self.precision, tuple(PRECISIONS))
         check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
         check_choice("compile", self.compile, COMPILE_MODES)
@@ -71,6 +77,8 @@ class TrialConfig:
         told = {**dataclasses.asdict(self), "options": dict(self.options)}
         if self.threads is None:
             del told["threads"]  # so that cells keep the keys they had when there was no such axis
+        if self.repeat == 1:
+            del told["repeat"]
         return told
 
     @classmethod
@@ -80,9 +88,8 @@ class TrialConfig:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
         """The cell of a row of the trials table, which may lack columns that were added later."""
-        return cls(
-            **{name: row[name] for name in CELL_COLUMNS if name in row}, options=json.loads(row["options"] or "{}")
-        )
+        told = {name: row[name] for name in CELL_COLUMNS if name in row}
+        return cls(**{**told, "repeat": row.get("repeat") or 1}, options=json.loads(row["options"] or "{}"))
 
     @property
     def key(self) -> str:
@@ -102,6 +109,8 @@ class TrialConfig:
         told = (self.options[name] for name in OPTION_COLUMNS if self.options.get(name) not in (None, *usual))
         words += [figure(value) if isinstance(value, float) else str(value) for value in told]
         words += [f"on {self.node}"] if self.node is not None else []
+        words += [f"seed {self.seed}"] if self.seed else []
+        words += [f"repeat {self.repeat}"] if self.repeat > 1 else []
         return " ".join(words)
 
 
@@ -127,6 +136,12 @@ class SweepConfig:
     option_axes: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     option_constants: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    other_seeds: tuple[int, ...] = ()
+    """With which each cell is measured as well."""
+    repeats: int = 1
+    """How often each cell is measured with each seed, each time in a fresh process."""
+    recheck: bool = False
+    """Where each cell is measured once, the first of each device is measured again at the end."""
     measure: MeasureConfig = field(default_factory=MeasureConfig)
     trial_timeout_s: float = 600.0
     budget_s: float | None = None
@@ -138,11 +153,16 @@ class SweepConfig:
     limits: Limits = field(default_factory=Limits)
 
     def __post_init__(self) -> None:
-        for name, values in {**{name: getattr(self, name) for name in AXES}, **self.option_axes}.items():
+        axes = {**{name: getattr(self, name) for name in AXES}, "seed": (self.seed, *self.other_seeds)}
+        for name, values in {**axes, **self.option_axes}.items():
             if not values:
                 raise BadInputError(f"--{name.replace('_', '-')}: needs at least one value")
             if len(set(values)) < len(values):
                 raise BadInputError(f"--{name.replace('_', '-')}: {list(values)} names a value twice")
+        for seed in self.other_seeds:
+            check_seed(seed)
+        if not 1 <= self.repeats <= MOST_REPEATS:
+            raise BadInputError(f"--repeats: {self.repeats} must lie between 1 and {MOST_REPEATS}")
         if not 0 < self.trial_timeout_s < math.inf:
             raise BadInputError(f"--trial-timeout: {self.trial_timeout_s} s must be over 0 and finite")
         if self.budget_s is not None and not 0 < self.budget_s < math.inf:
@@ -160,6 +180,11 @@ class SweepConfig:
     def is_grid(self) -> bool:
         """Every cell is known before the sweep starts."""
         return self.search is None and not self.is_batch_auto
+
+    @property
+    def n_runs(self) -> int:
+        """How often each cell is measured that its first run does not give up, the recheck left out."""
+        return self.repeats * (1 + len(self.other_seeds))
 
     @property
     def n_cells(self) -> int | None:
@@ -226,19 +251,3 @@ def task_of(cell: TrialConfig) -> str:
 def stratum_of(cell: TrialConfig) -> str:
     """The name of a cell's Optuna study: its task on one device in one precision."""
     return f"{task_of(cell)} {cell.device} {cell.precision}"
-
-
-def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:
-    """A workload's ``Options`` for one cell: axes as tuples of length one, constants in their field's type."""
-    plain = workload.Options()
-    changes: dict[str, Any] = {}
-    for f in dataclasses.fields(plain):
-        if f.name not in values:
-            continue
-        value, default = values[f.name], getattr(plain, f.name)
-        if value is not None and (isinstance(default, Path) or "Path" in str(f.type)):
-            value = usable_path(Path(value))
-        if isinstance(default, tuple):
-            value = (value,) if value is not None else ()
-        changes[f.name] = value
-    return dataclasses.replace(plain, **changes)

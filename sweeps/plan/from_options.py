@@ -25,7 +25,7 @@ def _portable(value: Any) -> Any:
     return portable_path(value) if isinstance(value, Path) else value
 
 
-_SAME = ("precision", "model", "memory_format", "compile", "seed", "isolate", "on_node", "accelerator_type")
+_SAME = ("precision", "model", "memory_format", "compile", "repeats", "isolate", "on_node", "accelerator_type")
 _SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "record_hostname")
 """What a sweep and its measuring take from the option of the same name as it is."""
 
@@ -70,6 +70,9 @@ def build_config(
         node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
         limits=limits(choice, max_latency_ms),
         threads=common.threads or (None,),
+        seed=common.seed[0],
+        other_seeds=common.seed[1:],
+        recheck=common.recheck and not common.smoke,
         **{name: getattr(common, name) for name in _SAME},
     )
 

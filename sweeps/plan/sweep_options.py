@@ -13,7 +13,7 @@ from typing_extensions import Doc
 from sweeps.plan.measuring import check_choice
 from sweeps.plan.parsing import parse_batch_sizes
 from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, LatencyLimited, Workload
+from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, LatencyLimited, Workload
 from workloads.precision import PRECISIONS, precisions_in_words
 
 
@@ -55,8 +55,13 @@ class SweepOptions:
     """End the whole sweep after this time, such as 10m, and say which cells are left. Default: no end."""
     isolate: bool = False
     """Give each cell a fresh process instead of reusing one per device."""
-    seed: int = 0
-    """Seed of every random generator."""
+    repeats: int = 1
+    """Measure each cell this often, each time in a fresh process, in rounds of shuffled order."""
+    recheck: bool = True
+    """Measure the first cell of each device again at the end, in a fresh process, where there are no repeats: the
+    report takes no difference for real that this machine makes by itself. Of a training one epoch."""
+    seed: tuple[int, ...] = (0,)
+    """Seed of every random generator. Several: each cell is measured with each, in a fresh process."""
     output: Path = Path("results")
     """Folder of all results."""
     resume: Told[str] = ""
@@ -93,6 +98,8 @@ class SweepOptions:
             for value in getattr(self, name):
                 check_choice(name.replace("_", "-"), value, choices)
         parse_batch_sizes(self.batch_size)
+        if not self.seed:
+            raise BadInputError("--seed: needs at least one value")
 
 
 def _part(kind: Any, default: Any, title: str | None = None) -> tuple[Any, Any]:

@@ -17,6 +17,7 @@ from sweeps.cell.message import Message
 from sweeps.cell.outcome import killed
 from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.runs import first_run
 from sweeps.scheduling.endings import SweepLostError
 from sweeps.scheduling.placement import WaitingCells
 from sweeps.store.rows import SampleBlock, cell_columns, fitted, samples_table
@@ -100,8 +101,9 @@ class Ledger:
         if cell is None and self.node_columns and self._running:
             return WAIT  # a cell that runs comes back if its node is lost, and Tune does not ask again after a None
         if isinstance(cell, TrialConfig):
-            if cell.key not in self._index:
-                self._index[cell.key] = next(self._next_index)
+            key = first_run(cell, self._config).key
+            if key not in self._index:
+                self._index[key] = next(self._next_index)
             self._running[trial_id] = _Running(cell=cell, handed_out=time.monotonic())
         return cell
 
@@ -192,7 +194,11 @@ class Ledger:
         elif run.message is None or not run.message.is_final:
             row.update(asdict(killed(error, reason, is_out_of_memory=is_out_of_memory)))
         row.update(self.node_columns.get(row.get("node_id") or "", {}))
-        row.update(trial_index=self._index[cell.key], sweep_id=self._store.sweep_id, schema_version=SCHEMA_VERSION)
+        row.update(
+            trial_index=self._index[first_run(cell, self._config).key],
+            sweep_id=self._store.sweep_id,
+            schema_version=SCHEMA_VERSION,
+        )
         if row["status"] == "complete":
             row["constraints_held"] = self._config.limits.held(row)
         row = fitted(row)

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from analysis.contract.cells import FAILED
 from analysis.contract.parts import DESCRIPTION, files_of, parts_first, strangers, without_doubles
+from analysis.contract.runs import COUNTED_BY, n_asked
 from sweeps.measure.device.description import describe
 from sweeps.measure.device.device import available_devices, open_device
 from sweeps.measure.precision_notes import precision_notes
@@ -53,19 +54,19 @@ def print_nodes(cluster: Cluster) -> int:
 
 
 def print_sweeps(results: Path) -> int:
-    """One line per sweep: cells asked for, done, unsupported, failed, missing."""
+    """One line per sweep: runs of its cells asked for, done, unsupported, failed, missing."""
     folders = sorted(p.parent for p in results.glob(f"*/{DESCRIPTION}"))
     names = [printable(folder.name) for folder in folders]
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0))  # fits 80 columns
     table.add_column("sweep", no_wrap=True, min_width=max([5, *map(len, names)]))
-    for name in ("cells", "done", "pruned", "unsupported", "failed", "missing"):
+    for name in ("runs", "done", "pruned", "unsupported", "failed", "missing"):
         table.add_column(name, justify="right")
     unread: list[str] = []
     strange: list[str] = []
     for folder, name in zip(folders, names, strict=True):
-        n_cells, statuses = _counted(folder, unread)
+        asked, statuses = _counted(folder, unread)
         strange += [f"{folder.name}/trials/{name}" for name in strangers(folder / "trials")]
-        n, count = n_cells or len(statuses), statuses.count
+        n, count = asked or len(statuses), statuses.count
         cells = [n, count("complete"), count("pruned"), count("unsupported"), sum(count(s) for s in FAILED)]
         table.add_row(Text(name), *(str(c) for c in cells), str(max(0, n - len(statuses))))
     console = Console(soft_wrap=True)
@@ -81,19 +82,26 @@ def print_sweeps(results: Path) -> int:
 
 
 def _counted(folder: Path, unread: list[str]) -> tuple[int, list[str]]:
-    """The cells that a sweep was asked for, 0 where it does not say, and the statuses recorded in it.
+    """The rows that a sweep was asked for, repeats included, 0 where it does not say, and the statuses recorded.
 
     Files that cannot be read are named in ``unread``.
     """
-    n_cells, tables = 0, []
-    try:
-        n_cells = int(json.loads((folder / DESCRIPTION).read_text())["n_cells"] or 0)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        unread.append(f"{folder.name}/{DESCRIPTION}")
+    tables = []
     for file in parts_first(files_of(folder / "trials")):
         try:
-            tables.append(pq.read_table(file, columns=["trial_key", "status"], partitioning=None))
+            tables.append(_read(file))
         except (pa.ArrowException, OSError):
             unread.append(f"{folder.name}/trials/{file.name}")
-    known = [table["status"].to_pylist() for table in without_doubles(tables) if "status" in table.column_names]
-    return n_cells, [status for statuses in known for status in statuses]
+    rows = [row for table in without_doubles(tables) if "status" in table.column_names for row in table.to_pylist()]
+    try:
+        asked = n_asked(json.loads((folder / DESCRIPTION).read_text()), rows)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        unread.append(f"{folder.name}/{DESCRIPTION}")
+        asked = None
+    return asked or 0, [row["status"] for row in rows]
+
+
+def _read(file: Path) -> pa.Table:
+    """Of a file of trials the columns by which runs are counted, as far as it has them."""
+    opened = pq.ParquetFile(file)
+    return opened.read(columns=[name for name in COUNTED_BY if name in opened.schema_arrow.names])

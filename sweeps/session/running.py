@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from analysis.contract.cells import EXIT_OK
+from analysis.contract.runs import is_first
 from sweeps.choosing.auto_batch import AutoBatch
 from sweeps.choosing.chooser import Chooser
+from sweeps.choosing.passes import Passes
 from sweeps.launch.ray_start import RayHere, RayOptions, ray_here
 from sweeps.measure.device.here import devices_here
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS
 from sweeps.plan.parsing import parse_duration_s
+from sweeps.plan.runs import shuffled
 from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.scheduling.endings import terminable
@@ -75,15 +78,23 @@ def _print_grid(sweep: Sweep) -> None:
         names = ", ".join(f"{name} {r.low:g} to {r.high:g} ({r.scale})" for name, r in config.search.ranges.items())
         sweep.say(f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
     n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as it takes"
-    sweep.say(f"{n_cells} of {config.workload}")
+    sweep.say(f"{n_cells} of {config.workload}{_often(config)}")
+
+
+def _often(config: SweepConfig) -> str:
+    """How often each cell is measured, where that is not once."""
+    words = f", each {config.repeats} times" if config.repeats > 1 else ""
+    words += f", each with seeds {config.seed}" if config.other_seeds else ""
+    return words + "".join(f", {seed}" for seed in config.other_seeds)
 
 
 def _introduce(sweep: Sweep) -> None:
     """What will run, and where."""
-    config, n_cells = sweep.config, sweep.config.n_cells
-    counted = "cells as they come" if n_cells is None else cells_told(n_cells)
-    if sweep.done and n_cells is not None:
-        counted = f"{n_cells - len(sweep.done)} of {counted}"
+    config, n_cells, n_rows = sweep.config, sweep.config.n_cells, sweep.n_rows
+    counted = f"{'cells as they come' if n_cells is None else cells_told(n_cells)}{_often(config)}"
+    if sweep.done and n_rows is not None:
+        n_left = n_rows - len(sweep.done)
+        counted = f"{n_left} {'measurements' if n_rows > (n_cells or 0) else ''} of {counted}".replace("  ", " ")
     sweep.say(f"{config.workload}: {counted} on {', '.join(config.device)}; results in {sweep.store.folder}")
     if config.measure.n_threads is not None and None in config.threads:
         sweep.say(f"CPU threads: {config.measure.n_threads}, which the environment sets (OMP_NUM_THREADS or"
@@ -96,16 +107,17 @@ def _introduce(sweep: Sweep) -> None:
 
 def _measure(sweep: Sweep, here: RayHere | None) -> bool:
     """Measure what is not done; whether the budget ended it. Errors are those of ``launch``."""
-    chooser = choose(sweep.config, sweep.cells, sweep.store, sweep.done)
-    n_ends, n_ended = sweep.config.n_cells, len(sweep.done)
-    n_visited = getattr(chooser, "n_visited", None)
-    if n_visited is not None:
-        n_ends, n_ended = len(sweep.cells) * N_VISITS, n_visited
+    config = sweep.config
+    chooser = choose(config, sweep.cells, sweep.store, sweep.done)
+    n_ends, n_ended = sweep.n_rows, len(sweep.done)
+    if chooser.n_visited is not None and n_ends is not None:
+        n_ends += len(sweep.cells) * (N_VISITS - 1)
+        n_ended += chooser.n_visited - len(sweep.firsts)
         sweep.say(f"interleaved: {N_VISITS} visits to each cell, in turns")
     try:
-        with Terminal(n_ends, n_ended, sweep.console) as terminal:
-            ledger = Ledger(sweep.config, sweep.cells, sweep.store, chooser, terminal)
-            if n_ends is None or n_ended < n_ends:
+        with Terminal(n_ends, n_ended, sweep.console, config) as terminal:
+            ledger = Ledger(config, sweep.cells, sweep.store, chooser, terminal)
+            if n_ends is None or n_ended < n_ends or sweep.left:
                 _launch(sweep, ledger, here, terminal)
     finally:
         for key, columns in chooser.finish().items():
@@ -139,8 +151,16 @@ def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None, terminal: Termi
 
 def choose(
     config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore, done: Sequence[dict[str, Any]]
+) -> Passes:
+    """What chooses the runs of a sweep's cells."""
+    firsts = [row for row in done if is_first(row, {"seed": config.seed})]
+    return Passes(_of_firsts(config, cells, store, firsts), config, done)
+
+
+def _of_firsts(
+    config: SweepConfig, cells: Sequence[TrialConfig], store: ResultStore, done: Sequence[dict[str, Any]]
 ) -> Chooser:
-    """What chooses the cells of a sweep; Optuna and scipy are imported only where they are asked for."""
+    """What chooses the first run of each cell; Optuna and scipy are imported only where they are asked for."""
     if config.search is None and config.is_batch_auto:
         return AutoBatch(config.cells(), done)
     if config.measure.rounds == "interleaved":
@@ -149,7 +169,8 @@ def choose(
         return Turns(cells, config, store, done)
     if config.search is None and config.pruning.pruner == "none":
         keys = {row["trial_key"] for row in done}
-        return Chooser(cell for cell in cells if cell.key not in keys)
+        ordered = shuffled(cells, config) if config.n_runs > 1 else cells
+        return Chooser(cell for cell in ordered if cell.key not in keys)
     from sweeps.choosing.optuna_search import SearchStudies
     from sweeps.choosing.optuna_study import StudyBook
     from sweeps.choosing.pruned_grid import GridStudies

@@ -12,10 +12,12 @@ from typing import Any
 from analysis.contract.cells import BOUNDS_BATCH, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, FAILED, SERVER
 from analysis.contract.choice import best, by_task, doubts, task_names
 from analysis.contract.limits import Limits
+from analysis.contract.runs import change, is_first, pooled
 from sweeps.plan.config import TrialConfig
+from sweeps.plan.runs import first_run, later_runs, without_run
 from sweeps.scheduling.endings import Interrupted, SweepLostError
 from sweeps.session.reports import report_safely
-from sweeps.session.sweep import Sweep
+from sweeps.session.sweep import Sweep, missing
 from sweeps.session.terminal import format_result
 from sweeps.text import cells_told, sqlite_url
 
@@ -69,10 +71,10 @@ def sum_up(sweep: Sweep, ending: Ending) -> int:
     """Print the summary, write the report, and choose the exit code."""
     rows = sweep.store.rows()
     recorded = {row["trial_key"] for row in rows} - sweep.store.incomplete()
-    missing = [cell for cell in sweep.cells if cell.key not in recorded]
-    is_unfinished = bool(missing) or (ending != Ending() and not sweep.config.is_grid)
-    _tell_results(sweep, rows, len(missing))
-    _tell_ending(sweep, ending, len(rows), missing, is_unfinished=is_unfinished)
+    left = missing(sweep.config, sweep.cells, [row for row in rows if row["trial_key"] in recorded])
+    is_unfinished = bool(left) or (ending != Ending() and not sweep.config.is_grid)
+    _tell_results(sweep, rows, len(left))
+    _tell_ending(sweep, ending, len(rows), left, is_unfinished=is_unfinished)
     if sweep.options.report and rows:
         report_safely("report", sweep.store.folder, sweep.say)
     if ending.is_interrupted:
@@ -87,7 +89,7 @@ def _has_failures(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> bool:
 
 
 def _tell_ending(
-    sweep: Sweep, ending: Ending, n_rows: int, missing: Sequence[TrialConfig], *, is_unfinished: bool
+    sweep: Sweep, ending: Ending, n_rows: int, left: Sequence[TrialConfig], *, is_unfinished: bool
 ) -> None:
     """What ended the sweep early, how to go on, and where the study lies."""
     go_on = f"go on with: {resume_command(sweep)}"
@@ -95,8 +97,8 @@ def _tell_ending(
         end = f"; {go_on}" if is_unfinished else ""
         sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
     elif is_unfinished:
-        if missing and not ending.is_interrupted:
-            sweep.say(f"the budget left out: {_named(missing)}")
+        if left and not ending.is_interrupted:
+            sweep.say(f"the budget left out: {_named(left)}")
         sweep.say(go_on)
     if (sweep.store.folder / "study.db").exists():
         url = sqlite_url(sweep.store.folder / "study.db")
@@ -107,13 +109,27 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
     """How many cells ended how, and what was best."""
     counts = Counter(row["status"] for row in rows)
     told = ", ".join(f"{n} {status}" for status, n in sorted(counts.items())) or "none measured"
-    n_cells = len(sweep.cells) if sweep.config.is_grid else len(rows)
-    sweep.say(f"\n{cells_told(n_cells)}: {told}" + (f", {n_missing} missing" if n_missing else ""))
-    for line in best_lines(rows, sweep.config.limits):
+    n_firsts = sum(is_first(row, {"seed": sweep.config.seed}) for row in rows)
+    n_cells = len(sweep.cells) if sweep.config.is_grid else n_firsts
+    runs = f", {len(rows)} measurements" if len(rows) > n_firsts else ""
+    sweep.say(f"\n{cells_told(n_cells)}{runs}: {told}" + (f", {n_missing} missing" if n_missing else ""))
+    for line in [*best_lines(pooled(rows), sweep.config.limits), *_rechecks(sweep, rows)]:
         sweep.say(line)
     random = sorted({row["model"] for row in rows if row["weights"] == "random"})
     if random:
         sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
+
+
+def _rechecks(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What measuring the first cell of each device again has shown."""
+    by_key = {row["trial_key"]: row for row in rows}
+    said = []
+    for again in later_runs(sweep.config, rows) if sweep.config.n_runs == 1 else ():
+        moved = change(by_key.get(first_run(again, sweep.config).key, {}), by_key.get(again.key, {}))
+        if moved is not None:
+            said.append(f"measured again at the end, in a fresh process, {without_run(again).label} was"
+                        f" {abs(moved):.1%} {'faster' if moved > 0 else 'slower'}")  # fmt: skip
+    return said
 
 
 def best_lines(rows: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
@@ -143,7 +159,7 @@ def _lines(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
 
 def _told(word: str, row: Mapping[str, Any]) -> str:
     doubt = f" ({'; '.join(doubts(row))})" if doubts(row) else ""
-    return f"{word} on {TrialConfig.from_row(row).label}: {format_result(row)}{doubt}"
+    return f"{word} on {without_run(TrialConfig.from_row(row)).label}: {format_result(row)}{doubt}"
 
 
 def _none(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:

@@ -10,8 +10,10 @@ from typing import Any
 from rich.console import Console
 
 from analysis.contract.cells import RETRIED
+from analysis.contract.runs import is_first
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.from_options import build_config
+from sweeps.plan.runs import later_runs
 from sweeps.plan.search import Range
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.scheduling.nodes import Cluster
@@ -41,10 +43,32 @@ class Sweep:
         say(self.console, text)
 
     @property
+    def firsts(self) -> list[dict[str, Any]]:
+        """Of the rows that count those of first runs."""
+        return [row for row in self.done if is_first(row, {"seed": self.config.seed})]
+
+    @property
+    def n_rows(self) -> int | None:
+        """Rows that there will be if each cell left is measured to its end, a recheck that is left left out.
+
+        None where only the sweep itself will tell.
+        """
+        n_cells, n_again = self.config.n_cells, self.config.n_runs - 1
+        if n_cells is None:
+            return None
+        n_lost = sum(row["status"] != "complete" for row in self.firsts)
+        return n_cells + (n_again * (n_cells - n_lost) if n_again else len(self.done) - len(self.firsts))
+
+    @property
     def left(self) -> list[TrialConfig]:
-        """The cells of the grid that are not done."""
-        done = {row["trial_key"] for row in self.done}
-        return [cell for cell in self.cells if cell.key not in done]
+        """The runs that are known to be missing, in the order of the grid."""
+        return missing(self.config, self.cells, self.done)
+
+
+def missing(config: SweepConfig, cells: Sequence[TrialConfig], rows: Sequence[dict[str, Any]]) -> list[TrialConfig]:
+    """The cells of a grid, and the later runs of what was measured, that have no row among these."""
+    done = {row["trial_key"] for row in rows}
+    return [cell for cell in (*cells, *later_runs(config, rows)) if cell.key not in done]
 
 
 def new_sweep(

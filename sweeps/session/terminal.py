@@ -15,7 +15,9 @@ from rich.text import Text
 
 from analysis.contract.cells import known
 from analysis.contract.choice import best, task_of
-from sweeps.plan.config import TrialConfig
+from analysis.contract.runs import ACCURACY_SD, N_RUNS, SPEED_SD
+from sweeps.plan.config import SweepConfig, TrialConfig
+from sweeps.plan.runs import first_run, without_run
 from sweeps.text import figure, printable
 from workloads.runtime.words import in_short
 
@@ -54,14 +56,18 @@ def format_duration(seconds: float) -> str:
 
 
 def format_result(row: Mapping[str, Any]) -> str:
-    """What a row found, in a few words."""
+    """What a row found, in a few words; of several runs with the standard deviation between them."""
     rate = known(row.get("throughput_items_per_s"))
     found = (known(row.get(name)) for name in ("accuracy_best", "accuracy_final"))  # best: none of one answer alone
     accuracy = next((value for value in found if value is not None), None)
-    parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s"]
+    of_rate, of_accuracy = known(row.get(SPEED_SD)), known(row.get(ACCURACY_SD))
+    runs = "" if of_rate is None else f" ({row[N_RUNS]} runs, sd {of_rate:.1%})"
+    parts = [] if rate is None else [f"{figure(rate)} {row.get('item') or 'items'}/s{runs}"]
     if accuracy is not None:
         balanced = known(row.get("balanced_accuracy_final")) if row.get("learned") else None
-        parts.append(f"accuracy {accuracy:.1%}" + (f" (balanced {balanced:.1%})" if balanced is not None else ""))
+        more = [("sd", of_accuracy), ("balanced", balanced)]
+        told = ", ".join(f"{word} {value:.1%}" for word, value in more if value is not None)
+        parts.append(f"accuracy {accuracy:.1%}" + (f" ({told})" if told else ""))
     if row.get("status") not in {None, "complete"}:
         parts.append(in_short(str(row.get("status_reason") or row.get("error_message") or ""), MAX_REASON))
     return ", ".join(p for p in parts if p)
@@ -87,9 +93,12 @@ class Terminal:
     A console that is no terminal gets one plain line per event.
     """
 
-    def __init__(self, n_cells: int | None, n_done: int = 0, console: Console | None = None) -> None:
+    def __init__(
+        self, n_cells: int | None, n_done: int = 0, console: Console | None = None, config: SweepConfig | None = None
+    ) -> None:
         self._console = console or Console(soft_wrap=True)
-        self._n_cells, self._n_done = n_cells, n_done
+        self._n_cells, self._n_done, self._config = n_cells, n_done, config
+        self._rechecked: set[str] = set()
         self._began = time.monotonic()
         self._n_new = self._n_unsupported = 0
         self._last_end = self._began
@@ -136,7 +145,22 @@ class Terminal:
         if not self._running and not self._n_new:
             self._began = time.monotonic()  # what Ray took to start is spent once, and says nothing of the cells
             self.awaits(f"opening {cell.device}, and loading a model and its input for the first cell")
+        if cell.repeat > 1 and self._n_runs == 1 and cell.key not in self._rechecked:
+            self._rechecked.add(cell.key)
+            self._grow(1)
+            say(self._console, f"measuring {without_run(cell).label} again in a fresh process, to know what this"
+                " machine changes by itself (--no-recheck leaves it out)")  # fmt: skip
         self._running[cell.key] = (cell, time.monotonic(), "starting")
+
+    @property
+    def _n_runs(self) -> int:
+        return 1 if self._config is None else self._config.n_runs
+
+    def _grow(self, n: int) -> None:
+        """More or fewer runs than were known of are to come."""
+        if self._n_cells is not None:
+            self._n_cells += n
+            self._progress.update(self._task, total=self._n_cells)
 
     def cell_progressed(self, cell: TrialConfig, row: Mapping[str, Any]) -> None:
         started = self._running.get(cell.key, (cell, time.monotonic(), ""))[1]
@@ -148,12 +172,14 @@ class Terminal:
         self._n_unsupported += row["status"] == "unsupported"
         self._last_end = time.monotonic()
         status, result = str(row["status"]), format_result(row)
+        if status != "complete" and self._config is not None and cell == first_run(cell, self._config):
+            self._grow(1 - self._n_runs)  # what was not measured to its end is not measured again
         self._recent = [*self._recent, (cell.label, status, result)][-N_RECENT:]
         if row.get("constraints_held") is not False:
             where = (cell.device, *task_of(row))
             before, _ = self._best.get(where, ({}, ""))
             if best([before, row]) is row:
-                self._best[where] = row, f"best on {cell.label}: {result}"
+                self._best[where] = row, f"best on {without_run(cell).label}: {result}"
         self._progress.update(self._task, completed=self._n_done + self._n_new)
         if self._live is None:
             total = "?" if self._n_cells is None else self._n_cells

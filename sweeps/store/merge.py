@@ -22,6 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from analysis.contract.parts import DESCRIPTION, compacted_name, files_of, parts_first, without_doubles
+from analysis.contract.runs import COUNTED_BY, n_asked
 from sweeps.plan.config import KEY_LENGTH
 from sweeps.store.durable import parquet_bytes, writing_to
 from sweeps.store.lock import holder_of
@@ -45,6 +46,11 @@ class Source:
     def keys(self) -> list[str]:
         keys: list[str] = self.tables["trials"]["trial_key"].to_pylist()
         return keys
+
+    @property
+    def n_asked(self) -> int | None:
+        """Rows that it was asked for; None where it does not say."""
+        return n_asked({"n_cells": None, **self.description}, self.tables["trials"].select(COUNTED_BY).to_pylist())
 
     @property
     def measurements(self) -> set[tuple[Any, ...]]:
@@ -174,7 +180,7 @@ def _description(sources: Sequence[Source], sweep_id: str, command: Sequence[str
     for source in sources:
         told = {name: value for name, value in source.description.items() if name != "cells"}
         origins += told.get("merged_from") or [told]
-    counts = [origin.get("n_cells") for origin in origins]
+    counts = [source.n_asked for source in sources]
     return {
         "schema_version": SCHEMA_VERSION,
         "sweep_id": sweep_id,

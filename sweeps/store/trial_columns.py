@@ -46,6 +46,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("seed", INT, "", "seed of every random generator"),
         ("options", STRING, "", "every option of the workload, as JSON"),
         ("threads", INT, "", "CPU threads as asked; null where the default was taken (n_threads says what that was)"),
+        ("repeat", INT, "", "which measurement of the cell it is, from 1, each later one in a fresh process; null in older sweeps: 1"),
     ]),
     ("input", [
         ("item", STRING, "", "what is counted, such as images"),

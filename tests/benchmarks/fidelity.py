@@ -53,7 +53,8 @@ from sweeps.measure.device.device import set_threads
 from sweeps.measure.device.host import usable_cpus
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.timing.statistics import Interval
-from sweeps.plan.config import TrialConfig, options_instance
+from sweeps.plan.cell_options import options_instance
+from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import CellContext, Extras, Workload
 from workloads.precision import apply_precision

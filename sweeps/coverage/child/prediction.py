@@ -144,7 +144,7 @@ def watch_model(name: str, *, train: bool) -> Watched:
 
 
 def _watch_step(name: str, options: Mapping[str, Any], device: torch.device) -> Watched:
-    from sweeps.plan.config import options_instance
+    from sweeps.plan.cell_options import options_instance
     from workloads.base import CellContext
     from workloads.registry import load_workload
 

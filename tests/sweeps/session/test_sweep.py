@@ -17,7 +17,7 @@ from tests.sweeps.installed import install
 from tests.sweeps.session.without_ray import put_loop, rows_of
 
 TINY = Path(__file__).parent.parent / "cell" / "tiny.py"
-QUICK = ("--device", "cpu", "--min-rounds", "1", "--min-s", "0.002", "--max-s", "0.004", "--no-report")
+QUICK = ("--device", "cpu", "--min-rounds", "1", "--min-s", "0.002", "--max-s", "0.004", "--no-report", "--no-recheck")
 Say = pytest.CaptureFixture[str]
 
 

@@ -129,7 +129,7 @@ def test_the_list_of_sweeps_fits_80_columns(tmp_path: Path, capsys: pytest.Captu
     ResultStore.create(tmp_path / "20261124-172848-image-processing", config, config.cells(), [])
     assert main(["list", "--output", str(tmp_path)]) == 0
     head, line = capsys.readouterr().out.splitlines()
-    assert head.split() == ["sweep", "cells", "done", "pruned", "unsupported", "failed", "missing"]
+    assert head.split() == ["sweep", "runs", "done", "pruned", "unsupported", "failed", "missing"]
     assert line.split() == ["20261124-172848-image-processing", "1", "0", "0", "0", "0", "1"]
     assert max(len(head), len(line)) <= 80
 

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from sweeps.cell.cell_run import CellRun
+from sweeps.plan.runs import measure_of
 from tests.sweeps.shared_ray import share
 
 FACTS = {"timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 2e9}}
@@ -33,7 +34,7 @@ class Loop:
             if cell is None:
                 return []
             ledger.start(trial_id)
-            run = CellRun(cell, config.measure, n_threads=1, device_facts=FACTS)
+            run = CellRun(cell, measure_of(cell, config), n_threads=1, device_facts=FACTS)
             while not run.is_finished:
                 run.advance()
             ledger.receive(trial_id, run.take_message())

@@ -1,0 +1,26 @@
+"""A cell's options as its workload takes them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+from sweeps.text import usable_path
+from workloads.base import Workload
+
+
+def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:
+    """A workload's ``Options`` for one cell: axes as tuples of length one, constants in their field's type."""
+    plain = workload.Options()
+    changes: dict[str, Any] = {}
+    for f in dataclasses.fields(plain):
+        if f.name not in values:
+            continue
+        value, default = values[f.name], getattr(plain, f.name)
+        if value is not None and (isinstance(default, Path) or "Path" in str(f.type)):
+            value = usable_path(Path(value))
+        if isinstance(default, tuple):
+            value = (value,) if value is not None else ()
+        changes[f.name] = value
+    return dataclasses.replace(plain, **changes)
