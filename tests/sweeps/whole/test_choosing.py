@@ -47,7 +47,7 @@ class Hungry:
         resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 '''
 SHORT = ("--device", "cpu", "--precision", "fp32", "--min-rounds", "2", "--min-s", "0.1", "--max-s", "0.2",
-         "--no-report")  # fmt: skip
+         "--no-report", "--no-recheck")  # fmt: skip
 
 
 def only_sweep(results: Path) -> Path:

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]  # one worke
 HEALTH = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5, "health_check_timeout_ms": 5000,
           "health_check_initial_delay_ms": 2000}  # fmt: skip
 CELLS = ["image-processing", "--device", "cpu", "--pipeline", "resize", "--precision", "fp32", "--min-rounds", "2",
-         "--no-report", "--output", "out"]  # fmt: skip
+         "--no-report", "--no-recheck", "--output", "out"]  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=st
 GPU = "fakegpu"
 LN_10 = math.log(10)
 """The loss of a network that has learnt nothing of ten classes."""
-SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report")
+SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report", "--no-recheck")
 KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("unified", "discrete")]
 """One of pytest-xdist's workers gets all that is asked of the sweeps of a kind."""
 

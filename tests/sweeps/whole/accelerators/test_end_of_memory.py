@@ -13,7 +13,7 @@ from tests.sweeps.conftest import Run
 
 REASON = why_not()
 MIB = 2**20
-SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report")
+SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report", "--no-recheck")
 
 
 @pytest.mark.slow

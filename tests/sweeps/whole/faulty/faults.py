@@ -23,7 +23,7 @@ from tests.sweeps.conftest import ROOT
 from tests.sweeps.installed import install
 from tests.sweeps.whole.driving import n_rows
 
-QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report")
+QUICK = ("--min-s", "0.05", "--max-s", "0.1", "--min-rounds", "2", "--no-report", "--no-recheck")
 _MARK = "ACCELSWEEP_TEST"
 
 
