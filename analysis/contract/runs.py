@@ -12,11 +12,11 @@ import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from analysis.contract.cells import Row, known
+from analysis.contract.cells import OPTION_COLUMNS, Row, known
 from analysis.contract.limits import R
 
 SAME_CELL = ("workload", "device", "model", "batch_size", "precision", "memory_format", "compile", "threads", "node",
-             "options")  # fmt: skip
+             *OPTION_COLUMNS.values(), "options")  # fmt: skip
 """What the runs of one cell share; they differ in ``repeat`` and ``seed``."""
 COUNTED_BY = ("trial_key", "status", "device", "node", "seed", "repeat", "started_at")
 """The columns by which runs are counted."""
@@ -54,9 +54,14 @@ def rechecked(firsts: Iterable[R]) -> list[R]:
 
 
 def change(before: Row, after: Row) -> float | None:
-    """By which share a later run of a cell was faster (slower: negative); None where a speed is not known."""
-    speeds = [known(row.get("throughput_items_per_s")) for row in (before, after)]
-    return None if not all(speeds) else (speeds[1] or 0.0) / (speeds[0] or 1.0) - 1
+    """By which share a later run of a cell was faster (slower: negative); None where a speed is not known.
+
+    By the median step, which an epoch tells as well as a whole training; of servers by the rate.
+    """
+    steps = [known(row.get("step_median_s")) for row in (before, after)]
+    rates = [known(row.get("throughput_items_per_s")) for row in (before, after)]
+    told = steps[::-1] if all(steps) else rates
+    return (told[1] or 0.0) / (told[0] or 1.0) - 1 if all(told) else None
 
 
 def n_asked(description: Mapping[str, Any], rows: Sequence[Row]) -> int | None:
@@ -98,7 +103,7 @@ _ANY, _ALL = ("is_drifting", "is_throttled"), ("is_precise", "timing_verified", 
 _WORST = ("stable", "unstable", "very unstable")
 _SUMMED = ("measured_s", "wall_s", "n_samples", "n_rounds")
 _FIRST = (*SAME_CELL, "trial_index", "schema_version", "seed", "repeat", "worker_pid", "clock_offset_s", "visit",
-          "learning_rate", "rate_per_s", "deadline_s", "target_accuracy", "items_per_step", "study_trial")  # fmt: skip
+          "deadline_s", "target_accuracy", "items_per_step", "study_trial")  # fmt: skip
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -126,8 +131,11 @@ def pool(runs: Sequence[R]) -> R | dict[str, Any]:
     """The runs of one cell, all measured to their end, as one row; a single one as it is.
 
     Speeds are geometric means, accuracies means, other figures medians of the runs that know them, peaks the highest;
-    what a target took is known only where each run that trained reached it. What is no figure is the first run's.
+    what a target took is known only where each run reached it. What is no figure is the first run's. Of a training that
+    was rechecked, for an epoch, only the whole ones count.
     """
+    trained = [run for run in runs if known(run.get("accuracy_final")) is not None]
+    runs = trained or runs
     if len(runs) == 1:
         return runs[0]
     row: dict[str, Any] = dict(runs[0])
@@ -139,17 +147,26 @@ def pool(runs: Sequence[R]) -> R | dict[str, Any]:
             row[name] = statistics.median(values)
         elif values and _is_null(row[name]):
             row[name] = values[0]
-    trained = [run for run in runs if known(run.get("accuracy_best")) is not None]
     for name in _TARGETS:
-        if any(known(run.get(name)) is None for run in trained):
+        if any(known(run.get(name)) is None for run in runs):
             row[name] = None
-    speeds = [value for run in runs if (value := known(run.get("throughput_items_per_s")))]
-    accuracies = [run["accuracy_best"] for run in trained]
+    speeds = _speeds_of(runs)
+    accuracies = [value for run in runs if (value := known(run.get("accuracy_best"))) is not None]
     return row | {
         N_RUNS: len(runs), SPEEDS: tuple(speeds),
         SPEED_SD: statistics.stdev(map(math.log, speeds)) if len(speeds) > 1 else None,
         ACCURACY_SD: statistics.stdev(accuracies) if len(accuracies) > 1 else None,
     }  # fmt: skip
+
+
+def _speeds_of(runs: Sequence[Row]) -> list[float]:
+    """Each run's throughput; of several sweeps each one's mean, for what its runs share they do not show."""
+    found: dict[object, list[float]] = {}
+    n_sweeps = len({run.get("sweep_id") for run in runs})
+    for i, run in enumerate(runs):
+        if value := known(run.get("throughput_items_per_s")):
+            found.setdefault(run.get("sweep_id") if n_sweeps > 1 else i, []).append(value)
+    return [geometric_mean(values) for values in found.values()]
 
 
 def _is_null(value: object) -> bool:

@@ -43,12 +43,16 @@ def as_markdown(text: str) -> str:
     return escape(text).replace(escape(KEEP_MEMORY), f"`{KEEP_MEMORY}`")
 
 
-def caveats(frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str]) -> list[str]:
+def caveats(
+    frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str], n_missing: int | None = None
+) -> list[str]:
     """What is wrong with a sweep's measurements in sentences, not escaped, most important first.
 
-    ``n_cells`` were asked for (None: unknown), and the files named ``unreadable`` were skipped.
+    ``n_cells`` were asked for, repeats included (None: unknown), of which ``n_missing`` (else those that are no row)
+    are not there, and the files named ``unreadable`` were skipped.
     """
-    done, lost = frame[frame["status"] == "complete"], left_out(unreadable, (n_cells or 0) - len(frame), n_cells)
+    n_missing = (n_cells or 0) - len(frame) if n_missing is None else n_missing
+    done, lost = frame[frame["status"] == "complete"], left_out(unreadable, n_missing, n_cells)
     return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *_fallback(frame), *_inputs(frame, done), *lost,
             *wide_intervals(done), *_stability(done), *_slow_precisions(done), *_precision_notes(done),
             *_memory(done), *_full_device(done), *_other_answers(done),

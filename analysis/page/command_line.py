@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from analysis.cells.pooling import with_runs_pooled
 from analysis.page.html_page import write_html
 from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import Page, find_sweeps, load_sweeps
@@ -72,6 +73,11 @@ def writing(path: Path) -> Iterator[None]:
         raise AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}") from error
 
 
+def page_of(sweeps: Sequence[Path], columns: Sequence[str], target: Path) -> Page:
+    """What a page is made from: the cells of the sweeps with the runs of each as one, and where the figures go."""
+    return Page(trials=with_runs_pooled(load_sweeps(sweeps, columns)), sweeps=sweeps, figures=target.parent / "figures")
+
+
 def write_page(path: Path, text: str, *, html: bool) -> Path:
     """Write the Markdown, and the HTML page where asked; returns what a reader should open."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -92,7 +98,7 @@ def report_main(
         options: Any = parser(description).parse_args(arguments)
         sweeps = find_sweeps(options.results)
         target = options.output or default_output(sweeps, f"report_{subject}")
-        page = Page(trials=load_sweeps(sweeps, columns), sweeps=sweeps, figures=target.parent / "figures")
+        page = page_of(sweeps, columns, target)
         with writing(target):
             sys.stdout.write(f"{write_page(target, build(page), html=options.html)}\n")
         return 0

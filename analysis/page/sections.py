@@ -17,6 +17,7 @@ from analysis.contract.cells import TASK_COLUMNS
 from analysis.page.caveats import as_markdown, left_out
 from analysis.page.caveats import caveats as sweep_caveats
 from analysis.page.environment import environment_table, of_devices
+from analysis.page.runs import told_of_runs
 from analysis.page.templates import render
 from analysis.read.sweeps import Page
 from analysis.text import counted, escape
@@ -79,7 +80,7 @@ def caveats(page: Page) -> list[str]:
     """What a reader must know before believing the numbers, escaped."""
     lost, sweep = page.trials.attrs, "the sweep" if len(page.sweeps) == 1 else "a sweep"
     said = [*left_out(lost["unreadable"], lost["missing"], sweep=sweep), *sweep_caveats(page.trials, None, [])]
-    return [as_markdown(text) for text in said]
+    return [*(as_markdown(text) for text in said), *told_of_runs(page.trials)]
 
 
 def heading(page: Page, subject: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.contract.runs import COUNTED_BY, n_asked
 from analysis.read.sweep import ROUND_COLUMNS, find_sweep, load_description, load_rounds, load_sweep, with_columns
 
 
@@ -37,8 +38,9 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     """The trials of several sweeps as one frame, in the order named, the same sweep twice only once.
 
     As ``load_sweep``'s, with the columns named where an older schema lacks them, null, and with a column ``sweep``:
-    which of the sweeps a row is of, by ``names``. ``attrs`` has ``paths``, ``unreadable`` and ``missing``, the number
-    of cells asked for that have no row. AnalysisError if one of them is no sweep.
+    which of the sweeps a row is of, by ``names``. ``attrs`` has ``paths``, ``unreadable``, ``asked``, the number of
+    rows asked for (None: unknown), ``missing``, how many of them are not there, and ``short``, the sweeps that lack
+    some. AnalysisError if one of them is no sweep.
     """
     sweeps = find_sweeps(paths)
     parts = [load_sweep(sweep) for sweep in sweeps]
@@ -50,16 +52,22 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     everything = dict.fromkeys([*(c for part in parts for c in part.columns), *columns, "sweep_id", "status"])
     frame = with_columns(frame, {column: _null_type(column) for column in everything})
     unreadable = [name for part in parts for name in part.attrs["unreadable"]]
-    missing = sum(_n_missing(part.attrs["description"], len(part)) for part in parts)
-    frame.attrs = {"paths": [str(sweep) for sweep in sweeps], "unreadable": unreadable, "missing": missing}
+    asked = [_n_asked(part) for part in parts]
+    short = {name: n - len(part) for name, n, part in zip(names(sweeps), asked, parts, strict=True)
+             if n is not None and n > len(part)}  # fmt: skip
+    frame.attrs = {
+        "paths": [str(sweep) for sweep in sweeps], "unreadable": unreadable, "missing": sum(short.values()),
+        "asked": None if None in asked else sum(asked), "short": list(short),
+    }  # fmt: skip
     return frame
 
 
-def _n_missing(description: Mapping[str, Any], n_rows: int) -> int:
-    """Cells of the grid without a row; none of a search, which may end early with every cell of its space known."""
-    if (description.get("config") or {}).get("search"):
-        return 0
-    return max(0, (description.get("n_cells") or 0) - n_rows)
+def _n_asked(part: pd.DataFrame) -> int | None:
+    """Rows that a sweep was asked for; unknown of a search, which may end early with every cell of its space known."""
+    description = part.attrs["description"]
+    if (description.get("config") or {}).get("search") or not isinstance(description.get("n_cells"), int):
+        return None
+    return n_asked(description, part.reindex(columns=list(COUNTED_BY)).astype(object).to_dict("records"))
 
 
 def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:

@@ -13,6 +13,7 @@ from analysis.cells.rows import Row, extreme, records, setting_columns
 from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
+from analysis.page.runs import accuracy_spread_of, spread_of
 from analysis.recommendation import compilation
 from analysis.recommendation import limits as limit_words
 from analysis.recommendation.recommend import Best, Task, best_per_device, frugal_words, most_frugal, tasks
@@ -89,7 +90,7 @@ class Teller:
         return escape(label(row, [c for c in names if c != "rate_per_s" or not self._task.is_server]))
 
     def _rate(self, row: Row) -> str:
-        return f"{usable.speed(row).text} {escape(self._task.item)}/s"
+        return f"{usable.speed(row).text} {escape(self._task.item)}/s{spread_of(row)}"
 
     def _fastest(self, best: Best) -> str:
         row = best.row
@@ -124,7 +125,8 @@ class Teller:
         cells, said = self._held.cells, []
         best = usable.best(cells, "accuracy")
         if best is not None:
-            said.append(f"The best held-out accuracy is {share(best['accuracy_best'])}, with {self._told(best)}.")
+            reached = f"{share(best['accuracy_best'])}{accuracy_spread_of(best)}"
+            said.append(f"The best held-out accuracy is {reached}, with {self._told(best)}.")
         soonest = extreme(cells, cells["time_to_target_s"], largest=False)
         if soonest is not None:
             target = f"{100 * soonest['target_accuracy']:g} % held-out accuracy"

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -16,12 +15,13 @@ from analysis.cells.naming import common
 from analysis.cells.rows import counts_text
 from analysis.contract.limits import Limits
 from analysis.page.caveats import as_markdown, caveats
-from analysis.page.command_line import default_output, parser, write_page, writing
+from analysis.page.command_line import default_output, page_of, parser, write_page, writing
 from analysis.page.environment import environment_table, of_devices
+from analysis.page.runs import told_of_runs
 from analysis.page.tables import failures_table, grid_table
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
-from analysis.read.sweeps import Page, find_sweeps, load_sweeps
+from analysis.read.sweeps import Page, find_sweeps
 from analysis.recommendation import figures, tables
 from analysis.recommendation.answer import answer
 from analysis.recommendation.compilation import with_compilation
@@ -43,14 +43,11 @@ LIMITS = {
 
 def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
     """What speaks against the numbers, escaped, most important first."""
-    descriptions = page.descriptions.values()
-    asked: list[Any] = [d.get("n_cells") for d in descriptions]
-    is_search = any((d.get("config") or {}).get("search") for d in descriptions)
-    n_cells = None if is_search or None in asked else sum(asked)
+    lost = page.trials.attrs
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
     not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
-    said = [as_markdown(text) for text in caveats(frame, n_cells, unreadable)]
-    return [*said, *_imprecise(found), *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
+    said = [as_markdown(text) for text in caveats(frame, lost["asked"], unreadable, lost["missing"])]
+    return [*said, *told_of_runs(frame), *_imprecise(found), *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
 
 
 def _imprecise(found: Sequence[Task]) -> list[str]:
@@ -97,8 +94,7 @@ def commands(page: Page) -> list[str]:
         if not command:
             continue
         made.append(command)
-        is_short = (description.get("n_cells") or 0) > int((page.trials["sweep"] == name).sum())
-        if is_short and not origins and not description["config"].get("search"):  # what was merged goes on by itself
+        if name in page.trials.attrs["short"] and not origins:  # what was merged goes on by itself
             output = command[command.index("--output") :][:2] if "--output" in command else []
             made.append([*command[:2], "--resume", str(description.get("sweep_id", name)), *output])
     return [visible(" ".join(shlex.join(words).split())) for words in made]
@@ -153,7 +149,7 @@ def write_report(
     """
     sweeps = find_sweeps([paths] if isinstance(paths, str | Path) else paths)
     target = output or default_output(sweeps, "report")
-    page = Page(trials=load_sweeps(sweeps, COLUMNS), sweeps=sweeps, figures=target.parent / "figures")
+    page = page_of(sweeps, COLUMNS, target)
     try:
         given = Limits(**limits)
         asked = given if given.asked else limits_of(list(page.descriptions.values()))

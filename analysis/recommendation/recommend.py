@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, groups
 from analysis.cells.naming import present, varying
+from analysis.cells.pooling import MOVED
 from analysis.cells.rows import Row, complete, extreme, items_of, memory_bytes, records
 from analysis.cells.usable import best, speed, usable
 from analysis.contract.cells import SERVER, TASK_COLUMNS
@@ -73,7 +74,8 @@ def best_per_device(task: Task) -> list[Best]:
         here = cells[_same(cells, row, MACHINE)]
         cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
         reach = group[THROUGHPUT[2]].where(group[THROUGHPUT[1]].notna()) >= (known(row[THROUGHPUT[1]]) or math.inf)
-        is_near = (group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]) | reach
+        close_ratio = max(CLOSE_RATIO, known(row.get(MOVED)) or 1.0)
+        is_near = (group[THROUGHPUT[0]] * close_ratio >= row[THROUGHPUT[0]]) | reach
         near = group[is_near].drop(index=group[THROUGHPUT[0]].idxmax())
         close = [] if task.is_server else records(near.sort_values(THROUGHPUT[0], ascending=False, kind="stable"))
         found.append(Best(row=row, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), close=close))

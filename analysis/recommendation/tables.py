@@ -16,8 +16,10 @@ from analysis.contract.cells import BOUNDS_BATCH, MEASURED, MIN_SAMPLES, STATUSE
 from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
+from analysis.contract.runs import ACCURACY_SD
 from analysis.page import columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
+from analysis.page.runs import SPREAD_COLUMNS
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.recommend import Task, best_per_precision
 from analysis.stats.estimate import Figure, known
@@ -69,12 +71,14 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
     return [
         columns.between(f"throughput ({item}/s)", THROUGHPUT),
         columns.ranged(f"95 % interval ({item}/s)", speed, THROUGHPUT[1:]),
+        *SPREAD_COLUMNS,
         columns.between("median step (ms)", ("step_median_s", "step_median_low_s", "step_median_high_s"), 1e3),
         columns.Column("p99 (ms)", _tail, ["step_median_s", "latency_p99_s"]),
         columns.count("missed deadline", "n_missed"),
         columns.plain("peak memory (GiB)", "peak", 2**-30),
         columns.plain("energy (J/item)", "energy_per_item_j"),
         columns.part("best accuracy", "accuracy_best"),
+        columns.part("its standard deviation", ACCURACY_SD),
         columns.plain("time to target (s)", "time_to_target_s"),
         columns.plain("energy to target (J)", "energy_to_target_j"),
         columns.plain("compilation (s)", "compile_s"),

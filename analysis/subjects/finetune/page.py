@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from analysis.cells.groups import by_task
 from analysis.cells.identity import with_identity
+from analysis.contract.runs import ACCURACY_SD
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
+from analysis.stats.estimate import known
 from analysis.subjects.finetune.answer import answer
 from analysis.subjects.finetune.figures import MAX_LINES, draw_training
 from analysis.subjects.finetune.quantities import COLUMNS, Training, trainings, with_rounds
@@ -24,6 +26,10 @@ def left_out(found: Sequence[Training], n_rows: int) -> list[str]:
         said.append(f"{counted(n_without, 'training')} without rounds: the tables have what the cells' rows tell.")
     if any(sum(not t.is_pruned for t in task.members) > MAX_LINES for task in by_task(with_rounds(found))):
         said.append(f"Figures show the {MAX_LINES} trainings of the best accuracy of a task.")
+    if any(known(t.row.get(ACCURACY_SD)) for t in found):
+        said.append(
+            "Curves, and what levels took, are of each training's first run; accuracies are means over its runs."
+        )
     if n_rows > len(found) > 0:
         said.append(f"{counted(n_rows - len(found))} did not train to an end or did no training.")
     return said

@@ -17,6 +17,7 @@ from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import in_words, label, varying
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import TASK_COLUMNS
+from analysis.contract.runs import ACCURACY_SD, N_RUNS
 from analysis.stats.estimate import Figure, known
 from analysis.text import is_missing
 
@@ -65,7 +66,14 @@ class Training:
 
     @cached_property
     def best(self) -> Figure:
-        """The best accuracy of any round, with its interval; that of the row where rounds are missing."""
+        """The best accuracy of any round, with its interval; that of the row where rounds are missing.
+
+        Of several seeds the mean, with an interval over them by Student's t.
+        """
+        sd, mean, n = (known(self.row.get(name)) for name in (ACCURACY_SD, "accuracy_best", N_RUNS))
+        if sd and mean is not None and n:
+            half = float(special.stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
+            return Figure(value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
         told = self.counted[np.isfinite(self.counted)]
         told = told if told.size else self.accuracy
         value = float(told.max()) if told.size else known(self.row["accuracy_best"])
@@ -74,7 +82,8 @@ class Training:
     @property
     def final(self) -> Figure:
         """The accuracy after the last round."""
-        value = float(self.accuracy[-1]) if self.accuracy.size else known(self.row["accuracy_final"])
+        has_curve = self.accuracy.size and not known(self.row.get(ACCURACY_SD))
+        value = float(self.accuracy[-1]) if has_curve else known(self.row["accuracy_final"])
         return share_of(value, self.n_heldout)
 
 
@@ -142,7 +151,7 @@ def cost_to(training: Training, level: float, cost: str) -> Figure | None:
     accuracy's own: from the round before the first whose upper end reaches the level (it may have been reached at any
     time since) to the first whose lower end does, infinite where none does. None where the accuracy has no interval.
     """
-    if not training.accuracy.size:
+    if not training.accuracy.size or (level == training.target and known(training.row.get(ACCURACY_SD))):
         return _cost_of_row(training, level, cost)
     spent = getattr(training, cost)
     at = _first(training.counted >= level)

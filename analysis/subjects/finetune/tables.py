@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from analysis.contract.runs import ACCURACY_SD
 from analysis.page.columns import Column, column_table
 from analysis.stats.estimate import Figure, known
 from analysis.subjects.finetune.quantities import COSTS, Training, cost_to, cost_to_target, levels, with_rounds
-from analysis.text import MISSING, escape, joined, number, seconds_as_ms
+from analysis.text import MISSING, escape, joined, number, seconds_as_ms, share
 
 MAX_ROWS = 200
 UNITS = {"seconds": "s of training", "items": "images", "joules": "J"}
@@ -40,11 +41,13 @@ def cost_interval(spent: Figure | None) -> str:
 
 def trainings_table(found: Sequence[Training]) -> str:
     """Every training: its accuracy, what its target took, its speed."""
+    spread = Column("standard deviation between runs", lambda t: share(t.row.get(ACCURACY_SD)))
     energy = Column("energy to target (J)", lambda t: cost_text(cost_to_target(t, "joules")))
     return column_table(found, [
         Column("setting", _name),
         Column("best accuracy (%)", lambda t: percent(t.best)),
         Column("95 % interval (%)", lambda t: percent_interval(t.best)),
+        *([spread] if any(known(t.row.get(ACCURACY_SD)) for t in found) else []),
         Column("last accuracy (%)", lambda t: percent(t.final)),
         Column("target (%)", lambda t: MISSING if t.target is None else f"{100 * t.target:g}"),
         Column("time to target (s)", lambda t: cost_text(cost_to_target(t, "seconds"))),
