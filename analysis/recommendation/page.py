@@ -47,7 +47,13 @@ def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
     not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
     said = [as_markdown(text) for text in caveats(frame, lost["asked"], unreadable, lost["missing"])]
-    return [*said, *told_of_runs(frame), *_imprecise(found), *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
+    return [
+        *said,
+        *told_of_runs(frame),
+        *_imprecise(found),
+        *_growing(frame, found),
+        *([not_drawn] if n_not_drawn else []),
+    ]
 
 
 def _imprecise(found: Sequence[Task]) -> list[str]:
