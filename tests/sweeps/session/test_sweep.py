@@ -3,47 +3,25 @@
 from __future__ import annotations
 
 import errno
-import importlib
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from sweeps.commands import main
 from sweeps.scheduling.endings import Interrupted, SweepLostError
-from tests.sweeps.installed import install
-from tests.sweeps.session.without_ray import put_loop, rows_of
+from tests.sweeps.session.without_ray import QUICK, put_loop, put_tiny, raising, rows_of, sweep_id
 
-TINY = Path(__file__).parent.parent / "cell" / "tiny.py"
-QUICK = ("--device", "cpu", "--min-rounds", "1", "--min-s", "0.002", "--max-s", "0.004", "--no-report", "--no-recheck")
 Say = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
 def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The workload ``tiny``, installed as a package."""
-    monkeypatch.syspath_prepend(install(tmp_path / "site", "tiny:Tiny", TINY.read_text()))
-    monkeypatch.delitem(importlib.sys.modules, "tiny", raising=False)
-    monkeypatch.setattr("sweeps.cell.device_facts._IN_THIS_PROCESS", {})
-    monkeypatch.chdir(tmp_path)
-
-
-def raising(error: BaseException) -> Callable[[], Any]:
-    def end() -> None:
-        raise error
-
-    return end
+    put_tiny(tmp_path, monkeypatch)
 
 
 def swept(*arguments: str) -> int:
     return main(["tiny", *QUICK, *arguments])
-
-
-def sweep_id(results: Path) -> str:
-    (sweep,) = [p.name for p in results.iterdir() if (p / "sweep.json").exists()]
-    return sweep
 
 
 def test_every_cell_of_the_grid_is_run_and_recorded(

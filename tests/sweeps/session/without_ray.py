@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ import pytest
 
 from sweeps.cell.cell_run import CellRun
 from sweeps.plan.runs import measure_of
+from tests.sweeps.installed import install
 from tests.sweeps.shared_ray import share
 
+TINY = Path(__file__).parent.parent / "cell" / "tiny.py"
+QUICK = ("--device", "cpu", "--min-rounds", "1", "--min-s", "0.002", "--max-s", "0.004", "--no-report", "--no-recheck")
+"""Options of a sweep whose cells take no longer than they must, each measured once."""
 FACTS = {"timing_verified": True, "idle_power_w": None, "ceiling_bytes_per_s": 1e9, "ceiling_flop_per_s": {"fp32": 2e9}}
 
 
@@ -53,3 +58,23 @@ def rows_of(results: Path) -> pd.DataFrame:
     """The rows of the only sweep in a results folder."""
     (sweep,) = [p for p in results.iterdir() if (p / "sweep.json").exists()]
     return pd.read_parquet(sweep / "trials")
+
+
+def put_tiny(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Install the workload ``tiny`` as a package, and work in the folder from now on."""
+    monkeypatch.syspath_prepend(install(folder / "site", "tiny:Tiny", TINY.read_text()))
+    monkeypatch.delitem(sys.modules, "tiny", raising=False)
+    monkeypatch.setattr("sweeps.cell.device_facts._IN_THIS_PROCESS", {})
+    monkeypatch.chdir(folder)
+
+
+def raising(error: BaseException) -> Callable[[], Any]:
+    def end() -> None:
+        raise error
+
+    return end
+
+
+def sweep_id(results: Path) -> str:
+    (sweep,) = [p.name for p in results.iterdir() if (p / "sweep.json").exists()]
+    return sweep
