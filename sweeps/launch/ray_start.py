@@ -28,7 +28,7 @@ class RayOptions:
     go_on: str = "everything measured is kept"
     """What is told if Ray dies and does not let go of the process: how the sweep goes on."""
     ahead: tuple[str, ...] = ()
-    """Modules that a first worker imports while Ray still starts."""
+    """Modules that a first worker imports while Ray still starts: a thread's in each line, spaces between them."""
 
 
 class RayStart(threading.Thread):

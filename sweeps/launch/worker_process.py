@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 AHEAD = "ACCELSWEEP_AHEAD"
-"""Names the modules to import, with spaces between them."""
+"""Names the modules to import: a thread's in each line, with spaces between them."""
 SOCKET = "ACCELSWEEP_FIRST_WORKER"
 """Names the socket at which a process waits to be the first worker."""
 SITES = ("site-packages", "dist-packages")
@@ -34,14 +34,14 @@ _TAKEN = b"taken"
 
 
 @contextlib.contextmanager
-def first_worker(names: tuple[str, ...]) -> Iterator[None]:
+def first_worker(ahead: tuple[str, ...]) -> Iterator[None]:
     """A process that imports modules and waits to be Ray's first worker, while Ray is being started."""
     folder = tempfile.mkdtemp(prefix="accelsweep-")  # none but this user may enter it
     path = os.path.join(folder, "socket")
-    os.environ[AHEAD] = " ".join(names)
+    os.environ[AHEAD] = "\n".join(ahead)
     process = None
     try:
-        if names:
+        if ahead:
             with contextlib.suppress(OSError, AttributeError):  # a name too long, a system without such sockets
                 process = _begin(path)
                 os.environ[SOCKET] = path
@@ -103,17 +103,17 @@ def _be_a_worker() -> None:
         sys.path.insert(0, str(root))
     from workloads.runtime.late import begin_importing
 
-    names = os.environ.get(AHEAD, "").split()
+    ahead = [line.split() for line in os.environ.get(AHEAD, "").splitlines()]
     if is_first:
-        begin_importing(names)
+        begin_importing(*ahead)
         take_over(int(sys.argv[1]))
     import ray  # noqa: F401  # not before: what Ray is told by its environment it reads here
 
     if not is_first:  # Ray is not up before its first worker is; the rest goes on beside Ray's script
-        begin_importing(names)
+        begin_importing(*ahead)
     del sys.argv[0]
     sys.path.insert(0, os.path.dirname(sys.argv[0]))
-    if names and PRELOAD in Path(sys.argv[0]).read_text(encoding="utf-8"):
+    if ahead and PRELOAD in Path(sys.argv[0]).read_text(encoding="utf-8"):
         sys.argv.append(f"{PRELOAD}={TRIALS}")
     runpy.run_path(sys.argv[0], run_name="__main__")
 

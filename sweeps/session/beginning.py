@@ -17,14 +17,14 @@ from sweeps.plan.search import Range
 from workloads.base import Workload
 from workloads.registry import module_of
 
-RAY_NEEDS, TUNE_NEEDS = ("numpy", "jsonschema", "requests"), ("pandas", "fsspec", "rich.layout")
-"""What takes longest of what they import and is not theirs: theirs may not be imported by two threads side by side, nor
-before Ray has set the environment that it reads."""
+RAY_NEEDS, TUNE_NEEDS, TORCH_NEEDS = "jsonschema requests", "pandas fsspec rich.layout", "scipy.stats sympy"
+"""What takes longest of what they import and is not theirs, in one line each: Ray's own may not be imported by two
+threads side by side, nor before Ray has set the environment that it reads."""
 
 
 def imported_ahead(workload: str) -> tuple[str, ...]:
-    """What a first worker imports while Ray starts: what Ray and Tune themselves need of others, and what measures."""
-    return (*RAY_NEEDS, module_of(workload), "sweeps.cell.cell_run", *TUNE_NEEDS, "torchvision")
+    """What a first worker imports while Ray starts, in a thread each: what measures, and what that and Ray need."""
+    return (f"{module_of(workload)} sweeps.cell.cell_run torchvision", f"{RAY_NEEDS} {TORCH_NEEDS} {TUNE_NEEDS}")
 
 
 @contextlib.contextmanager

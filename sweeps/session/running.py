@@ -140,7 +140,7 @@ def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None, terminal: Termi
     with contextlib.nullcontext(begun) if begun else ray_here(options) as here:
         if here.start is not None:
             terminal.awaits("waiting for Ray to start")
-            for name in TUNE_NEEDS:
+            for name in TUNE_NEEDS.split():
                 importlib.import_module(name)
             here.start.wait()
             terminal.awaits("Ray is up; waiting for a worker that loads PyTorch")

@@ -42,9 +42,13 @@ def import_all() -> None:
 _AHEAD = "accelsweep-import-ahead"
 
 
-def begin_importing(names: Sequence[str]) -> None:
-    """Import modules, and what they import late, in a thread; what fails is told where it is imported next."""
-    threading.Thread(target=_import_ahead, args=(names,), daemon=True, name=_AHEAD).start()
+def begin_importing(*names: Sequence[str]) -> None:
+    """Import modules, and what they import late, each sequence in a thread: an import waits for the disk half its time.
+
+    What fails is told where it is imported next.
+    """
+    for mine in names:
+        threading.Thread(target=_import_ahead, args=(mine,), daemon=True, name=_AHEAD).start()
 
 
 def _import_ahead(names: Sequence[str]) -> None:

@@ -42,7 +42,7 @@ def test_what_is_timed_waits_for_what_is_imported_ahead(tmp_path: Path, monkeypa
     (tmp_path / "slow_to_import.py").write_text("import time; time.sleep(0.3)")
     (tmp_path / "not_to_import.py").write_text("raise RuntimeError")
     monkeypatch.syspath_prepend(tmp_path)
-    begin_importing(["not_to_import", "no.such.module", "slow_to_import"])
+    begin_importing(["not_to_import", "no.such.module"], ["slow_to_import"])
     wait_for_imports()
     assert {"slow_to_import", "not_to_import"} & set(sys.modules) == {"slow_to_import"}
     wait_for_imports()  # of nothing
