@@ -21,7 +21,11 @@ def rows_of(results: Path) -> pd.DataFrame:
 
 def every_cell_is_one_row(results: Path, said: str) -> None:
     rows = rows_of(results)
-    assert len(rows) == N_CELLS == rows["trial_key"].nunique()
+    assert len(rows) == N_CELLS + 1 == rows["trial_key"].nunique()
+    (again,) = rows[rows["repeat"] == 2].to_dict("records")
+    assert again["batch_size"] == 1
+    assert again["worker_pid"] not in set(rows.loc[rows["repeat"] == 1, "worker_pid"]), "a fresh process"
+    assert again["started_at"] == rows["started_at"].max(), "at the end"
     assert rows.groupby("precision")["status"].unique().map(list).to_dict() == {
         "fp32": ["complete"],
         "tf32": ["unsupported"],
@@ -39,7 +43,8 @@ def every_cell_is_one_row(results: Path, said: str) -> None:
         assert complete[column].notna().all(), column
     assert (complete["n_rounds"] >= 2).all()
     assert rows.loc[rows["status"] == "unsupported", "status_reason"].str.contains("tf32").all()
-    assert "16 cells: 8 complete, 8 unsupported" in said
+    assert "16 cells, 17 measurements: 9 complete, 8 unsupported" in said
+    assert "[17/17] " in said
     samples = pd.read_parquet(next(results.iterdir()) / "samples")
     assert set(samples["phase"]) == {"warmup", "measure"}
     assert set(samples["trial_key"]) == set(complete["trial_key"])
@@ -53,7 +58,7 @@ def test_every_cell_of_a_grid_is_one_row_and_the_report_is_written(
     assert main(["image-processing", *GRID, "--output", "out"]) == 0
     every_cell_is_one_row(tmp_path / "out", capsys.readouterr().out)
     (sweep,) = (tmp_path / "out").iterdir()
-    assert (sweep / "report.md").is_file()
+    assert "The first cell of cpu was measured again at the end" in (sweep / "report.md").read_text()
 
 
 def test_a_dry_run_prints_the_grid_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
