@@ -41,7 +41,7 @@ def every_cell_is_one_row(results: Path, said: str) -> None:
         "setup_s",
     ):
         assert complete[column].notna().all(), column
-    assert (complete["n_rounds"] >= 2).all()
+    assert (complete["n_rounds"] >= 1).all(), "--max-s may end a cell before --min-rounds does"
     assert rows.loc[rows["status"] == "unsupported", "status_reason"].str.contains("tf32").all()
     assert "16 cells, 17 measurements: 9 complete, 8 unsupported" in said
     assert "[17/17] " in said
