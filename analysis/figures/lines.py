@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 from matplotlib.axes import Axes
 
-from analysis.figures.style import COLOURS, LINES, MARKERS
+from analysis.figures.meanings import marker_size, meanings
+from analysis.figures.panels import INK
 from analysis.stats.estimate import Figure
 
 _PAPER = "white"
 _FILLS = ("full", "full", "left", "bottom")  # of the groups; the first's markers are filled with the paper's colour
 MAX_MARKERS = 12  # more on one line run into one another
-_SIZES = {"^": 6.5, "v": 6.5, "D": 5.0, "s": 5.0}  # markers of equal nominal size differ in how large they look
+MIN_COINCIDING, MAX_COINCIDING_RATIO = 3, 1.02
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,24 +31,38 @@ class Series:
 def draw_series(axes: Axes, series: Sequence[Series], *, mark_every: int = 1, joined: bool = True) -> None:
     """Draw lines with their intervals; the same group and kind look the same in every panel given the same series.
 
-    There are markers on one point in ``mark_every``. The points are not to be joined where x is no quantity.
+    There are markers on one point in ``mark_every``. The points are not to be joined where x is no quantity. Within
+    ``meanings.one_page`` they look the same in all figures of a page.
     """
-    groups = list(dict.fromkeys(s.group for s in series))
-    kinds = list(dict.fromkeys(s.kind for s in series))
+    groups, looks = list(dict.fromkeys(s.group for s in series)), meanings()
     for one in series:
-        g, k = groups.index(one.group), kinds.index(one.kind)
+        g = groups.index(one.group)
         points = [(x, f.value, f) for x, f in zip(one.x, one.y, strict=True) if f.value is not None]
-        marker = MARKERS[k % len(MARKERS)]
-        colour = COLOURS[(k if len(groups) == 1 else g) % len(COLOURS)]
-        is_open = len(groups) > 1 and g % len(_FILLS) == 0
+        marker = looks.marker(one.kind)
+        colour = looks.colour(one.kind if len(groups) == 1 else one.group)
+        is_open = isinstance(marker, str) and len(groups) > 1 and g % len(_FILLS) == 0
         axes.errorbar(
             [x for x, _, _ in points], [y for _, y, _ in points], yerr=_errors([f for _, _, f in points]),
-            label=one.label, color=colour, linestyle=LINES[k % len(LINES)] if joined else "",
-            marker=marker, markevery=mark_every, markersize=_SIZES.get(marker, 6.0), fillstyle=_FILLS[g % len(_FILLS)],
+            label=one.label, color=colour, linestyle=looks.dashes(one.kind) if joined else "",
+            marker=marker, markevery=mark_every, markersize=marker_size(marker), fillstyle=_FILLS[g % len(_FILLS)],
             markerfacecolor=_PAPER if is_open else colour, markerfacecoloralt=_PAPER,
-            capsize=2.5, elinewidth=1.0, markeredgewidth=1.2,
+            capsize=2.5, elinewidth=1.0, markeredgewidth=1.2 if isinstance(marker, str) else 0.0,
             clip_on=not points,  # whole markers on an edge; unclipped, a line without points has no box to lay out
         )  # fmt: skip
+
+    _tell_of_one_line(axes, series)
+
+
+def _tell_of_one_line(axes: Axes, series: Sequence[Series]) -> None:
+    """Say so where several lines cover one another, of which only the last is seen."""
+    drawn = [dict(zip(one.x, one.y, strict=True)) for one in series]
+    known = [{x: f.value for x, f in line.items() if f.value} for line in drawn]
+    known = [line for line in known if line]
+    at = {x: [line[x] for line in known if x in line] for line in known for x in line}
+    is_one = all(max(found) <= MAX_COINCIDING_RATIO * min(found) for found in at.values())
+    if len(known) >= MIN_COINCIDING and is_one and all(len(line) == len(at) for line in known):
+        told = f"all {len(known)} lines lie within {100 * (MAX_COINCIDING_RATIO - 1):.0f} % of one another"
+        axes.annotate(told, (0.01, 0.98), xycoords="axes fraction", va="top", fontsize=8.5, color=INK)
 
 
 def values(series: Sequence[Series]) -> list[float]:

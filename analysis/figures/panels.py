@@ -78,6 +78,12 @@ def n_shown(shown: int, of_all: int) -> str | None:
     return None if shown == of_all else f"{shown} of {of_all} settings"
 
 
+def named(shown: Sequence[str], of_all: int) -> str:
+    """The lines of a figure for its alternative text: ``of a; b; c``, and of how many where some are left out."""
+    left = "" if len(shown) == of_all else f" ({len(shown)} of {of_all})"
+    return f"of {'; '.join(dict.fromkeys(shown))}{left}"
+
+
 def written_out(value: float, _place: object = None) -> str:
     """A tick's number without exponent, ``1,000,000`` or ``0.05``; for ``set_major_formatter``."""
     return f"{value:,.9g}"

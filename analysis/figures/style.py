@@ -10,19 +10,24 @@ from pathlib import Path
 
 import matplotlib as mpl
 from matplotlib import style
+from matplotlib.axis import Axis, Tick
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.ticker import FixedFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from analysis.text import visible
 
 # Okabe and Ito's palette (2008), yellow left out, which is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
+FURTHER_COLOURS = ("#8C564B", "#17A2A2", "#7A4FBF", "#A0A000", "#7F7F7F", "#C2185B", "#3B4CC0", "#5D8A00")
+"""Of an eighth line and those after it, which their numbers tell apart in grey."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 MAX_CHARACTERS, MAX_LINES = 100, 3
 """Of text in a figure; a line that is wider than this share of the figure is cut shorter still."""
 MAX_WIDTH_SHARE = 0.85
+MIN_TICKS, TICK_ROOM_PT = 2, 5.0
 LEGEND_CHARACTERS = 28  # a longer label of a legend beside the axes goes on in the next line
 LEGEND_MARGIN = 0.05  # inches between a legend and the figure's lower edge
 STYLE = {
@@ -51,6 +56,7 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         yield drawn
         _shorten_texts(drawn)
         _grow_for_legends(drawn)
+        _space_ticks(drawn)
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
         drawn.savefig(path, metadata=metadata)
@@ -77,6 +83,50 @@ def _shorten_texts(drawn: Figure) -> None:
             if too_wide > 1:
                 n = int(MAX_CHARACTERS / too_wide)
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
+
+
+def _space_ticks(drawn: Figure) -> None:
+    """Give an axis of one number more of them, and leave out numbers that would run into one another."""
+    drawn.draw_without_rendering()
+    every = [axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)]
+    for axis in every:
+        is_numbered = axis.get_scale() == "log" and any(t.label1.get_visible() for t in axis.get_major_ticks())
+        for locator in (LogLocator(subs=(1.0, 1.5, 2.0, 3.0, 5.0, 7.0)), MaxNLocator(4)) if is_numbered else ():
+            if len(_shown(axis)) < MIN_TICKS and not isinstance(axis.get_major_locator(), FixedLocator):
+                axis.set_major_locator(locator)
+                axis.set_minor_locator(NullLocator())
+                drawn.draw_without_rendering()
+    for axis in every:  # once the layout is final
+        _thin(axis, is_across=axis.axis_name == "x")
+
+
+def _shown(axis: Axis) -> list[Tick]:
+    """The ticks of an axis that are within it and have a number, in order."""
+    low, high = sorted(axis.get_view_interval())
+    margin = 1e-9 * abs(high - low)
+    ticks = [t for t in axis.get_major_ticks() if low - margin <= t.get_loc() <= high + margin]
+    return sorted((t for t in ticks if t.label1.get_visible() and t.label1.get_text()), key=lambda tick: tick.get_loc())
+
+
+def _thin(axis: Axis, *, is_across: bool) -> None:
+    """Hide each number that comes closer to the one before it than a digit is wide."""
+    if _is_category(axis):
+        return
+    end: float | None = None
+    for tick in _shown(axis):
+        box = tick.label1.get_window_extent()
+        first, last = (box.x0, box.x1) if is_across else (box.y0, box.y1)
+        room = TICK_ROOM_PT * float(tick.get_figure(root=True).dpi) / 72 if is_across else 0.0
+        if end is not None and first < end + room:
+            tick.label1.set_visible(False)
+            continue
+        end = last
+
+
+def _is_category(axis: Axis) -> bool:
+    """Whether an axis names rows instead of numbers, each of which is needed."""
+    texts = [label.get_text().replace(",", "").replace(".", "") for label in axis.get_ticklabels()]
+    return isinstance(axis.get_major_formatter(), FixedFormatter) and not all(t.isdigit() for t in texts if t)
 
 
 def _grow_for_legends(drawn: Figure) -> None:

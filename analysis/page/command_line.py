@@ -67,8 +67,11 @@ def writing(path: Path) -> Iterator[None]:
 
     Results that cannot be read are counted, not raised.
     """
+    from analysis.figures.meanings import one_page  # and matplotlib with it, which reading a command line does without
+
     try:
-        yield
+        with one_page():
+            yield
     except OSError as error:
         raise AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}") from error
 

@@ -13,7 +13,7 @@ from analysis.cells.groups import groups, line_columns
 from analysis.cells.naming import label, varying
 from analysis.cells.rows import Row, records
 from analysis.figures.lines import Series
-from analysis.figures.panels import GREY, n_shown, note_right
+from analysis.figures.panels import GREY, note_right
 from analysis.stats.estimate import of_row
 
 MAX_LINES = 12
@@ -44,7 +44,7 @@ def colour_columns(cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     return ["precision"] if "precision" in told and len(told) > 1 else []
 
 
-def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], str | None]:
+def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], int]:
     """The ``MAX_LINES`` lines of a figure: the fastest, those that differ from it in one setting, the fastest others.
 
     A setting's worth is seen between lines that differ in nothing else: eager beside fused, though a dozen of the fused
@@ -53,7 +53,7 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], str | No
 
     Returns:
         By colour and in the order of the grid, in which colours come too, so that a precision has the same in every
-        figure of a sweep; and what the legend begins with where some are left out.
+        figure of a sweep; and how many lines there are.
     """
     names = line_columns(cells, [along]) or ["device"]
     where = colour_columns(cells, names)
@@ -74,7 +74,7 @@ def fastest_lines(cells: pd.DataFrame, along: str) -> tuple[list[Line], str | No
              rows=records(one.cells.sort_values(along, kind="stable")))
         for i, one in ((i, found[i]) for i in sorted(ranked, key=lambda i: (colours.index(colours[i]), i)))
     ]  # fmt: skip
-    return shown, n_shown(len(shown), len(found))
+    return shown, len(found)
 
 
 def limit_line(axes: Axes, value: float, text: str = "limit") -> None:

@@ -26,7 +26,7 @@ from analysis.page.sections import Drawings
 from analysis.recommendation.figure_lines import MAX_LINES, Line, colour_columns, fastest_lines, limit_line
 from analysis.recommendation.limits import within
 from analysis.stats.estimate import Figure
-from analysis.text import counted, is_missing
+from analysis.text import is_missing
 
 PANEL_HEIGHT = 2.5
 MAX_LINEAR_RATIO = 10
@@ -60,19 +60,20 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
     cells, shown = _panels(cells, limits)
-    lines, heading = fastest_lines(cells, "batch_size")
+    lines, n_lines = fastest_lines(cells, "batch_size")
     with panels.panels(path, len(shown), size=(panels.WIDTH, PANEL_HEIGHT * len(shown) + 0.6)) as (drawn, axes):
         for panel, ax in zip(shown, axes, strict=True):
             _draw_panel(ax, lines, panel)
         panels.batch_axis(axes[-1], cells["batch_size"].tolist())
         axes[0].plot(best["batch_size"], best[THROUGHPUT[0]], linestyle="", marker="o", markersize=13,
                      markerfacecolor="none", markeredgecolor=panels.INK, label=ring)  # fmt: skip
-        panels.legend_beside(drawn, axes[0], heading)
+        panels.legend_beside(drawn, axes[0], panels.n_shown(len(lines), n_lines))
         axes[0].set(title=f"Speed and cost over batch size{of(group.name)}")
         axes[-1].set(xlabel="batch size")
         drawn.align_ylabels(axes)
+    told = panels.named([line.label for line in lines], n_lines)
     what = ", ".join(panel.title.split(" (")[0] for panel in shown)
-    return f"{what.capitalize()} over batch size{of(group.name)}, with 95 % intervals where known; {fastest}"
+    return f"{what.capitalize()} over batch size{of(group.name)}, with 95 % intervals where known, {told}; {fastest}"
 
 
 def _draw_panel(axes: Axes, lines: Sequence[Line], panel: Panel) -> None:
@@ -133,7 +134,7 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
     cells = done[(done["scenario"] == SERVER) & done["latency_p99_s"].notna() & done["rate_per_s"].notna()]
     if cells["rate_per_s"].nunique() < 2:
         return None
-    lines, heading = fastest_lines(cells.assign(p99_ms=1e3 * cells["latency_p99_s"]), "rate_per_s")
+    lines, n_lines = fastest_lines(cells.assign(p99_ms=1e3 * cells["latency_p99_s"]), "rate_per_s")
     made = [line.series("rate_per_s", ["p99_ms"]) for line in lines]
     deadlines = cells["deadline_s"].dropna().unique()
     limit = limits.max_latency_ms or (1e3 * float(deadlines[0]) if len(deadlines) == 1 else None)
@@ -143,9 +144,10 @@ def draw_load(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) ->
             limit_line(axes, limit, f"limit {limit:g} ms")
         panels.value_axis(axes, [*values(made), *([limit] if limit else [])])
         axes.set_xlim(0, None)
-        panels.legend_beside(drawn, axes, heading)
+        panels.legend_beside(drawn, axes, panels.n_shown(len(lines), n_lines))
         axes.set(title=f"99th percentile under load{of(group.name)}", xlabel="arrivals (requests/s)", ylabel="p99 (ms)")
-    return f"99th percentile of the latency over the rate of arrivals{of(group.name)}"
+    lines_told = panels.named([line.label for line in lines], n_lines)
+    return f"99th percentile of the latency over the rate of arrivals{of(group.name)}, {lines_told}"
 
 
 def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits) -> str | None:
@@ -169,9 +171,10 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
             title=f"Held-out accuracy over training time{of(group.name)}",
             xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)",
         )  # fmt: skip
+    lines_told = panels.named([one.label for one in _accuracies(done, shown)], len(found))
     best = max((float(curve["accuracy"].max()) for row, curve in shown if is_missing(row["learned"])), default=None)
     told = "none learned" if best is None else f"the best reaches {100 * best:.1f} %"
-    return f"Held-out accuracy over training time{of(group.name)}, {counted(len(shown), 'setting')}; {told}"
+    return f"Held-out accuracy over training time{of(group.name)}, {lines_told}; {told}"
 
 
 def _accuracies(done: pd.DataFrame, shown: Sequence[tuple[Row, pd.DataFrame]]) -> list[Series]:

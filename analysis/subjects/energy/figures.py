@@ -12,8 +12,8 @@ from matplotlib.axes import Axes
 from analysis.cells.groups import Group, groups, line_columns, of
 from analysis.cells.rows import items, records
 from analysis.figures.lines import Series, draw_series, values
-from analysis.figures.panels import INK, batch_axis, legend_right, log_ticks, panels, value_axis
-from analysis.figures.style import COLOURS, MARKERS
+from analysis.figures.meanings import marker_size, meanings
+from analysis.figures.panels import INK, batch_axis, legend_right, log_ticks, named, panels, value_axis
 from analysis.stats.estimate import Figure
 
 AXES = ("throughput_items_per_s", "energy_per_item_j")
@@ -44,23 +44,27 @@ def draw_front(path: Path, domain: Group) -> str | None:
     lines = groups(known, line_columns(known))
     with panels(path) as (_, (axes,)):
         front = known[known["is_on_front"]].sort_values("throughput_items_per_s")
-        for i, group in enumerate(_frugal(lines)):
-            n = len(COLOURS)  # beyond which a colour comes again, with another marker
-            colour, marker = COLOURS[i % n], MARKERS[(i + i // n) % len(MARKERS)]
+        looks = meanings()
+        for group in _frugal(lines):
+            colour, marker = looks.colour(group.name), looks.marker(group.name)
             on = group.cells["is_on_front"].to_numpy(bool)
             x, y = (group.cells[c].to_numpy(float) for c in AXES)
             along = np.argsort(group.cells["batch_size"].to_numpy(float), kind="stable")
             axes.plot(x[along], y[along], color=colour, linewidth=0.8, alpha=0.5, zorder=1.2)
-            axes.plot(x[~on], y[~on], linestyle="", marker=marker, color=colour, markerfacecolor="white", zorder=2)
-            axes.plot(x[on], y[on], linestyle="", marker=marker, color=colour, markersize=7, zorder=3)
-            axes.plot([], [], linestyle="", marker=marker, color=colour, label=group.name)
+            size, is_sign = marker_size(marker), isinstance(marker, str)
+            face = "white" if is_sign else colour
+            axes.plot(x[~on], y[~on], linestyle="", marker=marker, color=colour, markersize=size, markerfacecolor=face,
+                      alpha=1.0 if is_sign else 0.5, zorder=2)  # fmt: skip
+            axes.plot(x[on], y[on], linestyle="", marker=marker, color=colour, markersize=1.3 * size, zorder=3)
+            axes.plot([], [], linestyle="", marker=marker, markersize=size, color=colour, label=group.name)
         _log_axes(axes, *(known[c].tolist() for c in AXES))
         _draw_stairs(axes, front)
         _name_batches(axes, front)
         axes.set(title=title, xlabel=f"throughput ({item}/s)", ylabel=f"energy (J per {item.removesuffix('s')})")
         legend_right(axes)
     left = f", the most frugal {MAX_LINES} of {len(lines)} settings" if len(lines) > MAX_LINES else ""
-    return f"{title}: cells on the Pareto front filled, with their batch sizes{left}"
+    told = named([group.name for group in _frugal(lines)], len(lines))
+    return f"{title}: cells on the Pareto front filled, with their batch sizes, {told}{left}"
 
 
 def _frugal(lines: Sequence[Group]) -> list[Group]:
@@ -93,7 +97,8 @@ def draw_over_batch(path: Path, domain: Group) -> str | None:
     """Items per joule over the batch size; None, and no file, where no line has two batch sizes."""
     lines = []
     found = groups(domain.cells, line_columns(domain.cells))
-    for group in _frugal([g for g in found if g.cells["batch_size"].nunique() > 1]):
+    several = [g for g in found if g.cells["batch_size"].nunique() > 1]
+    for group in _frugal(several):
         known = group.cells.sort_values("batch_size", kind="stable").drop_duplicates("batch_size")
         frugality = [Figure(value=1 / float(joules)) for joules in known["energy_per_item_j"]]
         lines.append(Series(label=group.name, kind=group.name, x=known["batch_size"].tolist(), y=frugality))
@@ -107,4 +112,4 @@ def draw_over_batch(path: Path, domain: Group) -> str | None:
         value_axis(axes, values(lines))
         legend_right(axes)
         axes.set(title=title, xlabel="batch size", ylabel=f"{item} per joule")
-    return title
+    return f"{title}, {named([line.label for line in lines], len(several))}"

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.cells.groups import Task, of
 from analysis.figures.lines import Series, draw_series, mark_every
-from analysis.figures.panels import GREY, INK, legend_below, log_ticks, panels, written_out
+from analysis.figures.panels import GREY, INK, legend_below, log_ticks, named, panels, written_out
 from analysis.stats.estimate import Figure
 from analysis.subjects.finetune.quantities import COSTS, Training
 from analysis.text import listed
@@ -47,8 +47,8 @@ def draw_training(path: Path, task: Task[Training]) -> str:
         grid[0].set_ylim(0 if low < 40 else 10 * np.floor(low / 10 - 0.5), 101)
         grid[0].set(title=title, ylabel="held-out accuracy (%)")
         legend_below(drawn, grid, 3)
-    lines = "; ".join(training.label for training in trainings[:MAX_LINES])
-    return f"{title} over {listed([COSTS[cost] for cost in costs])}, of {lines}"
+    lines = named([training.label for training in every], len(trainings))
+    return f"{title} over {listed([COSTS[cost] for cost in costs])}, {lines}"
 
 
 def most_accurate_curves(trainings: Sequence[Training]) -> list[Training]:

@@ -22,6 +22,7 @@ from analysis.figures.panels import (
     legend_right,
     log_ticks,
     name_rows,
+    named,
     note_right,
     panels,
     value_axis,
@@ -84,7 +85,7 @@ def draw_percentiles(path: Path, task: Group) -> str | None:
         legend_right(axes)
         alone = f"\n{lines[0].label}" if len(lines) == 1 else ""  # which has no legend
         axes.set(title=f"{title}{left}{alone}", xlabel="percentile", ylabel=f"latency ({unit})")
-    return f"{title}: p50 to p99.9 where samples are enough{left}"
+    return f"{title}: p50 to p99.9 where samples are enough, {named([line.label for line in lines], n)}"
 
 
 def load_lines(curves: Sequence[Group]) -> list[Series]:
@@ -132,7 +133,8 @@ def draw_load_curves(path: Path, task: Group) -> str | None:
         what = "p99 latency" if len(curves) > 1 else "latency"
         axes.set(title=title, xlabel="arrival rate (requests/s)", ylabel=f"{what} from scheduled arrival ({unit})")
         legend_right(axes)
-    return f"{title}: 99th percentile with 95 % intervals, deadlines as dotted lines"
+    told = named([line.label for line in lines], len(lines))
+    return f"{title}: 99th percentile with 95 % intervals, deadlines as dotted lines, {told}"
 
 
 def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:

@@ -75,7 +75,7 @@ def draw_peaks(path: Path, group: Group) -> str | None:
         panels.value_axis(axes, values)
         axes.set(title=title, xlabel="batch size", ylabel=f"peak {whose} (GiB)")
         panels.legend_right(axes)
-    left = f", the first {MAX_LINES} of {len(lines)} lines" if len(lines) > MAX_LINES else ""
+    left = f", {panels.named([line.label for line in shown], len(lines))}"
     crosses = ", crosses where a batch ended out of memory" if is_oom.any() else ""
     return f"{title}{crosses}{left}"
 

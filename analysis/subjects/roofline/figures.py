@@ -12,13 +12,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.path import Path as Outline
 from matplotlib.text import Annotation
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from analysis.cells.groups import Group, groups, line_columns, machine_columns, of
 from analysis.cells.naming import label
 from analysis.cells.rows import Row, records
-from analysis.figures.panels import INK, panels
+from analysis.figures.meanings import marker_size, meanings
+from analysis.figures.panels import INK, named, panels
 from analysis.figures.style import MARKERS
 from analysis.subjects.roofline.quantities import Roof, roofs
 from analysis.text import significant
@@ -77,7 +79,8 @@ def draw_rooflines(path: Path, device: Group) -> str:
         _slant(slanted)
     tops = "; ".join(_ceilings(roof) for roof in shown)
     left = f", the first {MAX_PANELS} of {len(found)} precisions" if len(found) > MAX_PANELS else ""
-    return f"{title}: achieved FLOP/s over arithmetic intensity below the measured ceilings ({tops}){left}"
+    settings = f", {named(looks.names_told, len(looks.names_told))}" if looks.names_told else ""
+    return f"{title}: achieved FLOP/s over arithmetic intensity below the measured ceilings ({tops}){left}{settings}"
 
 
 def _ceilings(roof: Roof) -> str:
@@ -92,14 +95,17 @@ class Looks:
     def __init__(self, roofs: Sequence[Roof]) -> None:
         cells = pd.concat([roof.group.cells for roof in roofs])
         self.names = line_columns(cells, without=[*machine_columns(cells), "device", "precision"])
-        self._settings = list(dict.fromkeys(label(row, self.names) for row in records(cells))) if self.names else []
-        self.has_long_names = any(len(name) > 12 for name in self._settings)  # which need much room in the legend
+        settings = list(dict.fromkeys(label(row, self.names) for row in records(cells))) if self.names else []
+        looks = meanings()
+        self._markers = {name: looks.marker(name) for name in settings}
+        self.names_told = settings
+        self.has_long_names = any(len(name) > 12 for name in settings)  # which need much room in the legend
         self._sizes = sorted(float(v) for v in cells["batch_size"].dropna().unique())
 
     def of(self, row: Row) -> dict[str, Any]:
         """Keywords of ``plot`` for a cell."""
-        setting = self._settings.index(label(row, self.names)) if self.names else 0
-        return {"marker": MARKERS[setting % len(MARKERS)], **self._shade(row["batch_size"])}
+        marker = self._markers[label(row, self.names)] if self.names else MARKERS[0]
+        return {"marker": marker, **self._shade(row["batch_size"]), **_edge(marker)}
 
     def _shade(self, batch_size: float | None) -> dict[str, Any]:
         """Light to dark over the batch sizes, which stays an order in grey; a dark edge keeps the light ones seen."""
@@ -108,11 +114,19 @@ class Looks:
         return {"markerfacecolor": colour, "markeredgecolor": INK, "markeredgewidth": 0.6, "markersize": 7.5}
 
     def legend(self) -> list[Line2D]:
-        """Settings by marker, then batch sizes by shade: at most seven of them, the smallest and the largest kept."""
+        """All settings by marker, then batch sizes by shade, at most seven: the smallest and the largest kept."""
         plain = {"linestyle": "", "markersize": 7.5}
         handles = [
-            Line2D([], [], marker=MARKERS[i % len(MARKERS)], color="white", markeredgecolor=INK, label=name, **plain)
-            for i, name in enumerate(self._settings[: len(MARKERS)])
+            Line2D(
+                [],
+                [],
+                marker=marker,
+                markerfacecolor="white" if isinstance(marker, str) else INK,
+                markeredgecolor=INK,
+                label=name,
+                **{**plain, **_edge(marker)},
+            )
+            for name, marker in self._markers.items()
         ]
         step = math.ceil(len(self._sizes) / 7)
         kept = [*self._sizes[:-1:step], *self._sizes[-1:]]
@@ -122,6 +136,11 @@ class Looks:
         return handles + [
             Line2D([], [], marker="o", label=f"batch {size:,.0f}", **{**plain, **self._shade(size)}) for size in kept
         ]
+
+
+def _edge(marker: str | Outline) -> dict[str, Any]:
+    """A number has a thinner edge than a sign, or none could be read."""
+    return {} if isinstance(marker, str) else {"markeredgewidth": 0.25, "markersize": marker_size(marker)}
 
 
 def _limits(roofs: Sequence[Roof]) -> Limits:

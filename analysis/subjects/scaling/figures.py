@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from analysis.cells.groups import Task, of
 from analysis.cells.identity import MACHINE, RUN
 from analysis.figures.lines import Series, draw_series, values
-from analysis.figures.panels import GREY, INK, WIDTH, batch_axis, legend_beside, n_shown, panels, value_axis
+from analysis.figures.panels import GREY, INK, WIDTH, batch_axis, legend_beside, n_shown, named, panels, value_axis
 from analysis.stats.estimate import Figure
 from analysis.subjects.scaling.crossover import FASTEST, Crossover
 from analysis.subjects.scaling.quantities import Curve, Point, knee
@@ -54,7 +54,7 @@ def draw_scaling(path: Path, task: Task[Curve], *, crossovers: Sequence[Crossove
         above.set(title=textwrap.fill(title, TITLE_CHARACTERS), ylabel=f"throughput ({item}/s)")
         below.set(xlabel="batch size", ylabel="median step (ms)")
     overtakes = f"; {marked.device} overtakes the CPU at batch {marked.batch:.2g}" if marked else ""
-    return f"{title}, with 95 % intervals, of {'; '.join(curve.label for curve in curves[:MAX_CURVES])}{overtakes}"
+    return f"{title}, with 95 % intervals, {named([curve.label for curve in shown], len(curves))}{overtakes}"
 
 
 def fastest(curves: Sequence[Curve]) -> list[Curve]:

@@ -204,7 +204,7 @@ def test_a_cells_device_memory_is_the_same_whatever_ran_before_it() -> None:
     def measured(precision: str = "fp32", batch_size: int = 2) -> dict[str, Any]:
         cell = TrialConfig(
             workload="inference", device=available_devices()[1], batch_size=batch_size, precision=precision,
-            model="efficientnet_lite0",
+            model="resnet18",
         )  # fmt: skip
         message = ended(CellRun(cell, QUICK, n_threads=1))
         assert message.row["status"] == "complete", message.row.get("error_message")
