@@ -58,7 +58,7 @@ def _notes(row: Row) -> str:
         ("memory anew", row["takes_memory_anew"]),
         ("memory full", row["retries_allocations"]),
         ("leak", row["leak_verdict"] == "leak"),
-        (row["rate_note"], not is_missing(row["rate_note"])),
+        *((row[note], not is_missing(row[note])) for note in ("rate_note", "limits_note")),
         ("falls behind", falls_behind(row)),
         ("misses deadline", misses_deadline(row)),
     ]

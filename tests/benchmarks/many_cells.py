@@ -266,6 +266,8 @@ def main() -> None:
             if options.soak
             else f"; at most {LIMIT_MS:g} asked: {'held' if max(first, last) <= LIMIT_MS else 'NOT HELD'}"
         )
+        each = " ".join(f"{part.mean():.0f}" for part in np.array_split(gaps, 10))
+        print(f"ms per cell in each tenth: {each}")
         print(f"ms per cell: first tenth {first:.1f}, last tenth {last:.1f}, ratio {last / first:.2f}{held}")
         for role in ROLES:
             if options.soak:

@@ -7,6 +7,7 @@ import pandas as pd
 from analysis.cells.groups import groups, line_columns, task_columns
 from analysis.cells.naming import label, present
 from analysis.cells.rows import extreme
+from analysis.contract.plausible import CEILING_AGAIN
 from analysis.subjects.roofline.quantities import roof_columns, unplaced
 from analysis.subjects.roofline.tables import LIMITED_BY
 from analysis.text import counted, escape, listed, share, significant
@@ -26,13 +27,15 @@ FAR_RATIO = 0.2
 _REASONS = {
     "compiled": "torch.compile hides its operations from the counter",
     "not counted": "the counter knows none of its operations",
-    "no step time": "the time of a single step was not measured",
+    "bytes hidden": "torch.compile hides how many bytes it moves",
+    "bytes unknown": "it is not known how many bytes it moves",
+    "no step time": "the median step is not known",
 }
 
 
 def answer(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
     """What binds and how close ``cells``, those of ``placed``, come, or that none of the frame can be placed."""
-    said = [*reached_sentences(cells), *outside_sentences(cells["reached_ratio"]), *apart_sentences(cells)]
+    said = [*reached_sentences(cells), *outside_sentences(cells), *again_sentences(cells), *apart_sentences(cells)]
     if not said and (frame["status"] == "complete").any():
         said = ["No cell has both its FLOPs and bytes and the ceilings of its device, so none can be placed."]
     return [*said, *(f"{counted(n)} left out: {_REASONS[reason]}." for reason, n in unplaced(frame).items())]
@@ -62,15 +65,22 @@ def apart_sentences(cells: pd.DataFrame) -> list[str]:
             "the highest counts." for name, spread in spreads if spread > APART_RATIO]  # fmt: skip
 
 
-def outside_sentences(reached: pd.Series) -> list[str]:
+def again_sentences(cells: pd.DataFrame) -> list[str]:
+    """Of how many cells the ceilings were measured a second time, as they came out above the first."""
+    again = cells["limits_note"].fillna("").str.contains(CEILING_AGAIN, regex=False)
+    n = int(again.sum())
+    return [f"For {counted(n)} above the ceilings these were measured again, and the higher ones count."] if n else []
+
+
+def outside_sentences(cells: pd.DataFrame) -> list[str]:
     """How many cells something else holds back than the limits; that one above its roof is no mistake of the device."""
-    said = []
+    said, reached, over = [], cells["reached_ratio"], int(cells["is_above_roof"].sum())
     if far := int((reached < FAR_RATIO).sum()):
-        less = f"{far} of {counted(int(reached.count()))} reach less than {100 * FAR_RATIO:g} % of their limit"
+        less = f"{far} of {counted(int(reached.count()) + over)} reach less than {100 * FAR_RATIO:g} % of their limit"
         what = "launching operations, waiting, or operations that use the device badly"
         said.append(f"{less}: neither holds them back, but {what}.")
-    if over := int((reached > 1.0).sum()):
-        more = f"{counted(over)} reach{'es' if over == 1 else ''} more than the roof"
-        why = "bytes are counted once for each operation, and a cache serves some of them faster than memory"
+    if over:
+        more = f"{counted(over)} came out above the roof and {'has' if over == 1 else 'have'} no share of it"
+        why = "the ceilings were measured while the machine was busy, or a cache serves bytes faster than memory does"
         said.append(f"{more}: {why}.")
     return said

@@ -16,8 +16,9 @@ from analysis.cells.rows import complete
 from analysis.stats.estimate import known
 
 COLUMNS = ("flops_per_step", "bytes_per_step", "achieved_flop_per_s", "achieved_bytes_per_s", "ceiling_flop_per_s",
-           "ceiling_bytes_per_s", "flop_share_ratio", "bandwidth_share_ratio", "intensity_flop_per_byte", "batch_size",
-           "step_median_s", "step_median_low_s", "step_median_high_s")  # fmt: skip
+           "ceiling_bytes_per_s", "compile_s", "limits_note", "flop_share_ratio", "bandwidth_share_ratio",
+           "intensity_flop_per_byte", "batch_size", "step_median_s", "step_median_low_s",
+           "step_median_high_s")  # fmt: skip
 CEILINGS = ("ceiling_flop_per_s", "ceiling_bytes_per_s")
 COMPUTE, BANDWIDTH = "compute", "bandwidth"
 
@@ -49,9 +50,10 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     highest counts for all its cells; in a single sweep they are the same.
 
     Returns:
-        Ceilings and shares as said; added: ``attainable_flop_per_s`` (NaN where a ceiling is unknown), ``binding``
-        (compute or bandwidth, null where a ceiling is unknown), ``reached_ratio``, what the cell achieves of what is
-        attainable, and ``ceiling_spread_ratio``, the highest over the lowest measurement of the ceilings.
+        Ceilings and shares as said, a share over 1 null; added: ``attainable_flop_per_s`` (NaN where a ceiling is
+        unknown), ``binding`` (compute or bandwidth, null where a ceiling is unknown), ``reached_ratio``, what the cell
+        achieves of what is attainable, null where ``is_above_roof``, and ``ceiling_spread_ratio``, the highest over the
+        lowest measurement of the ceilings.
     """
     cells = complete(frame)
     cells = cells[cells["achieved_flop_per_s"].notna() & cells["intensity_flop_per_byte"].notna()]
@@ -62,12 +64,16 @@ def placed(frame: pd.DataFrame) -> pd.DataFrame:
     flat, slope = top["ceiling_flop_per_s"], top["ceiling_bytes_per_s"] * cells["intensity_flop_per_byte"]
     attainable = np.minimum(flat, slope)  # NaN if either is
     binding = pd.Series(np.where(slope < flat, BANDWIDTH, COMPUTE), index=cells.index, dtype="object")
+    reached = cells["achieved_flop_per_s"] / attainable
+    shares = {
+        "flop_share_ratio": cells["achieved_flop_per_s"] / flat,
+        "bandwidth_share_ratio": cells["achieved_bytes_per_s"] / top["ceiling_bytes_per_s"], "reached_ratio": reached,
+    }  # fmt: skip
     return cells.assign(
+        **{name: share.mask(share > 1) for name, share in shares.items()},
+        is_above_roof=reached > 1,
         **{name: top[name] for name in CEILINGS},
-        flop_share_ratio=cells["achieved_flop_per_s"] / flat,
-        bandwidth_share_ratio=cells["achieved_bytes_per_s"] / top["ceiling_bytes_per_s"],
         attainable_flop_per_s=attainable, binding=binding.where(attainable.notna(), None),
-        reached_ratio=cells["achieved_flop_per_s"] / attainable,
         ceiling_spread_ratio=(top / measured.transform("min")).max(axis=1),
     )  # fmt: skip
 
@@ -89,7 +95,12 @@ def unplaced(frame: pd.DataFrame) -> dict[str, int]:
     """How many complete cells have no place under a roof, by the reason; those that occur."""
     done = complete(frame)
     missing = done[done["achieved_flop_per_s"].isna() | done["intensity_flop_per_byte"].isna()]
-    counted = missing["flops_per_step"].notna()
-    compiled = ~counted & missing["compile"].notna() & (missing["compile"] != "none")
-    reasons = {"compiled": compiled, "not counted": ~counted & ~compiled, "no step time": counted}
+    # Some implementations are compiled whatever the mode; they have a compilation all the same.
+    compiled = (missing["compile"].notna() & (missing["compile"] != "none")) | missing["compile_s"].notna()
+    counted, moved = missing["flops_per_step"].notna(), missing["bytes_per_step"].notna()
+    reasons = {
+        "compiled": ~counted & compiled, "not counted": ~counted & ~compiled,
+        "bytes hidden": counted & ~moved & compiled, "bytes unknown": counted & ~moved & ~compiled,
+        "no step time": counted & moved,
+    }  # fmt: skip
     return {reason: int(of.sum()) for reason, of in reasons.items() if of.any()}

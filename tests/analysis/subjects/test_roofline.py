@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -82,8 +83,31 @@ def test_cells_without_a_place_are_counted_by_reason(write_sweep: Write) -> None
         row(2),
         row(3, scenario="server", flops_per_step=1000.0, bytes_per_step=10.0, intensity_flop_per_byte=100.0),
         row(4, status="oom", compile="default"),
+        row(5, compile="default", flops_per_step=1000.0, achieved_flop_per_s=10.0),
+        row(6, implementation="fused", compile_s=9.0, flops_per_step=1000.0, achieved_flop_per_s=10.0),
+        row(7, flops_per_step=1000.0, achieved_flop_per_s=10.0),
     ]
-    assert unplaced(frame_of(write_sweep, rows)) == {"compiled": 1, "not counted": 1, "no step time": 1}
+    assert unplaced(frame_of(write_sweep, rows)) == {
+        "compiled": 1, "not counted": 1, "bytes hidden": 2, "bytes unknown": 1, "no step time": 1,
+    }  # fmt: skip
+
+
+def test_a_share_over_one_is_none_and_the_page_says_of_which_and_why(write_sweep: Write, tmp_path: Path) -> None:
+    rows = [
+        cell(0, 2.0, 30.0, flop_share_ratio=0.3),
+        cell(1, 2.0, 5.0, batch_size=4, limits_note="ceilings taken again"),
+    ]
+    folder = write_sweep(rows)
+    cells = placed(with_identity(load_sweeps([folder], report_roofline.COLUMNS)))
+    assert cells[["flop_share_ratio", "bandwidth_share_ratio", "reached_ratio"]].isna().to_numpy().tolist() == [
+        [False, True, True], [False, False, False],
+    ]  # fmt: skip
+    text = states.page_of(report_roofline.main, [folder], tmp_path / "page.md")
+    assert "1 cell came out above the roof and has no share of it" in text
+    assert "For 1 cell above the ceilings these were measured again, and the higher ones count." in text
+    assert not re.search(r"\b[1-9]\d{2}(?:\.\d)? %", text.replace("100 %", "").replace("100.0 %", "")), (
+        "no share over 100 %"
+    )
 
 
 def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write, tmp_path: Path) -> None:
@@ -93,7 +117,7 @@ def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write
     assert "cpu, fp32: the limit is the bandwidth of a copy; the best, batch 8, reaches **25.0 %**." in text
     assert "cpu, bf16: the limit is the FLOP/s of a matrix product; the best, batch 8, reaches **90.0 %**." in text
     assert "1 of 4 cells reach less than 20 % of their limit" in text
-    assert "1 cell reaches more than the roof" in text
+    assert "1 cell came out above the roof and has no share of it" in text
     assert "| cpu | bf16 | compute | 8 |" in text
     assert "ridge (FLOP/B)" in text
 
