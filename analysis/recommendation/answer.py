@@ -149,13 +149,14 @@ class Teller:
                 f" {self._told(row)}, after {significant(spent_s.min())} s."]  # fmt: skip
 
     def _server(self, row: Row) -> str:
-        limit = known(row.get("deadline_s"))
-        holding = "measured without falling behind" if limit is None else f"within {1e3 * limit:g} ms"
+        # The deadline that was asked for and the limit on latency are one thing, of which the shorter is told.
+        deadline_s = known(row.get("deadline_s"))
+        asked_ms = [self._limits.max_latency_ms, None if deadline_s is None else 1e3 * deadline_s]
+        least_ms = min((limit for limit in asked_ms if limit is not None), default=None)
+        holding = "measured without falling behind" if least_ms is None else f"within {least_ms:g} ms"
+        others = replace(self._limits, max_latency_ms=None)
+        within = f" and within {limit_words.told(others)}" if others.asked else ""
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
-        # A deadline that is the limit itself is told once.
-        is_told = limit is not None and self._limits.max_latency_ms == 1e3 * limit
-        others = replace(self._limits, max_latency_ms=None) if is_told else self._limits
-        within = f" within {limit_words.told(others)}" if others.asked else ""
         what = f"{self._where} {self._subject} serves the highest rate {holding}{within}"
         return f"{what} with **{self._told(row)}**: {self._rate(row)}{arriving}, {_p99(row)}."
 

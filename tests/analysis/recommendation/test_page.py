@@ -138,6 +138,18 @@ def server(index: int, rate: float, p99_s: float, **values: Any) -> dict[str, An
     }  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [({"max_latency_ms": 50}, "highest rate within 50 ms with **"), ({"max_latency_ms": 30}, "highest rate within 30 ms with **"),
+     ({"max_latency_ms": 90, "max_memory_gb": 8}, "highest rate within 50 ms and within 8 GB of memory (7.45 GiB) with **")],
+)  # fmt: skip
+def test_a_servers_deadline_and_the_limit_on_latency_are_told_once(
+    write_sweep: Write, limits: dict[str, float], told: str
+) -> None:
+    report = write_report(write_sweep([server(0, 10, 0.02, peak_rss_bytes=10**9)]), **limits)
+    assert told in report.read_text()
+
+
 def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_sweep: Write) -> None:
     rows = [server(0, 10, 0.02), server(1, 20, 0.04), server(2, 40, 0.2), server(3, 80, 3.0, completed_rate_per_s=45.0)]
     report = write_report(write_sweep(rows))
