@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 import tomllib
 from pathlib import Path
 
@@ -11,6 +14,9 @@ import pytest
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("MPLBACKEND", "Agg")
+if "ACCELSWEEP_CACHE_DIR" not in os.environ:  # one for all of pytest's processes
+    os.environ["ACCELSWEEP_CACHE_DIR"] = tempfile.mkdtemp(prefix="accelsweep-tests-")
+    atexit.register(shutil.rmtree, os.environ["ACCELSWEEP_CACHE_DIR"], ignore_errors=True)
 # Several tests at a time have more threads than there are cores, which would spin while they wait for one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 _SETTINGS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))

@@ -71,6 +71,7 @@ class CellContext:
     options: Any = None
     """An instance of the workload's ``Options`` whose axes hold one value each (a tuple of length one)."""
     memory: Memory = field(default_factory=Memory)
+    n_compared: int = 64  # different items to compare with the reference
 
     def check_fits(self, what: str, *, on_host: int = 0, on_device: int = 0) -> None:
         """``Memory.check_fits`` on the cell's device."""
@@ -181,9 +182,9 @@ class Comparable(Protocol):
     """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Outputs of one fixed batch from the cell's device and precision, and the CPU's in fp32; both on the CPU.
+        """Outputs of ``context.n_compared`` different items from the cell's device and precision, and the CPU's.
 
-        Both are floating point of one shape, items first.
+        Both are on the CPU, floating point of one shape, items first; the CPU's in fp64 or fp32.
         """
 
 
@@ -220,17 +221,19 @@ class Extras:
     """Members that a workload may have beside those of the protocols; one that lacks a member has its default."""
 
     relative_tolerance: float | None = None
-    """The largest difference over the reference's largest value that is no error, where the work rounds more coarsely
-    than its precision, as on 8-bit images."""
+    """The largest difference over the reference's largest value that is no error where 8-bit images are rounded."""
+    rounded_reference: Callable[[], torch.Tensor] | None = None
+    """The reference's answers to the first of the items compared, with each product rounded to ten stored bits."""
+    first_steps: Callable[[], Any] | None = None
+    """A training's first steps and a reference's, as ``workloads.models.first_steps`` has them."""
     step_is_compute: bool = False
-    """``step`` is ``compute`` and nothing else, so that the computation need not be timed twice."""
+    """``step`` is ``compute`` and nothing else: the computation need not be timed twice."""
     is_compiled: bool = False
     """The step goes through torch.compile in this cell."""
     step_varying: Callable[[], object] | None = None
     """A step whose shapes are others than those of the step before, as caches of compiled graphs leak there."""
     restart: Callable[[], object] | None = None
-    """Goes back to where the work begins, so that warm-up counts for nothing; of work whose rounds build on one
-    another, such as a training."""
+    """Goes back to where work begins whose rounds build on one another, so that warm-up counts for nothing."""
     target_accuracy: float | None = None
     """What a training is to reach, from 0 to 1."""
     sending: Sending = field(default_factory=Sending)
@@ -245,10 +248,7 @@ class Extras:
 
 @runtime_checkable
 class LatencyLimited(Protocol):
-    """Options of a workload that have a limit of their own for the latency of a step.
-
-    Attributes:
-        max_latency_ms: Milliseconds; None for no limit.
-    """
+    """Options of a workload that have a limit of their own for the latency of a step."""
 
     max_latency_ms: float | None
+    """Milliseconds; None for no limit."""

@@ -21,18 +21,17 @@ if TYPE_CHECKING:
     import torch
 
     from workloads.images import batches
-    from workloads.models import freezing, reference
+    from workloads.models import freezing, randomised, reference
     from workloads.models import loading as models
 
     ScenarioName = str
 else:
     torch, batches = late("torch"), late("workloads.images.batches")
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
+    randomised = late("workloads.models.randomised")
     models = late("workloads.models.loading")
     ScenarioName = Literal[tuple(SCENARIOS)]
 
-MAX_COMPARED_ITEMS = 16
-"""Items compared with the CPU's answer, which would take minutes for a large batch."""
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 
 
@@ -105,13 +104,16 @@ class Inference(SteadyWork):
         photographs = load_photographs(self._options.images)
         torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
         loaded = models.build_model(context.model, weights_file=self._options.weights)
+        if loaded.weights == "random":
+            randomised.settle(loaded, context.model)
         self._loaded = loaded
         n_values = 3 * loaded.input_size**2 * context.batch_size
         width = compute_dtype(context.precision).itemsize if self._is_frozen else torch.float32.itemsize
         context.check_fits("the batch", on_host=n_values * torch.float32.itemsize, on_device=n_values * width)
-        self._network = (context.model, loaded.weights, reference.identity_of(self._options.weights), context.seed)
-        pixels = photograph_batch(photographs, context.batch_size, loaded.input_size, context.seed)
-        self._host = batches.to_model_input(pixels, loaded.mean, loaded.std)
+        own = (reference.identity_of(self._options.weights), str(self._options.images))
+        self._network = (context.model, loaded.weights, *own, context.seed)
+        self._photographs = photographs
+        self._host = self._crops(context.batch_size)
         self._reference_module = copy.deepcopy(loaded.module)
         self._module = loaded.module.to(context.device)
         if self._is_frozen:
@@ -128,6 +130,12 @@ class Inference(SteadyWork):
             input_left_out=photographs.left_out,
             static_bytes=models.static_bytes(self._module),
         )
+
+    def _crops(self, n: int) -> torch.Tensor:
+        """So many different crops, as the network takes them."""
+        loaded = self._loaded
+        pixels = photograph_batch(self._photographs, n, loaded.input_size, self._context.seed)
+        return batches.to_model_input(pixels, loaded.mean, loaded.std)
 
     def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
         moved = self._as_weights(batch.to(self._context.device))
@@ -168,13 +176,22 @@ class Inference(SteadyWork):
         return batches.laid_out(self._host, self._context.memory_format)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
-        inputs = self._host[:MAX_COMPARED_ITEMS]
-        # The whole batch runs, as measured: a compiled graph knows this shape only.
-        outputs = self.compute(self._batch)[: len(inputs)].float().cpu()
-        precision = self._context.precision
+        """Of as many crops as the context asks for, whatever the batch size, in batches of the shape measured."""
+        n, size = self._context.n_compared, self.items_per_step
+        crops = self._host[:n] if size >= n else self._crops(n)
+        outputs = []
+        for i in range(0, n, size):
+            whole = crops[torch.arange(i, i + size) % n]  # a compiled graph knows this shape only
+            outputs.append(self.compute(self._to_device(whole))[: n - i].float().cpu())
+        return torch.cat(outputs), self._reference(crops).outputs
+
+    def rounded_reference(self) -> torch.Tensor:
+        """What rounding to ten stored bits makes of the first of these answers."""
+        return self._reference(self._crops(self._context.n_compared)).rounded
+
+    def _reference(self, crops: torch.Tensor) -> reference.Reference:
         apply_precision("fp32")
         try:
-            expected = reference.known_reference_outputs(self._network, self._reference_module, inputs)
+            return reference.reference_of((*self._network, len(crops)), self._reference_module, crops)
         finally:
-            apply_precision(precision)
-        return outputs, expected
+            apply_precision(self._context.precision)

@@ -19,7 +19,9 @@ class Precision:
     """One precision; what a device must show to support it follows from the first two.
 
     Attributes:
-        tolerance: Largest difference over the reference's largest magnitude that a whole network in it explains.
+        tolerance: Largest difference over the reference's largest magnitude that it explains, where nothing is known of
+            how the work amplifies rounding.
+        stored_bits: Of the fraction of what products take.
         note: What to say after the name in a command line's help.
         autocast: The type of torch that autocast computes in, by name; None for no autocast.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
@@ -27,6 +29,7 @@ class Precision:
     """
 
     tolerance: float
+    stored_bits: int
     note: str = ""
     autocast: str | None = None
     float32_matmul: str = "highest"
@@ -39,10 +42,10 @@ class Precision:
 # of summation decides, 3e4. They tell a broken kernel from rounding, not a good from a mediocre one: the differences
 # themselves are columns.
 PRECISIONS: dict[str, Precision] = {
-    "fp32": Precision(tolerance=2e-3, note="strict"),
-    "tf32": Precision(tolerance=3e-2, float32_matmul="high"),
-    "bf16": Precision(tolerance=0.25, note="autocast", autocast="bfloat16"),
-    "fp16": Precision(tolerance=6e-2, note="autocast", autocast="float16", scales_gradients=True),
+    "fp32": Precision(tolerance=2e-3, stored_bits=23, note="strict"),
+    "tf32": Precision(tolerance=3e-2, stored_bits=10, float32_matmul="high"),
+    "bf16": Precision(tolerance=0.25, stored_bits=7, note="autocast", autocast="bfloat16"),
+    "fp16": Precision(tolerance=6e-2, stored_bits=10, note="autocast", autocast="float16", scales_gradients=True),
 }
 
 

@@ -7,9 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cell.outcome import WrongResultError
-from sweeps.measure.agreement import compare_outputs, wrong_reason
+from sweeps.measure.agreement import compare_outputs, nearest_type, that_can_fail, wrong_reason
 from sweeps.measure.compile_caches import warm_compile_s
-from sweeps.measure.products import ProductTypes, wrong_type
+from sweeps.measure.products import NOT_SEEN, ProductTypes, wrong_type
 from sweeps.measure.timing.clock import Timer
 from sweeps.plan.config import TrialConfig
 from workloads.base import Comparable, Extras, Workload
@@ -32,15 +32,35 @@ def answer_columns(
         WrongResultError: The answer disagrees with the reference beyond what the precision explains, or products are
             computed in another type than the precision's.
     """
-    computed = products.columns(cell.precision, is_compiled=extras.is_compiled)
-    yield dict(computed)
+    computed: dict[str, Any] = products.columns(cell.precision, is_compiled=extras.is_compiled)
+    yield computed
     wrong = wrong_type(computed["computed_dtype"], cell.precision)
     if isinstance(workload, Comparable):
-        agreement = compare_outputs(*workload.outputs_and_reference())
-        yield asdict(agreement)
-        wrong = wrong or wrong_reason(agreement, cell.precision, extras.relative_tolerance)
+        columns, disagrees = _agreement(workload, extras, cell.precision, computed)
+        yield columns
+        wrong = wrong or disagrees
     # Forgets what was compiled, which has given its answers.
     if row.get("compile_s") is not None and row.get("step_median_s") is not None:
         yield {"compile_warm_s": warm_compile_s(workload.step, Timer(device).time, row["step_median_s"])}
     if wrong is not None:
         raise WrongResultError(wrong)
+
+
+def _agreement(
+    workload: Comparable, extras: Extras, precision: str, computed: Mapping[str, Any]
+) -> tuple[dict[str, Any], str | None]:
+    """How the answers compare with the reference, as columns, and why they are wrong.
+
+    Where the products of what was compiled were not seen, their type is the one that the answers show.
+    """
+    outputs, reference = workload.outputs_and_reference()
+    rounded = None if extras.rounded_reference is None else extras.rounded_reference()
+    found = compare_outputs(outputs, reference, rounded, precision)
+    wrong = wrong_reason(
+        found, precision, extras.relative_tolerance, is_seen=computed["computed_dtype"] is not None
+    )  # fmt: skip
+    columns = asdict(that_can_fail(found, reference) if wrong is None else found)
+    if computed["computed_dtype_reason"] == NOT_SEEN and found.rms_rel_diff is not None and found.rounding_rel_diff:
+        shown = nearest_type(found.rms_rel_diff, found.rounding_rel_diff, precision)
+        columns |= {"computed_dtype": shown, "computed_dtype_reason": NOT_SEEN if shown is None else None}
+    return columns, wrong

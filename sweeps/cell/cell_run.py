@@ -138,7 +138,7 @@ class CellRun:
             device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
             memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
             options=options_instance(kind, dict(cell.options)),
-            memory=memory_of(device),
+            memory=memory_of(device), n_compared=self._measure.n_compared,
         )  # fmt: skip
         began = time.perf_counter()
         self._workload = kind(context)

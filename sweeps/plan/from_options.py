@@ -29,6 +29,9 @@ _SAME = ("precision", "model", "memory_format", "compile", "repeats", "isolate",
 _SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "record_hostname")
 """What a sweep and its measuring take from the option of the same name as it is."""
 
+SMOKE_COMPARED = 8
+"""Items compared with the reference with ``--smoke``."""
+
 
 def build_config(
     workload: type[Workload], command: Any, devices: Sequence[str], ranges: Mapping[str, Range] | None = None,
@@ -143,6 +146,7 @@ def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> 
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
         report_every_s=0.0 if is_pruned else 1.0,
+        **({"n_compared": SMOKE_COMPARED} if common.smoke else {}),
         n_threads=told and told[1],
         **{name: getattr(common, name) for name in _SAME_MEASURE},
     )

@@ -36,6 +36,8 @@ class MeasureConfig:
     """CPU threads of every cell that has no number of its own; None for what its worker takes by default."""
     is_recheck: bool = False
     """Only the speed is asked for: of a training one epoch is measured, and what it learned is not told."""
+    n_compared: int = 64
+    """Different items whose answers are compared with the reference, whatever the batch size."""
     report_every_s: float = 1.0
     """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
 

@@ -8,13 +8,15 @@ from workloads.registry import load_workload
 
 def prepared(
     name: str, *, batch_size: int = 2, precision: str = "fp32", model: str = "none",
-    memory_format: str = "contiguous", compile: str = "none", device: str = "cpu", **options: object
+    memory_format: str = "contiguous", compile: str = "none", device: str = "cpu", n_compared: int = 8,
+    **options: object
 ) -> Workload:  # fmt: skip
     """A workload, set up, on the CPU unless told otherwise."""
     kind = load_workload(name)
     context = CellContext(
         device=torch.device(device), batch_size=batch_size, precision=precision, model=model,
         memory_format=memory_format, compile=compile, options=kind.Options(**options),
+        n_compared=n_compared,
     )  # fmt: skip
     workload = kind(context)
     workload.setup()

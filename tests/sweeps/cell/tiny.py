@@ -96,7 +96,7 @@ class Tiny:
         return {"n_heldout_items": 5}
 
     def outputs_and_reference(self):
-        reference = torch.ones(2, 2)
+        reference = torch.tensor([[1.0, 2.0], [2.0, 1.0]])
         return (-reference if self.does == "wrong" else reference), reference
 
     def teardown(self):

@@ -1,0 +1,60 @@
+"""What a precision's rounding alone does to a network's answers: its operations computed in float32, then rounded.
+
+The error of a first order is proportional to the unit roundoff (Higham, Accuracy and Stability of Numerical Algorithms,
+3.1), so one run with ten stored bits, those of fp16 and tf32, tells what any precision's rounding does.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
+
+ROUNDED_BITS = 10
+_SPLIT = float(2 ** (23 - ROUNDED_BITS) + 1)
+_PRODUCTS = ("conv", "mm", "bmm", "matmul", "linear", "attention", "dot")
+_KEPT = ("norm", "softmax", "mean", "sum", "copy", "empty")
+"""Parts of the names of operations that autocast leaves in float32, or that compute nothing."""
+
+
+def rounded(values: torch.Tensor) -> torch.Tensor:
+    """float32 to ``ROUNDED_BITS`` stored bits, to nearest, by Veltkamp's splitting (Dekker, 1971)."""
+    scaled = values * _SPLIT
+    return scaled - (scaled - values)
+
+
+def _is_single(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+
+
+class Rounding(TorchDispatchMode):
+    """Rounds the operands of each product, and what each operation gives that autocast would compute in few bits."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = str(getattr(func, "overloadpacket", func))
+        kwargs = kwargs or {}
+        if any(word in name for word in _PRODUCTS):
+            args, kwargs = tree_map(lambda a: rounded(a) if _is_single(a) else a, (tuple(args), dict(kwargs)))
+        out = func(*args, **kwargs)
+        if any(word in name for word in _KEPT):
+            return out
+        given = {t.untyped_storage()._cdata for t in leaves_of((args, kwargs)) if isinstance(t, torch.Tensor)}
+        for made in leaves_of(out):
+            # In place, as others may hold it already; a view, and what is computed in place, was made by another.
+            if _is_single(made) and made.untyped_storage()._cdata not in given:
+                made.copy_(rounded(made))
+        return out
+
+
+def outputs_rounded(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """A network's outputs in float32 with operations of ``ROUNDED_BITS`` stored bits."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)  # attention as one operation hides its products
+    try:
+        with torch.no_grad(), Rounding():
+            outputs: torch.Tensor = module(inputs)
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+    return outputs.float()
