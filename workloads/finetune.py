@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from workloads.images import augment as augmenting
     from workloads.images import batches, feeds, labelled, scores
-    from workloads.models import batch_norm, heads
+    from workloads.models import batch_norm, first_steps, heads, optimizer
     from workloads.models import loading as models
 else:
     torch, nn = late("torch"), late("torch.nn")
@@ -29,22 +29,14 @@ else:
     feeds, labelled = late("workloads.images.feeds"), late("workloads.images.labelled")
     scores = late("workloads.images.scores")
     batch_norm, models = late("workloads.models.batch_norm"), late("workloads.models.loading")
-    heads = late("workloads.models.heads")
+    optimizer, heads = late("workloads.models.optimizer"), late("workloads.models.heads")
+    first_steps = late("workloads.models.first_steps")
 
 BATCH_NORM_MOMENTUM = 0.1
 """EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
-WEIGHT_DECAY = 0.01
 ROUNDS_PER_EPOCH = 3
 HELD_OUT_BATCH = 90
 N_DIGITS = 10
-
-
-def _adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:
-    """AdamW as one kernel over all parameters, where the device has it."""
-    try:
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
-    except RuntimeError:
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY)
 
 
 class Finetune:
@@ -126,9 +118,7 @@ class Finetune:
     def _prepare(self, module: nn.Module) -> None:
         """Bring the network to the device, ready to train the whole of it or its head."""
         context = self._context
-        for layer in module.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.momentum = BATCH_NORM_MOMENTUM
+        batch_norm.set_momentum(module, BATCH_NORM_MOMENTUM)
         self._module = module.to(context.device).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
@@ -148,7 +138,7 @@ class Finetune:
         """Go back to the weights that training starts from, so that warm-up teaches nothing."""
         self._module.load_state_dict(self._initial)
         rate = self._options.learning_rate[0]
-        self._optimizer = _adamw(self._trained, rate)
+        self._optimizer = optimizer.adamw(self._trained, rate)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, max_lr=rate, total_steps=self._total_steps + 1, pct_start=0.3
         )
@@ -241,6 +231,18 @@ class Finetune:
         # A round is a third of an epoch, which can be far longer than the time allowed: the round that runs counts too.
         running = 0.0 if self._round_began is None else time.monotonic() - self._round_began
         return self._n_steps >= self._total_steps or self._train_s + running >= self._options.max_train_s
+
+    def first_steps(self) -> first_steps.FirstSteps:
+        """The first steps on a few images from the initial weights, to which the training goes back, and the CPU's."""
+        self.restart()
+        training = first_steps.Training(
+            module=self._module, forward=self._forward, trained=self._trained, context=self._context,
+            rate=self._optimizer.param_groups[0]["lr"],
+        )  # fmt: skip
+        inputs = batches.to_model_input(self._heldout[: first_steps.N_ITEMS].cpu(), self._mean, self._std)
+        found = first_steps.compared(training, inputs, self._heldout_labels[: first_steps.N_ITEMS].cpu())
+        self.restart()
+        return found
 
     def quality(self) -> Mapping[str, object]:
         return {"learned": None if self._score is None else self._score.learned}

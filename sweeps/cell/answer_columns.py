@@ -7,7 +7,14 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sweeps.cell.outcome import WrongResultError
-from sweeps.measure.agreement import compare_outputs, nearest_type, that_can_fail, wrong_reason
+from sweeps.measure.agreement import (
+    compare_outputs,
+    compare_training,
+    nearest_type,
+    that_can_fail,
+    wrong_reason,
+    wrong_training,
+)
 from sweeps.measure.compile_caches import warm_compile_s
 from sweeps.measure.products import NOT_SEEN, ProductTypes, wrong_type
 from sweeps.measure.timing.clock import Timer
@@ -39,6 +46,10 @@ def answer_columns(
         columns, disagrees = _agreement(workload, extras, cell.precision, computed)
         yield columns
         wrong = wrong or disagrees
+    if extras.first_steps is not None:
+        columns = compare_training(extras.first_steps(), cell.precision)
+        yield columns
+        wrong = wrong or wrong_training(columns, cell.precision)
     # Forgets what was compiled, which has given its answers.
     if row.get("compile_s") is not None and row.get("step_median_s") is not None:
         yield {"compile_warm_s": warm_compile_s(workload.step, Timer(device).time, row["step_median_s"])}

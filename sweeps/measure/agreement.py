@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 
+from workloads.models.first_steps import FirstSteps
 from workloads.precision import PRECISIONS, product_type
 
 _REFERENCE_NAMES = {torch.float64: "cpu fp64", torch.float32: "cpu fp32"}
@@ -15,6 +18,10 @@ ROUNDED_BITS = 10
 """Stored bits of the rounded references that workloads give."""
 LEAST_SPREAD = 1e-6
 """Of the reference's largest magnitude; a reference that varies less between items is the same for all."""
+MOST_TIMES = {name: 30.0 if row.stored_bits > ROUNDED_BITS else 4.0 for name, row in PRECISIONS.items()}
+"""What rounding explains of a gradient, times this, is no error; in fp32 the order of summation is the device's."""
+MOST_EXPLAINED = 0.5
+"""Of the gradient: where rounding alone changes more of it, nothing else can be told from it."""
 _COARSEST_TIMES = 4.0
 """Of what bfloat16 explains: from there on a type of four bits fewer would explain more."""
 _TYPES = {product_type(name): row.stored_bits for name, row in PRECISIONS.items()}
@@ -122,15 +129,66 @@ def compare_outputs(
     )
 
 
+def compare_training(found: FirstSteps, precision: str) -> dict[str, Any]:
+    """Columns of the trials table on the first steps of a training: losses, and the gradient of the first.
+
+    Args:
+        found: What the steps came to, on the device and on the CPU.
+        precision: Of those on the device.
+    """
+    own, reference, rounded = found.own, found.reference, found.rounded
+    if own is None or reference is None or rounded is None:
+        return {"agreement_reason": found.reason}
+    losses = zip(own.losses, reference.losses, strict=True)
+    apart = [abs(ours - theirs) / abs(theirs) for ours, theirs in losses if math.isfinite(theirs) and theirs]
+    ours, theirs = own.gradient, reference.gradient
+    explained = relative_rms(rounded.gradient, theirs)
+    columns = {
+        "reference": reference_name(theirs),
+        "n_compared": found.n_items,
+        "loss_rel_diff": None if not apart or any(math.isnan(off) for off in apart) else max(apart),
+        "n_nonfinite": int((~torch.isfinite(ours) & torch.isfinite(theirs)).sum()),
+        "rounding_rel_diff": explained,
+    }
+    if explained is not None and explained > MOST_EXPLAINED:
+        told = f"rounding in {precision} alone changes the first gradient by {100 * explained:.0f} % of itself"
+        return {**columns, "agreement_reason": told}
+    return {
+        **columns,
+        "gradient_cosine": float(torch.nn.functional.cosine_similarity(ours, theirs, dim=0)),
+        "rms_rel_diff": relative_rms(ours, theirs),
+    }
+
+
+def wrong_training(columns: Mapping[str, Any], precision: str) -> str | None:
+    """Why a training's first steps are wrong rather than rounded, or None.
+
+    Args:
+        columns: Of ``compare_training``.
+        precision: Of the steps.
+    """
+    if columns.get("reference") is None:
+        return None
+    if columns["n_nonfinite"]:
+        return f"{columns['n_nonfinite']} values of the first gradient are NaN or infinite"
+    allowed, off = PRECISIONS[precision].tolerance, columns["loss_rel_diff"]
+    if off is not None and not off <= allowed:
+        return f"a loss of the first steps is off by {off:.3g} of itself; {precision} explains {allowed:g}"
+    rms, explained = columns.get("rms_rel_diff"), columns["rounding_rel_diff"]
+    if rms is None or not explained or rms <= MOST_TIMES[precision] * explained:
+        return None
+    return f"the first gradient is off by {rms:.3g} of itself (RMS), where {precision} explains {explained:.3g}"
+
+
 def that_can_fail(agreement: Agreement, reference: torch.Tensor) -> Agreement:
     """Agreement without what no answer could have failed: a reference that is the same for all items tells nothing."""
     n = len(reference)
     spread, largest = float((reference - reference[:1]).abs().max()), float(reference.abs().max())
     if n > 1 and spread <= LEAST_SPREAD * largest:
-        figures = {f.name: None for f in dataclasses.fields(agreement) if f.name not in ("reference", "n_compared")}
-        return dataclasses.replace(
-            agreement, **{**figures, "agreement_reason": f"the reference's answers to all {n} items are the same"}
-        )
+        told = f"the reference's answers to all {n} items are the same"
+        figures = {f.name: None for f in dataclasses.fields(agreement)}
+        kept: dict[str, Any] = {"reference": agreement.reference, "n_compared": n, "agreement_reason": told}
+        return Agreement(**{**figures, **kept})
     if agreement.top1_agreement_ratio is not None and n > 1 and reference.argmax(1).unique().numel() == 1:
         told = f"the reference's best class of all {n} items is {int(reference[0].argmax())}"
         return dataclasses.replace(agreement, top1_agreement_ratio=None, agreement_reason=told)

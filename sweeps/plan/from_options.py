@@ -146,7 +146,7 @@ def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> 
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
         report_every_s=0.0 if is_pruned else 1.0,
-        **({"n_compared": SMOKE_COMPARED} if common.smoke else {}),
+        n_compared=SMOKE_COMPARED if common.smoke else MeasureConfig.n_compared,
         n_threads=told and told[1],
         **{name: getattr(common, name) for name in _SAME_MEASURE},
     )

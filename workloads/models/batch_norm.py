@@ -1,4 +1,4 @@
-"""Whether batch normalisation can train on a batch: it needs more than one value per channel to tell a variance."""
+"""Batch normalisation in a training: whether it can train on a batch, of whose variance it must tell, and how fast."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from workloads.base import BatchTooSmallError
+
+
+def set_momentum(module: nn.Module, momentum: float) -> None:
+    """Let running statistics follow the batches' by this share of each."""
+    for layer in module.modules():
+        if isinstance(layer, nn.BatchNorm2d):
+            layer.momentum = momentum
 
 
 @torch.no_grad()

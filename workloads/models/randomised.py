@@ -105,7 +105,7 @@ def _without_zeros(module: nn.Module) -> list[str]:
     return changed
 
 
-def _centre_and_scale(layer: nn.Module, _inputs: Any, output: torch.Tensor, *, shift: float) -> torch.Tensor:
+def _centre_and_scale(layer: Any, _inputs: Any, output: torch.Tensor, *, shift: float) -> torch.Tensor:
     """Bring each output of a layer to a mean and to standard deviation 1 over all inputs, by its weights."""
     channel = 1 if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) else output.ndim - 1
     others = [dim for dim in range(output.ndim) if dim != channel]

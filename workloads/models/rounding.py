@@ -13,15 +13,14 @@ import torch
 from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
 
 ROUNDED_BITS = 10
-_SPLIT = float(2 ** (23 - ROUNDED_BITS) + 1)
 _PRODUCTS = ("conv", "mm", "bmm", "matmul", "linear", "attention", "dot")
 _KEPT = ("norm", "softmax", "mean", "sum", "copy", "empty")
 """Parts of the names of operations that autocast leaves in float32, or that compute nothing."""
 
 
-def rounded(values: torch.Tensor) -> torch.Tensor:
-    """float32 to ``ROUNDED_BITS`` stored bits, to nearest, by Veltkamp's splitting (Dekker, 1971)."""
-    scaled = values * _SPLIT
+def rounded(values: torch.Tensor, bits: int = ROUNDED_BITS) -> torch.Tensor:
+    """float32 to fewer stored bits, to nearest, by Veltkamp's splitting (Dekker, 1971)."""
+    scaled = values * float(2 ** (23 - bits) + 1)
     return scaled - (scaled - values)
 
 
@@ -32,11 +31,17 @@ def _is_single(value: Any) -> bool:
 class Rounding(TorchDispatchMode):
     """Rounds the operands of each product, and what each operation gives that autocast would compute in few bits."""
 
+    def __init__(self, bits: int = ROUNDED_BITS) -> None:
+        super().__init__()
+        self._bits = bits
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = str(getattr(func, "overloadpacket", func))
         kwargs = kwargs or {}
         if any(word in name for word in _PRODUCTS):
-            args, kwargs = tree_map(lambda a: rounded(a) if _is_single(a) else a, (tuple(args), dict(kwargs)))
+            args, kwargs = tree_map(
+                lambda a: rounded(a, self._bits) if _is_single(a) else a, (tuple(args), dict(kwargs))
+            )
         out = func(*args, **kwargs)
         if any(word in name for word in _KEPT):
             return out
@@ -44,7 +49,7 @@ class Rounding(TorchDispatchMode):
         for made in leaves_of(out):
             # In place, as others may hold it already; a view, and what is computed in place, was made by another.
             if _is_single(made) and made.untyped_storage()._cdata not in given:
-                made.copy_(rounded(made))
+                made.copy_(rounded(made, self._bits))
         return out
 
 

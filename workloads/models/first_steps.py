@@ -1,0 +1,224 @@
+"""The first steps of a training, on its device in its precision, and the same in float64 on the CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.flop_counter import FlopCounterMode
+
+from workloads.base import CellContext
+from workloads.images.batches import laid_out
+from workloads.models.optimizer import adamw
+from workloads.models.rounding import Rounding
+from workloads.precision import PRECISIONS, autocast
+
+N_STEPS = 2
+N_ITEMS = 8
+FLOP_OF_ALL = 16e9
+"""Forward, of all items: a larger network is given fewer of them, two at least."""
+WHOLE_BITS = 23
+"""Stored bits of float32."""
+HIGHEST_SCALE, LOWEST_SCALE = 2.0**16, 2.0**-4
+_SAME_RANDOM = "the compiled step draws random numbers, which the reference has no way to draw alike"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What the first steps came to.
+
+    Attributes:
+        losses: One for each step.
+        gradient: Of the first step, of all parameters that are trained, in one row.
+    """
+
+    losses: tuple[float, ...]
+    gradient: torch.Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSteps:
+    """A training's first steps beside the reference's; without them the reason.
+
+    Attributes:
+        n_items: Different items of the batch.
+        own: On the device, in the precision.
+        reference: In float64 on the CPU.
+        rounded: In float32 on the CPU, with operations rounded to the precision's bits; one step. Gradients jump where
+            a rectifier's input changes its sign, so their error is not proportional to the unit roundoff.
+        reason: Why there are none.
+    """
+
+    n_items: int
+    own: Steps | None = None
+    reference: Steps | None = None
+    rounded: Steps | None = None
+    reason: str | None = None
+
+
+def n_items_of(module: nn.Module, image: torch.Tensor, batch_size: int, *, is_compiled: bool) -> int:
+    """How many items to compare, told from the network's work; a compiled step has its batch filled with them evenly.
+
+    Args:
+        module: In evaluation mode.
+        image: One item of its input, 1 x channels x height x width.
+        batch_size: Of the cell.
+        is_compiled: The step goes through torch.compile, which knows one batch size.
+    """
+    with torch.no_grad(), FlopCounterMode(display=False) as flops:
+        module(image)
+    most = max(2, min(N_ITEMS, int(FLOP_OF_ALL / max(1, flops.get_total_flops()))))
+    if not is_compiled:
+        return most
+    return next(n for n in range(min(most, batch_size), 0, -1) if batch_size % n == 0)
+
+
+@contextlib.contextmanager
+def without_chance(module: nn.Module, *, norms_train: bool) -> Iterator[None]:
+    """In evaluation mode, but for batch normalisation where it is to train: nothing is dropped at random."""
+    before = {layer: layer.training for layer in module.modules()}
+    for layer in module.modules():
+        layer.training = norms_train and before[layer] and isinstance(layer, _BatchNorm)
+    try:
+        yield
+    finally:
+        for layer, is_training in before.items():
+            layer.training = is_training
+
+
+def draws_random_numbers(module: nn.Module, inputs: torch.Tensor) -> bool:
+    """Whether a forward pass on the CPU, in the mode that the module is in, draws any."""
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        before = torch.random.get_rng_state()
+        module(inputs)
+        return not torch.equal(before, torch.random.get_rng_state())
+
+
+def steps_of(
+    forward: Callable[..., Any],
+    parameters: Sequence[nn.Parameter],
+    batch: tuple[torch.Tensor, torch.Tensor],
+    optimizer: torch.optim.Optimizer,
+    lowered: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
+    *,
+    scale: float = 1.0,
+    n_steps: int = N_STEPS,
+) -> Steps:
+    """Train for a few steps on one batch, which leaves the parameters changed.
+
+    Args:
+        forward: What gives the scores.
+        parameters: Those that are trained, and that ``optimizer`` has.
+        batch: Inputs and int64 labels, where the parameters are.
+        optimizer: New.
+        lowered: Autocast, if any.
+        scale: Of the loss, at first; where gradients overflow it is made smaller, as a training would.
+        n_steps: How many.
+    """
+    inputs, labels = batch
+    losses: list[float] = []
+    gradient = torch.empty(0)
+    for step in range(n_steps):
+        while True:
+            optimizer.zero_grad(set_to_none=True)
+            with lowered():
+                scores = forward(inputs)
+                loss = nn.functional.cross_entropy(scores if scores.dtype == torch.float64 else scores.float(), labels)
+            (loss * scale).backward()
+            gradients = [p.grad for p in parameters if p.grad is not None]
+            if scale <= LOWEST_SCALE or all(bool(g.isfinite().all()) for g in gradients) or not loss.isfinite():
+                break
+            scale /= 16
+        for part in gradients:
+            part.div_(scale)
+        if step == 0:
+            gradient = torch.cat([part.detach().cpu().double().flatten() for part in gradients])
+        losses.append(float(loss.detach()))
+        if step < n_steps - 1:  # the last step's weights are nobody's
+            optimizer.step()
+    return Steps(losses=tuple(losses), gradient=gradient)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training:
+    """What is trained, and how.
+
+    Attributes:
+        module: On its device, in the mode to train in.
+        forward: What a step calls: the module, or that compiled.
+        trained: The parameters that are trained.
+        context: The cell.
+        rate: Learning rate of the first steps.
+    """
+
+    module: nn.Module
+    forward: Callable[..., Any]
+    trained: list[nn.Parameter]
+    context: CellContext
+    rate: float
+
+
+def _on_the_cpu(
+    training: Training, inputs: torch.Tensor, labels: torch.Tensor, kind: torch.dtype, *, n_steps: int = 1,
+    bits: int = WHOLE_BITS,
+) -> Steps:  # fmt: skip
+    """The steps of a copy of the module as it stands, on the CPU in a type, rounded to fewer bits if so asked."""
+    copied = copy.deepcopy(training.module).to("cpu", kind)
+    known = dict(copied.named_parameters())
+    trained = [known[name] for name, p in training.module.named_parameters() if p.requires_grad]
+    batch = inputs.to(kind), labels
+    if bits == WHOLE_BITS:
+        return steps_of(copied, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
+    with Rounding(bits):
+        return steps_of(copied, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
+
+
+def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> FirstSteps:
+    """The first steps of a training beside those of the reference; its weights are changed.
+
+    Args:
+        training: About to begin.
+        inputs: Items that its network takes, in float32 on the CPU; as many of them as its work allows are used.
+        labels: Theirs, int64, on the CPU.
+    """
+    module, context = training.module, training.context
+    is_compiled, batch_size = context.compile != "none", context.batch_size
+    copied = copy.deepcopy(module).cpu()
+    n = n_items_of(copied.eval(), inputs[:1], batch_size, is_compiled=is_compiled)
+    inputs, labels = inputs[:n], labels[:n]
+    n = len(labels)
+    if is_compiled and draws_random_numbers(copied.train(module.training), inputs):
+        return FirstSteps(n_items=n, reason=_SAME_RANDOM)
+    filled = torch.arange(batch_size if is_compiled else n) % n
+    on_device = laid_out(inputs[filled].to(context.device), context.memory_format)
+    batch = on_device, labels[filled].to(context.device)
+    scale = HIGHEST_SCALE if PRECISIONS[context.precision].scales_gradients else 1.0
+
+    def own(n_steps: int) -> Steps:
+        return steps_of(
+            training.forward, training.trained, batch, adamw(training.trained, training.rate),
+            lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps,
+        )  # fmt: skip
+
+    # Gradients through statistics of so few items amplify rounding a thousandfold, so they are those at the statistics
+    # that the network came with; but a compiled step has one mode.
+    with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=False):
+        exact = _on_the_cpu(training, inputs, labels, torch.float64)
+        bits = PRECISIONS[context.precision].stored_bits
+        rounded = _on_the_cpu(training, inputs, labels, torch.float32, bits=bits)
+        gradient = None if is_compiled else own(1).gradient
+    with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=True):
+        losses = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS).losses
+        steps = own(N_STEPS)
+    return FirstSteps(
+        n_items=n, reference=dataclasses.replace(exact, losses=losses), rounded=rounded,
+        own=steps if gradient is None else dataclasses.replace(steps, gradient=gradient),
+    )  # fmt: skip
