@@ -31,7 +31,8 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
-                 "latency_p99_s", "latency_p999_s", "deadline_s", "completed_rate_per_s", "max_rate_per_s",
+                 "latency_p99_s", "latency_p99_high_s", "latency_p999_s", "rate_search_s",
+                 "deadline_s", "completed_rate_per_s", "max_rate_per_s",
                  "n_requests", "n_missed", "n_dropped", "device_peak_allocated_bytes", "device_peak_reserved_bytes",
                  "peak_rss_bytes", "energy_per_item_j", "items_per_j", "accuracy_best", "accuracy_final",
                  "time_to_target_s", "energy_to_target_j", "measured_s", "compile_s", "wall_s", "n_samples", "n_rounds",
@@ -46,7 +47,8 @@ TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]
 ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy",
-                 "n_classes_answered", "loss", "energy_j")  # fmt: skip
+                 "n_classes_answered", "loss", "energy_j", "rate_per_s", "n_requests", "latency_p99_s",
+                 "latency_p99_high_s", "held")  # fmt: skip
 
 
 class AnalysisError(Exception):

@@ -175,16 +175,16 @@ class CellRun:
         self._next = self._serve if self._sending.scenario.is_served else self._round
 
     def _serve(self) -> None:
-        """One long round of requests at scheduled times."""
+        """Requests at scheduled times, at one rate or at several."""
         assert self._workload is not None
-        columns, latency, scheduled = serve(
+        served = serve(
             self._plan.step, self._timer, sending=self._sending, step_s=self._step_s,
             items_per_step=self._workload.items_per_step, min_s=self._measure.min_s, seed=self._cell.seed,
         )  # fmt: skip
-        self._row.update(columns)
-        self._items = len(latency) * self._workload.items_per_step
-        self._new_samples.append(("measure", 0, latency, scheduled))
-        self._next = self._conclude
+        self._row.update(served.columns)
+        self._items = len(served.latency_s) * self._workload.items_per_step
+        self._new_samples.append(("measure", 0, served.latency_s, served.scheduled_s))
+        self._new_rounds, self._next = served.rates, self._conclude
 
     def _round(self) -> None:
         workload, plan = self._workload, self._plan

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +14,8 @@ import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
-from sweeps.measure.timing.server_load import ServerResult, find_max_rate, poisson_arrivals, run_server
+from sweeps.measure.timing.rate_search import MAX_LOAD, MAX_RUN_S, RateTried, find_max_rate, judged
+from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals, run_server
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import Extras, UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending
@@ -21,8 +24,6 @@ MAX_OFFLINE_STEPS = 256
 MIN_HOPELESS_S = 1.0
 """A step up to this long is never taken for too long to be measured again: lazy initialisation may take so long."""
 N_SINGLE_STEPS, MAX_SINGLE_S = 1000, 5.0
-MAX_RUN_S = 120.0
-"""Longest run at one rate; slower devices cannot collect the requests that a p99 takes in a sensible time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,23 @@ class Plan:
     step: Callable[[], object]
     n_batches: int = 1
     steps_per_sample: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Served:
+    """What became of requests.
+
+    Attributes:
+        columns: Of the trials table.
+        latency_s: Of each request of the rate that is told, in order of arrival.
+        scheduled_s: Their scheduled arrivals.
+        rates: Each rate tried as a row of the table of rounds.
+    """
+
+    columns: dict[str, Any]
+    latency_s: np.ndarray
+    scheduled_s: np.ndarray
+    rates: list[dict[str, Any]]
 
 
 def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mode: str) -> WarmUp:
@@ -99,16 +117,20 @@ def single_steps(plan: Plan, timer: Timer, max_s: float) -> np.ndarray:
     return np.asarray(run_round(plan.step, timer, 0.0, n_steps=N_SINGLE_STEPS, is_over=is_over))
 
 
-def _run_at(
-    rate: float, timer: Timer, step: Callable[[], object], *, seed: int, min_s: float, limit_s: float | None
-) -> ServerResult:
+def _at_rate(
+    serve: Callable[[np.ndarray], ServerResult], rate: float, seed: int, min_s: float, limit_s: float | None
+) -> RateTried:
     n = max(MIN_SAMPLES["p99"], math.ceil(rate * min_s))
     if n / rate > MAX_RUN_S:
-        raise UnsupportedError(
-            f"server: {n} requests, which a p99 takes, last {n / rate:.0f} s at {rate:.3g} per second; "
-            f"at most {MAX_RUN_S:g} s"
-        )
-    return run_server(lambda: timer.time(step), poisson_arrivals(rate, n, seed), deadline_s=limit_s)
+        raise UnsupportedError(_too_slow(n / rate, rate))
+    return judged(rate, serve(poisson_arrivals(rate, n, seed)), limit_s, seed)
+
+
+def _too_slow(seconds: float, rate: float) -> str:
+    return (
+        f"server: {MIN_SAMPLES['p99']} requests, which a p99 takes, last {seconds:.0f} s at {rate:.3g} per second; "
+        f"at most {MAX_RUN_S:g} s"
+    )
 
 
 def serve(
@@ -120,29 +142,53 @@ def serve(
     items_per_step: int,
     min_s: float,
     seed: int,
-) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    clock: Clock | None = None,
+) -> Served:
     """Requests that arrive at a rate, or at the highest that holds the latency limit.
 
-    Returns:
-        Columns of the trials table, latencies in seconds, and their scheduled arrivals in seconds.
+    ``clock`` is the wall clock by default.
 
     Raises:
         UnsupportedError: If the device is too slow for a p99 in sensible time.
     """
     limit_s = None if sending.max_latency_ms is None else sending.max_latency_ms * 1e-3
+    if sending.rate_per_s is None and limit_s is None:
+        raise ValueError(f"a rate or a latency limit is needed, got {sending=}")
+    run = functools.partial(run_server, lambda: timer.time(step), clock=clock, deadline_s=limit_s)
     columns: dict[str, Any] = {}
     if sending.rate_per_s is not None:
-        result = _run_at(sending.rate_per_s, timer, step, seed=seed, min_s=min_s, limit_s=limit_s)
+        tried = [shown := _at_rate(run, sending.rate_per_s, seed, min_s, limit_s)]
     else:
-        if limit_s is None:
-            raise ValueError(f"a rate or a latency limit is needed, got {sending=}")
-        search = find_max_rate(
-            lambda rate: _run_at(rate, timer, step, seed=seed, min_s=min_s, limit_s=limit_s), step_s, limit_s
-        )
-        result = search.result
-        columns["max_rate_per_s"] = search.rate_per_s
+        assert limit_s is not None
+        search = find_max_rate(run, step_s, limit_s, seed=seed, min_s=min_s)
+        if search is None:
+            raise UnsupportedError(_too_slow(MIN_SAMPLES["p99"] * step_s / MAX_LOAD, MAX_LOAD / step_s))
+        tried, shown = search.tried, search.shown
+        columns["max_rate_per_s"] = None if search.best is None else search.best.rate_per_s
+        columns["rate_search_s"] = sum(one.result.duration_s for one in tried)
+    result = shown.result
     columns |= result.columns(limit_s, items_per_step)
     columns |= {
-        "measured_s": result.duration_s, "n_rounds": 1, "n_samples": len(result.latency_s), "steps_per_sample": 1,
+        "latency_p99_high_s": shown.p99_high_s, "measured_s": result.duration_s, "n_rounds": 1,
+        "n_samples": len(result.latency_s), "steps_per_sample": 1,
     }  # fmt: skip
-    return columns, result.latency_s, result.scheduled_s
+    return Served(
+        columns=columns, latency_s=result.latency_s, scheduled_s=result.scheduled_s,
+        rates=_as_rounds(tried, items_per_step),
+    )  # fmt: skip
+
+
+def _as_rounds(tried: Sequence[RateTried], items_per_step: int) -> list[dict[str, Any]]:
+    """The rates tried as rows of the table of rounds."""
+    ends = itertools.accumulate(one.result.duration_s for one in tried)
+    return [
+        {
+            "round": index, "elapsed_s": end, "seconds": one.result.duration_s,
+            "items": one.result.n_requests * items_per_step,
+            "throughput_items_per_s": one.result.n_requests * items_per_step / one.result.duration_s,
+            "rate_per_s": one.rate_per_s, "n_requests": one.result.n_requests,
+            "arrived_rate_per_s": one.result.n_requests / float(one.result.scheduled_s[-1]),
+            "latency_p99_s": one.p99_s, "latency_p99_high_s": one.p99_high_s, "held": one.held,
+        }
+        for index, (one, end) in enumerate(zip(tried, ends, strict=True))
+    ]  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from sweeps.store.columns import FLOAT, INT, STRING, Column, as_schema
+from sweeps.store.columns import BOOL, FLOAT, INT, STRING, Column, as_schema
 from sweeps.store.trial_columns import TRIAL_GROUPS
 
 SCHEMA_VERSION = 1
@@ -46,6 +46,17 @@ _ROUND_COLUMNS: list[Column] = [
     ("energy_j", FLOAT, "J", "energy of the round, null if unknown or too short"),
     ("rss_bytes", INT, "B", "resident memory after the round"),
     ("device_bytes", INT, "B", "device memory in tensors after the round"),
+    ("rate_per_s", FLOAT, "1/s", "server: arrival rate of this run, each of a search's runs being a round"),
+    ("arrived_rate_per_s", FLOAT, "1/s", "server: requests over the time in which they arrived"),
+    ("n_requests", INT, "requests", "server: requests of this run"),
+    ("latency_p99_s", FLOAT, "s", "server: p99 of the requests that arrived, from 662 of them"),
+    (
+        "latency_p99_high_s",
+        FLOAT,
+        "s",
+        "server: upper 99 % bound of the p99, over other arrivals and resampled services",
+    ),
+    ("held", BOOL, "", "server: both are within the latency limit; null without one"),
     ("visit", pa.int32(), "", "visit to the cell, from 0; null unless --rounds interleaved"),
 ]
 

@@ -72,9 +72,14 @@ def deadline_sentences(frame: pd.DataFrame) -> list[str]:
             lowest = "" if failed is None else f", not even {failed} /s"
             said.append(f"At a deadline of {deadline} no rate that was tried holds with {what}{lowest}.")
             continue
-        items = f"{significant(row['held_items_per_s'])} {escape(row['item'] or 'items')}/s"
-        tail = f"with a p99 of {seconds_as_ms(row['held_p99_s'])} ms"
         over = "" if failed is None else f"; {failed} /s do not hold"
+        items = f"{significant(row['held_items_per_s'])} {escape(row['item'] or 'items')}/s"
+        tail = "with a p99 " + ("that too few requests tell" if pd.isna(row["held_p99_s"]) else
+                                f"of {seconds_as_ms(row['held_p99_s'])} ms")  # fmt: skip
+        if pd.notna(row["held_p99_high_s"]):
+            tail += f", at most {seconds_as_ms(row['held_p99_high_s'])} ms with 99 % confidence"
+        if pd.notna(row["search_s"]):
+            over = f"; found in {row['search_s']:,.0f} s of requests{over}"
         rate = f"{_rate(row['held_per_s'])} requests/s"
         said.append(f"At a deadline of {deadline}, {what} holds **{rate}**, {items}, {tail}{over}.")
     return said

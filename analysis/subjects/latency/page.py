@@ -14,6 +14,7 @@ from analysis.subjects.latency.figures import draw_load_curves, draw_percentiles
 from analysis.subjects.latency.quantities import COLUMNS, PERCENTILES, load_cells, timed
 from analysis.subjects.latency.tails import tail_intervals
 from analysis.subjects.latency.transfers import COPY_COLUMNS, transfers
+from analysis.subjects.latency.tried import draw_tried, tried_rates, tried_table
 
 
 def build(page: Page) -> str:
@@ -25,6 +26,7 @@ def build(page: Page) -> str:
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")
     copies = transfers(frame)
     by_device = groups(copies, [*machine_columns(copies), "device"])
+    tried = tried_rates(frame, page.rounds)
     by_load = groups(load_cells(frame), task_columns(frame))
     return fill(
         "subjects/latency/page.md.j2", page, "Latency",
@@ -33,6 +35,8 @@ def build(page: Page) -> str:
         percentiles=tables.percentiles_table(frame), transfers=tables.transfers_table(frame),
         bandwidths=tables.bandwidths_table(frame),
         load_figures=draw_each(page, "load-percentiles", by_load, draw_load_curves),
+        tried=tried_table(tried),
+        tried_figures=draw_each(page, "rates-tried", groups(tried, task_columns(frame)), draw_tried),
         percentile_figures=draw_each(page, "percentiles", groups(timed(frame), task_columns(frame)), draw_percentiles),
         samples_needed=", ".join(f"{p} from {n:,}" for p, n in zip(PERCENTILES, MIN_SAMPLES.values(), strict=True)),
         transfer_figures=draw_each(page, "transfers", by_device, draw_transfers),

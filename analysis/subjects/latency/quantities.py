@@ -11,7 +11,7 @@ from analysis.cells.groups import Group, groups, line_columns, machine_columns, 
 from analysis.cells.naming import varying
 from analysis.cells.rows import Row, complete, extreme, first, records
 from analysis.contract.cells import SERVER
-from analysis.contract.choice import KEEPS_UP_RATIO
+from analysis.contract.choice import KEEPS_UP_RATIO, P99_COLUMNS
 from analysis.contract.limits import latency
 
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
@@ -23,6 +23,7 @@ FRAME_RATES = (100, 60, 30, 20, 10)
 """Frames per second whose period is a deadline that cameras and control loops have."""
 COLUMNS = (*PERCENTILES.values(), "n_samples", "n_latency_samples", "steps_per_sample", "rate_per_s", "deadline_s",
            "completed_rate_per_s", "max_rate_per_s", "n_requests", "n_missed", "n_dropped", "queue_mean", "queue_max",
+           "latency_p99_high_s", "rate_search_s",
            "scenario", "throughput_items_per_s", "step_median_s", "batch_size", "items_per_step", "item", "device",
            "precision")  # fmt: skip
 
@@ -97,24 +98,27 @@ def held_rates(frame: pd.DataFrame) -> pd.DataFrame:
     """The highest arrival rate that held its deadline, for each setting of the server scenario that had one.
 
     A search's rate counts, and so does each rate that was a cell of its own: it held if its 99th percentile is
-    within the deadline. Added to the setting's first cell are ``held_per_s`` (NaN if none held), ``held_p99_s`` and
-    ``held_items_per_s`` there, and ``failed_per_s``, the lowest rate over it that did not hold (NaN if none was seen:
-    then the true limit may be higher).
+    within the deadline, and its upper bound too where it is known. Added to the setting's first cell are ``held_per_s``
+    (NaN if none held), ``held_p99_s``, ``held_p99_high_s`` and ``held_items_per_s`` there, ``search_s``, the seconds of
+    a search, and ``failed_per_s``, the lowest rate over it that did not hold (NaN if none was seen: then the true limit
+    may be higher).
     """
     cells = load_cells(frame)
-    cells = cells[cells["deadline_s"].notna() & cells["latency_p99_s"].notna()]
+    tail = cells[list(P99_COLUMNS)].max(axis=1)
+    cells = cells.assign(worst_p99_s=tail)[cells["deadline_s"].notna() & tail.notna()]
     rows = []
     for group in groups(cells, [*line_columns(cells), *varying(cells, ["batch_size", "deadline_s"])]):
-        holds = group.cells["latency_p99_s"] <= group.cells["deadline_s"]
+        holds = group.cells["worst_p99_s"] <= group.cells["deadline_s"]
         held = group.cells[holds]
         best = extreme(held, held["offered_per_s"], largest=True) or {}
         failed = group.cells.loc[~holds, "offered_per_s"]
         rows.append({
             **group.row, "held_per_s": best.get("offered_per_s"), "held_p99_s": best.get("latency_p99_s"),
+            "held_p99_high_s": best.get("latency_p99_high_s"), "search_s": best.get("rate_search_s"),
             "held_items_per_s": best.get("throughput_items_per_s"),
             "failed_per_s": failed[failed > best.get("offered_per_s", 0.0)].min(),
         })  # fmt: skip
-    numbers = ("held_per_s", "held_p99_s", "held_items_per_s", "failed_per_s")
+    numbers = ("held_per_s", "held_p99_s", "held_p99_high_s", "search_s", "held_items_per_s", "failed_per_s")
     return pd.DataFrame(rows, columns=[*cells.columns, *numbers]).astype(dict.fromkeys(numbers, "float64"))
 
 

@@ -9,22 +9,17 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
 
-from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.timing.rounds import latency_columns
-from sweeps.measure.timing.statistics import percentiles
 
 SPIN_S = 2e-4 if sys.platform == "linux" else 1e-3
 """Sleeping returns late, on Linux by some 0.05 ms, elsewhere by up to a millisecond, so the last of the time before an
 arrival is waited awake. No more than that: where others compute too, a thread that spins is given its turn later."""
-SEARCH_STEPS = 6
-SEARCH_START = 0.9
-"""Share of the service rate that the search for the highest rate begins at; no queue is stable above it."""
 
 
 class Clock(Protocol):
@@ -89,15 +84,19 @@ class ServerResult:
         return {**columns, **latency_columns(self.latency_s)}
 
 
-def poisson_arrivals(rate_per_s: float, n: int, seed: int) -> np.ndarray:
+def poisson_arrivals(rate_per_s: float, n: int, seed: int | Sequence[int]) -> np.ndarray:
     """Seconds at which ``n`` requests arrive: a Poisson process, the same for the same seed.
+
+    Scaled so that the last arrives at ``n / rate_per_s``: they arrive at the rate that is told, not at one that differs
+    from it by chance.
 
     Raises:
         ValueError: If the rate or the number is not over 0.
     """
     if rate_per_s <= 0 or n < 1:
         raise ValueError(f"a rate and a number over 0 are needed, got {rate_per_s=} and {n=}")
-    return np.cumsum(np.random.default_rng(seed).exponential(1 / rate_per_s, n))
+    arrivals = np.cumsum(np.random.default_rng(seed).standard_exponential(n))
+    return np.asarray(arrivals * (n / rate_per_s / arrivals[-1]))
 
 
 def run_server(
@@ -142,57 +141,4 @@ def run_server(
         duration_s=float(ends[-1]),
         busy_s=float((ends - begins).sum()),
         late_s=late,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class RateSearch:
-    """The highest rate that held the limit.
-
-    Attributes:
-        rate_per_s: None if not even the lowest rate tried held it.
-        result: What was seen at that rate; at the lowest rate tried if none held.
-        tried: Each rate with its p99 in seconds, in order of trying.
-    """
-
-    rate_per_s: float | None
-    result: ServerResult
-    tried: list[tuple[float, float]]
-
-
-def find_max_rate(
-    serve_at: Callable[[float], ServerResult], service_s: float, max_latency_s: float, *, steps: int = SEARCH_STEPS
-) -> RateSearch:
-    """Search the highest mean rate whose 99th percentile holds a limit, by bisection below the service rate.
-
-    Args:
-        serve_at: Runs the server at a rate, with at least the 662 requests that a p99 takes.
-        service_s: Seconds of one request with nobody waiting.
-        max_latency_s: The limit.
-        steps: Rates tried.
-
-    Raises:
-        ValueError: If a run had too few requests for a p99.
-    """
-    low, high = 0.0, 1 / service_s
-    best: tuple[float, ServerResult] | None = None
-    lowest: tuple[float, ServerResult] | None = None
-    tried: list[tuple[float, float]] = []
-    rate = SEARCH_START * high
-    for _ in range(steps):
-        result = serve_at(rate)
-        tail = percentiles(result.latency_s)["p99"]
-        if tail is None:
-            raise ValueError(f"a p99 takes {MIN_SAMPLES['p99']} requests, got {len(result.latency_s)=}")
-        tried.append((rate, tail))
-        if tail <= max_latency_s:
-            low, best = rate, (rate, result)
-        else:
-            high = rate
-        if lowest is None or rate < lowest[0]:
-            lowest = (rate, result)
-        rate = (low + high) / 2
-    assert lowest is not None
-    return RateSearch(
-        rate_per_s=None if best is None else best[0], result=lowest[1] if best is None else best[1], tried=tried
     )

@@ -25,7 +25,7 @@ MIN_SLOWING_ROUNDS, SLOWING_RATIO, SLOWING_TAU = 4, 0.10, 0.8
 MAX_DRIFT_ROUNDS = 500
 """The line needs the slope of every pair; more rounds are averaged in neighbouring groups first."""
 
-MIN_BLOCKS, MAX_BLOCKS = 16, 32
+MIN_BLOCKS, MAX_BLOCKS = 14, 32
 """Blocks of neighbouring samples whose medians an interval rests on."""
 MAX_LOG = 50.0
 """So many natural logarithms from the median all is said: exp() of more may be infinite."""
@@ -83,7 +83,7 @@ def median_interval(
 
     For independent samples it is that by order statistics, whatever their distribution. Samples of rounds resemble
     those before them, within a round and from one to the next, so theirs is at least as wide as what the medians of
-    neighbouring samples, some sixteen to 32 blocks, tell of their own mean: see ``autocorrelation.py``. As many
+    neighbouring samples, 14 to 32 blocks, tell of their own mean: see ``autocorrelation.py``. As many
     blocks as rounds where there are so many, for a round more tells more; never more, since in short blocks the noise
     of single steps hides how the blocks resemble each other. ``tests/benchmarks/simulations/intervals.py`` shows how
     many of them cover.

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from analysis.cells.identity import with_identity
-from analysis.cells.rows import complete
+from analysis.cells.rows import complete, records
 from analysis.contract.limits import Limits
 from analysis.read.sweeps import find_sweeps, load_sweeps
 from analysis.stats.quantiles import cluster_sizes, quantile_interval
@@ -268,6 +268,30 @@ def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_s
     assert "| cpu | fp32 | 16 | 7 | n/a | n/a |" in text
     assert "p99 from 662" in text
     assert "No 99th percentile is known of a step: it takes 662 samples of a cell." in text
+
+
+def test_the_rates_that_a_search_tried_are_a_table_a_curve_and_a_sentence(write_sweep: Write, tmp_path: Path) -> None:
+    found = server(0, 50.0, 0.04, max_rate_per_s=50.0, latency_p99_high_s=0.048, rate_search_s=81.4)
+    found["rate_per_s"] = None
+    tried = [(35.0, 0.02, 0.022, True), (52.0, 0.056, 0.049, False), (50.0, 0.04, 0.048, True)]
+    rounds = [{"trial_key": "k000", "round": i, "rate_per_s": rate, "n_requests": 2000, "latency_p99_s": seen,
+               "latency_p99_high_s": bound, "held": held} for i, (rate, seen, bound, held) in enumerate(tried)]  # fmt: skip
+    folder = write_sweep([found], rounds=rounds)
+    text = states.page_of(report_latency.main, [folder], tmp_path / "page.md")
+    assert "holds **50 requests/s**" in text
+    assert "with a p99 of 40.0 ms, at most 48.0 ms with 99 % confidence; found in 81 s of requests" in text
+    assert "### Rates tried" in text
+    assert [line.split("|")[-2].strip() for line in text.split("### Rates tried")[1].splitlines() if "2,000" in line] == [
+        "yes", "no", "yes",
+    ]  # fmt: skip
+    assert list((tmp_path / "figures").rglob("rates-tried*.png"))
+
+
+def test_a_rate_whose_upper_bound_is_over_the_deadline_does_not_hold_it(write_sweep: Write) -> None:
+    rows = [server(0, 5.0, 0.02, latency_p99_high_s=0.03),
+            server(1, 10.0, 0.04, latency_p99_high_s=0.06)]  # fmt: skip
+    (held,) = records(held_rates(frame_of(write_sweep, rows)))
+    assert (held["held_per_s"], held["failed_per_s"]) == (5.0, 10.0)
 
 
 def test_where_no_rate_holds_the_lowest_tried_is_named(write_sweep: Write, tmp_path: Path) -> None:

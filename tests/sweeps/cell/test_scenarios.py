@@ -14,6 +14,8 @@ from sweeps.cell.scenarios import MAX_OFFLINE_STEPS, plan_for, serve
 from sweeps.measure.timing.clock import Timer
 from sweeps.plan.parsing import parse
 from sweeps.plan.sweep_options import sweep_command
+from sweeps.store.schema import ROUNDS, TRIALS
+from tests.sweeps.measure.timing.virtual import VirtualClock
 from workloads.base import BadInputError, UnsupportedError
 from workloads.inference import Inference, InferenceOptions
 from workloads.scenarios import SCENARIOS, Scenario, Sending, is_served
@@ -59,14 +61,42 @@ def test_a_served_scenario_needs_a_rate_or_a_limit() -> None:
 
 def test_requests_are_served_at_the_rate_asked_for_and_counted_from_their_arrival() -> None:
     sending = Sending(scenario=SCENARIOS["server"], rate_per_s=20_000.0, max_latency_ms=1000.0)
-    columns, latency, scheduled = serve(
-        lambda: None, Timer(CPU), sending=sending, step_s=1e-5, items_per_step=4, min_s=0.01, seed=0
-    )
+    served = serve(lambda: None, Timer(CPU), sending=sending, step_s=1e-5, items_per_step=4, min_s=0.01, seed=0)
+    columns, latency, scheduled = served.columns, served.latency_s, served.scheduled_s
     assert columns["n_samples"] == len(latency) == len(scheduled) == columns["n_requests"] == 662
     assert columns["deadline_s"] == 1.0
     assert columns["n_missed"] == 0
     assert (np.diff(scheduled) > 0).all()
     assert "max_rate_per_s" not in columns
+    assert columns["latency_p99_high_s"] > 0
+    (only,) = served.rates
+    assert (only["rate_per_s"], only["n_requests"], only["items"]) == (20_000.0, 662, 4 * 662)
+    assert only["arrived_rate_per_s"] == pytest.approx(20_000.0)
+
+
+def test_every_rate_that_a_search_tries_is_a_round_of_the_table() -> None:
+    clock = VirtualClock()
+
+    class Virtual(Timer):
+        def time(self, step, n_steps: int = 1) -> float:
+            clock.work(0.002)
+            return 0.002
+
+    sending = Sending(scenario=SCENARIOS["server"], max_latency_ms=20.0)
+    served = serve(
+        lambda: None, Virtual(CPU), sending=sending, step_s=0.002, items_per_step=4, min_s=0.01, seed=0, clock=clock
+    )
+    columns, rates = served.columns, served.rates
+    assert set(rates[0]) <= set(ROUNDS.names)
+    assert set(columns) <= set(TRIALS.names)
+    assert [entry["round"] for entry in rates] == list(range(len(rates)))
+    assert len(rates) >= 2
+    best = max(entry["rate_per_s"] for entry in rates if entry["held"])
+    assert columns["max_rate_per_s"] == best
+    assert columns["latency_p99_s"] <= 0.02
+    assert columns["latency_p99_high_s"] <= 0.02
+    assert columns["rate_search_s"] == pytest.approx(rates[-1]["elapsed_s"])
+    assert all(entry["arrived_rate_per_s"] == pytest.approx(entry["rate_per_s"]) for entry in rates)
 
 
 def test_a_rate_too_low_for_a_p99_in_sensible_time_is_unsupported() -> None:

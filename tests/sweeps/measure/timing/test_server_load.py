@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 from scipy import optimize
 
-from sweeps.measure.timing.server_load import ServerResult, WallClock, find_max_rate, poisson_arrivals, run_server
-
-
-class VirtualClock:
-    """Time that passes only when somebody waits or works."""
-
-    def __init__(self) -> None:
-        self.time = 5.0
-
-    def now(self) -> float:
-        return self.time
-
-    def wait_until(self, moment: float) -> None:
-        self.time = max(self.time, moment)
-
-    def work(self, seconds: float) -> None:
-        self.time += seconds
-
-
-SERVICE = 0.01
-"""Seconds of one request, in virtual time; every queue below has one server and an endless queue."""
+from sweeps.measure.timing.server_load import ServerResult, WallClock, poisson_arrivals, run_server
+from tests.sweeps.measure.timing.virtual import SERVICE, VirtualClock, waiting_share
 
 
 def queue_at(load: float, services=None, *, n: int = 100_000, seed: int = 1) -> ServerResult:
@@ -48,18 +27,6 @@ def mean_with_error(values: np.ndarray) -> tuple[float, float]:
 def pollaczek_khinchine_s(load: float, squared_variation: float = 0.0) -> float:
     """Mean waiting time of an M/G/1 queue (Kleinrock, Queueing Systems I, 5.6); 0 for a service without variance."""
     return load * SERVICE * (1 + squared_variation) / (2 * (1 - load))
-
-
-def waiting_share(wait_s: float, load: float) -> float:
-    """Share of requests of an M/D/1 queue that wait at most so long (Erlang 1909; Tijms, Stochastic Models, 4.4).
-
-    Its terms alternate and cancel: good for up to some twenty services.
-    """
-    rate, total = load / SERVICE, 0.0
-    for k in range(math.floor(wait_s / SERVICE + 1e-9) + 1):
-        ahead = rate * (k * SERVICE - wait_s)
-        total += ahead**k / math.factorial(k) * math.exp(-ahead)
-    return (1 - load) * total
 
 
 @pytest.mark.parametrize("load", [0.1, 0.3, 0.5, 0.7, 0.8, 0.9])
@@ -109,19 +76,6 @@ def test_evenly_spaced_arrivals_do_not_wait_at_all() -> None:
     assert result.queue.max() == 0
 
 
-def test_the_search_finds_the_rate_at_which_theory_has_the_99th_percentile() -> None:
-    limit = 6 * SERVICE
-    exact = optimize.brentq(lambda load: waiting_share(limit - SERVICE, load) - 0.99, 0.1, 0.95)
-
-    def serve_at(rate: float) -> ServerResult:
-        return queue_at(rate * SERVICE, n=40_000, seed=3)
-
-    found = find_max_rate(serve_at, SERVICE, limit, steps=9)
-    assert found.rate_per_s is not None
-    assert found.rate_per_s * SERVICE == pytest.approx(exact, rel=0.03)
-    assert len(found.tried) == 9
-
-
 def test_a_stall_counts_for_everyone_behind_it() -> None:
     clock = VirtualClock()
     services = iter([1.0] + [0.001] * 99)
@@ -139,20 +93,6 @@ def test_an_overloaded_queue_turns_nobody_away_and_every_request_is_counted() ->
     columns = result.columns(None, 1)
     assert columns["n_dropped"] == 0
     assert columns["completed_rate_per_s"] == pytest.approx(100, rel=0.01)
-
-
-def test_the_highest_rate_that_holds_a_limit_is_found() -> None:
-    service, limit = 0.01, 0.05
-
-    def serve_at(rate: float):
-        clock = VirtualClock()
-        return run_server(lambda: clock.work(service), poisson_arrivals(rate, 20_000, seed=3), clock=clock)
-
-    found = find_max_rate(serve_at, service, limit, steps=10)
-    assert found.rate_per_s is not None
-    assert np.quantile(serve_at(found.rate_per_s).latency_s, 0.99) <= limit
-    assert np.quantile(serve_at(found.rate_per_s * 1.05).latency_s, 0.99) > limit
-    assert find_max_rate(serve_at, service, 0.005).rate_per_s is None, "shorter than one service"
 
 
 def test_percentiles_are_null_from_too_few_requests() -> None:
@@ -175,6 +115,9 @@ def test_the_wall_clock_waits_as_long_as_it_must() -> None:
 def test_arrivals_are_the_same_for_a_seed_and_have_the_rate() -> None:
     arrivals = poisson_arrivals(50, 20_000, seed=2)
     assert np.array_equal(arrivals, poisson_arrivals(50, 20_000, seed=2))
-    assert 20_000 / arrivals[-1] == pytest.approx(50, rel=0.03)
+    assert 20_000 / arrivals[-1] == pytest.approx(50), "not by chance a few per cent more or less"
+    assert not np.array_equal(arrivals, poisson_arrivals(50, 20_000, seed=(2, 1)))
+    gaps = np.diff(arrivals)
+    assert gaps.std() == pytest.approx(gaps.mean(), rel=0.03), "exponential"
     with pytest.raises(ValueError, match="rate_per_s=0"):
         poisson_arrivals(0, 5, seed=0)
