@@ -24,7 +24,7 @@ class Passes(Chooser):
     def __init__(self, first: Chooser, config: SweepConfig, done: Iterable[Row]) -> None:
         super().__init__(())
         self._first, self._again, self._config = first, Chooser(()), config
-        self._firsts: list[Row] = []
+        self._firsts: dict[str, Row] = {}
         self._done: set[str] = set()
         self._later: Iterator[TrialConfig] | None = None
         self._running: set[str] = set()
@@ -33,8 +33,8 @@ class Passes(Chooser):
 
     def _note(self, cell: TrialConfig, row: Row) -> None:
         self._done.add(cell.key)
-        if row["status"] == "complete" and self._is_first(cell):
-            self._firsts.append({name: row.get(name) for name in _KEPT})
+        if self._is_first(cell):  # of several visits the last holds
+            self._firsts[cell.key] = {name: row.get(name) for name in _KEPT}
 
     def _is_first(self, cell: TrialConfig) -> bool:
         return cell == first_run(cell, self._config)
@@ -60,7 +60,7 @@ class Passes(Chooser):
 
     def left(self) -> list[TrialConfig]:
         """The later runs that follow from the rows so far and have none."""
-        return [cell for cell in later_runs(self._config, self._firsts) if cell.key not in self._done]
+        return [cell for cell in later_runs(self._config, self._firsts.values()) if cell.key not in self._done]
 
     def report(self, cell: TrialConfig, message: Message, rounds: Rounds) -> Row | None:
         return self._of(cell).report(cell, message, rounds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import N_VISITS, MeasureConfig
 from sweeps.plan.search import PruningConfig
 from sweeps.scheduling.ledger import Ledger
+from sweeps.session.running import choose
 from sweeps.store.columns import ENERGY, FIRST, HIGHEST, LATEST, RATE, SUMMED, TIMING, WORDS
 from sweeps.store.rows import cell_columns
 from sweeps.store.schema import TRIALS
@@ -39,13 +41,13 @@ class Nobody:
 class Sweep:
     """A ledger over a store, driven as Tune drives it, with the workers' messages made by hand."""
 
-    def __init__(self, folder: Path, done: list[dict[str, Any]] | None = None) -> None:
-        self.cells = CONFIG.cells()
+    def __init__(self, folder: Path, done: list[dict[str, Any]] | None = None, config: SweepConfig = CONFIG) -> None:
+        self.cells = config.cells()
         self.store = (
-            ResultStore.open(folder)[0] if done is not None else ResultStore.create(folder, CONFIG, self.cells, [])
+            ResultStore.open(folder)[0] if done is not None else ResultStore.create(folder, config, self.cells, [])
         )
-        self.turns = Turns(self.cells, CONFIG, self.store, done or [])
-        self.ledger = Ledger(CONFIG, self.cells, self.store, self.turns, Nobody())
+        self.turns = choose(config, self.cells, self.store, done or [])
+        self.ledger = Ledger(config, self.cells, self.store, self.turns, Nobody())
         self.order: list[int] = []
 
     def visit(self, step_s: float, *, status: str = "complete", joules: float | None = 8.0, n_rounds: int = 1) -> bool:
@@ -68,6 +70,22 @@ class Sweep:
         message = Message(trial_key=cell.key, row=row, rounds=rounds, samples=blocks, is_final=True)  # type: ignore[arg-type]
         self.ledger.receive("trial", message)
         return True
+
+
+def test_repeats_follow_all_turns_each_in_one_go_and_a_resume_goes_on_in_the_midst_of_them(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, repeats=3)
+    sweep = Sweep(tmp_path / "s", config=config)
+    for _ in range(2 * N_VISITS + 3):
+        assert sweep.visit(1.0)
+    assert sorted(sweep.order[-3:-1]) == [2, 4], "a round of repeats has every cell"
+    assert sweep.turns.n_visited == 2 * N_VISITS
+    again = Sweep(tmp_path / "s", done=sweep.store.rows(), config=config)
+    assert again.turns.n_visited == 2 * N_VISITS
+    assert again.visit(2.0)
+    assert not again.visit(2.0)
+    rows = again.store.rows()
+    assert sorted((row["batch_size"], row["repeat"]) for row in rows) == [(b, r) for b in (2, 4) for r in (1, 2, 3)]
+    assert {row["repeat"]: row["n_samples"] for row in rows if row["batch_size"] == 2}[1] == 10 * N_VISITS
 
 
 def test_cells_are_visited_in_turns_and_end_as_one_row_each_over_all_their_samples(tmp_path: Path) -> None:
