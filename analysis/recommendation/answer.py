@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from functools import cached_property
 
 import pandas as pd
 
 from analysis.cells import usable
 from analysis.cells.naming import label
+from analysis.cells.ranking import Ranking, rank, speed
 from analysis.cells.rows import Row, extreme, records, setting_columns
 from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
-from analysis.page.runs import accuracy_spread_of, spread_of
-from analysis.recommendation import compilation
+from analysis.page.runs import spread_of
+from analysis.recommendation import compilation, training
 from analysis.recommendation import limits as limit_words
-from analysis.recommendation.recommend import Best, Task, best_per_device, frugal_words, most_frugal, tasks
+from analysis.recommendation.recommend import (
+    Best,
+    Task,
+    best_per_device,
+    frugal_words,
+    most_frugal,
+    tasks,
+)
 from analysis.stats.estimate import Figure, known
+from analysis.stats.told_apart import excludes_one
 from analysis.text import escape, is_missing, seconds_as_ms, share, significant, some
 
 NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
@@ -79,10 +89,17 @@ class Teller:
             return [self._nothing()]
         others = [self._other(one) for one in best[1:]]
         if self._task.is_server:
-            return [self._server(best[0].row), *others, *self._training()]
+            return [self._server(best[0]), *others, *self._training()]
         compiled = compilation.told(best[0].row, self._task.item)
         said = [self._fastest(best[0]), *([compiled] if compiled else []), *others]
         return said + self._close(best[0]) + self._training()
+
+    @cached_property
+    def _first(self) -> Ranking:
+        """The cell that the answer names, ranked among those of all devices."""
+        ranking = rank(records(usable.usable(self._held.cells)), speed)
+        assert ranking is not None, "asked for where there is a best cell"
+        return ranking
 
     def _told(self, row: Row, *, like: Row | None = None) -> str:
         """A row's settings; of those that ``like`` shares nothing is said."""
@@ -93,62 +110,54 @@ class Teller:
         return f"{usable.speed(row).text} {escape(self._task.item)}/s{spread_of(row)}"
 
     def _fastest(self, best: Best) -> str:
-        row = best.row
+        row, ranking = best.row, self._first
         ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"))
         gains = [_gain(ratio, of) for ratio, of in ratios if ratio]
         gain = f", {' and '.join(gains)}" if gains else ""
         held = f" ({limit_words.figures(self._limits, row)})" if self._limits.asked else ""
-        what = f"{self._where} {self._subject} is fastest{self._within} with **{self._told(row)}**"
-        return f"{what}: {self._rate(row)}{held}{_doubt(row)}{gain}{self._energy(row)}."
+        what = f"{self._where} {self._subject}"
+        after = f"{held}{_doubt(row)}{gain}{self._energy(row)}."
+        if ranking.is_first:
+            once = " in this run" if ranking.is_one_run else ""
+            return f"{what} is fastest{once}{self._within} with **{self._told(row)}**: {self._rate(row)}{after}"
+        of_many = f", {ranking.undecided(self._told)}" if ranking.rivals else ""
+        return f"{what} does {self._rate(row)}{self._within} with **{self._told(row)}**{of_many}{after}"
 
     def _energy(self, row: Row) -> str:
-        frugal = most_frugal(self._held, row)
-        if frugal is None:
+        ranking = most_frugal(self._held, row)
+        if ranking is None:
             return ""
-        what, amount = escape(frugal_words(self._held, row)), significant(frugal["items_per_j"])
-        if frugal["trial_key"] == row["trial_key"]:
+        frugal, what = ranking.row, escape(frugal_words(self._held, row))
+        amount = significant(frugal["items_per_j"])
+        is_its_own = frugal["trial_key"] == row["trial_key"]
+        if ranking.has(row) and not ranking.is_first:
+            per_joule = f"{significant(row['items_per_j'])} {escape(self._task.item)} per joule"
+            return f"; it gives {per_joule}{_and_no_other(ranking)}"
+        if is_its_own:
             return f"; it also gives the {what}: {amount}"
-        return f"; {what} with {self._told(frugal, like=row)} ({amount})"
+        told = self._told(frugal, like=row)
+        if ranking.is_first:
+            return f"; {what} with {told} ({amount})"
+        return f"; {amount} {escape(self._task.item)} per joule with {told}{_and_no_other(ranking)}"
 
     def _other(self, best: Best) -> str:
         where = escape(label(best.row, ["device", *(c for c in ("machine", "run") if c in self._names)]))
         p99 = f", {_p99(best.row)}" if self._task.is_server else ""
-        return f"On {where} the best is {self._told(best.row)}: {self._rate(best.row)}{p99}{_doubt(best.row)}."
+        found = f"{self._told(best.row)}: {self._rate(best.row)}{p99}{_doubt(best.row)}"
+        if best.ranking.is_first:
+            return f"On {where} the best is {found}."
+        return f"On {where} {found}{training.comma(best.ranking.undecided(self._told))}."
 
     def _close(self, best: Best) -> list[str]:
         if not best.close:
             return []
-        return [f"Not told apart from it, or within 2 %: {some([*map(self._told, best.close)], MAX_CLOSE, '; ')}."]
+        return [f"Within 2 % of it: {some([*map(self._told, best.close)], MAX_CLOSE, '; ')}."]
 
     def _training(self) -> list[str]:
-        """What training reached, and how soon."""
-        cells, said = self._held.cells, []
-        best = usable.best(cells, "accuracy")
-        if best is not None:
-            reached = f"{share(best['accuracy_best'])}{accuracy_spread_of(best)}"
-            said.append(f"The best held-out accuracy is {reached}, with {self._told(best)}.")
-        soonest = extreme(cells, cells["time_to_target_s"], largest=False)
-        if soonest is not None:
-            target = f"{100 * soonest['target_accuracy']:g} % held-out accuracy"
-            after = f"after {significant(soonest['time_to_target_s'])} s of training"
-            said.append(f"{target} comes soonest with {self._told(soonest)}: {after}.")
-            said += self._all_counted(soonest, target)
-        return said
+        return training.sentences(records(self._held.cells), self._told)
 
-    def _all_counted(self, soonest: Row, target: str) -> list[str]:
-        """Where the soonest is compiled: what comes soonest when the first step counts, for a training made once."""
-        cells, first_s = self._held.cells, known(soonest["first_step_s"])
-        spent_s = cells["time_to_target_s"] + cells["first_step_s"]
-        row = extreme(cells, spent_s, largest=False)
-        if known(soonest["compile_s"]) is None or first_s is None or row is None:
-            return []
-        told = f"Its first step, with the compilation, took {significant(first_s)} s"
-        if row["trial_key"] == soonest["trial_key"]:
-            return [f"{told}; with that counted it is still the soonest."]
-        return [f"{told}: with first steps counted, as long as they were in this sweep, {target} comes soonest with"
-                f" {self._told(row)}, after {significant(spent_s.min())} s."]  # fmt: skip
-
-    def _server(self, row: Row) -> str:
+    def _server(self, best: Best) -> str:
+        row, ranking = best.row, self._first
         # The deadline that was asked for and the limit on latency are one thing, of which the shorter is told.
         deadline_s = known(row.get("deadline_s"))
         asked_ms = [self._limits.max_latency_ms, None if deadline_s is None else 1e3 * deadline_s]
@@ -157,8 +166,10 @@ class Teller:
         others = replace(self._limits, max_latency_ms=None)
         within = f" and within {limit_words.told(others)}" if others.asked else ""
         arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
-        what = f"{self._where} {self._subject} serves the highest rate {holding}{within}"
-        return f"{what} with **{self._told(row)}**: {self._rate(row)}{arriving}, {_p99(row)}."
+        rate = "requests" if ranking.rivals else "the highest rate"  # of one cell it is that of those tried
+        what = f"{self._where} {self._subject} serves {rate} {holding}{within} with **{self._told(row)}**"
+        beside = training.comma(ranking.undecided(self._told))
+        return f"{what}: {self._rate(row)}{arriving}, {_p99(row)}{beside}."
 
     def _nothing(self) -> str:
         """Why no cell can be recommended, and which comes nearest."""
@@ -183,6 +194,12 @@ class Teller:
         return f"No cell of {self._subject} {what}; nearest is **{self._told(row)}**{rate}, {_p99(row)}."
 
 
+def _and_no_other(ranking: Ranking) -> str:
+    """Behind an amount that others cannot be told apart from."""
+    n = len(ranking.rivals)
+    return f", not told apart from {n:,} other{'s' if n > 1 else ''}" if n else ""
+
+
 def _p99(row: Row) -> str:
     return f"p99 {seconds_as_ms(row['latency_p99_s'])} ms"
 
@@ -190,7 +207,7 @@ def _p99(row: Row) -> str:
 def _gain(ratio: Figure, of: str) -> str:
     """``3.14 times fp32``, or that it could be chance."""
     times = ratio.text
-    if ratio.low is not None and ratio.high is not None and ratio.low <= 1 <= ratio.high:
+    if ratio.low is not None and ratio.high is not None and not excludes_one(ratio):
         return f"not told apart from {of} ({times} times, {ratio.interval_text})"
     return f"{times} times {of}"
 

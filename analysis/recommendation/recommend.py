@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -11,9 +10,9 @@ import pandas as pd
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, groups
 from analysis.cells.naming import present, varying
-from analysis.cells.pooling import MOVED
-from analysis.cells.rows import Row, complete, extreme, items_of, memory_bytes, records
-from analysis.cells.usable import best, speed, usable
+from analysis.cells.ranking import Ranking, accuracy, intervals_part, plain, rank, speed, step, widened
+from analysis.cells.rows import Row, complete, items_of, memory_bytes, records
+from analysis.cells.usable import best, usable
 from analysis.contract.cells import SERVER, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
 
@@ -36,14 +35,18 @@ class Best:
     """The fastest cell of one task on one device; of the server scenario the highest rate that it keeps up with.
 
     Its speed is told over the fastest fp32 cell of the device (None if it is fp32 or none was) and over the fastest CPU
-    cell of the machine (None on the CPU). Close are other cells of the device within ``CLOSE_RATIO``, or with an
-    interval that reaches the fastest's, in the order of their speed.
+    cell of the machine (None on the CPU). Its rivals cannot be told apart from it; close are other cells of the device
+    within ``CLOSE_RATIO``, in the order of their speed.
     """
 
-    row: Row
+    ranking: Ranking
     over_fp32: Figure | None
     over_cpu: Figure | None
     close: list[Row]
+
+    @property
+    def row(self) -> Row:
+        return self.ranking.row
 
 
 class Task(Group):
@@ -68,17 +71,16 @@ def best_per_device(task: Task) -> list[Best]:
     """For each machine and device the fastest cell, and what it gains; fastest first."""
     cells, found = usable(task.cells), []
     for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
-        row = best(group)
-        assert row is not None, "a usable cell has a throughput"
+        ranking = rank(records(group), speed)
+        assert ranking is not None, "a usable cell has a throughput"
+        row = ranking.row
         fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
         here = cells[_same(cells, row, MACHINE)]
         cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
-        reach = group[THROUGHPUT[2]].where(group[THROUGHPUT[1]].notna()) >= (known(row[THROUGHPUT[1]]) or math.inf)
-        close_ratio = max(CLOSE_RATIO, known(row.get(MOVED)) or 1.0)
-        is_near = (group[THROUGHPUT[0]] * close_ratio >= row[THROUGHPUT[0]]) | reach
-        near = group[is_near].drop(index=group[THROUGHPUT[0]].idxmax())
-        close = [] if task.is_server else records(near.sort_values(THROUGHPUT[0], ascending=False, kind="stable"))
-        found.append(Best(row=row, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), close=close))
+        near = records(group[group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]])
+        close = [] if task.is_server else [one for one in near if not ranking.has(one)]
+        close.sort(key=lambda one: -float(one[THROUGHPUT[0]]))
+        found.append(Best(ranking=ranking, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), close=close))
     return sorted(found, key=lambda b: -float(b.row[THROUGHPUT[0]]))
 
 
@@ -97,7 +99,7 @@ def _gain(row: Row, other: Row | None) -> Figure | None:
     if other is None or (row.get("scenario") == SERVER and any(known(r.get("max_rate_per_s")) is None
                                                                for r in (row, other))):  # fmt: skip
         return None
-    return ratio(speed(row), speed(other))
+    return widened(ratio(speed(row), speed(other)), row, other)
 
 
 def _same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
@@ -109,14 +111,14 @@ def _same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
     return alike
 
 
-def most_frugal(task: Task, beside: Row) -> Row | None:
-    """The cell with the most items per joule; where counters cover different things, by the counter of ``beside``.
+def most_frugal(task: Task, beside: Row) -> Ranking | None:
+    """The cell with the most items per joule, and its rivals; of different counters, those of that of ``beside``.
 
     None where of several cells the energy of one alone is known, which is then the most of nothing.
     """
     cells = _with_energy(task, beside)
     is_alone = len(cells) == 1 < len(task.cells)
-    return None if is_alone else extreme(cells, cells["items_per_j"], largest=True)
+    return None if is_alone else rank(records(cells), plain("items_per_j"))
 
 
 def _with_energy(task: Task, beside: Row) -> pd.DataFrame:
@@ -139,21 +141,45 @@ def choices(task: Task) -> list[Row]:
         return []
     near = cells[cells[THROUGHPUT[0]] >= NEAR_BEST_RATIO * fastest[THROUGHPUT[0]]]
     has_latency = task.cells["accuracy_best"].isna().all() and not cells["scenario"].isin([SERVER, "offline"]).all()
+    rows = records(cells)
     wants = {
-        "highest rate that holds" if task.is_server else "highest throughput": fastest,
-        "shortest step": extreme(cells, cells["step_median_s"], largest=False) if has_latency else None,
+        "highest rate that holds" if task.is_server else "highest throughput": rank(rows, speed),
+        "shortest step": rank(rows, step, is_lower_better=True) if has_latency else None,
         "least memory within 5 % of the highest throughput":
-            None if task.is_server else _least_memory(near),
+            None if task.is_server else counted_alike(_least_memory(near)),
         frugal_words(task, fastest): most_frugal(task, fastest),
-        "best accuracy": best(cells, "accuracy"),
-        "soonest at the target accuracy": extreme(cells, cells["time_to_target_s"], largest=False),
-        "least energy to the target accuracy": extreme(cells, cells["energy_to_target_j"], largest=False),
+        "best accuracy": most_accurate(rows),
+        "soonest at the target accuracy": soonest(rows),
+        "least energy to the target accuracy": rank(rows, plain("energy_to_target_j"), is_lower_better=True),
     }  # fmt: skip
     found: dict[tuple[object, object], Row] = {}
-    for want, row in wants.items():
-        if row is not None:
-            found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(want)
+    for want, ranking in wants.items():
+        if ranking is not None:
+            n, row = len(ranking.rivals), ranking.row
+            told = f"{want} (not told apart from {n:,} other{'s' if n > 1 else ''})" if n else want
+            found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(told)
     return list(found.values())
+
+
+def most_accurate(rows: Sequence[Row]) -> Ranking | None:
+    """The most accurate of the trainings that learned, and those whose interval overlaps its own."""
+    return rank([row for row in rows if row["status"] == "complete"], accuracy, judge=intervals_part)
+
+
+def soonest(rows: Sequence[Row], also: str = "") -> Ranking | None:
+    """The first at its target by its seconds of training, those of another column added where one is named."""
+    taken = plain("time_to_target_s")
+    if not also:
+        return rank(rows, taken, is_lower_better=True)
+    known_rows = [row for row in rows if known(row.get(also)) is not None and taken(row).value is not None]
+    return rank(
+        known_rows, lambda row: Figure(value=float(row["time_to_target_s"]) + float(row[also])), is_lower_better=True
+    )
+
+
+def counted_alike(row: Row | None) -> Ranking | None:
+    """What is counted in bytes, the same in every run, has no rivals."""
+    return None if row is None else Ranking(row=row, rivals=[], n_others=0, is_one_run=False)
 
 
 def _least_memory(cells: pd.DataFrame) -> Row | None:

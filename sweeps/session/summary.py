@@ -6,11 +6,12 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from analysis.contract.cells import BOUNDS_BATCH, EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, FAILED, SERVER
-from analysis.contract.choice import best, by_task, doubts, task_names
+from analysis.contract.choice import best, by_task, doubts, is_usable, task_names
 from analysis.contract.limits import Limits
 from analysis.contract.runs import change, is_first, pooled
 from sweeps.plan.config import TrialConfig
@@ -113,7 +114,7 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
     n_cells = len(sweep.cells) if sweep.config.is_grid else n_firsts
     runs = f", {len(rows)} measurements" if len(rows) > n_firsts else ""
     sweep.say(f"\n{cells_told(n_cells)}{runs}: {told}" + (f", {n_missing} missing" if n_missing else ""))
-    for line in [*best_lines(pooled(rows), sweep.config.limits), *_rechecks(sweep, rows)]:
+    for line in [*best_lines(rows, sweep.config.limits), *_rechecks(sweep, rows)]:
         sweep.say(line)
     random = sorted({row["model"] for row in rows if row["weights"] == "random"})
     if random:
@@ -133,28 +134,57 @@ def _rechecks(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def best_lines(rows: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
-    """The fastest and the most accurate cell of a sweep's rows; of one task on each device, of several a line each."""
-    ordered = sorted(rows, key=lambda r: r["trial_index"] or 0)  # the first of several alike is the report's too
+    """The fastest and the most accurate cell of a sweep's rows; of one task on each device, of several a line each.
+
+    What tells cells apart is the pages' own code, imported late: it needs what a sweep itself does not.
+    """
+    over_runs = import_module("analysis.cells.ranking").over_runs(rows) if rows else {}
+    ordered = sorted(
+        pooled(rows), key=lambda r: r["trial_index"] or 0
+    )  # the first of several alike is the report's too
     tasks = by_task([row for row in ordered if row["status"] == "complete"])
     if len(tasks) == 1:
         (cells,) = tasks.values()
         devices = dict.fromkeys(row["device"] for row in cells)
-        found = [line for name in devices for line in _lines([r for r in cells if r["device"] == name], limits)]
+        found = [
+            line for name in devices for line in _lines([r for r in cells if r["device"] == name], limits, over_runs)
+        ]
         return list(dict.fromkeys(found))
     told = [f"{name}: {line}" for name, cells in zip(task_names(tasks), tasks.values(), strict=True)
-            for line in _lines(cells, limits)[:1]]  # fmt: skip
+            for line in _lines(cells, limits, over_runs)[:1]]  # fmt: skip
     more = [f"{len(told) - MAX_TASKS} more tasks are in the report"] if len(told) > MAX_TASKS else []
     return told[:MAX_TASKS] + more
 
 
-def _lines(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
+def _lines(
+    cells: Sequence[dict[str, Any]], limits: Limits, over_runs: Mapping[str, Mapping[str, Any]]
+) -> list[str]:  # fmt: skip
     """Of the cells of one task: the fastest, and the most accurate where accuracy is known."""
     fastest = best(cells, "throughput", limits)
     if fastest is None:
         return _none(cells, limits)
+    able = [over_runs[row["trial_key"]] for row in cells if is_usable(row) and limits.held(row) is not False]
     word = "highest rate" if fastest["scenario"] == SERVER else "fastest"
     accurate = best(cells, "accuracy", limits)
-    return [_told(word, fastest), *([] if accurate is None else [_told("most accurate", accurate)])]
+    lines = [_told(_word(word, "", _n_rivals(able, "speed")), fastest)]
+    if accurate is not None:
+        lines.append(_told(_word("most accurate", " in accuracy", _n_rivals(able, "accuracy")), accurate))
+    elif able and all(isinstance(row.get("learned"), str) for row in able):
+        lines.append("no training learned more than guessing gets right")
+    return lines
+
+
+def _n_rivals(able: Sequence[Mapping[str, Any]], what: str) -> int | None:
+    """How many other cells cannot be told apart from the first of them; None where there are no others."""
+    ranking = import_module("analysis.cells.ranking")
+    judge = ranking.intervals_part if what == "accuracy" else None
+    found = ranking.rank(able, getattr(ranking, what), judge=judge)
+    return None if found is None or not found.n_others else len(found.rivals)
+
+
+def _word(first: str, how: str, n_rivals: int | None) -> str:
+    """``fastest``; or how many are alike, where nobody can say which of them is first."""
+    return "measured" if n_rivals is None else f"one of {n_rivals + 1} alike{how}" if n_rivals else first
 
 
 def _told(word: str, row: Mapping[str, Any]) -> str:

@@ -8,12 +8,10 @@ import pandas as pd
 
 from analysis.cells.rows import Row, records
 from analysis.page.columns import Column, column_table, in_word, names
-from analysis.subjects.coverage.load import IDENTITY, WORKS, is_predicted
+from analysis.subjects.coverage.load import FASTER, IDENTITY, WORKS, is_predicted
 from analysis.text import escape, shortened, significant
 
 MAX_ROWS = 100
-FASTER = 1.3
-"""A median of a few calls differs by up to a quarter between two runs on an idle machine; less is no change."""
 _RANK = {"supported": 3, "wrong by rounding": 3, "fallback": 2, "unsupported": 1, "crashed": 0, "timeout": 0,
          "wrong values": 0}  # fmt: skip
 

@@ -23,6 +23,8 @@ DIRECTIONS = ("forward", "backward")
 VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout",
             "unknown")  # fmt: skip
 """As reports count them: a wrong answer that rounding explains is told apart from one that it does not."""
+FASTER = 1.3
+"""A median of a few calls differs by up to a quarter between two runs on an idle machine; less is no difference."""
 WORKS = ("supported", "wrong by rounding")
 WHOLES = ("models", "workloads")
 """Sources that are whole, which predictions have beside the operations."""

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.cells.rows import records
 from analysis.page.columns import Column, column_table, names
 from analysis.stats.estimate import known
-from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, VERDICTS, WHOLES, WORKS
+from analysis.subjects.coverage.load import DIRECTIONS, DTYPES, FASTER, VERDICTS, WHOLES, WORKS
 from analysis.text import MISSING, counted, escape, shortened, significant, table
 
 MAX_REASON = 240
@@ -121,9 +121,12 @@ def overtaking(frame: pd.DataFrame) -> str:
 
 
 def slower(frame: pd.DataFrame) -> str:
-    """Operations that are slower than on the CPU at the largest size timed, slowest first; empty if none is."""
+    """Operations that are slower than on the CPU at the largest size timed, by more than noise, slowest first.
+
+    Empty if none is.
+    """
     rows = _timed(frame)
-    rows = rows[rows["speedup"] < 1].sort_values("speedup").head(MAX_SLOWER)
+    rows = rows[rows["speedup"] < 1 / FASTER].sort_values("speedup").head(MAX_SLOWER)
     return column_table(records(rows), [
         *names(["device", "operation", "dtype"]),
         Column("elements", lambda row: f"{row['largest']:,}"),

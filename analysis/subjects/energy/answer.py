@@ -18,16 +18,21 @@ _REASONS = {"no counter": "no counter could be read there",
 def best_sentences(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
     """The most frugal cell of each task, of how many, and what the fastest one costs more."""
     said = []
-    for name, frugal, fastest in best(cells, names):
+    for name, ranked, by_speed in best(cells, names):
+        frugal, fastest = ranked.row, by_speed.row
         joules, (n, n_all) = frugal["energy_per_item_j"], n_known(frame, cells, names, frugal)
+        is_alone, amount = n == 1 < n_all, f"{escape(items(frugal))} per joule"
         known = "" if n == n_all else f"of the {n:,} of {counted(n_all)} whose energy is known, "
-        what = f"{known}most {escape(items(frugal))} per joule with"
-        if n == 1 < n_all:  # which is the most of nothing
+        what = f"{known}most {amount} with" if ranked.is_first else f"{known}{significant(1 / joules)} {amount} with"
+        if is_alone:  # which is the most of nothing
             what = f"energy is known for 1 of {counted(n_all)},"
         told = f"{escape(name)}: {what}" if name else f"{what[0].upper()}{what[1:]}"
-        told += f" **{escape(setting(cells, frugal))}**: {significant(1 / joules)}"
-        told += f"{f' {escape(items(frugal))} per joule' if n == 1 < n_all else ''} ({significant(joules)} J each)"
-        if n == 1 < n_all:
+        told += f" **{escape(setting(cells, frugal))}**"
+        told += f": {significant(1 / joules)}" if ranked.is_first or is_alone else ""
+        told += f"{f' {amount}' if is_alone else ''} ({significant(joules)} J each)"
+        beside = ranked.undecided(lambda row: escape(setting(cells, row)))
+        told += f", {beside}" if beside else ""
+        if is_alone or not (ranked.is_first and by_speed.is_first):
             said.append(f"{told}.")
             continue
         if frugal["trial_key"] == fastest["trial_key"]:

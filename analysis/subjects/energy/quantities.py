@@ -9,7 +9,8 @@ import pandas as pd
 from analysis.cells import usable
 from analysis.cells.groups import groups, machine_columns, task_columns
 from analysis.cells.naming import label
-from analysis.cells.rows import Row, complete
+from analysis.cells.ranking import Ranking, plain, rank, speed
+from analysis.cells.rows import Row, complete, records
 from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
 from analysis.text import is_missing
@@ -46,12 +47,14 @@ def costs(frame: pd.DataFrame) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Row, Row]]:
-    """For each group its name in words, the most frugal cell and the fastest one, which may be the same."""
+def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Ranking, Ranking]]:
+    """For each group its name in words, its cells ranked by energy, and by speed; the first may be the same."""
     found = []
     for group in groups(cells, names):
-        frugal = usable.best(group.cells, "energy_per_item") or group.row
-        found.append((group.name, frugal, usable.best(group.cells) or frugal))
+        rows = records(usable.usable(group.cells)) or [group.row]
+        frugal = rank(rows, plain("energy_per_item_j"), is_lower_better=True)
+        if frugal is not None:
+            found.append((group.name, frugal, rank(rows, speed) or frugal))
     return found
 
 

@@ -6,9 +6,12 @@ import math
 from collections.abc import Sequence
 
 from analysis.cells.groups import by_task
-from analysis.subjects.finetune.quantities import Training, cheapest, most_accurate
+from analysis.subjects.finetune.quantities import Ranked, Training, cheapest, most_accurate
 from analysis.subjects.finetune.tables import UNITS, cost_text, percent, percent_interval
-from analysis.text import escape, significant
+from analysis.text import escape, significant, some
+
+MAX_NAMED = 3
+"""Trainings that a sentence names; the table has all."""
 
 
 def answer(found: Sequence[Training]) -> list[str]:
@@ -27,33 +30,46 @@ def _soonest(found: Sequence[Training]) -> list[str]:
     told = " or ".join(f"{100 * target:g} %" for target in targets)
     if first is None:
         return [f"No training reached the target of {told}."] if targets else []
-    training, spent = first
-    sentence = f"**{escape(training.label)}** is first at the target of {told}, after {cost_text(spent)} s of training"
+    training, spent = first.training, first.figure
+    word = "is first at" if first.is_first else "reaches"
+    sentence = f"**{escape(training.label)}** {word} the target of {told} after {cost_text(spent)} s of training"
+    sentence += _beside(first)
     elsewhere = dict.fromkeys(t.place for t in found if t.place != training.place)
     others = [cheapest([t for t in found if t.place == place], "seconds") for place in elsewhere]
-    for other, theirs in [one for one in others if one is not None][:3]:
-        times = significant((theirs.value or math.nan) / (spent.value or math.nan))
-        sentence += f"; on {escape(other.place)} the first, {escape(other.kind)}, takes {times} times that"
+    for other in [one for one in others if one is not None][:3]:
+        times = significant((other.figure.value or math.nan) / (spent.value or math.nan))
+        sentence += f"; on {escape(other.training.place)} {escape(other.training.kind)} takes {times} times that"
     return [f"{sentence}."]
+
+
+def _beside(ranked: Ranked) -> str:
+    """Who cannot be told apart from the first, behind a comma."""
+    named = some([escape(t.label) for t in ranked.rivals], MAX_NAMED, "; ")
+    if len(ranked.rivals) == ranked.n_others > MAX_NAMED:
+        named = f"all {ranked.n_others:,} others"
+    return f", statistically indistinguishable from {named}" if named else ""
 
 
 def _best(found: Sequence[Training]) -> list[str]:
     best = most_accurate(found)
     if best is None:
-        return []
-    told = f"The best held-out accuracy is {percent(best.best)} % with {escape(best.label)}"
-    if best.best.low is None:
-        return [f"{told}."]
-    rivals = [t for t in found if t is not best and t.learned is None and (t.best.value or 0) >= best.best.low]
-    n = len(found) - 1
-    of_others = f"; {len(rivals) or 'none'} of {n} others came within it" if n > 1 else ""
-    return [f"{told}, 95 % interval {percent_interval(best.best)} for {best.n_heldout:,} held-out images{of_others}."]
+        is_none = found and all(t.learned for t in found)
+        return ["No training learned more than guessing gets right: none has an accuracy."] if is_none else []
+    figure, training = best.figure, best.training
+    word = "The best held-out accuracy is" if best.is_first else "Held-out accuracy reaches"
+    told = f"{word} {percent(figure)} % with {escape(training.label)}"
+    if figure.low is not None and training.n_heldout:
+        told += f", 95 % interval {percent_interval(figure)} for {training.n_heldout:,} held-out images"
+    return [f"{told}{_beside(best)}."]
 
 
 def _least(found: Sequence[Training], cost: str) -> list[str]:
     least = cheapest(found, cost)
     if least is None or (cost == "items" and len(found) == 1):
         return []
-    training, spent = least
     word = {"items": "Fewest images", "joules": "Least energy"}[cost]
-    return [f"{word} to the target: {cost_text(spent)} {UNITS[cost]}, with {escape(training.label)}."]
+    amount = f"{cost_text(least.figure)} {UNITS[cost]}"
+    label = escape(least.training.label)
+    if least.is_first:
+        return [f"{word} to the target: {amount}, with {label}."]
+    return [f"To the target {label} takes {amount}{_beside(least)}."]

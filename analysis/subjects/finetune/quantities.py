@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special
 
 from analysis.cells.groups import groups
 from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import in_words, label, varying
+from analysis.cells.ranking import accuracy, intervals_part
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import TASK_COLUMNS
-from analysis.contract.runs import ACCURACY_SD, N_RUNS
+from analysis.contract.runs import ACCURACY_SD
 from analysis.stats.estimate import Figure, known
+from analysis.stats.shares import share_of, wilson
+from analysis.stats.told_apart import MIN_CHANGE
 from analysis.text import is_missing
 
 Floats = NDArray[np.float64]
@@ -70,10 +72,8 @@ class Training:
 
         Of several seeds the mean, with an interval over them by Student's t.
         """
-        sd, mean, n = (known(self.row.get(name)) for name in (ACCURACY_SD, "accuracy_best", N_RUNS))
-        if sd and mean is not None and n:
-            half = float(special.stdtrit(n - 1, 0.975)) * sd / math.sqrt(n)
-            return Figure(value=mean, low=max(0.0, mean - half), high=min(1.0, mean + half))
+        if known(self.row.get(ACCURACY_SD)):
+            return accuracy(self.row)
         told = self.counted[np.isfinite(self.counted)]
         told = told if told.size else self.accuracy
         value = float(told.max()) if told.size else known(self.row["accuracy_best"])
@@ -90,26 +90,6 @@ class Training:
 def with_rounds(found: Sequence[Training]) -> list[Training]:
     """The trainings whose rounds are known."""
     return [training for training in found if training.accuracy.size]
-
-
-def wilson(shares: Floats, n: int) -> tuple[Floats, Floats]:
-    """Lower and upper ends of the 95 % interval of shares of ``n`` items by Wilson's score, each of the shares' shape.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", Journal of the American
-    Statistical Association 22:158, 1927.
-    """
-    z = float(special.ndtri(0.975))
-    middle = (shares + z * z / (2 * n)) / (1 + z * z / n)
-    half = z * np.sqrt(shares * (1 - shares) / n + (z / (2 * n)) ** 2) / (1 + z * z / n)
-    return np.maximum(middle - half, 0.0), np.minimum(middle + half, 1.0)
-
-
-def share_of(value: float | None, n: int | None) -> Figure:
-    """A share of ``n`` items with its 95 % interval."""
-    if value is None or not n:
-        return Figure(value=value)
-    low, high = wilson(np.array([value]), n)
-    return Figure(value=value, low=float(low[0]), high=float(high[0]))
 
 
 def trainings(frame: pd.DataFrame, rounds: pd.DataFrame) -> list[Training]:
@@ -183,16 +163,52 @@ def cost_to_target(training: Training, cost: str) -> Figure | None:
     return None if training.target is None else cost_to(training, training.target, cost)
 
 
-def cheapest(found: Sequence[Training], cost: str) -> tuple[Training, Figure] | None:
-    """The training that reached its target at the least cost; None where none did."""
+def cheapest(found: Sequence[Training], cost: str) -> Ranked | None:
+    """The training that reached its target at the least cost, and those that cannot be told apart from it.
+
+    None where none did. A cost's own interval tells, and where there is none, under 5 % is no difference.
+    """
     reached = [(training, spent) for training in found if (spent := cost_to_target(training, cost)) is not None]
-    return min(reached, key=lambda pair: pair[1].value or 0.0, default=None)
+    return _ranked(reached, _costs_more)
 
 
-def most_accurate(found: Sequence[Training]) -> Training | None:
-    """The training of the best accuracy, of those that learned; the first of equals."""
-    scored = [training for training in found if training.learned is None and training.best.value is not None]
-    return max(scored, key=lambda t: t.best.value or 0.0, default=None)
+def _costs_more(best: Figure, other: Figure) -> bool:
+    if best.high is not None and other.low is not None:
+        return other.low > best.high
+    return (other.value or 0.0) > (1 + MIN_CHANGE) * (best.value or 0.0)
+
+
+def most_accurate(found: Sequence[Training]) -> Ranked | None:
+    """The training of the best accuracy, of those that learned, and those whose interval overlaps its own."""
+    scored = [(t, t.best) for t in found if t.learned is None and t.best.value is not None]
+    by_accuracy = sorted(scored, key=lambda pair: -(pair[1].value or 0.0))
+    return _ranked(by_accuracy, lambda best, other: intervals_part(best, other, 1.0), is_sorted=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranked:
+    """The first of some trainings with its figure, those that cannot be told apart from it, and how many others are."""
+
+    training: Training
+    figure: Figure
+    rivals: list[Training]
+    n_others: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it may be called the first of several."""
+        return self.n_others > 0 and not self.rivals
+
+
+def _ranked(
+    pairs: Sequence[tuple[Training, Figure]], beats: Callable[[Figure, Figure], bool], *, is_sorted: bool = False
+) -> Ranked | None:
+    ordered = list(pairs) if is_sorted else sorted(pairs, key=lambda pair: pair[1].value or 0.0)
+    if not ordered:
+        return None
+    (training, figure), others = ordered[0], ordered[1:]
+    rivals = [other for other, theirs in others if not beats(figure, theirs)]
+    return Ranked(training=training, figure=figure, rivals=rivals, n_others=len(others))
 
 
 def levels(found: Sequence[Training]) -> list[float]:

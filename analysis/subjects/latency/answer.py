@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from analysis.cells.groups import full_name, groups, machine_columns, setting
+from analysis.cells.ranking import plain, rank, step
 from analysis.cells.rows import records
 from analysis.contract.cells import MIN_SAMPLES, SERVER
 from analysis.subjects.latency.quantities import TAIL, held_rates, load_curves, lowest_tails, shortest_steps, timed
@@ -24,16 +25,23 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
         if tail != "p50":
             told += f", median {seconds_as_ms(row['latency_p50_s'])} ms"
         name, device = f"{escape(task.name)}: " if task.name else "", escape(row["device"])
+        alike = records(task.cells[task.cells["device"] == row["device"]])
+        ranking = rank(alike, plain(column), is_lower_better=True)
+        beside = ranking.undecided(lambda other: escape(setting(frame, other))) if ranking else ""
         quick, cells = shortest.get((task.name, str(row["device"])), (row, task.cells))
         median = f"**{escape(setting(frame, quick))}** has a median of {seconds_as_ms(quick['step_median_s'])} ms"
         if pd.isna(quick[column]) and quick["step_median_s"] < row[column]:
             # Whose tail is not known may have the lowest: nothing is called that.
             of = f"of the {cells[column].notna().sum():,} of {counted(len(cells))} with a {tail} the lowest is {told}"
-            said.append(f"{name}{'on' if name else 'On'} {device} {median}, the shortest, and no {tail}; {of}.")
+            by_step = rank(records(cells), step, is_lower_better=True)
+            shortest_of_all = ", the shortest" if by_step and by_step.is_first else ""
+            said.append(f"{name}{'on' if name else 'On'} {device} {median}{shortest_of_all}, and no {tail}; {of}.")
             continue
         if quick["step_median_s"] < row["latency_p50_s"]:
             told += f"; {median}"
-        said.append(f"{name}{'lowest' if name else 'Lowest'} latency on {device}: {told}.")
+        word = "lowest latency" if ranking and ranking.is_first else "latency"
+        told += f", {beside}" if beside else ""
+        said.append(f"{name}{word if name else word.capitalize()} on {device}: {told}.")
     if len(said) > MAX_SENTENCES:
         said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
     if said and steps["latency_p99_s"].isna().all():

@@ -28,7 +28,7 @@ def _sentence(o: Overview, reference: str) -> str:
     told += "" if o.memory is None else f", takes {ratio_text(o.memory)} times the memory"
     told += "" if o.energy is None else f", {ratio_text(o.energy)} times the energy per item"
     if o.best.value is not None and o.n_cells > 1:
-        told += f"; at the best batch size of each it is {o.best.full_text} times"
+        told += f"; each at the batch size of its highest median, it is {o.best.full_text} times"
     top1, softmax = o.worst["top1_agreement_ratio"], o.worst["max_softmax_diff"]
     if top1 is not None:
         of_items = "every item" if top1 == 1 else f"{100 * top1:.2f} % of the items at least"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from analysis.cells.rows import records
-from analysis.cells.usable import speed
+from analysis.cells.ranking import rank, speed
+from analysis.cells.rows import Row, records
 from analysis.contract.objectives import OBJECTIVES
 from analysis.subjects.pruning.quantities import Study, may_be_best, saving, total
 from analysis.subjects.pruning.searches import BatchSearch, Search
@@ -74,11 +74,19 @@ def search_answer(found: Sequence[Search]) -> list[str]:
             best = int(s.front.argmax())
             value = objective_text(records(s.cells.iloc[[best]])[0], s.objectives[0])
             title, unit = OBJECTIVES[s.objectives[0]].title.removesuffix(")").split(" (")
-            said.append(f"{told} is best with **{escape(s.labels[best])}**: {title} {value} {unit}.")
+            ranking = s.ranking
+            word = "is best" if ranking is not None and ranking.is_first else "ends"
+            beside = "" if ranking is None else ranking.undecided(_label_in(s))
+            said.append(f"{told} {word} with **{escape(s.labels[best])}**: {title} {value}"
+                        f"{f' {unit}' if unit else ''}{f', {beside}' if beside else ''}.")  # fmt: skip
         else:
             of = f"{int(s.candidates.sum())} complete{' that hold the limits' if s.limits.asked else ''}"
             said.append(f"{told} leaves **{counted(int(s.front.sum()))} on the Pareto front**, of {of}.")
     return said
+
+
+def _label_in(search: Search) -> Callable[[Row], str]:
+    return lambda row: escape(search.labels[row["position"]])
 
 
 def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
@@ -90,6 +98,10 @@ def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
             continue
         end = "; memory ended no size" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
         rate = f"{speed(s.fastest).text} items/s"
-        told = f"{escape(s.label)}: the fastest batch size is **{size_text(s.fastest)}** ({rate})"
+        ranking = rank([row for row in s.rows if row["status"] == "complete"], speed)
+        is_first = ranking is not None and ranking.is_first
+        beside = "" if ranking is None else ranking.undecided(lambda row: f"batch {size_text(row)}")
+        word = "the fastest batch size is" if is_first else "the batch size found is"
+        told = f"{escape(s.label)}: {word} **{size_text(s.fastest)}** ({rate}{f', {beside}' if beside else ''})"
         said.append(f"{told}, the largest that ran {size_text(s.largest)}{end}.")
     return said

@@ -11,15 +11,19 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.cells.groups import lines, tasks
+from analysis.cells.ranking import Ranking, accuracy, intervals_part, rank, speed, step
 from analysis.cells.rows import Row, records, with_role
 from analysis.cells.usable import front, judged, mask
 from analysis.contract.cells import BOUNDS_BATCH
 from analysis.contract.choice import is_candidate
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES, Objective
-from analysis.stats.estimate import known
+from analysis.stats.estimate import Figure, known
 from analysis.subjects.pruning.quantities import by_study, cell_labels
 from analysis.text import joined
+
+_FIGURES = {"throughput": speed, "latency": step, "accuracy": accuracy}
+"""Objectives whose figures have intervals."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,6 +49,16 @@ class Search:
     def candidates(self) -> NDArray[np.bool_]:
         """Complete cells that hold the limits and have every objective, shape (len(cells),)."""
         return mask(self.cells, lambda row: is_candidate(row, self.objectives, self.limits))
+
+    @property
+    def ranking(self) -> Ranking | None:
+        """The candidates by the first objective, each with its ``position`` among the cells; None without any."""
+        able = zip(records(self.cells), self.candidates, strict=True)
+        rows = [row | {"position": i} for i, (row, may) in enumerate(able) if may]
+        objective = OBJECTIVES[self.objectives[0]]
+        figure = _FIGURES.get(self.objectives[0], lambda row: Figure(value=objective.of_row(row)))
+        judge = intervals_part if self.objectives[0] == "accuracy" else None
+        return rank(rows, figure, is_lower_better=objective.is_lower_better, judge=judge)
 
     def values(self, objective: Objective) -> NDArray[np.float64]:
         """An objective of each cell in the unit of its title, NaN where unknown, shape (len(cells),)."""

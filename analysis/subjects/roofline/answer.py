@@ -42,7 +42,7 @@ def answer(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
 
 
 def reached_sentences(cells: pd.DataFrame) -> list[str]:
-    """For each task, device and precision which limit binds, and how much of it the best cell reaches."""
+    """For each task, device and precision which limit binds, and how much of it is reached at most."""
     said = []
     known = cells[cells["reached_ratio"].notna()]
     names = [*task_columns(known), "device", "precision"]
@@ -51,8 +51,8 @@ def reached_sentences(cells: pd.DataFrame) -> list[str]:
         best = extreme(group.cells, group.cells["reached_ratio"], largest=True) or group.row
         counts = group.cells["binding"].value_counts().sort_index()
         limits = [LIMITED_BY[c] + (f" for {counted(n)}" if len(counts) > 1 else "") for c, n in counts.items()]
-        said.append(f"{escape(group.name)}: the limit is {listed(limits)}; the best, {escape(label(best, told))}, "
-                    f"reaches **{share(best['reached_ratio'])}**.")  # fmt: skip
+        said.append(f"{escape(group.name)}: the limit is {listed(limits)}; up to **{share(best['reached_ratio'])}** of"
+                    f" it is reached, by {escape(label(best, told))}.")  # fmt: skip
     left = len(said) - MAX_SENTENCES
     more = [f"{counted(left, 'more group')} of cells: see the table below."] if left > 0 else []
     return [*said[:MAX_SENTENCES], *more]

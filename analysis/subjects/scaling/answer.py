@@ -7,10 +7,15 @@ from collections.abc import Sequence
 
 from analysis.cells.groups import by_task
 from analysis.cells.identity import MACHINE, RUN
+from analysis.cells.pooling import MOVED
+from analysis.cells.ranking import rank
 from analysis.subjects.scaling.crossover import FASTEST, Crossover
-from analysis.subjects.scaling.quantities import Curve, knee
+from analysis.subjects.scaling.quantities import Curve, Point, knee
 from analysis.subjects.scaling.tables import batch_text, crossover_range, crossover_text, knee_range
-from analysis.text import escape, seconds_as_ms
+from analysis.text import escape, seconds_as_ms, some
+
+MAX_NAMED = 3
+"""Batch sizes that a sentence names beside the best."""
 
 
 def answer(curves: Sequence[Curve], crossovers: Sequence[Crossover], item: str) -> list[str]:
@@ -33,10 +38,16 @@ def answer(curves: Sequence[Curve], crossovers: Sequence[Crossover], item: str) 
 
 def _best_sentence(curve: Curve, item: str) -> str:
     best, found = curve.best, knee(curve)
-    where = f"**{escape(curve.label)}** is fastest at batch {batch_text(best.batch_size)}"
-    told = f"{where}: {best.throughput.text} {item}/s"
+    rivals, at = _rivals(curve), f"batch {batch_text(best.batch_size)}"
+    rate = f"{best.throughput.text} {item}/s"
     if found is None:
-        return f"{told}, the only batch size measured."
+        return f"**{escape(curve.label)}** does {rate} at {at}, the only batch size measured."
+    told = f"**{escape(curve.label)}** is fastest at {at}: {rate}"
+    if rivals:
+        alike = some([f"batch {batch_text(p.batch_size)}" for p in rivals], MAX_NAMED)
+        told = f"**{escape(curve.label)}** does {rate} at {at}, statistically indistinguishable from {alike}"
+        if found.point.batch_size == best.batch_size:
+            return f"{told}."
     if found.is_open:
         failed = next((p for p in curve.failed if p.batch_size > best.batch_size), None)
         then = f"; batch {batch_text(failed.batch_size)} ended as {failed.status}" if failed else ""
@@ -51,9 +62,18 @@ def _best_sentence(curve: Curve, item: str) -> str:
     return f"{told}; batch {at} is within 5 % of that, at {steps}."
 
 
+def _rivals(curve: Curve) -> list[Point]:
+    """The points that cannot be told apart from the best one."""
+    moved = {MOVED: curve.row.get(MOVED)}
+    ranking = rank([{"point": point, **moved} for point in curve.points], lambda row: row["point"].throughput)
+    return [row["point"] for row in ranking.rivals] if ranking else []
+
+
 def _crossover_sentence(found: Crossover) -> str:
     device, where = escape(found.device), f" ({escape(found.label)})"
-    if found.batch == 0:
+    if found.low == 0 and found.high == math.inf:
+        return f"{device} and the CPU cannot be told apart up to batch {batch_text(found.largest)}{where}."
+    if found.batch == 0 and found.high == 0:
         return f"{device} is ahead of the CPU at every batch size measured, from {batch_text(found.smallest)}{where}."
     if found.batch == math.inf:
         return f"{device} does not overtake the CPU up to batch {batch_text(found.largest)}{where}."

@@ -110,7 +110,7 @@ def test_different_pipelines_have_a_line_each() -> None:
 def test_each_device_of_one_task_has_its_best_and_its_most_accurate() -> None:
     rows = [full(0, accuracy_best=0.9), full(1, batch_size=16, accuracy_best=0.5), full(2, device="gpu")]
     assert [line.partition(":")[0] for line in best_lines(rows, Limits())] == [
-        "fastest on cpu fp32 batch 16 m", "most accurate on cpu fp32 batch 8 m", "fastest on gpu fp32 batch 8 m",
+        "fastest on cpu fp32 batch 16 m", "most accurate on cpu fp32 batch 8 m", "measured on gpu fp32 batch 8 m",
     ]  # fmt: skip
 
 

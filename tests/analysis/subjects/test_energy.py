@@ -60,7 +60,7 @@ def test_the_most_frugal_and_the_fastest_cell_of_each_task(write_sweep: Write) -
     frame = frame_of(write_sweep, rows)
     cells = costs(frame)
     found = best(cells, domain_columns(frame, cells))
-    assert [(name, frugal["trial_key"], fastest["trial_key"]) for name, frugal, fastest in found] == [
+    assert [(name, frugal.row["trial_key"], fastest.row["trial_key"]) for name, frugal, fastest in found] == [
         ("m", "k000", "k001"), ("n", "k003", "k003"),
     ]  # fmt: skip
 
@@ -156,4 +156,4 @@ def test_a_server_that_falls_behind_is_named_neither_fastest_nor_most_frugal() -
         for rate, completed, joules in ((50.0, 50.0, 2.0), (900.0, 90.0, 1.0), (40.0, 40.0, 3.0))
     ])  # fmt: skip
     ((_, frugal, fastest),) = best(cells, [])
-    assert (frugal["rate_per_s"], fastest["rate_per_s"]) == (50.0, 50.0)
+    assert (frugal.row["rate_per_s"], fastest.row["rate_per_s"]) == (50.0, 50.0)

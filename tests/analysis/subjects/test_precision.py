@@ -125,7 +125,7 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     assert first.startswith(
         "- **bf16 on cpu runs at 4.00 (3.96 to 4.04) times the speed of fp32** (2 cells, 2.00 to 8.00), takes 0.250"
     )
-    assert "at the best batch size of each it is 8.0" in first
+    assert "each at the batch size of its highest median, it is 8.0" in first
     assert "the cpu fp64 for 75.00 % of the items at least, class probabilities are off by 0.0300 at most" in first
     assert "| 0.200 | 0.0000100 | 0.0300 | 1.00e-06 | 75.00 | 100.00 |" in text
     (path,) = re.findall(r"!\[[^\]]*speed, peak memory, energy per item and largest softmax[^\]]*\]\(([^)]+)\)", text)

@@ -114,8 +114,10 @@ def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write
     rows = [cell(0, 2.0, 5.0), cell(1, 2.0, 2.0, batch_size=4), cell(2, 50.0, 90.0, precision="bf16"),
             cell(3, 2.0, 30.0, precision="tf32")]  # fmt: skip
     text = states.page_of(report_roofline.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "cpu, fp32: the limit is the bandwidth of a copy; the best, batch 8, reaches **25.0 %**." in text
-    assert "cpu, bf16: the limit is the FLOP/s of a matrix product; the best, batch 8, reaches **90.0 %**." in text
+    assert "cpu, fp32: the limit is the bandwidth of a copy; up to **25.0 %** of it is reached, by batch 8." in text
+    assert (
+        "cpu, bf16: the limit is the FLOP/s of a matrix product; up to **90.0 %** of it is reached, by batch 8." in text
+    )
     assert "1 of 4 cells reach less than 20 % of their limit" in text
     assert "1 cell came out above the roof and has no share of it" in text
     assert "| cpu | bf16 | compute | 8 |" in text
