@@ -18,7 +18,7 @@ from analysis.comparison.comparison import Pairs
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.contract.choice import is_usable
 
-_MEASURED = ("throughput_items_per_s", "top1_agreement_ratio", "accuracy_best")
+_MEASURED = ("throughput_items_per_s", "top1_agreement_ratio", "accuracy_best", "n_compared")
 _FIGURES = [
     "side",
     *SETTINGS,

@@ -11,6 +11,7 @@ from analysis.cells.rows import records
 from analysis.comparison.comparison import MAX_P, Comparison, most_telling
 from analysis.comparison.verdicts import figure
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
+from analysis.page.agreement import top1_column
 from analysis.page.columns import MAX_ROWS, Column, column_table, estimated, in_word, known_of, part, plain
 from analysis.stats.estimate import Figure
 from analysis.text import MISSING, counted, escape, is_missing, seconds_as_ms
@@ -65,7 +66,7 @@ def best_table(best: pd.DataFrame) -> str:
         *words,
         plain("throughput (items/s)", "throughput_items_per_s"),
         estimated("speed ratio (95 % interval)", lambda row: one if row["side"] == baseline else figure(row)),
-        *known_of(best, [part("top-1 agreement", "top1_agreement_ratio"), part("held-out accuracy", "accuracy_best"),
+        *known_of(best, [top1_column(), part("held-out accuracy", "accuracy_best"),
                          plain("energy (items/J)", "items_per_j")]),
     ], n_left=len(words), max_rows=len(best))  # fmt: skip
 

@@ -8,7 +8,8 @@ import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.naming import equals, labels, out_of
-from analysis.page.torch_versions import old_torch
+from analysis.cells.torch_versions import old_torch
+from analysis.page.agreement import other_types, without_agreement
 from analysis.page.wide_intervals import wide_intervals
 from analysis.text import counted, escape, listed, some
 
@@ -53,10 +54,10 @@ def caveats(
     """
     n_missing = (n_cells or 0) - len(frame) if n_missing is None else n_missing
     done, lost = frame[frame["status"] == "complete"], left_out(unreadable, n_missing, n_cells)
-    return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *_fallback(frame), *_inputs(frame, done), *lost,
-            *wide_intervals(done), *_stability(done), *_slow_precisions(done), *_precision_notes(done),
-            *_memory(done), *_full_device(done), *_other_answers(done),
-            *_machines(frame)]  # fmt: skip
+    return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *other_types(frame), *_fallback(frame),
+            *_inputs(frame, done), *lost, *wide_intervals(done), *_stability(done), *_slow_precisions(done),
+            *_precision_notes(done), *_memory(done), *_full_device(done), *_other_answers(done),
+            *without_agreement(done), *_machines(frame)]  # fmt: skip
 
 
 def _of(n: int, one: str, many: str) -> str:

@@ -17,7 +17,7 @@ from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
 from analysis.contract.runs import ACCURACY_SD
-from analysis.page import columns
+from analysis.page import agreement, columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.page.runs import SPREAD_COLUMNS
 from analysis.recommendation.compilation import WON_BACK
@@ -82,8 +82,10 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
         columns.plain("time to target (s)", "time_to_target_s"),
         columns.plain("energy to target (J)", "energy_to_target_j"),
         columns.plain("compilation (s)", "compile_s"),
+        columns.plain("compilation, caches warm (s)", "compile_warm_s"),
         columns.Column(f"compilation won back after ({item})", _won_back, [WON_BACK]),
-        columns.part("top-1 agreement", "top1_agreement_ratio"),
+        agreement.top1_column(),
+        columns.in_word("computed in", "computed_dtype")._replace(needs=["computed_dtype"]),
         columns.part("share of FLOP/s ceiling", "flop_share_ratio"),
         columns.in_word("notes", "notes")._replace(needs=["notes"]),
     ]  # fmt: skip
@@ -102,7 +104,7 @@ def choices_table(frame: pd.DataFrame, found: Sequence[Row]) -> str:
         return ""
     chosen = prepared(pd.DataFrame(found))
     tail = () if chosen["latency_p99_s"].notna().any() else ("p99",)
-    left_out = ("95 % interval", "share of FLOP/s", "compilation", "missed", *tail)
+    left_out = ("95 % interval", "computed in", "share of FLOP/s", "compilation", "missed", *tail)
     figures = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
     wants = columns.Column("for", lambda row: escape(", ".join(row["wants"])))
     return _named_table(frame, chosen, figures, lead=[wants])

@@ -10,6 +10,7 @@ from analysis.cells.groups import by_task
 from analysis.cells.identity import with_identity
 from analysis.cells.rows import items_of
 from analysis.contract.cells import MEASURED, SERVER
+from analysis.page.agreement import n_compared_told
 from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
@@ -53,6 +54,7 @@ def build(page: Page) -> str:
         cells=pairs_table(measured, escape(items_of(frame))),
         has_server=any(pair.row["scenario"] == SERVER for pair in measured),
         reference=reference,
+        n_compared=n_compared_told(frame),
     )  # fmt: skip
 
 

@@ -18,7 +18,8 @@ from analysis.text import is_missing, joined
 
 BASE = "fp32"
 AGREEMENT = ("max_abs_diff", "max_softmax_diff", "top1_agreement_ratio")
-COLUMNS = (*AGREEMENT, "n_nonfinite", "reference", "energy_per_item_j", "scenario", "rate_per_s", "latency_p50_s")
+COLUMNS = (*AGREEMENT, "n_nonfinite", "reference", "energy_per_item_j", "scenario", "rate_per_s", "latency_p50_s",
+           "n_compared", "rms_rel_diff", "rounding_rel_diff", "computed_dtype", "agreement_reason")  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)

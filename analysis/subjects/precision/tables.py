@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from analysis.cells.usable import speed
-from analysis.page.columns import Column, column_table, estimated, ranged, valued
+from analysis.page.agreement import rounding_column
+from analysis.page.columns import Column, column_table, count, estimated, in_word, ranged, valued
 from analysis.stats.estimate import known
 from analysis.subjects.precision.quantities import Overview, Pair
 from analysis.text import MISSING, escape, is_missing, joined, shortened, significant
@@ -35,6 +36,18 @@ def _agreement(
             columns.append(Column(said, lambda one, name=name: _shown(name, ours(one)[name])))
             columns.append(Column(f"fp32's {title}", lambda one, name=name: _shown(name, theirs(one)[name])))
     return columns
+
+
+def _proofs(pairs: Sequence[Pair]) -> list[Column]:
+    """How many items were compared, the error over what rounding explains, and the type of the products."""
+    rows = [pair.row for pair in pairs]
+    told = [count("items compared", "n_compared"), rounding_column(), in_word("computed in", "computed_dtype")]
+    needed = ["n_compared", "rms_rel_diff", "computed_dtype"]
+    return [
+        Column(column.title, lambda pair, column=column: column.show(pair.row))  # type: ignore[misc]
+        for column, name in zip(told, needed, strict=True)
+        if any(not is_missing(row.get(name)) for row in rows)
+    ]
 
 
 def _shown(name: str, value: object) -> str:
@@ -73,6 +86,7 @@ def pairs_table(pairs: Sequence[Pair], item: str) -> str:
         _MEMORY,
         _ENERGY,
         *_agreement([pair.row for pair in pairs], lambda p: p.row, lambda p: p.base),
+        *_proofs(pairs),
         *([Column("accuracy gained (points)", _gained)] if is_trained else []),
     ], n_left=2)  # fmt: skip
 

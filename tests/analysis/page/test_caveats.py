@@ -49,6 +49,10 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"allocation_retries_per_step": 2.5, "device": "cuda"},
          "1 of 2 cells is slower for want of memory: PyTorch's allocator gave back what it kept and"
          " asked the device again, 2.5 times a step at batch 8 in fp32. A slightly smaller batch is faster."),
+        ({"precision": "fp16", "computed_dtype": "bfloat16, float32"},
+         "1 of 2 cells computed matrix products in another type than the precision stands for: fp16 in bfloat16 (1)."),
+        ({"agreement_reason": "the reference's best class of all 64 items is 713"},
+         "Agreement could not be judged in 1 of 2 cells: the reference's best class of all 64 items is 713."),
         ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
         ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
          "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"
