@@ -44,7 +44,7 @@ def _proofs(pairs: Sequence[Pair]) -> list[Column]:
     told = [count("items compared", "n_compared"), rounding_column(), in_word("computed in", "computed_dtype")]
     needed = ["n_compared", "rms_rel_diff", "computed_dtype"]
     return [
-        Column(column.title, lambda pair, column=column: column.show(pair.row))  # type: ignore[misc]
+        Column(column.title, lambda pair, column=column: column.show(pair.row))
         for column, name in zip(told, needed, strict=True)
         if any(not is_missing(row.get(name)) for row in rows)
     ]
