@@ -32,6 +32,7 @@ CROSS_CUTTING = {
     "tests/fakegpu/inside/test_layer.py": "sweeps/measure/device and what stands on it, on tests/fakegpu",
     "tests/fakegpu/inside/test_kinds.py": "tests/fakegpu itself, as an Apple GPU and as a discrete one",
     "tests/analysis/contract/test_one_front.py": "one front in the report, the pruning page and the summary of a search",
+    "tests/analysis/page/test_superlatives.py": "which cell the pages of all subjects and the terminal put first",
     "tests/analysis/page/test_hostile_text.py": "one text through every report and every helper of the pages",
     "tests/analysis/subjects/test_every_subject.py": "what holds of all subjects alike",
     "tests/sweeps/cell/test_divergence.py": "a training that diverges, from its rounds to its row",

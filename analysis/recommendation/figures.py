@@ -51,7 +51,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     if len(cells) < 2:
         return None
     held = within(limits, cells)
-    ring = "fastest within\nthe limits" if limits.asked and len(held) else "fastest"
+    ring = "recommended\nwithin the limits" if limits.asked and len(held) else "recommended"
     best = usable.best(held if len(held) else cells)
     assert best is not None, "every cell drawn has a throughput"
     told = label(best, setting_columns(cells))
@@ -173,7 +173,7 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
         )  # fmt: skip
     lines_told = panels.named([one.label for one in _accuracies(done, shown)], len(found))
     best = max((float(curve["accuracy"].max()) for row, curve in shown if is_missing(row["learned"])), default=None)
-    told = "none learned" if best is None else f"the best reaches {100 * best:.1f} %"
+    told = "none learned" if best is None else f"they reach up to {100 * best:.1f} %"
     return f"Held-out accuracy over training time{of(group.name)}, {lines_told}; {told}"
 
 

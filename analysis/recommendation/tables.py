@@ -138,8 +138,8 @@ def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
     if len(done) > MAX_CELLS:
         best = done[done[THROUGHPUT[0]].notna()].sort_values(THROUGHPUT[0], ascending=False, kind="stable")
         fastest = best.drop_duplicates(line_columns(done)).sort_index().head(MAX_CELLS)
-        said = (f"{len(fastest)} of {len(done):,} cells: the fastest batch size of each line. All are in the"
-                " Parquet files.")  # fmt: skip
+        said = (f"{len(fastest)} of {len(done):,} cells: of each line the batch size of the highest throughput. All are"
+                " in the Parquet files.")  # fmt: skip
         done = fastest
     return columns.cell_table(done, figure_columns(done), max_rows=MAX_CELLS), said
 

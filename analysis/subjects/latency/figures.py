@@ -162,7 +162,7 @@ def draw_transfers(path: Path, group: Group) -> str | None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g} %"))
         axes.set(xlabel="share of a step without overlap (its length on the right)")
         legend_above(axes, f"{title}{left}")
-    fastest = ", the fastest of each task and batch size" if left else ""
+    fastest = ", of each task and batch size the cell of the highest rate" if left else ""
     return f"{title}: copy in, computation and copy out as shares{fastest}{left}"
 
 

@@ -49,7 +49,7 @@ def test_the_answer_comes_first_then_caveats_settings_figures_failures_environme
         "fastest with **gpu, bf16, batch 8**: 2,000 images/s, 2.50 times fp32 and 25.0 times the CPU"
         in text.splitlines()[2]
     )
-    order = ["# inference", "## Before you rely on it", "## Recommended settings", "## The fastest of each", "![",
+    order = ["# inference", "## Before you rely on it", "## Recommended settings", "## Each device and precision", "![",
              "## Every cell", "## The grid", "## What did not work", "## What measured", "## Again", "accelsweep inference"]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)

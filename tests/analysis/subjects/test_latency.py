@@ -258,7 +258,7 @@ def test_of_more_copies_than_bars_the_fastest_of_each_batch_size_are_drawn_and_c
     assert set(shown["precision"]) == {"fp16"}
     assert transfers_shown(shown) is shown
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "the fastest of each task and batch size (4 of 32 cells)" in text
+    assert "of each task and batch size the cell of the highest rate (4 of 32 cells)" in text
 
 
 def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_sweep: Write, tmp_path: Path) -> None:
