@@ -52,7 +52,8 @@ class Comparison:
             ``n_runs`` of the side with fewer, ``energy_ratio`` and ``memory_ratio`` (the side's joules per item and
             peak bytes over the baseline's, where both were counted alike). Unknown is NaN.
         sides: One row a side: ``n_cells``, the verdicts' counts; ``ratio``, ``ratio_low``, ``ratio_high``, ``p`` and
-            ``verdict`` of all its cells together; ``spread`` between runs of a cell (1 is 100 %), ``moved`` (the
+            ``verdict`` of all its cells together; ``n_repeated``, its cells with repeats on both sides; ``spread``
+            between runs of a cell (1 is 100 %), ``moved`` (the
             largest ratio of two runs of one cell), ``n_spread`` (cells that told it), and ``smallest_cell`` and
             ``smallest_shift``, the ratios that four of five such comparisons would have found in one cell and in all.
         outcomes: Cells that completed on one side and failed on the other: key columns, ``side``,
@@ -164,6 +165,7 @@ class Pairs:
             "n_cells": len(known), **_ends(shift.ratio if is_known and len(calm) == len(known) else mean), "p": p,
             "shift": shift.ratio.value if is_known else math.nan,
             "verdict": verdict(shift.ratio, is_certain=p < MAX_P, least=least) if len(calm) > 1 else "unclear",
+            "n_repeated": sum(map(self.is_repeated, self.baseline)),
             "n_spread": self.spread.n_cells, "spread": self.spread.relative if self.spread.n_cells else math.nan,
             "moved": max((c.moved for side in (self.baseline, self.other) for c in side.values()), default=1.0),
             "smallest_cell": self.spread.smallest_change(n, n, MAX_P / max(1, n_cells), min_change),

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from analysis.stats.estimate import Figure, of_row
+from analysis.stats.told_apart import excludes_one
 from analysis.text import counted, escape, significant
 
 
@@ -24,7 +25,7 @@ def by_cells(row: dict[str, Any], baseline: str, min_change: float) -> list[str]
     side, other, n = escape(row["side"]), escape(baseline), row["n_cells"]
     if not n:
         return [f"{side} and {other} share no completed cell."]
-    if row["one run"] == n:
+    if not row["n_repeated"]:
         return [_once(row, side, other)]
     mean = f", geometric mean of {counted(n)}" if n > 1 else ""
     counts = ", ".join(f"{row[word]:,} {told}" for word, told in _WORDS.items() if row[word] or word not in _RARE)
@@ -52,9 +53,15 @@ def _found(row: dict[str, Any], side: str, other: str, min_change: float) -> str
         )
     if row["same"] == n:
         return f"**{side} is as fast as {other}**, shown within {100 * min_change:g} % {every}"
-    if row["disturbed"] == n:
+    return _undecided(row, side, other, f"{100 * min_change:g} %")
+
+
+def _undecided(row: dict[str, Any], side: str, other: str, least: str) -> str:
+    if row["disturbed"] == row["n_cells"]:
         return f"**{side} and {other} were measured beside other work**, so that nothing is decided"
-    return f"**{side} and {other} cannot be told apart**, and are not shown to be as fast within {100 * min_change:g} %"
+    if excludes_one(figure(row)):
+        return f"**No cell of {side} is certainly faster or slower than {other}'s by over {least}**"
+    return f"**{side} and {other} cannot be told apart**, and are not shown to be as fast within {least}"
 
 
 def _power(row: dict[str, Any]) -> list[str]:
