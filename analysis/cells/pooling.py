@@ -94,3 +94,4 @@ def _set_interval(frame: pd.DataFrame, index: object, row: Row, spread: between_
         frame.loc[index, list(THROUGHPUT[1:])] = [found.low, found.high]
         step = row[STEP[0]]
         frame.loc[index, list(STEP[1:])] = [step * found.value / found.high, step * found.value / found.low]
+        frame.loc[index, "is_precise"] = None  # which is of the interval within a run

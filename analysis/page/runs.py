@@ -38,10 +38,14 @@ def told_of_runs(frame: pd.DataFrame) -> list[str]:
     done = complete(frame)
     if done.empty or N_RUNS not in done:
         return []
-    repeated = done[done[SPEED_SD].notna() & done[MOVED].isna()]
-    if len(repeated):
-        return [_pooled(repeated, len(done)), *_moved(done)]
+    if is_repeated(done):
+        return [_pooled(done[done[SPEED_SD].notna() & done[MOVED].isna()], len(done)), *_moved(done)]
     return _moved(done) or (_unknown(done) if len(done) > 1 else [])
+
+
+def is_repeated(frame: pd.DataFrame) -> bool:
+    """Whether intervals are over the runs of cells, and not within the one that there is."""
+    return bool((frame[SPEED_SD].notna() & frame[MOVED].isna()).any())
 
 
 def _pooled(repeated: pd.DataFrame, n: int) -> str:

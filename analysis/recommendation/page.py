@@ -17,7 +17,7 @@ from analysis.contract.limits import Limits
 from analysis.page.caveats import as_markdown, caveats
 from analysis.page.command_line import default_output, page_of, parser, write_page, writing
 from analysis.page.environment import environment_table, of_devices
-from analysis.page.runs import told_of_runs
+from analysis.page.runs import is_repeated, told_of_runs
 from analysis.page.tables import failures_table, grid_table
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
@@ -132,6 +132,7 @@ def build(page: Page, limits: Limits) -> str:
         figures=drawn,
         cells=cells,
         cells_shown=cells_shown,
+        is_repeated=is_repeated(frame),
         grid_counts=counts_text(frame),
         grid=grid_table(frame),
         failures=failures_table(frame),
