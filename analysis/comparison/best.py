@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pandas as pd
@@ -78,6 +78,8 @@ class _Cell:
 
     side: Side
     runs: list[int]
+    n_known: int = 1  # cells of the same work and side whose figure is known, this one among them
+    n_all: int = 1
 
     @property
     def row(self) -> Row:
@@ -97,18 +99,25 @@ def _most_frugal(side: Side, names: Sequence[str], fastest: dict[Key, _Cell]) ->
         domain = beside.get("energy_domain") if beside.get("items_per_j") else None
         return domain is None or row.get("energy_domain") == domain
 
-    return _largest(side, names, "items_per_j", is_comparable)
+    found = _largest(side, names, "items_per_j", is_comparable)
+    # The one whose energy is known is the most frugal of nothing.
+    return {work: cell for work, cell in found.items() if not cell.n_known == 1 < cell.n_all}
 
 
 def _largest(side: Side, names: Sequence[str], figure: str, may: Callable[[Key, Row], bool]) -> dict[Key, _Cell]:
     """For each piece of work the completed cell whose median of the figure over the runs that may count is largest."""
     cells: dict[Key, list[_Cell]] = {}
+    n_all: dict[Key, int] = {}
     for k, positions in side.rows_by_key([*names, *key_columns([side], names)], ["complete"]).items():
         work = k[: len(names)]
+        n_all[work] = n_all.get(work, 0) + 1
         runs = [p for p in positions if side.rows[p].get(figure) and may(work, side.rows[p])]
         if runs:
             cells.setdefault(work, []).append(_Cell(side, runs))
-    return {work: max(found, key=lambda cell: cell.median(figure)) for work, found in cells.items()}
+    return {
+        work: replace(max(found, key=lambda cell: cell.median(figure)), n_known=len(found), n_all=n_all[work])
+        for work, found in cells.items()
+    }
 
 
 def _energy(base: _Cell | None, cell: _Cell | None, across: Sequence[str]) -> dict[str, Any]:
@@ -116,7 +125,8 @@ def _energy(base: _Cell | None, cell: _Cell | None, across: Sequence[str]) -> di
         return {}
     frugal, domain = cell.median("items_per_j"), cell.row.get("energy_domain")
     figures: dict[str, Any] = {"items_per_j": frugal, "energy_domain": domain}
-    figures["frugal_settings"] = label(cell.row, SETTINGS)
+    of = "" if cell.n_known == cell.n_all else f", of the {cell.n_known} of {cell.n_all} cells whose energy is known"
+    figures["frugal_settings"] = label(cell.row, SETTINGS) + of
     if base is None or base is cell:
         return figures
     if "energy_domain" in across or domain == base.row.get("energy_domain"):

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells.matching import Difference, Key, Side, differences, key_columns
+from analysis.cells.rows import are_peaks_comparable
 from analysis.comparison.runs import CellRuns, runs_of
 from analysis.contract.cells import MEASURED, STATUSES
 from analysis.stats.between_runs import Runs, Spread, pooled
@@ -192,6 +193,8 @@ def _costs(rows: tuple[_Rows, _Rows], across: Sequence[str]) -> dict[str, float]
     # Memory of a device holds tensors alone, that of a process the libraries too; no ratio of one to the other.
     is_mixed = math.isnan(on_device[0]) != math.isnan(on_device[1])
     memory = [math.nan, math.nan] if is_mixed else resident if math.isnan(on_device[0]) else on_device
+    if not all(are_peaks_comparable(dict(a), dict(b)) for a in rows[0] for b in rows[1]):
+        memory = [math.nan, math.nan]
     return {"energy_ratio": energies[1] / energies[0], "memory_ratio": memory[1] / memory[0]}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from analysis.cells.matching import Side, differences, key_columns, split
 from analysis.comparison.answer import regression, undecided
+from analysis.comparison.best import best_cells
 from analysis.comparison.comparison import Comparison, compare, most_telling
 from analysis.comparison.runs import seconds_per_item
 from tests.analysis.conftest import row
@@ -206,6 +207,8 @@ def test_energy_and_memory_are_compared_only_where_both_were_counted_alike() -> 
         return cells["energy_ratio"][0], cells["memory_ratio"][0]
 
     board = {"energy_per_item_j": 2.0, "energy_domain": "gpu board", "device_peak_allocated_bytes": 100.0}
+    assert math.isnan(costs(board, board)[1]), "older peaks no further apart than the workspaces that some of them hold"
+    board |= {"device_held_before_bytes": 0.0}
     assert costs(board, board | {"energy_per_item_j": 1.0, "device_peak_allocated_bytes": 300.0}) == (0.5, 3.0)
     soc = board | {"energy_domain": "soc", "energy_per_item_j": 0.5}
     assert math.isnan(costs(board, soc)[0])
@@ -292,3 +295,14 @@ def test_what_must_differ_with_the_column_compared_across_is_no_difference() -> 
     parts = split(both, "batch_size")
     assert differences(parts[0], parts[1], {("k",): (0, 0)}, [], ["batch_size"]) == []
     assert [d.column for d in differences(parts[0], parts[1], {("k",): (0, 0)}, [])] == ["items_per_step"]
+
+
+def test_the_most_frugal_is_told_of_how_many_and_never_of_the_one_whose_energy_is_known() -> None:
+    def told(*items_per_j: float | None) -> Any:
+        rows = [{"items_per_j": value, "energy_domain": "gpu board"} for value in items_per_j]
+        both = [side(label, [0.1, 0.2, 0.3], rows=rows, n_runs=1) for label in "ab"]
+        return best_cells(both, [])[0]["frugal_settings"].tolist()[0]
+
+    assert "whose energy" not in str(told(1.0, 3.0, 2.0))
+    assert str(told(1.0, 3.0, None)).endswith("batch 2, of the 2 of 3 cells whose energy is known")
+    assert pd.isna(told(1.0, None, None))
