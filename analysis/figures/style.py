@@ -57,6 +57,7 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         _shorten_texts(drawn)
         _grow_for_legends(drawn)
         _space_ticks(drawn)
+        drawn.set_layout_engine(None)  # else saving lays out again, and draws twice to do so
         path.parent.mkdir(parents=True, exist_ok=True)
         metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
         drawn.savefig(path, metadata=metadata)
@@ -85,9 +86,15 @@ def _shorten_texts(drawn: Figure) -> None:
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
 
 
+def _lay_out(drawn: Figure) -> None:
+    """Give everything its place, as drawing would before it draws."""
+    if engine := drawn.get_layout_engine():
+        engine.execute(drawn)
+
+
 def _space_ticks(drawn: Figure) -> None:
     """Give an axis of one number more of them, and leave out numbers that would run into one another."""
-    drawn.draw_without_rendering()
+    _lay_out(drawn)
     every = [axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)]
     for axis in every:
         is_numbered = axis.get_scale() == "log" and any(t.label1.get_visible() for t in axis.get_major_ticks())
@@ -95,7 +102,7 @@ def _space_ticks(drawn: Figure) -> None:
             if len(_shown(axis)) < MIN_TICKS and not isinstance(axis.get_major_locator(), FixedLocator):
                 axis.set_major_locator(locator)
                 axis.set_minor_locator(NullLocator())
-                drawn.draw_without_rendering()
+                _lay_out(drawn)
     for axis in every:  # once the layout is final
         _thin(axis, is_across=axis.axis_name == "x")
 
@@ -132,6 +139,6 @@ def _is_category(axis: Axis) -> bool:
 def _grow_for_legends(drawn: Figure) -> None:
     """Make a figure as tall as its tallest legend, which would else be cut off at the bottom."""
     if legends := drawn.findobj(Legend):
-        drawn.draw_without_rendering()
+        _lay_out(drawn)
         missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
         drawn.set_figheight(drawn.get_figheight() + max(0.0, missing))
