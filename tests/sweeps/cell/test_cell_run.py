@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -83,6 +84,18 @@ def test_a_cell_that_ends_well_is_one_complete_row_with_its_rounds_and_samples(
     assert sum(float(seconds.sum()) for seconds in measured) == pytest.approx(row["measured_s"])
     assert [phase for phase, *_ in message.samples][:2] == ["warmup", "measure"]
     assert tiny.called == ["setup", "restart", *["end_round"] * len(rounds), "quality", "teardown"]
+
+
+def test_a_cell_whose_first_step_is_too_long_holds_what_one_step_told(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sweeps.cell.scenarios.MIN_HOPELESS_S", 0.0)
+    monkeypatch.setattr("tests.sweeps.cell.test_cell_run.QUICK", replace(QUICK, min_s=0.0005, max_s=0.0005))
+    row = ended(started()).row
+    assert (row["status"], row["n_warmup_steps"], row["n_rounds"], row["n_samples"]) == ("complete", 1, 1, 1)
+    assert row["step_median_s"] >= 0.001
+    assert row["throughput_items_per_s"] > 0
+    assert (row["step_median_low_s"], row["is_precise"], row["drift_ratio"]) == (None, False, None)
 
 
 def test_each_message_holds_what_is_new_and_the_row_as_it_stands(started: Started) -> None:
