@@ -32,7 +32,8 @@ NAMES = ("mean", "p50", "p90", "p99")
 DIFFERENCES = """where the meanings differ
   percentile   LoadGen: sorted[floor(n p)]; ours: the smallest sample with a share p at or under it, so one rank less
   too few      LoadGen: any percentile is printed, validity by early stopping; ours: null under 64, 130, 662, 6636 samples
-  rate held    LoadGen: a run is valid if, with confidence 99 %, its percentile holds the limit; ours: the observed one does
+  rate held    LoadGen: a run is valid if, with confidence 99 %, its percentile holds the limit; ours: the observed one does, and
+               with 99 % that of a queue of the services measured, as queries in a queue are not independent
   queue        LoadGen issues each query when it is due and the system under test queues, or batches; ours serves in order
   drops        LoadGen has none (max_async_queries ends the run); ours has none either unless a queue limit is given
   first query  LoadGen schedules it at 0; ours after the first exponential interval
