@@ -18,6 +18,7 @@ NOT_COUNTED = re.compile(r"analysis/report\w*\.py")
 """The report scripts, each a command of its own that a user starts by its path."""
 CROSS_CUTTING = {
     "tests/test_accelsweep.py": "accelsweep.py, which stands beside the packages",
+    "tests/scripts/test_check_pages.py": "scripts/check_pages",
     "tests/scripts/test_macos_names.py": "scripts/macos_names.py",
     "tests/scripts/test_workflows.py": ".github/workflows and docs/mac.md, which cannot be run here",
     "tests/test_imports.py": "the one-way imports of all packages",
