@@ -65,7 +65,10 @@ def test_every_figure_of_our_pages_is_what_its_data_gives(pages: ModuleType) -> 
         ("| fp32 | 1,000 |\n", "| fp32 [1,000] | `one` | `precision == 'fp32'` | `throughput_items_per_s` |"),
         ("[2 cells](x.md) complete.", "| [2] cells | `one` | | `len(rows)` |"),
         ("It takes 8.1 ms.", "| [8.1] ms | `limits.md` | `plain loop 8.116` | `x[0]` |"),
-        ("Of 2 cells.\n\n## B\n\n    python tests/benchmarks/a.py\n\n3 ms.", "| [2] cells | `one` | | `len(rows)` |"),
+        (
+            "Of 2 cells.\n\n## B\n\n    python tests/benchmarks/NAME.py\n\n3 ms.",
+            "| [2] cells | `one` | | `len(rows)` |",
+        ),
     ],
 )
 def test_a_figure_that_is_right_passes(pages: ModuleType, docs: Path, page: str, line: str) -> None:
@@ -96,7 +99,7 @@ def test_each_kind_of_mistake_is_named(pages: ModuleType, docs: Path, page: str,
 
 def test_a_report_s_page_without_a_table_is_named(pages: ModuleType, docs: Path) -> None:
     (docs / "reports" / "gpu" / "README.md").write_text("It takes 7 ms.")
-    assert pages.check(docs)[1] == ["docs/reports/gpu/README.md: no figures.md names it"]
+    assert pages.check(docs)[1] == [f"{Path('docs', 'reports', 'gpu', 'README.md')}: no figures.md names it"]
 
 
 @pytest.mark.parametrize(
