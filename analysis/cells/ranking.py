@@ -68,7 +68,12 @@ def speed(row: Row) -> Figure:
 
 def over_runs(rows: Sequence[Row]) -> dict[str, Row]:
     """A sweep's rows as pages have them, by their key: with intervals over runs, or with what a recheck moved by."""
-    frame = with_runs_pooled(pd.DataFrame(list(rows)).assign(sweep=""))
+    frame = pd.DataFrame(list(rows)).assign(sweep="")
+    # As load_sweep has them: a flag or a whole number that became null has another type.
+    loose = {name: "object" for name in frame.select_dtypes("bool")} | dict.fromkeys(
+        frame.select_dtypes("int"), "float64"
+    )
+    frame = with_runs_pooled(frame.astype(loose))
     return {str(row["trial_key"]): row for row in records(frame)}
 
 

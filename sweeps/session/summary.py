@@ -138,7 +138,7 @@ def best_lines(rows: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
 
     What tells cells apart is the pages' own code, imported late: it needs what a sweep itself does not.
     """
-    over_runs = import_module("analysis.cells.ranking").over_runs(rows) if rows else {}
+    over_runs = _over_runs(rows)
     ordered = sorted(
         pooled(rows), key=lambda r: r["trial_index"] or 0
     )  # the first of several alike is the report's too
@@ -172,6 +172,14 @@ def _lines(
     elif able and all(isinstance(row.get("learned"), str) for row in able):
         lines.append("no training learned more than guessing gets right")
     return lines
+
+
+def _over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The rows by their key with what their runs tell; as they are where that fails, which must not cost the ending."""
+    try:
+        return dict(import_module("analysis.cells.ranking").over_runs(rows)) if rows else {}
+    except Exception:
+        return {row["trial_key"]: row for row in rows}
 
 
 def _n_rivals(able: Sequence[Mapping[str, Any]], what: str) -> int | None:

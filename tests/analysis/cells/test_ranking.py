@@ -9,6 +9,7 @@ import pytest
 from analysis.cells.ranking import accuracy, intervals_part, over_runs, plain, rank, speed, step, widened
 from analysis.stats.estimate import Figure
 from analysis.stats.told_apart import verdict
+from sweeps.store.schema import TRIALS
 from tests.analysis.conftest import row
 
 
@@ -93,6 +94,8 @@ def test_rivals_are_named_up_to_two_and_all_at_once() -> None:
 def test_a_sweeps_rows_get_their_intervals_over_runs() -> None:
     rows = [of(rate, 0.001, i, repeat=k + 1, trial_key=f"k{i}{k}", batch_size=i + 1)
             for i in range(3) for k, rate in enumerate((100.0 + i, 104.0 + i, 99.0 + i))]  # fmt: skip
+    rows = [dict.fromkeys(TRIALS.names) | r | {"is_precise": True, "seed": 0} for r in rows]
+    rows[1]["n_rounds"] = None
     found = over_runs(rows)
     assert sorted(found) == ["k00", "k10", "k20"]
     assert rivals(list(found.values())) != []
