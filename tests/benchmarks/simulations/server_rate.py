@@ -142,7 +142,7 @@ def main() -> None:
     parser.add_argument("--spread", type=float, nargs="*", default=SPREADS, help="of a service")
     parser.add_argument("--rule", nargs="*", choices=RULES, default=list(RULES))
     asked = parser.parse_args()
-    titles = ("rule", "service", "limit", "true rate (1/s)", "told, median (1/s)", "of the true", "standard deviation",
+    titles = ("rule", "service", "limit", "true rate (1/s)", "reported, median (1/s)", "of the true", "standard deviation",
               "holds its limit", "bound under the true p99", "runs", "mean time", "longest")  # fmt: skip
     print("| " + " | ".join(titles) + " |\n| --- | --- | --- |" + " ---: |" * (len(titles) - 3), flush=True)
     jobs = [
