@@ -85,10 +85,13 @@ def old_sweep(folder: Path, columns: Sequence[str] = OLD_COLUMNS) -> Path:
 
 
 def check_same_bytes(main: Main, folder: Path, tmp_path: Path) -> set[str]:
-    """The same results give the same pages and figures, whatever was drawn before in the process; the files' names."""
+    """The same results give the same pages and figures, whatever was drawn before in the process; the files' names.
+
+    Each page is one that :func:`check_html` takes, and left in the folders ``one`` and ``two``.
+    """
     made = []
     for name in ("one", "two"):
-        page_of(main, [folder], tmp_path / name / "page.md", "--html")
+        check_html(main, folder, tmp_path / name)
         made.append({p.name: p.read_bytes() for p in sorted((tmp_path / name).rglob("*")) if p.is_file()})
     assert made[0] == made[1]
     assert set(made[0]) > {"page.md", "page.html"}, "both pages and a figure"
