@@ -20,7 +20,7 @@ if "another" in sys.argv:
     def broken(node, **_):
         raise AttributeError("a release that has no such part")
     ray_private._start_none = broken
-with RayStart(RayOptions(ahead=("workloads.inference",))) as start:
+with RayStart(RayOptions(ahead=("json",))) as start:
     start.wait()
     names = {word for p in psutil.Process().children() for word in ("dashboard.py", "monitor.py", "raylet", "gcs_server")
              if any(word in part for part in p.cmdline())}
