@@ -25,7 +25,7 @@ from tests.sweeps.conftest import ROOT
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]  # one worker starts the nodes
 # A node counts as dead after some 5 s instead of 15; a busy machine must not look dead.
 HEALTH = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5, "health_check_timeout_ms": 5000,
-          "health_check_initial_delay_ms": 2000}  # fmt: skip
+          "health_check_initial_delay_ms": 2000, "prestart_worker_first_driver": False}  # fmt: skip
 CELLS = ["image-processing", "--device", "cpu", "--pipeline", "resize", "--precision", "fp32", "--min-rounds", "2",
          "--no-report", "--no-recheck", "--output", "out"]  # fmt: skip
 

@@ -52,8 +52,8 @@ def check_copies(rows: pd.DataFrame, kind: str) -> None:
 
 
 TRAINING = (
-    "finetune", *SHORT, "--precision", "fp32", "--image-size", "32", "--batch-size", "64", "--epochs", "0.1",
-    "--feed", "resident", "streamed", "--pruner", "none",
+    "finetune", *SHORT, "--precision", "fp32", "--image-size", "32", "--batch-size", "32", "--epochs", "0.1",
+    "--model", "shufflenet_v2_x0_5", "--feed", "resident", "streamed", "--pruner", "none",
 )  # fmt: skip
 
 
