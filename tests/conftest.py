@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import signal
+import sys
 import tempfile
 import tomllib
 from pathlib import Path
@@ -19,6 +20,8 @@ if "ACCELSWEEP_CACHE_DIR" not in os.environ:  # one for all of pytest's processe
     atexit.register(shutil.rmtree, os.environ["ACCELSWEEP_CACHE_DIR"], ignore_errors=True)
 # Several tests at a time have more threads than there are cores, which would spin while they wait for one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# Images for containers ask for no bytecode: then each process of every run rewrites the assertions of all tests once more.
+sys.dont_write_bytecode = False
 _SETTINGS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
 # The same deprecations are errors in processes that tests start, Ray's workers among them.
 os.environ.setdefault("PYTHONWARNINGS", ",".join(_SETTINGS["tool"]["pytest"]["ini_options"]["filterwarnings"]))
