@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 import torchvision
+from PIL import Image
 
 from tests.workloads.conftest import prepared
 from workloads.models.loading import build_model
@@ -26,13 +27,19 @@ def published(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytes
     return name
 
 
-def test_a_network_with_published_auxiliary_heads_answers_and_trains_without_them(published: str) -> None:
+def test_a_network_with_published_auxiliary_heads_answers_and_trains_without_them(
+    published: str, tmp_path: Path
+) -> None:
     loaded = build_model(published)
     assert loaded.weights == "imagenet"
     assert not [name for name in loaded.module.state_dict() if name.startswith(("aux", "AuxLogits"))]
     images = torch.rand(2, 3, 96, 96)
     assert loaded.module.train()(images).shape == loaded.module.eval()(images).shape == (2, 1000)
-    workload = prepared("finetune", model=published, batch_size=2, image_size=96)
+    for colour in ("red", "blue"):  # few, as such a network takes long for an image
+        (tmp_path / "images" / colour).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (32, 32), colour).save(tmp_path / "images" / colour / f"{i}.png")
+    workload = prepared("finetune", model=published, batch_size=2, image_size=96, data=tmp_path / "images")
     workload.step()
     assert 0 <= workload.end_round(0)["accuracy"] <= 1
     workload.teardown()
