@@ -11,11 +11,13 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from sweeps.cell.cell_run import CellRun
+from sweeps.cell.scenarios import single_steps
 from sweeps.coverage.child import sizes, verdicts, whole_model
 from sweeps.measure import ceilings, proofs
 from sweeps.measure.device import device as devices
@@ -39,8 +41,6 @@ ELSEWHERE = {
     "sweeps/measure/monitors/conditions.py:ConditionMonitor.note": "of a Mac, after a round, which has waited",
     "sweeps/measure/monitors/energy_sources.py:observed_period_s": "watches a counter, with no work",
     "sweeps/measure/selftest.py:_run": "seconds told to the user, of proofs that wait themselves",
-    "workloads/models/reference.py:_Exact.__init__": "of the reference, which is the CPU's",
-    "workloads/models/reference.py:_Exact.__torch_function__": "of the reference, which is the CPU's",
 }
 """Places that read no clock of work on the device."""
 GPU = torch.device("fakegpu", 0)
@@ -148,6 +148,7 @@ def everything() -> None:
     )
     work, timer = torch.ones(4, device=GPU), clock.Timer(GPU)
     server_load.run_server(lambda: timer.time(lambda: work + 1), server_load.poisson_arrivals(200.0, 5, 0))
+    single_steps(SimpleNamespace(step=lambda: work + 1), timer, max_s=0.05)
     leak.check_leak(lambda: work + 1, None, GPU, max_s=0.1)
     energy.sustained_energy(
         lambda n: timer.time(lambda: work + 1, n), Steady(), step_s=1e-3, items_per_step=1, longest_s=1.0
