@@ -59,7 +59,7 @@ def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep
     report = write_report(write_sweep(machine()))
     found = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", report.read_text())
     assert [path for _, path in found] == ["figures/settings.png"]
-    assert "fastest: gpu, bf16, batch 8 with 2,000 images/s" in found[0][0]
+    assert "recommended: gpu, bf16, batch 8 with 2,000 images/s" in found[0][0]
     assert (report.parent / found[0][1]).read_bytes().startswith(b"\x89PNG")
 
 
