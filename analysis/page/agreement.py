@@ -11,9 +11,6 @@ from analysis.page.columns import Column
 from analysis.stats.estimate import known
 from analysis.text import MISSING, is_missing, number, share
 
-OWN_TYPES = {"fp32": "float32", "tf32": "tf32", "bf16": "bfloat16", "fp16": "float16"}
-"""What products are computed in, by precision (``workloads/precision.py``)."""
-
 
 def over(row: Any) -> str:
     """How many items were compared, to be said after a figure; empty where that was not recorded."""
@@ -51,7 +48,11 @@ def n_compared_told(frame: pd.DataFrame) -> str:
 def other_types(frame: pd.DataFrame) -> list[str]:
     """Cells whose products are computed in another type than their precision stands for."""
     first = frame["computed_dtype"].fillna("").astype(str).str.split(", ").str[0]
-    mask = (first != "") & (first != frame["precision"].map(OWN_TYPES))
+    # As torch writes the types that precisions are named after; tf32, which torch has not, is a name of its own.
+    own = (
+        frame["precision"].astype(str).str.replace("^fp", "float", regex=True).str.replace("^bf", "bfloat", regex=True)
+    )
+    mask = (first != "") & (first != own)
     if not mask.any():
         return []
     cells = frame[mask].assign(first=first[mask]).groupby(["precision", "first"], sort=True).size()

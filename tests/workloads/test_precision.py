@@ -39,7 +39,7 @@ def test_no_other_dict_or_tuple_of_all_names_is_written_by_hand() -> None:
 def test_a_row_is_all_that_a_new_precision_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BadInputError, match="'bf16x' is not one of"):
         TrialConfig(workload="inference", device="cpu", batch_size=1, precision="bf16x")
-    monkeypatch.setitem(PRECISIONS, "bf16x", Precision(tolerance=0.5, autocast="bfloat16"))
+    monkeypatch.setitem(PRECISIONS, "bf16x", Precision(tolerance=0.5, stored_bits=7, autocast="bfloat16"))
     assert TrialConfig(workload="inference", device="cpu", batch_size=1, precision="bf16x").precision == "bf16x"
     assert compute_dtype("bf16x") == torch.bfloat16
     assert (unsupported_reason("cpu", "bf16x") is None) == (unsupported_reason("cpu", "bf16") is None)
