@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from analysis.page.agreement import OWN_TYPES, n_compared_told, rounding_column, top1_column
+from analysis.page.agreement import n_compared_told, other_types, rounding_column, top1_column
 from analysis.read.sweep import load_sweep
 from tests.analysis.conftest import Write, row
 from workloads.precision import PRECISIONS, product_type
 
 
-def test_the_types_are_those_of_the_precisions() -> None:
-    assert {name: product_type(name) for name in PRECISIONS} == OWN_TYPES
+def test_the_types_are_those_of_the_precisions(write_sweep: Write) -> None:
+    rows = [row(i, precision=name, computed_dtype=product_type(name)) for i, name in enumerate(PRECISIONS)]
+    assert other_types(load_sweep(write_sweep(rows))) == []
 
 
 @pytest.mark.parametrize(
