@@ -104,7 +104,7 @@ def _merge(options: Merge) -> int:
 
     folder = merge(options.sweeps, options.output)
     if strange := strangers_in(options.sweeps):
-        sys.stdout.write(f"left out, as accelsweep did not write it: {printable(', '.join(strange))}\n")
+        sys.stdout.write(f"ignored, as accelsweep did not write it: {printable(', '.join(strange))}\n")
     sys.stdout.write(f"merged: {folder}\n")
     if options.report:
         report_safely("report", folder, lambda line: sys.stdout.write(f"{line}\n"))
@@ -143,8 +143,8 @@ def _page(name: str, words: Sequence[str]) -> int:
 
     subject = words[0] if name == "report" and words and words[0] in SUBJECTS else ""
     if name == "report" and not subject and {"-h", "--help"} & set(words):
-        subjects = f"SUBJECT, which comes first, makes a page of its own: {', '.join(SUBJECTS)}."
-        more = "`accelsweep report SUBJECT --help` says what it has. Without one, the whole story:"
+        subjects = f"SUBJECT, which comes first, writes a page on that subject alone: {', '.join(SUBJECTS)}."
+        more = "`accelsweep report SUBJECT --help` shows its options. Without a subject, the full report:"
         sys.stdout.write(f"{subjects}\n{more}\n\n")
     sys.argv = [f"accelsweep {name} {subject}".strip()]  # as whom its help and its errors speak
     return run_script(subject or name, words[1:] if subject else words)
@@ -172,7 +172,7 @@ def _overview() -> str:
             "usage: accelsweep COMMAND [options]",
             "",
             "Which device, batch size and precision should this machine use for PyTorch, and what does not work?",
-            "Start with `accelsweep finetune`: it needs no other option. `accelsweep COMMAND --help` explains its own.",
+            "Start with `accelsweep finetune`, which needs no options. `accelsweep COMMAND --help` lists its own.",
             "",
             "sweeps:",
             *(f"  {name:<{width}}  {line}" for name, line in sweeps),

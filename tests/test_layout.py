@@ -19,6 +19,7 @@ NOT_COUNTED = re.compile(r"analysis/report\w*\.py")
 CROSS_CUTTING = {
     "tests/test_accelsweep.py": "accelsweep.py, which stands beside the packages",
     "tests/scripts/test_check_pages.py": "scripts/check_pages",
+    "tests/scripts/test_language.py": "the words of all packages, docs/ and README.md",
     "tests/scripts/test_macos_names.py": "scripts/macos_names.py",
     "tests/scripts/test_workflows.py": ".github/workflows and docs/mac.md, which cannot be run here",
     "tests/test_imports.py": "the one-way imports of all packages",

@@ -17,25 +17,26 @@ class FinetuneOptions:
     learning_rate: tuple[float, ...] = (2e-3,)
     """Axis: AdamW's peak learning rate (one cycle: up for the first third, then down)."""
     augment: tuple[Augmentation, ...] = ("none",)
-    """Axis: augmentation on the device, each image its own crop of 64 to 100 % (crop), half of them mirrored too
-    (crop-flip; digits must not be)."""
+    """Axis: augmentation on the device. crop: each image gets its own crop of 64 to 100 %; crop-flip: half of them are
+    mirrored as well (not for digits)."""
     feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
-    """Axis. resident: images decoded once and held on the device; streamed: decoded anew in each epoch by other
-    processes and copied ahead of their use, as for images that do not fit."""
+    """Axis. resident: images are decoded once and kept on the device; streamed: other processes decode them in every
+    epoch, and they are copied ahead of their use, as for images that do not fit."""
     epochs: float = 3.0
     """Train for this many passes over the training images."""
     max_train_s: float = 60.0
-    """Stop training a cell after this many seconds, evaluation left out."""
+    """Stop training a cell after this many seconds, not counting evaluation."""
     target_accuracy: float = 0.95
     """Report the seconds until the held-out accuracy first reaches this share."""
     image_size: int = 48
     """Height and width in pixels that the images are resized to."""
     data: Path | None = None
     """Your images: a folder with one sub-folder per class, of which up to 10,000 images are used and a fifth is held
-    out; or with train/ and val/ of such, taken as they are. Default: scikit-learn's 1,797 handwritten digits."""
+    out; or one with train/ and val/ made like that, used as they are. Default: scikit-learn's 1,797 handwritten
+    digits."""
     weights: Path | None = None
-    """Your weights to start from instead of the published ones: a state dictionary, or a checkpoint with one in it, by
-    torch.save or as .safetensors. A head for other classes is left out and the model's is new."""
+    """Your weights to start from instead of the published ones: a state dictionary, or a checkpoint that contains one,
+    by torch.save or as .safetensors. A head for other classes is replaced with a new one."""
 
     def __post_init__(self) -> None:
         if self.epochs <= 0:

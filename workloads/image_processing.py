@@ -53,9 +53,9 @@ class ImageProcessingOptions:
     jitter, to float, normalise; resize: antialiased to 224; gaussian-blur: 9 x 9; geometric: affine and perspective;
     sobel: gradient by conv2d."""
     implementation: tuple[Implementation, ...] = ("eager",)
-    """Axis. eager: as torchvision composes it; compiled: the same through torch.compile; fused: written anew as few
-    kernels, each pixel from the pixels it needs, through torch.compile. torchcodec, torchvision: decode alone, by that
-    library; its eager is TorchCodec where that is installed (accelsweep[torchcodec]), else torchvision."""
+    """Axis. eager: as torchvision composes it; compiled: the same through torch.compile; fused: rewritten as a few
+    kernels, each pixel from the pixels it needs, through torch.compile. torchcodec, torchvision: only for decode, by
+    that library; its eager is TorchCodec where that is installed (accelsweep[torchcodec]), otherwise torchvision."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
 
@@ -133,7 +133,7 @@ class ImageProcessing(SteadyWork):
     def _chosen_function(self) -> Stage:
         """The pipeline on a batch, in the implementation asked for."""
         if self._implementation in DECODERS[1:]:
-            raise UnsupportedError(f"{self._pipeline}: decodes nothing that {self._implementation} could")
+            raise UnsupportedError(f"{self._pipeline}: does not decode, which is all that {self._implementation} does")
         if not self.is_compiled:
             return self._eager
         stages: list[Stage] = [self._composed]
@@ -169,11 +169,11 @@ class ImageProcessing(SteadyWork):
         if self._implementation not in DECODERS:
             raise UnsupportedError(f"decode: has no {self._implementation} implementation")
         if context.compile != "none":
-            raise UnsupportedError("decode: has nothing that torch.compile could compile")
+            raise UnsupportedError("decode: has nothing for torch.compile to compile")
         if context.precision != "fp32":
-            raise UnsupportedError(f"decode: has no floating part that {context.precision} could change; fp32 has it")
+            raise UnsupportedError(f"decode: has no floating-point part for {context.precision} to change; use fp32")
         if context.memory_format != "contiguous":
-            raise UnsupportedError(f"decode: gives image by image, which cannot be {context.memory_format}")
+            raise UnsupportedError(f"decode: returns single images, which cannot be {context.memory_format}")
         try:
             self._decoder, named = jpeg_decoder(self._implementation)
         except NoDecoderError as error:

@@ -42,23 +42,23 @@ class InferenceOptions:
     """Axis. eager: the network as trained, under autocast; frozen: batch normalisation folded into the convolutions and
     weights held in the precision. Either goes through torch.compile where --compile says so."""
     rate: tuple[float, ...] = ()
-    """Axis of the server scenario: mean arrivals per second. Default: search the highest that holds the limit."""
+    """Axis of the server scenario: mean arrivals per second. Default: search for the highest that meets the limit."""
     max_latency_ms: float | None = None
-    """Limit: milliseconds of a step, the 99th percentile where it is known, else the median. The server scenario
-    searches the highest rate that holds it."""
+    """Limit: milliseconds per step, by the 99th percentile where it is known, otherwise by the median. The server
+    scenario searches for the highest rate that meets it."""
     include_copy: bool = False
     """Copy each batch from the host to the device as part of the step."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
     weights: Path | None = None
-    """Your weights: a state dictionary, or a checkpoint with one in it, by torch.save or as .safetensors; their head
-    says how many classes there are."""
+    """Your weights: a state dictionary, or a checkpoint that contains one, by torch.save or as .safetensors; the head
+    determines the number of classes."""
 
     def __post_init__(self) -> None:
         for name in filter(is_served, self.scenario):
             if not self.rate and self.max_latency_ms is None:
                 raise BadInputError(
-                    f"--scenario {name}: needs --rate, or --max-latency-ms to search the highest rate for"
+                    f"--scenario {name}: needs --rate, or --max-latency-ms to search for the highest rate"
                 )
         if any(rate <= 0 for rate in self.rate):
             raise BadInputError(f"--rate: {list(self.rate)} must be over 0")

@@ -26,14 +26,14 @@ class Scenario:
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "offline": Scenario(told="queues batches without waiting and gives throughput", sample_s=0.05),
+    "offline": Scenario(told="queues batches without waiting and measures throughput", sample_s=0.05),
     "single-stream": Scenario(
-        told="sends the next batch when the last is done and gives latencies", is_latency=True
+        told="sends the next batch when the last is done and measures latency", is_latency=True
     ),
     # Eight samples in a query: MLPerf Inference rules.
     "multi-stream": Scenario(told="sends queries of eight batches", n_batches=8, is_latency=True),
     "server": Scenario(
-        told="sends at random times at --rate and counts latency from the scheduled arrival",
+        told="sends at random times at --rate and measures latency from the scheduled arrival",
         is_latency=True, is_served=True,
     ),
 }  # fmt: skip

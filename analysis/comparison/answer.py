@@ -45,7 +45,7 @@ def _at_its_best(best: pd.DataFrame, side: str, baseline: str, *, has_cells: boo
 def _unfair(rows: pd.DataFrame) -> list[str]:
     """A best whose settings the other side was never measured with is its best, and no proof of the machine's."""
     told = list(dict.fromkeys(text for text in rows["untried"] if isinstance(text, str) and text))
-    return [f"Not measured alike: {escape(some(told, MAX_NAMED, '; '))}."] if told else []
+    return [f"Not measured with the same settings: {escape(some(told, MAX_NAMED, '; '))}."] if told else []
 
 
 def _told_at_best(best: pd.DataFrame, side: str, baseline: str, mark: str) -> list[str]:
@@ -60,8 +60,8 @@ def _told_at_best(best: pd.DataFrame, side: str, baseline: str, mark: str) -> li
         subject = f"{escape(label(b, names))}: at its best" if names else "At its best"
         item, frugal = escape(b["item"] or "items"), known(b["energy_ratio"])
         rates = [f"{number(r['throughput_items_per_s'])} {item}/s ({escape(label(r, settings))})" for r in (b, a)]
-        energy = f"; {significant(frugal)} times the {item} per joule" if frugal else ""
-        said.append(f"{subject}, {mark}{escape(side)} does {figure(b).full_text} times the work of {escape(baseline)}"
+        energy = f"; {significant(frugal)}x the {item} per joule" if frugal else ""
+        said.append(f"{subject}, {mark}{escape(side)} runs at {figure(b).factor_text} the speed of {escape(baseline)}"
                     f"{mark}: {rates[0]} against {rates[1]}{energy}.")  # fmt: skip
     return said
 
@@ -69,8 +69,8 @@ def _told_at_best(best: pd.DataFrame, side: str, baseline: str, mark: str) -> li
 def _over_all_work(rows: Sequence[dict[str, Any]], names: Sequence[str], side: str, baseline: str, mark: str) -> str:
     least, most = (choose(rows, key=lambda r: float(r["ratio"])) for choose in (min, max))
     told = [f"{figure(r).text} ({escape(label(r, names))})" for r in (least, most)]
-    mean = geometric_mean([figure(r) for r in rows]).full_text
-    return (f"At its best, {mark}{escape(side)} does {mean} times the work of {escape(baseline)}{mark}, geometric mean"
+    mean = geometric_mean([figure(r) for r in rows]).factor_text
+    return (f"At its best, {mark}{escape(side)} runs at {mean} the speed of {escape(baseline)}{mark}, geometric mean"
             f" over {len(rows)} pieces of work, from {told[0]} to {told[1]}.")  # fmt: skip
 
 
@@ -82,7 +82,7 @@ def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[st
         if len(ratios):
             mean = statistics.geometric_mean(ratios)
             of = f" (geometric mean of {counted(len(ratios))})" if len(ratios) > 1 else ""
-            told.append(f"{significant(mean, 3)} times the {word}{of}")
+            told.append(f"{significant(mean, 3)}x the {word}{of}")
     return [f"{escape(side)} takes {' and '.join(told)} of {escape(baseline)}."] if told else []
 
 
@@ -102,7 +102,7 @@ def regression(comparison: Comparison, baseline: str) -> str | None:
         told.append(f"{counted(len(frame))} {word} ({some(named, MAX_NAMED, '; ')})")
     sides = comparison.sides
     together = sides[(sides["verdict"] == "slower") & (sides["slower"] < sides["n_cells"])]
-    told += [f"all cells together slower{' in ' + r['side'] if several else ''} ({significant(r['shift'])} times the"
+    told += [f"all cells together slower{' in ' + r['side'] if several else ''} ({significant(r['shift'])}x the"
              " speed)" for r in records(together)]  # fmt: skip
     return f"against {baseline}, {listed(told)}" if told else None
 
@@ -111,15 +111,15 @@ def undecided(comparison: Comparison, baseline: str) -> str | None:
     """What is not known of which cells, not escaped; None where each is as fast as in the baseline or faster."""
     verdicts = comparison.cells["verdict"]
     if comparison.cells.empty:
-        return f"no cell was measured in {baseline} and beside it"
+        return f"no cell was measured both in {baseline} and in another side"
     counts = [(int((verdicts == word).sum()), told) for word, told in _OPEN.items()]
     told = [f"{counted(n)} {text}" for n, text in counts if n]
     return f"against {baseline}, {listed(told)}" if told else None
 
 
 _OPEN = {
-    "unclear": "not certainly slower, and not shown to be as fast",
-    "one run": "run once on a side, which tells nothing of the next run (`--repeats 5` does)",
-    "disturbed": "beside other work that took over a tenth of the machine",
+    "unclear": "neither shown to be slower nor shown to be as fast",
+    "one run": "run only once on a side, which says nothing about the next run (`--repeats 5` does)",
+    "disturbed": "measured while other work took over a tenth of the machine",
 }
 """The verdicts that decide nothing, in words."""

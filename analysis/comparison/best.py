@@ -125,7 +125,11 @@ def _energy(base: _Cell | None, cell: _Cell | None, across: Sequence[str]) -> di
         return {}
     frugal, domain = cell.median("items_per_j"), cell.row.get("energy_domain")
     figures: dict[str, Any] = {"items_per_j": frugal, "energy_domain": domain}
-    of = "" if cell.n_known == cell.n_all else f", of the {cell.n_known} of {cell.n_all} cells whose energy is known"
+    of = (
+        ""
+        if cell.n_known == cell.n_all
+        else f", of the {cell.n_known} of {cell.n_all} cells with an energy measurement"
+    )
     figures["frugal_settings"] = label(cell.row, SETTINGS) + of
     if base is None or base is cell:
         return figures

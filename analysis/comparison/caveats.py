@@ -63,16 +63,16 @@ def _energy_domains(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:
     if "energy_domain" in allowed or len({domain for domains in covered for domain in domains}) < 2:
         return []
     named = [f"{', '.join(domains) or 'nothing'} in {s.label}" for s, domains in zip(sides, covered, strict=True)]
-    return [f"What the energy counter covers differs: {escape('; '.join(named))}. Where it does no ratio is taken,"
-            " unless by --allow-different energy\\_domain."]  # fmt: skip
+    return [f"What the energy counter covers differs: {escape('; '.join(named))}. Where it differs, no ratio is given,"
+            " unless --allow-different energy\\_domain is set."]  # fmt: skip
 
 
 def _servers(comparison: Comparison) -> list[str]:
     frame = comparison.cells
     if "scenario" not in frame or not (frame["scenario"] == SERVER).any():
         return []
-    return ["Of the server scenario the speed compared is that of a request, from its scheduled arrival to its answer,"
-            " at one rate; a speed over 1 is a shorter latency."]  # fmt: skip
+    return ["For the server scenario, the speed compared is that of a request, from its scheduled arrival to its"
+            " answer, at one rate; a speed over 1 is a shorter latency."]  # fmt: skip
 
 
 def _single_sweeps(comparison: Comparison, sides: Sequence[Side]) -> list[str]:
@@ -82,9 +82,9 @@ def _single_sweeps(comparison: Comparison, sides: Sequence[Side]) -> list[str]:
     alone = [escape(side.label) for side in sides if len({row.get("sweep_id") for row in side.rows}) == 1]
     if not alone:
         return []
-    return [f"{', '.join(alone)}: the runs are of one sweep, and hold what differs between fresh processes, not what"
-            " all of a sweep share, such as the hour's load or temperature. Several sweeps a side, measured in turns"
-            " and joined by commas, hold that too."]  # fmt: skip
+    return [f"{', '.join(alone)}: all runs are from one sweep. They show how fresh processes differ, but not what a"
+            " whole sweep shares, such as the load or the temperature at that hour. Several sweeps per side, measured"
+            " in turns and joined by commas, show that too."]  # fmt: skip
 
 
 ENVIRONMENT = {

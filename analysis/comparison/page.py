@@ -176,5 +176,5 @@ def _share(text: str) -> float:
     except ValueError:
         share = math.nan
     if not 0 < share < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no percentage over 0 and under 100")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a percentage between 0 and 100")
     return share

@@ -45,7 +45,7 @@ def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str |
     sides = [load_side(text) for text in texts]
     counts = Counter(side.label for side in sides)
     for label in [label for label, n in counts.items() if n > 1]:
-        raise AnalysisError(f"{counts[label]} sides are called {label!r}; name them: first={texts[0]}")
+        raise AnalysisError(f"{counts[label]} sides are named {label!r}; name them: first={texts[0]}")
     for column in across:
         try:
             parts = [(side, part) for side in sides for part in split(side, column)]
@@ -56,7 +56,7 @@ def load_sides(texts: Sequence[str], across: Sequence[str] = (), baseline: str |
     if len(sides) < 2:
         raise AnalysisError(f"a comparison needs two sides, got {', '.join(s.label for s in sides) or 'none'}")
     if baseline is not None and baseline not in (side.label for side in sides):
-        raise AnalysisError(f"no side is called {baseline!r}; the sides are {', '.join(s.label for s in sides)}")
+        raise AnalysisError(f"no side is named {baseline!r}; the sides are {', '.join(s.label for s in sides)}")
     return sorted(sides, key=lambda side: baseline is not None and side.label != baseline)
 
 

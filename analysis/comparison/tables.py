@@ -60,7 +60,7 @@ def best_table(best: pd.DataFrame) -> str:
         *([Column("work", lambda row: escape(label(row, names)))] if names else []),
         in_word("side", "side"),
         Column("fastest with", lambda row: escape(label(row, SETTINGS))),
-        *([Column("most frugal with (counter)", _frugal_words)] if has_energy else []),
+        *([Column("most energy-efficient with (counter)", _frugal_words)] if has_energy else []),
     ]
     return column_table(records(best), [
         *words,
@@ -82,8 +82,8 @@ def best_note(across: Sequence[str]) -> str:
     """Which settings each side was free to choose."""
     fixed = [column.replace("_", " ") for column in across if column in SETTINGS]
     if not fixed:
-        return "Device, precision, batch size and all other settings are each side's to choose."
-    return f"All settings but the {' and the '.join(map(escape, fixed))} are each side's to choose."
+        return "Each side chooses its device, precision, batch size and all other settings."
+    return f"Each side chooses all settings but the {' and the '.join(map(escape, fixed))}."
 
 
 def outcomes_table(comparison: Comparison, baseline: str) -> str:
@@ -103,17 +103,17 @@ def method(comparison: Comparison) -> list[str]:
     """How the numbers were made, in sentences."""
     least, n_once = comparison.min_change, int((comparison.cells["verdict"] == "one run").sum())
     said = [
-        "The ratio is of times, geometric means over a cell's runs, so above 1 the side is faster. A run is a sweep"
-        " where several measured the cell, else one of its repeats. The interval (95 %) and p are those of a moderated"
-        " t on the logarithms of the runs' medians: the spread between runs is pooled over cells, so that few runs a"
-        " side have its degrees of freedom (G. K. Smyth, Statistical Applications in Genetics and Molecular Biology"
+        "The ratio is of times, geometric means over a cell's runs: above 1 the side is faster. A run is a sweep where"
+        " several measured the cell, otherwise one of its repeats. The interval (95 %) and p are those of a moderated t"
+        " test on the logarithms of the runs' medians: the spread between runs is pooled over cells, so that a few runs"
+        " per side have its degrees of freedom (G. K. Smyth, Statistical Applications in Genetics and Molecular Biology"
         " 3:1, 2004).",
-        f"Faster and slower take a change over {100 * least:g} % (`--min-change`) and p under {MAX_P}, after Holm's"
-        f" correction for the number of cells; all cells together, a change over {50 * least:g} % and p under {MAX_P}"
-        " of Student's t on the means of whole runs. The same: the whole interval is within"
-        f" {100 * least:g} %. All else is unclear.",
+        f"Faster and slower require a change of more than {100 * least:g} % (`--min-change`) and p below {MAX_P} after"
+        f" Holm's correction for the number of cells; all cells together, a change of more than {50 * least:g} % and p"
+        f" below {MAX_P} of Student's t test on the means of whole runs. The same: the whole interval is within"
+        f" {100 * least:g} %. Everything else is unclear.",
     ]
     if n_once:
-        said.append(f"{counted(n_once)} had one run on a side: the interval holds what varies within it alone, and"
-                    " there is no verdict.")  # fmt: skip
+        said.append(f"{counted(n_once)} had one run on a side: the interval covers only what varies within that run,"
+                    " and there is no verdict.")  # fmt: skip
     return said

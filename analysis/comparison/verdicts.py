@@ -29,7 +29,7 @@ def by_cells(row: dict[str, Any], baseline: str, min_change: float) -> list[str]
         return [_once(row, side, other)]
     mean = f", geometric mean of {counted(n)}" if n > 1 else ""
     counts = ", ".join(f"{row[word]:,} {told}" for word, told in _WORDS.items() if row[word] or word not in _RARE)
-    found = f"{_found(row, side, other, min_change)}: {figure(row).full_text} times the speed{mean}"
+    found = f"{_found(row, side, other, min_change)}: {figure(row).factor_text} the speed{mean}"
     return [f"{found}{f' ({counts})' if n > 1 else ''}.", *_power(row)]
 
 
@@ -49,30 +49,31 @@ def _found(row: dict[str, Any], side: str, other: str, min_change: float) -> str
         return f"**{side} is {'faster' if faster else 'slower'} than {other} {where}**"
     if row["verdict"] in ("faster", "slower"):
         return (
-            f"**{side} is {row['verdict']} than {other} over {every[3:]} together**, in none of them alone for certain"
+            f"**{side} is {row['verdict']} than {other} over {every[3:]} together**, but in none of them individually"
         )
     if row["same"] == n:
-        return f"**{side} is as fast as {other}**, shown within {100 * min_change:g} % {every}"
+        return f"**{side} is as fast as {other}**, shown to within {100 * min_change:g} % {every}"
     return _undecided(row, side, other, f"{100 * min_change:g} %")
 
 
 def _undecided(row: dict[str, Any], side: str, other: str, least: str) -> str:
     if row["disturbed"] == row["n_cells"]:
-        return f"**{side} and {other} were measured beside other work**, so that nothing is decided"
+        return f"**{side} and {other} were measured while other work was running**, so there is no verdict"
     if excludes_one(figure(row)):
-        return f"**No cell of {side} is certainly faster or slower than {other}'s by over {least}**"
-    return f"**{side} and {other} cannot be told apart**, and are not shown to be as fast within {least}"
+        return f"**No cell of {side} is shown to be more than {least} faster or slower than {other}'s**"
+    told = f"**{side} and {other} are statistically indistinguishable**"
+    return f"{told}, but not shown to be equally fast to within {least}"
 
 
 def _power(row: dict[str, Any]) -> list[str]:
     """How far runs differ, and which change would have been found, so that silence is not taken for sameness."""
     told = [f"{percent(row[name] - 1)} {of}" for name, of in (("smallest_cell", "in one cell"),
-            ("smallest_shift", "in all cells alike")) if math.isfinite(row[name])]  # fmt: skip
+            ("smallest_shift", "common to all cells")) if math.isfinite(row[name])]  # fmt: skip
     if not told:
         return []
-    return [f"Runs of one cell differ by {percent(row['spread'])} (standard deviation, told by"
-            f" {counted(int(row['n_spread']))}), so four of five such comparisons find a step longer by"
-            f" {' or by '.join(told)}."]  # fmt: skip
+    return [f"Runs of one cell differ by {percent(row['spread'])} (standard deviation, from"
+            f" {counted(int(row['n_spread']))}), so four out of five such comparisons would detect a slowdown of"
+            f" {' or one of '.join(told)}."]  # fmt: skip
 
 
 def _once(row: dict[str, Any], side: str, other: str) -> str:
@@ -82,12 +83,12 @@ def _once(row: dict[str, Any], side: str, other: str) -> str:
     mean = f", geometric mean of {counted(n)}" if n > 1 else ""
     how = "differ by" if change < 1 else "differ by a factor of"
     amount = percent(change) if change < 1 else significant(1 + change)
-    said = (f"**These runs {how} {amount}**: {side} did {figure(row).full_text} times the work of {other} in one run a"
-            f" side{mean}. That is no verdict")  # fmt: skip
+    said = (f"**These runs {how} {amount}**: {side} ran at {figure(row).factor_text} the speed of {other}, one run per"
+            f" side{mean}. This is not a verdict")  # fmt: skip
     if not row["n_spread"]:
-        return (f"{said}: how far this machine differs by itself is not known here, since no cell was measured twice."
-                " `--repeats 5` on each side tells it.")  # fmt: skip
-    told = f"a cell measured again moved by up to {percent(moved - 1)} ({counted(int(row['n_spread']))} measured again)"
+        return (f"{said}: how much this machine varies by itself is unknown, since no cell was measured twice."
+                " `--repeats 5` on each side shows it.")  # fmt: skip
+    told = f"a cell changed by up to {percent(moved - 1)} when measured again ({counted(int(row['n_spread']))})"
     if max(ratio, 1 / ratio) <= moved:
-        return f"{said}: it is a difference which this machine does by itself, where {told}."
+        return f"{said}: the difference is within this machine's own variation: {told}."
     return f"{said}, though {told}. `--repeats 5` on each side decides it."

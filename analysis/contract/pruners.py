@@ -48,22 +48,24 @@ MOST_RUNGS = 1000
 """Optuna raises the reduction factor to this power, whose digits must end; no cell has 2**1000 rounds."""
 _PERCENTILE = {
     "n_startup_trials": Parameter(
-        kind=int, ours=2, told="cells that must have ended before one is given up. Default: 2."
+        kind=int, ours=2, told="cells that must have ended before one is pruned. Default: 2."
     ),
     "n_warmup_steps": Parameter(
-        kind=int, ours=2, on_accuracy=3, told="rounds before a cell is given up. Default: 2; on accuracy 3, which are "
-        "an epoch: before it a network has learned little more than chance.",
+        kind=int, ours=2, on_accuracy=3, told="rounds before a cell may be pruned. Default: 2; on accuracy 3, "
+        "an epoch, before which a network is little better than chance.",
     ),
-    "interval_steps": Parameter(kind=int, low=1, told="judge every so many rounds. Default: 1."),
-    "n_min_trials": Parameter(kind=int, low=1, told="cells with a value at a round that judging takes. Default: 1."),
+    "interval_steps": Parameter(kind=int, low=1, told="judge every N rounds. Default: 1."),
+    "n_min_trials": Parameter(
+        kind=int, low=1, told="cells that must have a value at a round before it is judged. Default: 1."
+    ),
 }  # fmt: skip
 _HALVING = {
     "min_resource": Parameter(
-        kind=int, low=1, ours=3, told="rounds before a cell is given up. Default: 3, since single rounds are noisy and "
-        "three are an epoch of a training.",
+        kind=int, low=1, ours=3, told="rounds before a cell may be pruned. Default: 3, since single rounds are noisy "
+        "and three make an epoch of training.",
     ),
-    "reduction_factor": Parameter(kind=int, low=2, told="one cell in so many goes on at each rung. Default: 3, 4."),
-    "bootstrap_count": Parameter(kind=int, told="cells a rung takes before any is given up. Default: 0."),
+    "reduction_factor": Parameter(kind=int, low=2, told="one cell in N goes on at each rung. Default: 3, 4."),
+    "bootstrap_count": Parameter(kind=int, told="cells that a rung needs before any is pruned. Default: 0."),
 }  # fmt: skip
 
 PRUNERS = {
@@ -71,11 +73,11 @@ PRUNERS = {
     "median": Pruner(optuna="MedianPruner", parameters=_PERCENTILE),
     "percentile": Pruner(optuna="PercentilePruner", parameters=_PERCENTILE | {
         "percentile": Parameter(
-            kind=float, high=100, ours=25.0, told="keep this best share of the cells, in per cent. Default: 25."
+            kind=float, high=100, ours=25.0, told="keep this best share of the cells, in percent. Default: 25."
         ),
     }),
     "hyperband": Pruner(optuna="HyperbandPruner", parameters=_HALVING | {
-        "max_resource": Parameter(kind=int, low=1, told="rounds of a whole cell. Default: the longest seen."),
+        "max_resource": Parameter(kind=int, low=1, told="rounds of a complete cell. Default: the longest seen."),
         "bootstrap_count": replace(_HALVING["bootstrap_count"], needs="max_resource"),
     }),
     "successive-halving": Pruner(optuna="SuccessiveHalvingPruner", parameters=_HALVING | {
@@ -84,14 +86,14 @@ PRUNERS = {
         ),
     }),
     "wilcoxon": Pruner(optuna="WilcoxonPruner", takes_estimates=False, parameters={
-        "p_threshold": Parameter(kind=float, high=1, told="give up below this p against the best cell. Default: 0.1."),
-        "n_startup_steps": Parameter(kind=int, told="rounds before a cell is given up. Default: 2."),
+        "p_threshold": Parameter(kind=float, high=1, told="prune below this p against the best cell. Default: 0.1."),
+        "n_startup_steps": Parameter(kind=int, told="rounds before a cell may be pruned. Default: 2."),
     }),
     "patient": Pruner(optuna="PatientPruner", wraps="median", parameters={
         "patience": Parameter(
-            kind=int, ours=2, told="rounds without gain before the wrapped pruner is asked. Default: 2."
+            kind=int, ours=2, told="rounds without improvement before the wrapped pruner is asked. Default: 2."
         ),
-        "min_delta": Parameter(kind=float, told="the smallest gain. Default: 0."),
+        "min_delta": Parameter(kind=float, told="the smallest improvement that counts. Default: 0."),
     }),
 }  # fmt: skip
 

@@ -57,7 +57,7 @@ def other_types(frame: pd.DataFrame) -> list[str]:
         return []
     cells = frame[mask].assign(first=first[mask]).groupby(["precision", "first"], sort=True).size()
     told = ", ".join(f"{precision} in {kind} ({n})" for (precision, kind), n in cells.items())
-    return [f"{out_of(mask)} computed matrix products in another type than the precision stands for: {told}."]
+    return [f"{out_of(mask)} computed matrix products in a type other than that of their precision: {told}."]
 
 
 def without_agreement(done: pd.DataFrame) -> list[str]:

@@ -73,7 +73,7 @@ def _timing(done: pd.DataFrame) -> list[str]:
     on_failed, on_unknown = (", ".join(_words(done.loc[mask, "device"])) for mask in (failed, unknown))
     told = [
         (failed, f"The timer did not pass its proof on {on_failed}: times measured there cannot be trusted."),
-        (unknown, f"The timer was not proven on {on_unknown}: {out_of(unknown)} may be timed wrongly."),
+        (unknown, f"The timer was not proven on {on_unknown}: the times of {out_of(unknown)} may be wrong."),
     ]
     return [text for mask, text in told if mask.any()]
 
@@ -89,7 +89,7 @@ def _wrong_answers(frame: pd.DataFrame) -> list[str]:
     off = "" if pd.isna(worst) else f", by up to {100 * worst:.2g} % of the largest value"
     measured = is_wrong[is_wrong | (frame["status"] == "complete")]
     return [f"{out_of(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
-            f" recommended nowhere, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
+            f" not recommended, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
 
 
 def _fallback(frame: pd.DataFrame) -> list[str]:
@@ -109,17 +109,17 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     random = equals(done, "weights", "random")
     if random.any():
         models = ", ".join(_words(done.loc[random, "model"]))
-        said.append(f"Random weights, since none could be had: {models}. Speeds hold; answers mean nothing.")
+        said.append(f"Random weights, since none were available: {models}. Speeds are valid; answers are meaningless.")
     if equals(done, "input_is_synthetic", True).any():
-        said.append("Some input was random numbers, as a flag asked.")
+        said.append("Some input was random numbers, as an option requested.")
     skipped = frame["n_images_skipped"].max()
     if skipped > 0:
         images = _of(skipped, "input image did not decode and was", "input images did not decode and were")
         said.append(f"{int(skipped)} {images} left out.")
     decoders = _words(done.loc[equals(done, "implementation", "eager"), "decoder"])
     if len(decoders) > 1:
-        said.append(f"Cells that name no decoder decoded by {listed(decoders)}; --implementation names one.")
-    said += [f"Of the input's folder was not read: {what}." for what in _words(done["input_left_out"])]
+        said.append(f"Cells that name no decoder used {listed(decoders)}; --implementation names one.")
+    said += [f"Files in the input folder that were not read: {what}." for what in _words(done["input_left_out"])]
     return said
 
 
@@ -129,16 +129,16 @@ def left_out(
     """Files that were skipped, and cells without a row: ``n_missing`` where over zero, of ``n_cells`` where known."""
     said, names = [], list(dict.fromkeys(unreadable))
     if n := len(names):
-        said.append(f"{counted(n, 'file')} could not be read, or {_of(n, 'is', 'are')} none of the sweep's, and"
+        said.append(f"{counted(n, 'file')} could not be read, or {_of(n, 'does', 'do')} not belong to the sweep, and"
                     f" {_of(n, 'was', 'were')} left out: {some(names, MAX_FILES)}.")  # fmt: skip
     if n_missing > 0:
         missing = counted(n_missing) if n_cells is None else f"{n_missing:,} of the {counted(n_cells)}"
-        said.append(f"{missing} asked for {_of(n_missing, 'is', 'are')} missing: {sweep} did not end.")
+        said.append(f"{missing} {_of(n_missing, 'is', 'are')} missing: {sweep} did not finish.")
     return said
 
 
 def _stability(done: pd.DataFrame) -> list[str]:
-    spread = "the middle half of the steps spreads over more than {} % of the median"
+    spread = "the interquartile range of the steps is over {} % of the median"
     busy = f"shared the machine with other work that took over {100 * BUSY_RATIO:.0f} % of its CPU time"
     tests = [
         (equals(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
@@ -148,11 +148,11 @@ def _stability(done: pd.DataFrame) -> list[str]:
             done["is_throttled"].isna() & done["throttle_reasons"].notna(),
             "slowed down",
             "slowed down",
-            " from first to last round, and nothing told why: perhaps for heat",
+            " from the first to the last round for no reported reason: perhaps heat",
         ),
         (equals(done, "is_drifting", True), "drifted", "drifted", " while measured"),
         (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
-        (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory with every step"),
+        (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory on every step"),
     ]
     return [f"{out_of(m)} {_of(m.sum(), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
 
@@ -195,12 +195,12 @@ def _memory(done: pd.DataFrame) -> list[str]:
         return []
     worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
-    said = (f"{out_of(anew)} {_of(anew.sum(), 'takes its', 'take their')} memory anew from the kernel in each step:"
-            f" {fresh:,.0f} MiB a step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
+    said = (f"{out_of(anew)} {_of(anew.sum(), 'has', 'have')} page faults on every step:"
+            f" {fresh:,.0f} MiB per step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
             f" {worst['precision']}.")  # fmt: skip
     if not ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
         return [said]
-    return [f"{said} Another run may be faster or slower by that. With {KEEP_MEMORY} set before the command, glibc"
+    return [f"{said} Another run may be faster or slower by as much. With {KEEP_MEMORY} set before the command, glibc"
             " keeps the memory, in a program of yours too."]  # fmt: skip
 
 
@@ -214,8 +214,8 @@ def _full_device(done: pd.DataFrame) -> list[str]:
     if not full.any():
         return []
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
-    return [f"{out_of(full)} {_of(full.sum(), 'is', 'are')} slower for want of memory: PyTorch's allocator gave back"
-            f" what it kept and asked the device again, {worst['allocation_retries_per_step']:.1f} times a step at"
+    return [f"{out_of(full)} {_of(full.sum(), 'is', 'are')} slower because device memory is full: PyTorch's allocator"
+            f" released its cache and retried {worst['allocation_retries_per_step']:.1f} times per step at"
             f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
 
 
@@ -228,7 +228,7 @@ def _other_answers(done: pd.DataFrame) -> list[str]:
     if differs.any():
         worst = done.loc[done["top1_agreement_ratio"].idxmin()]
         said.append(f"{out_of(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
-                    f" the fewest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
+                    f" the lowest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
                     f" {worst['precision']}.")  # fmt: skip
     return said
 

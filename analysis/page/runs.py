@@ -53,9 +53,9 @@ def _pooled(repeated: pd.DataFrame, n: int) -> str:
     runs = sorted({int(v) for v in repeated[N_RUNS]})
     told = f"{runs[0]}" if len(runs) == 1 else f"{runs[0]} to {runs[-1]}"
     which = "Each cell's figures are" if len(repeated) == n else f"The figures of {len(repeated):,} of {counted(n)} are"
-    return (f"{which} of {told} runs, each in a fresh process: speeds are geometric means with an interval over the"
+    return (f"{which} from {told} runs, each in a fresh process: speeds are geometric means with an interval over the"
             " runs (Student's t on logarithms, the spread between runs pooled over the cells: Smyth, Stat. Appl. Genet."
-            f" Mol. Biol. 3:1, 2004). From run to run a cell differs by {share(math.sqrt((sds**2).mean()))} (standard"
+            f" Mol. Biol. 3:1, 2004). From run to run a cell varies by {share(math.sqrt((sds**2).mean()))} (standard"
             f" deviation; at most {share(sds.max())}).")  # fmt: skip
 
 
@@ -63,8 +63,8 @@ def _moved(done: pd.DataFrame) -> list[str]:
     names = present(done, ["host"]) if done["host"].nunique() > 1 else []
     moved = done[done[MOVED].notna()].drop_duplicates([*names, "device"])
     return [f"The first cell of {escape(row['device'])}{_on(row, names)} was measured again at the end, in a fresh"
-            f" process, and came out {significant(100 * (row[MOVED] - 1), 2)} % apart: no smaller difference there is"
-            " taken for real (`--repeats` tells smaller ones)." for row in records(moved)]  # fmt: skip
+            f" process, and differed by {significant(100 * (row[MOVED] - 1), 2)} %: smaller differences there are not"
+            " considered real (`--repeats` resolves smaller ones)." for row in records(moved)]  # fmt: skip
 
 
 def _on(row: Row, names: list[str]) -> str:
@@ -73,4 +73,4 @@ def _on(row: Row, names: list[str]) -> str:
 
 def _unknown(done: pd.DataFrame) -> list[str]:
     """Nothing of a small sweep says how far its machine moves by itself."""
-    return ["Each cell was measured once: how far another run would differ is not known (`--repeats 3` tells)."]
+    return ["Each cell was measured once: how much another run would differ is unknown (`--repeats 3` shows it)."]

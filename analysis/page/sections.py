@@ -65,7 +65,7 @@ def draw_each(page: Page, stem: str, found: Sequence[T], draw: Callable[[Path, T
     for i, (one, file) in enumerate(zip(found, file_names(stem, [one.name for one in found]), strict=True)):
         if len(drawn) == MAX_FIGURES:
             left = counted(len(found) - i, "more figure")
-            return Drawings(figures=drawn, left_out=[f"{left} would be too many: their numbers are in the table."])
+            return Drawings(figures=drawn, left_out=[f"{left} left out: their numbers are in the table."])
         text = draw(page.figures / file, one)
         drawn += [] if text is None else [(page.figures / file, text)]
     return Drawings(figures=drawn)
@@ -95,9 +95,9 @@ def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **va
     It begins with the sentences of the answer, which are escaped; without any it says why there is nothing.
     """
     n = len(complete(page.trials))
-    nothing = "No cell was measured to its end, so there is nothing to tell."
+    nothing = "No cell is complete, so there is nothing to report."
     if n:
-        nothing = f"Nothing is known of this: {counted(n)} ended well, without the figures that it takes."
+        nothing = f"There is nothing to report: {counted(n)} completed, but without the figures needed here."
     return render(
         template, title=heading(page, subject), answer=list(answer) or [nothing], caveats=caveats(page),
         counts=counts_text(page.trials), environment=environment_table(of_devices(page.trials)), **values,
@@ -107,4 +107,4 @@ def fill(template: str, page: Page, subject: str, *, answer: Sequence[str], **va
 def shortened(sentences: Sequence[str]) -> list[str]:
     """The first ``MAX_SENTENCES``, and how many more there were."""
     left = len(sentences) - MAX_SENTENCES
-    return [*sentences[:MAX_SENTENCES], *([f"{left:,} more like these: see the tables."] if left > 0 else [])]
+    return [*sentences[:MAX_SENTENCES], *([f"{left:,} more like these are in the tables."] if left > 0 else [])]

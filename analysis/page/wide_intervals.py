@@ -20,13 +20,13 @@ def wide_intervals(done: pd.DataFrame) -> list[str]:
     if is_one_step.any():
         what = "its figures are" if is_one_step.sum() == 1 else "their figures are"
         said.append(
-            f"{out_of(is_one_step)} took longer for one step than --max-s allows for all: {what} of one step, without"
-            " an interval."
+            f"{out_of(is_one_step)} took longer for one step than --max-s allows for a whole cell: {what} from one"
+            " step, without an interval."
         )
     rest = is_wide & ~is_one_step
     if rest.any():
         width = widths(done[rest])
-        worst = "" if width.isna().all() else f"; the widest is {100 * width.max():.2g} % to a side"
+        worst = "" if width.isna().all() else f"; the widest is ±{100 * width.max():.2g} %"
         said.append(
             f"{out_of(rest)} ended at --max-s before the interval was as narrow as --precision-target asks{worst}."
         )

@@ -73,7 +73,7 @@ def find_folder(path: str | Path, what: str, table: str, description: str, comma
     if not sweeps and (folder / description).is_file():  # beside sweeps it is a copy of one of theirs
         return folder
     if not sweeps:
-        state = f"holds no {what}{'' if folder.is_dir() else ' (there is no such folder)'}"
+        state = f"contains no {what}{'' if folder.is_dir() else ' (there is no such folder)'}"
         raise AnalysisError(f"{str(folder)!r} {state}; run one with `accelsweep {command}`, or name its folder")
     return max(sweeps, key=lambda file: (_created_at(file), file.parent.name)).parent
 
@@ -98,7 +98,7 @@ def read_description(file: Path, schema_version: int) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads(file.read_text())
     except ValueError as error:
-        raise AnalysisError(f"{str(file)!r} is no JSON: {error}") from error
+        raise AnalysisError(f"{str(file)!r} is not JSON: {error}") from error
     if not isinstance(description, dict):
         raise AnalysisError(f"{str(file)!r} does not describe a sweep")
     _check_version(file.parent.name, description.get("schema_version"), schema_version)
@@ -138,7 +138,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
     parts = _read(sweep, "trials")
     if parts.table is None and sweep.is_file():
-        raise AnalysisError(f"{str(sweep)!r} is no Parquet file, or not whole")
+        raise AnalysisError(f"{str(sweep)!r} is not a complete Parquet file")
     frame = pd.DataFrame() if parts.table is None else parts.table.to_pandas()
     types = [(TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object")]
     frame = with_columns(frame, {name: dtype for names, dtype in types for name in names})

@@ -30,7 +30,7 @@ from analysis.stats.estimate import Figure, known
 from analysis.stats.told_apart import excludes_one
 from analysis.text import escape, is_missing, seconds_as_ms, share, significant, some
 
-NOTHING = "No cell of this sweep was measured to its end, so there is nothing to recommend."
+NOTHING = "No cell of this sweep is complete, so there is nothing to recommend."
 MAX_TASKS = 12
 """More tasks than that are not read as sentences; the tables have all."""
 MAX_CLOSE = 2
@@ -57,16 +57,16 @@ def _energy_known(frame: pd.DataFrame) -> list[str]:
     """
     is_unknown = bool(frame["items_per_j"].isna().all())
     if is_unknown and frame["energy_source"].isna().all():
-        return ["Energy is unknown here: no counter could be read."]
+        return ["Energy was not measured: no counter could be read."]
     counted = frame[(frame["status"] == "complete") & frame["energy_source"].notna() & frame["max_rate_per_s"].isna()]
     short = counted[counted["items_per_j"].isna()]
     if short.empty:
         return []
     options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in short["workload"].unique())
-    why = f"shorter than ten periods of the counter ({', '.join(options)})"
+    why = f"shorter than ten periods of the counter ({', '.join(options)} lengthens them)"
     if is_unknown:
-        return [f"Energy is unknown here: the cells were {why}."]
-    return [f"Energy is known of {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]
+        return [f"Energy was not measured: the cells were {why}."]
+    return [f"Energy was measured for {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]
 
 
 class Teller:
@@ -121,7 +121,7 @@ class Teller:
             once = " in this run" if ranking.is_one_run else ""
             return f"{what} is fastest{once}{self._within} with **{self._told(row)}**: {self._rate(row)}{after}"
         of_many = f", {ranking.undecided(self._told)}" if ranking.rivals else ""
-        return f"{what} does {self._rate(row)}{self._within} with **{self._told(row)}**{of_many}{after}"
+        return f"{what} reaches {self._rate(row)}{self._within} with **{self._told(row)}**{of_many}{after}"
 
     def _energy(self, row: Row) -> str:
         ranking = most_frugal(self._held, row)
@@ -151,7 +151,7 @@ class Teller:
     def _close(self, best: Best) -> list[str]:
         if not best.close:
             return []
-        return [f"Within 2 % of it: {some([*map(self._told, best.close)], MAX_CLOSE, '; ')}."]
+        return [f"Within 2 % of that: {some([*map(self._told, best.close)], MAX_CLOSE, '; ')}."]
 
     def _training(self) -> list[str]:
         return training.sentences(records(self._held.cells), self._told)
@@ -162,10 +162,10 @@ class Teller:
         deadline_s = known(row.get("deadline_s"))
         asked_ms = [self._limits.max_latency_ms, None if deadline_s is None else 1e3 * deadline_s]
         least_ms = min((limit for limit in asked_ms if limit is not None), default=None)
-        holding = "measured without falling behind" if least_ms is None else f"within {least_ms:g} ms"
+        holding = "without falling behind" if least_ms is None else f"within {least_ms:g} ms"
         others = replace(self._limits, max_latency_ms=None)
         within = f" and within {limit_words.told(others)}" if others.asked else ""
-        arriving = "" if is_missing(row.get("rate_per_s")) else f" of {row['rate_per_s']:g} requests/s arriving"
+        arriving = "" if is_missing(row.get("rate_per_s")) else f" at {row['rate_per_s']:g} requests/s arriving"
         rate = "requests" if ranking.rivals else "the highest rate"  # of one cell it is that of those tried
         what = f"{self._where} {self._subject} serves {rate} {holding}{within} with **{self._told(row)}**"
         beside = training.comma(ranking.undecided(self._told))
@@ -177,12 +177,12 @@ class Teller:
         if cells.empty and self._task.is_server:
             return self._overloaded()
         if not self._limits.asked:
-            return f"No throughput is known of {self._subject}."
+            return f"No throughput was measured for {self._subject}."
         nearest = self._limits.nearest(records(cells))
         if nearest is None:
-            return f"No cell of {self._subject} is known to hold {self._limits_told}."
-        is_near = f"nearest is **{self._told(nearest)}** with {limit_words.figures(self._limits, nearest)}"
-        return f"No cell of {self._subject} holds {self._limits_told}; {is_near}."
+            return f"No cell of {self._subject} is known to meet the limits: {self._limits_told}."
+        is_near = f"the nearest is **{self._told(nearest)}** with {limit_words.figures(self._limits, nearest)}"
+        return f"No cell of {self._subject} meets the limits ({self._limits_told}); {is_near}."
 
     def _overloaded(self) -> str:
         cells = self._task.cells
@@ -190,14 +190,14 @@ class Teller:
         assert row is not None, "a task has cells"
         rate = "" if is_missing(row.get("rate_per_s")) else f" at {row['rate_per_s']:g} requests/s"
         limit = known(row.get("deadline_s"))
-        what = "keeps up with its arrivals" if limit is None else f"holds its deadline of {1e3 * limit:g} ms"
-        return f"No cell of {self._subject} {what}; nearest is **{self._told(row)}**{rate}, {_p99(row)}."
+        what = "keeps up with its arrivals" if limit is None else f"meets its deadline of {1e3 * limit:g} ms"
+        return f"No cell of {self._subject} {what}; the nearest is **{self._told(row)}**{rate}, {_p99(row)}."
 
 
 def _and_no_other(ranking: Ranking) -> str:
     """Behind an amount that others cannot be told apart from."""
     n = len(ranking.rivals)
-    return f", not told apart from {n:,} other{'s' if n > 1 else ''}" if n else ""
+    return f", statistically indistinguishable from {n:,} other{'s' if n > 1 else ''}" if n else ""
 
 
 def _p99(row: Row) -> str:
@@ -205,11 +205,11 @@ def _p99(row: Row) -> str:
 
 
 def _gain(ratio: Figure, of: str) -> str:
-    """``3.14 times fp32``, or that it could be chance."""
+    """``3.14x the speed of fp32``, or that it could be chance."""
     times = ratio.text
     if ratio.low is not None and ratio.high is not None and not excludes_one(ratio):
-        return f"not told apart from {of} ({times} times, {ratio.interval_text})"
-    return f"{times} times {of}"
+        return f"statistically indistinguishable from {of} ({times}x, {ratio.interval_text})"
+    return f"{times}x the speed of {of}"
 
 
 def _doubt(row: Row) -> str:

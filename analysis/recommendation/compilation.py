@@ -53,11 +53,11 @@ def told(row: Row, item: str) -> str | None:
     if compile_s is None or items is None or without is None or not math.isfinite(items):
         return None
     item = escape(item)
-    said = (f"Its compilation takes {significant(compile_s)} s, won back after about {significant(items)} {item}"
-            f" against the same without it ({number(without)} {item}/s)")  # fmt: skip
+    said = (f"Its compilation takes {significant(compile_s)} s, which pays off after about {significant(items)} {item}"
+            f" compared with the same cell without compilation ({number(without)} {item}/s)")  # fmt: skip
     epochs, n_train = known(row.get("epochs_run")), known(row.get("n_train_items"))
     if epochs is None or n_train is None:
         return f"{said}."
     n_trained = epochs * n_train
-    is_longer = "which ends sooner without it" if n_trained < items else "which it shortens"
-    return f"{said}; this training is of {significant(n_trained)}, {is_longer}."
+    verdict = "so it finishes sooner without compilation" if n_trained < items else "so compilation shortens it"
+    return f"{said}; this training processed {significant(n_trained)}, {verdict}."

@@ -169,7 +169,7 @@ def draw_accuracy(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
         panels.legend_beside(drawn, axes)
         axes.set(
             title=f"Held-out accuracy over training time{of(group.name)}",
-            xlabel="training time (s), evaluation left out", ylabel="held-out accuracy (%)",
+            xlabel="training time (s), without evaluation", ylabel="held-out accuracy (%)",
         )  # fmt: skip
     lines_told = panels.named([one.label for one in _accuracies(done, shown)], len(found))
     best = max((float(curve["accuracy"].max()) for row, curve in shown if is_missing(row["learned"])), default=None)

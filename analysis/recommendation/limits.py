@@ -16,7 +16,7 @@ from analysis.text import gibibytes, is_missing, listed, number, seconds_as_ms, 
 def told(limits: Limits) -> str:
     """The limits in words; empty without any."""
     words = {
-        "max_latency_ms": lambda value: f"{value:g} ms a step",
+        "max_latency_ms": lambda value: f"{value:g} ms per step",
         "max_memory_gb": lambda value: f"{value:g} GB of memory ({gibibytes(1e9 * value)} GiB)",
         "max_energy_j": lambda value: f"{value:g} J per item",
         "min_accuracy": lambda value: f"at least {100 * value:g} % accuracy",

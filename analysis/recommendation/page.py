@@ -34,10 +34,10 @@ COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rat
 MAX_TOLD = 6
 """Tasks named in one sentence."""
 LIMITS = {
-    "max_latency_ms": "recommend only within this p99, or median step where too few single steps were timed for a p99",
-    "max_memory_gb": "recommend only within this peak memory, in 1e9 bytes",
-    "max_energy_j": "recommend only within this energy per item",
-    "min_accuracy": "recommend only from this held-out accuracy, 0 to 1",
+    "max_latency_ms": "recommend only cells within this p99; within this median step where there is no p99",
+    "max_memory_gb": "recommend only cells within this peak memory, in 1e9 bytes",
+    "max_energy_j": "recommend only cells within this energy per item",
+    "min_accuracy": "recommend only cells with at least this held-out accuracy, 0 to 1",
 }
 
 
@@ -66,9 +66,9 @@ def _imprecise(found: Sequence[Task]) -> list[str]:
     if not told:
         return []
     more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
-    this, its = ("this is", "its interval") if len(told) == 1 else ("these are", "their intervals")
+    which, its = ("cell is", "its interval") if len(told) == 1 else ("cells are", "their intervals")
     return [
-        f"Of the fastest {this} known less precisely than --precision-target asks:"
+        f"The fastest {which} known less precisely than --precision-target asks:"
         f" {'; '.join(told[:MAX_TOLD])}{more}. A longer --max-s narrows {its}."
     ]
 
@@ -82,11 +82,13 @@ def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
         gain = may_grow(frame, row)
         if gain is not None:
             size = f"batch {row['batch_size']:,.0f} on {escape(row['device'])}"
-            told.append(f"{f'{escape(name)}: ' if name else ''}{size}, {significant(gain)} times the next smaller one")
+            told.append(
+                f"{f'{escape(name)}: ' if name else ''}{size}, {significant(gain)}x the speed of the next smaller one"
+            )
     if not told:
         return []
     more = f"; and {len(told) - MAX_TOLD} more" if len(told) > MAX_TOLD else ""
-    return ["A larger batch than any measured may be faster still (`--batch-size auto` finds it), for the largest is"
+    return ["A larger batch than any measured may be faster still (`--batch-size auto` finds it), as the largest is"
             f" the fastest: {'; '.join(told[:MAX_TOLD])}{more}."]  # fmt: skip
 
 
@@ -167,7 +169,7 @@ def write_report(
 
 
 def main(arguments: Sequence[str]) -> int:
-    described = parser("Write the report: the whole story of a sweep on one page.")
+    described = parser("Write the report: everything about a sweep on one page.")
     for name, told_of_it in LIMITS.items():
         described.add_argument(f"--{name.replace('_', '-')}", type=float, help=told_of_it)
     options = described.parse_args(arguments)

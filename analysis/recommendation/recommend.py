@@ -130,7 +130,7 @@ def _with_energy(task: Task, beside: Row) -> pd.DataFrame:
 def frugal_words(task: Task, beside: Row) -> str:
     """``most images per joule``, and of how many cells that is said where the energy of the others is not known."""
     n, what = len(_with_energy(task, beside)), f"most {task.item} per joule"
-    return what if n == len(task.cells) else f"{what} of the {n:,} cells whose energy is known"
+    return what if n == len(task.cells) else f"{what} of the {n:,} cells with an energy measurement"
 
 
 def choices(task: Task) -> list[Row]:
@@ -143,7 +143,7 @@ def choices(task: Task) -> list[Row]:
     has_latency = task.cells["accuracy_best"].isna().all() and not cells["scenario"].isin([SERVER, "offline"]).all()
     rows = records(cells)
     wants = {
-        "highest rate that holds" if task.is_server else "highest throughput": rank(rows, speed),
+        "highest sustained rate" if task.is_server else "highest throughput": rank(rows, speed),
         "shortest step": rank(rows, step, is_lower_better=True) if has_latency else None,
         "least memory within 5 % of the highest throughput":
             None if task.is_server else counted_alike(_least_memory(near)),
@@ -156,7 +156,7 @@ def choices(task: Task) -> list[Row]:
     for want, ranking in wants.items():
         if ranking is not None:
             n, row = len(ranking.rivals), ranking.row
-            told = f"{want} (not told apart from {n:,} other{'s' if n > 1 else ''})" if n else want
+            told = f"{want} (statistically indistinguishable from {n:,} other{'s' if n > 1 else ''})" if n else want
             found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(told)
     return list(found.values())
 

@@ -55,7 +55,7 @@ def _notes(row: Row) -> str:
         ("imprecise", row["is_precise"] == False),  # noqa: E712
         ("throttled", row["is_throttled"] == True),  # noqa: E712
         ("shared machine", not is_missing(row["other_load_ratio"]) and row["other_load_ratio"] > BUSY_RATIO),
-        ("memory anew", row["takes_memory_anew"]),
+        ("page faults", row["takes_memory_anew"]),
         ("memory full", row["retries_allocations"]),
         ("leak", row["leak_verdict"] == "leak"),
         *((row[note], not is_missing(row[note])) for note in ("rate_note", "limits_note")),
@@ -83,7 +83,7 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
         columns.plain("energy to target (J)", "energy_to_target_j"),
         columns.plain("compilation (s)", "compile_s"),
         columns.plain("compilation, caches warm (s)", "compile_warm_s"),
-        columns.Column(f"compilation won back after ({item})", _won_back, [WON_BACK]),
+        columns.Column(f"compilation pays off after ({item})", _won_back, [WON_BACK]),
         agreement.top1_column(),
         columns.in_word("computed in", "computed_dtype")._replace(needs=["computed_dtype"]),
         columns.part("share of FLOP/s ceiling", "flop_share_ratio"),
@@ -128,7 +128,7 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
     titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
     figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
-    gain = columns.estimated("times fp32", lambda row: row["over"] or Figure(value=None), ["over"])
+    gain = columns.estimated("speed over fp32", lambda row: row["over"] or Figure(value=None), ["over"])
     return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:]])
 
 
@@ -138,8 +138,8 @@ def cells_table(frame: pd.DataFrame) -> tuple[str, str]:
     if len(done) > MAX_CELLS:
         best = done[done[THROUGHPUT[0]].notna()].sort_values(THROUGHPUT[0], ascending=False, kind="stable")
         fastest = best.drop_duplicates(line_columns(done)).sort_index().head(MAX_CELLS)
-        said = (f"{len(fastest)} of {len(done):,} cells: of each line the batch size of the highest throughput. All are"
-                " in the Parquet files.")  # fmt: skip
+        said = (f"{len(fastest)} of {len(done):,} cells: for each line, the batch size with the highest throughput. All"
+                " are in the Parquet files.")  # fmt: skip
         done = fastest
     return columns.cell_table(done, figure_columns(done), max_rows=MAX_CELLS), said
 
@@ -173,7 +173,7 @@ def _ended_by(cells: pd.DataFrame, largest: Row) -> str:
         sizes = beyond.loc[beyond["status"] == status, "batch_size"]
         if len(sizes):
             return f"{STATUSES[status].told} at {sizes.iloc[0]:,.0f}"
-    return "gains ended"
+    return "no further gain"
 
 
 def front_table(frame: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> str:

@@ -28,7 +28,7 @@ def sentences(rows: Sequence[Row], told_of: Told) -> list[str]:
         word = "The best held-out accuracy is" if accurate.is_first else "Held-out accuracy reaches"
         said.append(f"{word} {share(best['accuracy_best'])}{accuracy_spread_of(best)}, {told}.")
     elif rows and all(isinstance(row.get("learned"), str) for row in rows):
-        said.append("No training learned more than guessing gets right, so none is the best.")
+        said.append("No training run did better than guessing, so none is the best.")
     if first is not None:
         target = f"{100 * first.row['target_accuracy']:g} % held-out accuracy"
         after = f"after {significant(first.row['time_to_target_s'])} s of training"
@@ -47,9 +47,9 @@ def _all_counted(rows: Sequence[Row], first: Row, target: str, told_of: Told) ->
     row = ranking.row
     spent_s = float(row["time_to_target_s"]) + float(row["first_step_s"])
     if not ranking.is_first:
-        return [f"{told}: with first steps counted, {target} comes after {significant(spent_s)} s with"
+        return [f"{told}: with first steps included, {target} comes after {significant(spent_s)} s with"
                 f" {told_of(row)}{comma(ranking.undecided(told_of))}."]  # fmt: skip
     if row["trial_key"] == first["trial_key"]:
-        return [f"{told}; with that counted it is still the soonest."]
-    return [f"{told}: with first steps counted, as long as they were in this sweep, {target} comes soonest with"
+        return [f"{told}; with that included it is still the soonest."]
+    return [f"{told}: with first steps included, as long as they were in this sweep, {target} comes soonest with"
             f" {told_of(row)}, after {significant(spent_s)} s."]  # fmt: skip

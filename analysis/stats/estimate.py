@@ -45,6 +45,13 @@ class Figure:
         """``1.42 (1.40 to 1.44)``; without interval where it is unknown."""
         return self.full_with(digits_of([self]))
 
+    @property
+    def factor_text(self) -> str:
+        """``1.42x (1.40 to 1.44)``, of a ratio; without interval where it is unknown."""
+        digits = digits_of([self])
+        told = self.text_with(digits)
+        return told if self.value is None else f"{told}x{self.full_with(digits).removeprefix(told)}"
+
     def text_with(self, digits: int) -> str:
         """The value alone, with so many digits."""
         return number(self.value, digits)

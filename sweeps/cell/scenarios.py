@@ -128,7 +128,7 @@ def _at_rate(
 
 def _too_slow(seconds: float, rate: float) -> str:
     return (
-        f"server: {MIN_SAMPLES['p99']} requests, which a p99 takes, last {seconds:.0f} s at {rate:.3g} per second; "
+        f"server: the {MIN_SAMPLES['p99']} requests that a p99 needs take {seconds:.0f} s at {rate:.3g} per second; "
         f"at most {MAX_RUN_S:g} s"
     )
 

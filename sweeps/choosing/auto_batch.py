@@ -153,6 +153,6 @@ class AutoBatch(Chooser):
             words = ", ".join(f"{role} {size}" for role, size in sorted(roles.items()))
             name = search.seed_cell.label.replace(f" batch {search.seed_cell.batch_size}", "")
             has_ended = search.next_size is None
-            told = words or "none runs" if has_ended else f"{words or 'none'} so far; the search has not ended"
+            told = words or "none runs" if has_ended else f"{words or 'none'} so far; the search has not finished"
             lines.append(f"batch size of {name}: {told}")
         return lines

@@ -114,7 +114,7 @@ class SearchStudies(Studies):
             rows = list(known.values())
             is_on = front(rows, self._objectives, self._config.limits)
             n_whole = sum(is_candidate(row, self._objectives, Limits()) for row in rows)
-            why = f" none, for none of the {n_whole} cells measured holds the limits" if n_whole else " none"
+            why = f" none, as none of the {n_whole} cells measured meets the limits" if n_whole else " none"
             why = "" if any(is_on) else why
             lines.append(f"{head} of {name}, {', '.join(self._objectives)}:{why}")
             for row in itertools.compress(rows, is_on):

@@ -89,7 +89,7 @@ def _check_model(name: str) -> None:
     known = torchvision.models.list_models()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=4) or known[:4]
-        raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; near it: {', '.join(near)}")
+        raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; similar names: {', '.join(near)}")
 
 
 def _tell(console: Console, found: Mapping[str, Finding], whole: Mapping[str, Any]) -> bool:
@@ -112,7 +112,7 @@ def whole_told(whole: Mapping[str, Any]) -> str:
     if not whole["runs"]:
         return f"does not run: {in_short(whole['reason'] or NO_REASON)}"
     if whole["agrees"] is None:
-        return "runs; its outputs have other shapes than the reference's, which values decide"
+        return "runs; its outputs differ in shape from the reference's, as their shapes depend on values"
     word = "agrees with" if whole["agrees"] else "DISAGREES with"
     worst = whole["max_rel_diff"]
     off = "NaN or infinity" if worst is None else f"off by {worst:.2g} of its largest value"

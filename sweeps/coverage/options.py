@@ -35,26 +35,27 @@ class OperationCoverage:
     dtype: tuple[str, ...] = DTYPE_NAMES
     """Types of the inputs: fp32, fp16, bf16; int8 and uint8 for image kernels and integer operators."""
     ops: tuple[str, ...] = ()
-    """Only operations that one of these shell patterns fits, such as 'conv*' 'resize*'."""
+    """Only operations that match one of these shell patterns, such as 'conv*' 'resize*'."""
     source: tuple[str, ...] = SOURCE_NAMES
-    """Of these sources: database (PyTorch's operator database), transforms (torchvision), modules (the model zoo)."""
+    """Only operations from these sources: database (PyTorch's operator database), transforms (torchvision), modules
+    (the model zoo)."""
     max_samples: int = 32
-    """Sample inputs run of each operation at most, spread evenly over those it has."""
+    """Run at most this many of an operation's sample inputs, spread evenly over those it has."""
     operation_timeout: str = "60s"
     """End an operation that takes longer in one type, and the process that runs it."""
     strict: bool = False
-    """Let operations raise that would fall back to the CPU, where the device has such a fallback."""
+    """Let operations that would fall back to the CPU raise an error, where the device has such a fallback."""
     timing: bool = True
-    """Time supported operations at growing sizes against the CPU; --no-timing leaves it out."""
+    """Time supported operations at growing sizes against the CPU; --no-timing skips this."""
     predict: bool = False
-    """Run nothing on the device, which need not be here: tell from the installed torch's list of kernels what it will
-    do with each operation, with every model of torchvision's zoo and with the workloads."""
+    """Run nothing on the device, which need not be present: predict from the installed torch's list of kernels what it
+    will do with each operation, with every model of torchvision's zoo and with the workloads."""
     smoke: bool = False
     """A few operations that end within a minute."""
     output: Path = Path("results")
     """Folder of all results."""
     resume: str = ""
-    """Go on with this sweep: run only what it lacks. Its own options hold."""
+    """Continue this sweep: run only what it lacks. Its own options apply."""
     retry_failed: bool = False
     """With --resume: run again what crashed or timed out."""
     processes: int = 0
@@ -66,9 +67,9 @@ class OperationCoverage:
         for source in self.source:
             check_choice("source", source, SOURCE_NAMES)
         if self.max_samples < 1:
-            raise BadInputError(f"--max-samples: {self.max_samples} is under 1")
+            raise BadInputError(f"--max-samples: {self.max_samples} must be at least 1")
         if self.processes < 0:
-            raise BadInputError(f"--processes: {self.processes} is under 0")
+            raise BadInputError(f"--processes: {self.processes} must be at least 0")
         parse_duration_s("operation-timeout", self.operation_timeout)
 
 

@@ -76,7 +76,7 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
     mine = [o for o in listed if o["source"] in (*options.source, *WHOLE)]
     for pattern in options.ops:
         if not any(matches(o["name"], [pattern]) for o in mine):
-            raise BadInputError(f"--ops: {pattern!r} fits none of the {len(mine)} operations")
+            raise BadInputError(f"--ops: {pattern!r} matches none of the {len(mine)} operations")
     is_whole = [o["source"] in WHOLE and not options.ops for o in mine]
     return [o for o, whole in zip(mine, is_whole, strict=True) if whole or matches(o["name"], patterns)]
 
@@ -123,11 +123,11 @@ def run_coverage(options: OperationCoverage, command: Sequence[str]) -> int:
         left = [cell for cell in store.cells if cell.key not in done]
         devices = ", ".join(sorted({cell.device for cell in store.cells}))
         if left_out := store.left_out():
-            say(console, f"left out, as accelsweep did not write it so: {', '.join(left_out)}")
+            say(console, f"ignored, as they are not what accelsweep wrote: {', '.join(left_out)}")
         say(console, f"op-coverage: {len(left)} of {len(store.cells)} cells on {devices}; results in {folder}")
         ending = Ending.of(lambda: _launch(store, left, console))
         if ending.failure is not None:
-            say(console, f"ended early: {ending.failure}; every row that was told is kept")
+            say(console, f"ended early: {ending.failure}; every finished row is kept")
         return _sum_up(store, options.output, ending, console)
 
 
@@ -147,7 +147,9 @@ def _sum_up(store: CoverageStore, output: Path, ending: Ending, console: Console
     counts = verdict_counts(Counter(row["verdict"] for row in rows))
     say(console, f"\n{len(store.cells)} cells, {len(rows)} rows: {counts}")
     if missing:
-        say(console, f"{missing} cells missing; go on with: {command_line('op-coverage', store.folder.name, output)}")
+        say(
+            console, f"{missing} cells missing; continue with: {command_line('op-coverage', store.folder.name, output)}"
+        )
     if rows:
         report_safely("report_coverage", store.folder, lambda line: say(console, line))
     if ending.is_interrupted:

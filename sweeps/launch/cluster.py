@@ -29,8 +29,8 @@ N_PINGS = 5
 def join(address: str, options: Mapping[str, Any]) -> None:
     """Join the cluster at an address, by ``ray.init``; BadInputError if there is none, or it does not let us in."""
     if address.startswith("ray://"):
-        raise BadInputError(f"--address: {address!r} is for Ray's client; run this on a node of the cluster, with"
-                            " HOST:PORT or auto")  # fmt: skip
+        raise BadInputError(f"--address: {address!r} is an address of Ray's client; run this on a node of the cluster,"
+                            " with HOST:PORT or auto")  # fmt: skip
     _knock(address)
     try:
         with _quiet():
@@ -38,7 +38,7 @@ def join(address: str, options: Mapping[str, Any]) -> None:
     except (ConnectionError, RuntimeError, ValueError, AssertionError, ray.exceptions.RayError) as error:
         ray.shutdown()
         why = in_short(str(error)) or type(error).__name__
-        raise BadInputError(f"--address: no cluster can be joined at {address!r}; allowed: HOST:PORT of a Ray cluster "
+        raise BadInputError(f"--address: cannot join a cluster at {address!r}; allowed: HOST:PORT of a Ray cluster "
                             "that this machine is a node of, or auto; one with token authentication needs "
                             f"RAY_AUTH_MODE=token and its token here ({why})") from error  # fmt: skip
 
@@ -65,7 +65,9 @@ def _knock(address: str) -> None:
         socket.create_connection((host, int(port)), timeout=CONNECT_S).close()
     except (OSError, ValueError) as error:
         why = "it has no port" if isinstance(error, ValueError) else f"nothing answers there: {error}"
-        raise BadInputError(f"--address: {address!r} is no Ray cluster ({why}); allowed: HOST:PORT or auto") from error
+        raise BadInputError(
+            f"--address: {address!r} is not a Ray cluster ({why}); allowed: HOST:PORT or auto"
+        ) from error
 
 
 class NodeProbe:

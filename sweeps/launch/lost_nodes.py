@@ -111,7 +111,7 @@ class NodeWatch(Callback):
         if not any(node.node_id in there for node in self._placement.lost):
             return False
         if not self._ledger.requeue(trial_id, is_lost=True):
-            self._ledger.close(trial_id, error=error, reason="its node was lost, for the second time")
+            self._ledger.close(trial_id, error=error, reason="its node was lost for the second time")
         return True
 
     def _take_back(self, trial: Any) -> None:

@@ -120,8 +120,8 @@ def make_room_for_sockets() -> None:
         return
     os.environ["RAY_TMPDIR"] = "/tmp"
     with contextlib.suppress(OSError):
-        sys.stdout.write(f"TMPDIR has more than the {MAX_TMPDIR} characters that sockets leave it, so Ray keeps its own"
-                         " files in /tmp; RAY_TMPDIR names another folder\n")  # fmt: skip
+        sys.stdout.write(f"TMPDIR is longer than the {MAX_TMPDIR} characters that sockets allow, so Ray keeps its own"
+                         " files in /tmp; set RAY_TMPDIR to use another folder\n")  # fmt: skip
 
 
 def object_store_options() -> dict[str, str]:
@@ -139,7 +139,7 @@ def object_store_options() -> dict[str, str]:
     folder = tempfile.gettempdir()
     with contextlib.suppress(OSError):
         sys.stdout.write(
-            f"/dev/shm has {n_free / 1e6:.0f} MB free of the {OBJECT_STORE_BYTES / 1e6:.0f} MB that Ray shares memory"
-            f" with, so it uses {folder}; cells are timed in their own memory as ever\n"
+            f"/dev/shm has {n_free / 1e6:.0f} MB free of the {OBJECT_STORE_BYTES / 1e6:.0f} MB that Ray needs for"
+            f" shared memory, so Ray uses {folder}; the timing of cells is not affected\n"
         )
     return {STORE_FOLDER: folder}

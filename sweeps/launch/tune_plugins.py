@@ -158,7 +158,9 @@ class LedgerWatch(Callback):
         return node_id is None or node_id == ray.get_runtime_context().get_node_id()
 
 
-_INTERRUPTED = "interrupted: finished cells are kept; ending what runs takes up to 15 s, a second Ctrl-C hurries it"
+_INTERRUPTED = (
+    "interrupted: finished cells are kept; stopping the running ones takes up to 15 s, a second Ctrl-C hurries it"
+)
 """A worker in the midst of a compilation does not hear; Tune and Ray wait some seconds for it before they kill it."""
 
 

@@ -228,7 +228,7 @@ def wrong_reason(
     if agreement.n_nonfinite:
         return f"{agreement.n_nonfinite} values are NaN or infinite where the {agreement.reference} is finite"
     if agreement.max_abs_diff is None:
-        return f"no value is finite, neither here nor of the {agreement.reference}"
+        return f"no value is finite, neither here nor in the {agreement.reference}"
     if agreement.rms_rel_diff is not None and agreement.rounding_rel_diff is not None:
         return _other_precision(agreement.rms_rel_diff, agreement.rounding_rel_diff, precision, is_seen=is_seen)
     allowed = max(PRECISIONS[precision].tolerance, tolerance or 0.0)

@@ -37,7 +37,7 @@ def _decodes(device: torch.device) -> Verdict:
     except (RuntimeError, ValueError) as error:
         return None, f"torchvision does not decode here: {in_short(str(error))}"
     if where != device.type:
-        return None, f"torchvision decoded on {where} without a word; the decode pipeline ends as unsupported"
+        return None, f"torchvision decoded on {where} without a warning; the decode pipeline ends as unsupported"
     return True, f"JPEG is decoded on {where}"
 
 
@@ -52,8 +52,11 @@ def _memory(device: torch.device) -> Verdict:
     most, size = memory_now(device).recommended_max_bytes, total_bytes(device)
     told = "of unknown size" if size is None else f"{size / GIB:.1f} GiB"
     if most is None:
-        return True, f"{told}; the system recommends no most, and a search for the largest batch ends at its end"
-    return size == most, f"{told}, the most that the system recommends; a search for the largest batch stops there"
+        return (
+            True,
+            f"{told}; the system recommends no maximum, and a search for the largest batch ends when memory is full",
+        )
+    return size == most, f"{told}, the maximum that the system recommends; a search for the largest batch stops there"
 
 
 def _scaled_step(device: torch.device, factor: float) -> tuple[float, float]:
@@ -105,7 +108,7 @@ def _loader(_: torch.device) -> Verdict:
     values = torch.utils.data.TensorDataset(torch.arange(8.0))
     batches = [batch for (batch,) in torch.utils.data.DataLoader(values, 4, pin_memory=pins)]
     right = torch.cat(batches).tolist() == [float(i) for i in range(8)]
-    return right, f"a loader that {'pins' if pins else 'does not pin'} gives every value"
+    return right, f"a loader that {'pins' if pins else 'does not pin'} delivers every value"
 
 
 def _compiles(device: torch.device) -> Verdict:
@@ -127,7 +130,7 @@ PLACES: tuple[tuple[str, Callable[[torch.device], Verdict]], ...] = (
     ("streams", _streams),
     ("JPEG decoding", _decodes),
     ("copies from freed memory", _freed_sources),
-    ("memory and its recommended most", _memory),
+    ("memory and its recommended maximum", _memory),
     ("scaled gradients, fused AdamW", _scales_gradients),
     ("threads", _threads),
     ("names of the chips", _names),

@@ -39,9 +39,8 @@ def precision_note(device: torch.device, precision: str, flop_per_s: Mapping[str
     full, own = flop_per_s.get("fp32"), flop_per_s.get(precision)
     if not full or not own or full / own <= EMULATED_TIMES:
         return None
-    return (
-        f"{precision} is emulated, by its speed: a large matrix product takes {full / own:.2g} times as long as in fp32"
-    )
+    slower = f"a large matrix product takes {full / own:.2g} times as long as in fp32"
+    return f"{precision} is emulated, to judge by its speed: {slower}"
 
 
 def precision_notes(device: torch.device) -> dict[str, str]:

@@ -17,7 +17,7 @@ from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_m
 LEAST_SHARE = 0.01
 """Of all products' FLOPs; a type with fewer is not told."""
 NO_PRODUCTS = "the step computes no matrix product or convolution"
-NOT_SEEN = "the compiled step shows none of its products"
+NOT_SEEN = "the compiled step does not show its products"
 
 
 def _operands(args: Any) -> Counter[torch.dtype]:

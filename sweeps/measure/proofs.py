@@ -53,7 +53,10 @@ def _interval_covers() -> Verdict:
         rounds = 1 + 0.005 * generator.standard_normal((10, 1)) + 0.01 * generator.standard_normal((10, 50))
         interval = median_interval(rounds.ravel(), round_sizes=[50] * 10)
         covered += interval.low is not None and interval.high is not None and interval.low <= 1 <= interval.high
-    return covered >= 0.92 * n_trials, f"95 % intervals held the true median in {covered / n_trials:.0%} of simulations"
+    return (
+        covered >= 0.92 * n_trials,
+        f"95 % intervals contained the true median in {covered / n_trials:.0%} of simulations",
+    )
 
 
 def _timer_waits(device: torch.device) -> Verdict:
@@ -127,7 +130,7 @@ def _sees_peak(device: torch.device) -> Verdict:
         time.sleep(0.15)  # where there is no peak counter the peak is sampled
         del block
         grown = (memory.columns()[column] or 0) - before
-    return grown > 48 * MIB, f"64 MiB held for a moment: the peak rose by {grown / MIB:.0f} MiB"
+    return grown > 48 * MIB, f"64 MiB held briefly: the peak rose by {grown / MIB:.0f} MiB"
 
 
 def _transfers(device: torch.device) -> Verdict:
@@ -146,7 +149,7 @@ def _energy(device: torch.device) -> Verdict:
         return None, "no counter that this process may read; energy columns will be null"
     told, window_s = f"{source.name}, {source.domain}", least_window_s(source.period_s)
     if window_s > MAX_ENERGY_S:
-        return None, f"{told}: its counter moves so rarely that only windows of {window_s:.0f} s count (--min-s)"
+        return None, f"{told}: its counter updates so rarely that only windows of {window_s:.0f} s count (--min-s)"
     a = torch.rand(512, 512, device=device)
     synchronize(device)
     with EnergyMonitor(source) as energy:
@@ -197,17 +200,17 @@ def _conditions(device: torch.device) -> Verdict:
 
 GENERAL: tuple[tuple[str, Callable[[], Verdict]], ...] = (
     ("percentiles need their samples", _percentiles_need_samples),
-    ("intervals hold what they promise", _interval_covers),
+    ("intervals keep their promise", _interval_covers),
 )
 PER_DEVICE: tuple[tuple[str, Callable[[torch.device], Verdict]], ...] = (
     ("conditions can be read", _conditions),
     ("the timer waits for the device", _timer_waits),
     ("the timer is cheap", _timer_is_cheap),
     ("precisions", _precisions),
-    ("right answers pass, wrong do not", _agrees),
+    ("right answers pass, wrong ones do not", _agrees),
     ("errors are understood", _classifies),
     ("peak memory is seen", _sees_peak),
-    ("a leak is found, a clean loop not", _finds_leak),
+    ("a leak is found, a clean loop passes", _finds_leak),
     ("transfers", _transfers),
     ("energy", _energy),
     ("ceilings", _limits),

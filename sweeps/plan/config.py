@@ -168,13 +168,13 @@ class SweepConfig:
         if self.budget_s is not None and not 0 < self.budget_s < math.inf:
             raise BadInputError(f"--budget: {self.budget_s} s must be over 0 and finite")
         if self.is_batch_auto and self.search is not None:
-            raise BadInputError("--batch-size auto: is a search of its own; leave --search or give a range")
+            raise BadInputError("--batch-size auto: is a search of its own; drop --search or give a range")
         if self.measure.rounds == "interleaved":
             scenarios = self.option_axes.get("scenario", ())
             for told, is_so in (("a pruner", self.pruning.pruner != "none"), ("a search", not self.is_grid),
                                 ("the server scenario", any(map(is_served, scenarios)))):  # fmt: skip
                 if is_so:
-                    raise BadInputError(f"--rounds interleaved: comes back to every cell of a grid; not with {told}")
+                    raise BadInputError(f"--rounds interleaved: returns to every cell of a grid; not with {told}")
 
     @property
     def is_grid(self) -> bool:

@@ -51,7 +51,9 @@ def build_config(
     pruning = _pruning(workload, choice, is_auto=is_auto)
     search = search_config(choice, dict(ranges or {}))
     if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
-        raise BadInputError(f"--rounds interleaved: a training's rounds build on one another; not for {workload.name}")
+        raise BadInputError(
+            f"--rounds interleaved: the rounds of training build on one another; not available for {workload.name}"
+        )
     asked = devices_asked(common.device, devices, is_here=kinds is None)
     workload.check(own, common.model)
     if common.smoke:
@@ -95,9 +97,7 @@ def check_address(common: Any) -> None:
     parse_duration_s("node-timeout", common.node_timeout)
     for name in ("on_node", "accelerator_type", "each_node"):
         if getattr(common, name) and not common.address:
-            raise BadInputError(
-                f"--{name.replace('_', '-')}: is for a cluster; name it with --address HOST:PORT or auto"
-            )
+            raise BadInputError(f"--{name.replace('_', '-')}: is for a cluster; give its --address, HOST:PORT or auto")
 
 
 def devices_asked(asked: Sequence[str], there: Sequence[str], *, is_here: bool = True) -> tuple[str, ...]:

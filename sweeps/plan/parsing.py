@@ -96,7 +96,7 @@ def _what_is_wrong(kind: type[Any], name: str, arguments: Sequence[str]) -> str:
         return str(error)
     if unknown:
         return f"Unrecognized options: {', '.join(unknown)}"
-    return f"{' '.join(words)!r} makes no {name}; `accelsweep {name} --help` says what does"
+    return f"{' '.join(words)!r} cannot be parsed as a command line of {name}; see `accelsweep {name} --help`"
 
 
 def _checked(value: Any, option: str) -> Any:
@@ -135,7 +135,7 @@ def parse_duration_s(option: str, text: str) -> float:
     """Seconds from ``90``, ``90s``, ``10m`` or ``2h``; what is no duration is refused."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip())
     if match is None or match[2] not in _UNITS_S or not 0 < float(match[1]) <= LONGEST_S:
-        raise BadInputError(f"--{option}: {text!r} is no duration; write 90s, 10m or 2h")
+        raise BadInputError(f"--{option}: {text!r} is not a duration; write 90s, 10m or 2h")
     return float(match[1]) * _UNITS_S[match[2]]
 
 

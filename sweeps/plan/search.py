@@ -34,7 +34,7 @@ class PruningConfig:
 
     def __post_init__(self) -> None:
         if not 0 <= self.margin < 1:
-            raise BadInputError(f"--prune-margin: {self.margin:g} is not a share from 0 to under 1, such as 0.05")
+            raise BadInputError(f"--prune-margin: {self.margin:g} must be at least 0 and less than 1, such as 0.05")
         check_choice("pruner", self.pruner, tuple(PRUNERS))
         check_choice("prune-on", self.prune_on, PRUNE_ON)
         known, wraps = parameters_of(self.pruner), PRUNERS[self.pruner].wraps
@@ -110,4 +110,6 @@ class SearchConfig:
         for name in self.objectives:
             check_choice("objective", name, tuple(OBJECTIVES))
         if len(set(self.objectives)) < len(self.objectives) or not self.objectives:
-            raise BadInputError(f"--objective: {list(self.objectives)} must name each figure once, and at least one")
+            raise BadInputError(
+                f"--objective: {list(self.objectives)} must name at least one figure, and each only once"
+            )

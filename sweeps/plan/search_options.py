@@ -28,12 +28,12 @@ def _one_of(names: Iterable[str], told: str = "{}") -> Any:
 @dataclass(frozen=True, kw_only=True)
 class _PruningOptions:
     pruner: Annotated[str, _one_of(PRUNERS)] = ""
-    """Give up a cell early when Optuna's pruner of this name says that it cannot be among the best of its stratum
+    """Stop a cell early when Optuna's pruner of this name decides that it cannot be among the best of its study
     (same device, precision, model and task). Default: median for finetune, none for the others."""
     prune_on: Annotated[str, _one_of(PRUNE_ON)] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
     prune_margin: Told[float | None] = None
-    """Measure cells to their end that are within this share of the best, which a few rounds cannot tell from it.
+    """Do not prune cells within this share of the best, as a few rounds cannot resolve so small a difference.
     Default: 0 on accuracy, else 0.1."""
 
 
@@ -47,7 +47,7 @@ class _RangeOptions:
     trials: int = 30
     """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
     objective: Annotated[tuple[str, ...], _one_of(OBJECTIVES, "[{} [...]]")] = ()
-    """With --search: what to make best; several give the Pareto front, without pruning. Default: throughput."""
+    """With --search: what to optimise; several give the Pareto front, without pruning. Default: throughput."""
     max_memory_gb: Told[float | None] = None
     """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""
     min_accuracy: Told[float | None] = None
@@ -70,15 +70,15 @@ SearchOptions: Any = dataclasses.make_dataclass(
         "_PrunerOptions", [_field(*item) for item in _PARAMETERS.items()], frozen=True, kw_only=True,
     ), _PruningOptions),
 )  # fmt: skip
-SearchOptions.__doc__ = "Giving up cells early, or searching ranges instead of measuring the whole grid."
+SearchOptions.__doc__ = "Stop cells early, or search ranges instead of measuring the whole grid."
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatencyLimit:
-    """What a cell must hold to be recommended."""
+    """What a cell must meet to be recommended."""
 
     max_latency_ms: Told[float | None] = None
-    """Limit: milliseconds of a step, the 99th percentile where it is known, else the median."""
+    """Limit: milliseconds per step, by the 99th percentile where it is known, otherwise by the median."""
 
 
 DEFAULT_MARGIN = 0.1
@@ -103,7 +103,7 @@ def split_ranges(workload: type[Workload], arguments: Sequence[str]) -> tuple[li
             kept.append(word)
             continue
         if kept[-1] != option or not after.startswith("--"):
-            raise BadInputError(f"{option}: one range {word!r} or values, not both")
+            raise BadInputError(f"{option}: give one range, such as {word!r}, or values, not both")
         ranges[options[option]] = found
         kept.pop()
     return (kept if ranges else list(arguments)), ranges
@@ -118,7 +118,7 @@ def pruning_config(options: Any, defaults: Defaults) -> PruningConfig:
     pruner = options.pruner or (defaults.pruner if not options.search else "none")
     prune_on = options.prune_on or defaults.prune_on
     if prune_on == "accuracy" and defaults.prune_on != "accuracy":
-        raise BadInputError("--prune-on: this workload reports no 'accuracy' by round; allowed: throughput, latency, "
+        raise BadInputError("--prune-on: this workload reports no 'accuracy' per round; allowed: throughput, latency, "
                             "energy_per_item")  # fmt: skip
     given = {n: value for n in (*_PARAMETERS, WRAPPED) if (value := getattr(options, n)) not in (None, "")}
     if options.prune_margin is not None and pruner == "none":
@@ -144,7 +144,7 @@ def search_config(options: Any, ranges: dict[str, Range]) -> SearchConfig | None
             raise BadInputError(f"--objective {' '.join(options.objective)}: needs --search tpe, gp, nsga2 or random")
         return None
     if len(options.objective) > 1 and options.pruner not in {"", "none"}:
-        raise BadInputError(f"--pruner {options.pruner}: Optuna prunes for one objective only; leave it or --objective")
+        raise BadInputError(f"--pruner {options.pruner}: Optuna prunes for one objective only; drop it or --objective")
     batch_sizes = ranges.get("batch_size")
     if batch_sizes and (not batch_sizes.is_whole or batch_sizes.low < 1):
         raise BadInputError("--batch-size: a range must have whole ends from 1, such as 1:1024:log2")

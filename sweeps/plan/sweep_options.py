@@ -33,39 +33,39 @@ class SweepOptions:
     compile: tuple[str, ...] = ("none",)
     """Axis: torch.compile mode: none, default, reduce-overhead."""
     threads: Told[tuple[int, ...]] = ()
-    """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS where it is set, else one for each
-    CPU, of a chip with two kinds of core for each fast one."""
+    """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS if set, otherwise one per CPU, or
+    one per fast core on a chip with two kinds of core."""
     min_rounds: int = 5
-    """Measure at least this many rounds, where --max-s has room for them."""
+    """Measure at least this many rounds, if they fit within --max-s."""
     min_s: float = 1.0
-    """Measure each cell at least this long, in seconds, or as long as --max-s where that is less."""
+    """Measure each cell for at least this many seconds, or for --max-s if that is less."""
     max_s: float = 10.0
-    """Measure each cell for at most this many seconds, or one step where that alone takes longer."""
+    """Measure each cell for at most this many seconds, or for one step if that alone takes longer."""
     precision_target: float = 0.02
     """Measure until the 95 % interval of the median step is within this share of it."""
     rounds: Literal["consecutive", "interleaved"] = "consecutive"
-    """interleaved: visit the cells in turns, so that slow drift of the machine hits all alike."""
+    """interleaved: visit the cells in turns, so that slow drift of the machine affects all alike."""
     cooldown: str = "0"
     """Pause after each cell, such as 5s."""
     leak_check: bool = False
     """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
     trial_timeout: str = "10m"
-    """End a cell that takes longer, set-up included."""
+    """End a cell that takes longer, including its set-up."""
     budget: Told[str] = ""
-    """End the whole sweep after this time, such as 10m, and say which cells are left. Default: no end."""
+    """End the whole sweep after this time, such as 10m, and list the cells that are left. Default: no limit."""
     isolate: bool = False
     """Give each cell a fresh process instead of reusing one per device."""
     repeats: int = 1
-    """Measure each cell this often, each time in a fresh process, in rounds of shuffled order."""
+    """Measure each cell this many times, each time in a fresh process, in rounds of shuffled order."""
     recheck: bool = True
-    """Measure the first cell of each device again at the end, in a fresh process, where there are no repeats: the
-    report takes no difference for real that this machine makes by itself. Of a training one epoch."""
+    """Without repeats, measure the first cell of each device again at the end, in a fresh process: the report then
+    ignores differences within the machine's own variation. Training is measured again for one epoch."""
     seed: tuple[int, ...] = (0,)
-    """Seed of every random generator. Several: each cell is measured with each, in a fresh process."""
+    """Seed of every random generator. With several, each cell is measured with each, in a fresh process."""
     output: Path = Path("results")
     """Folder of all results."""
     resume: Told[str] = ""
-    """Go on with this sweep: measure only the cells it lacks. Its own options hold; others are ignored."""
+    """Continue this sweep: measure only the cells it lacks. Its own options apply; others are ignored."""
     retry_failed: bool = False
     """With --resume: measure again the cells that ended as crashed, timeout or error."""
     dry_run: bool = False
@@ -73,7 +73,7 @@ class SweepOptions:
     smoke: bool = False
     """A small grid with short rounds that ends within a minute."""
     address: Told[str] = ""
-    """Address of a Ray cluster that runs already; auto finds the one that this machine is a node of.
+    """Address of a running Ray cluster; auto finds the one that this machine is a node of.
     Default: start Ray here."""
     on_node: Told[tuple[str, ...]] = ()
     """With --address: use these nodes only; an id, host name or address as accelsweep nodes prints it.
@@ -82,7 +82,7 @@ class SweepOptions:
     """With --address: use nodes with these accelerators only, as accelsweep nodes prints them.
     Default: all."""
     each_node: bool = False
-    """With --address: axis: run every cell on each kind of node (type of accelerator, or processor and CPUs)."""
+    """With --address, an axis: run every cell on each kind of node (type of accelerator, or processor and CPUs)."""
     node_timeout: str = "10m"
     """With --address: give up a cell that no node has taken after this time."""
     report: bool = True
@@ -90,7 +90,7 @@ class SweepOptions:
     record_hostname: bool = False
     """Record the host's name in the rows instead of a hash of it."""
     verbose: bool = False
-    """Show what Ray says."""
+    """Show Ray's own messages."""
 
     def __post_init__(self) -> None:
         allowed = {"precision": tuple(PRECISIONS), "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}

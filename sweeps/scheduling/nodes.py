@@ -155,12 +155,12 @@ def chosen(nodes: Sequence[Node], on_node: Sequence[str], accelerator_type: Sequ
     for text in on_node:
         if not any(node.is_called(text) for node in nodes):
             names = ", ".join(node.name for node in nodes) or "none"
-            raise BadInputError(f"--on-node: {text!r} is no node of this cluster; there: {names}")
+            raise BadInputError(f"--on-node: {text!r} is not a node of this cluster; available: {names}")
     types = sorted({node.accelerator_type for node in nodes if node.accelerator_type})
     for text in accelerator_type:
         if text not in types:
             names = ", ".join(types) or "none"
-            raise BadInputError(f"--accelerator-type: {text!r} is on no node of this cluster; there: {names}")
+            raise BadInputError(f"--accelerator-type: {text!r} is on no node of this cluster; available: {names}")
     left = [node for node in nodes if not on_node or any(node.is_called(text) for text in on_node)]
     left = [node for node in left if not accelerator_type or node.accelerator_type in accelerator_type]
     if not left:

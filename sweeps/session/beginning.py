@@ -42,7 +42,7 @@ def begun(workload: type[Workload], options: Any, ranges: Mapping[str, Range]) -
     known = known_at_once()
     build_config(workload, options, tuple(known or common.device or ("cpu",)), ranges)
     begin_asking()
-    sys.stdout.write(f"starting Ray{'' if known else ', and asking PyTorch which devices are here'} ...\n")
+    sys.stdout.write(f"starting Ray{'' if known else ', and asking PyTorch which devices there are'} ...\n")
     sys.stdout.flush()
     with ray_here(RayOptions(verbose=common.verbose, ahead=imported_ahead(workload.name))) as here:
         yield here

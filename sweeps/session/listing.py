@@ -77,7 +77,7 @@ def print_sweeps(results: Path) -> int:
     if unread:
         say(console, f"could not be read: {', '.join(unread)}")
     if strange:
-        say(console, f"left out, as accelsweep did not write it: {', '.join(strange)}")
+        say(console, f"ignored, as accelsweep did not write it: {', '.join(strange)}")
     return 0
 
 

@@ -34,7 +34,9 @@ class Machines:
         """The nodes of a cluster that are left by ``--on-node`` and ``--accelerator-type``; BadInputError for none."""
         left = Cluster(chosen(cluster.all_nodes, on_node, accelerator_type))
         if not left.devices:
-            why = "; ".join(f"{n.name} {n.problem or 'gives no CPU and no accelerator'}" for n in left.all_nodes)
+            why = "; ".join(
+                f"{n.name} {n.problem or 'offers neither a CPU nor an accelerator'}" for n in left.all_nodes
+            )
             raise BadInputError(f"--address: nothing can be measured on this cluster: {why}")
         return cls(devices=left.devices, cluster=left)
 
@@ -45,7 +47,7 @@ def machines_again(config: SweepConfig, common: Any, cluster: Cluster | None) ->
         types = common.accelerator_type or config.accelerator_type
         return Machines.of(cluster, common.on_node or config.on_node, types)
     if config.node_kinds or config.on_node or config.accelerator_type:
-        raise BadInputError(f"--resume: {common.resume!r} is bound to nodes of a cluster; name it with --address")
+        raise BadInputError(f"--resume: {common.resume!r} belongs to nodes of a cluster; give its --address")
     return Machines()
 
 
@@ -61,5 +63,7 @@ def introduce(console: Console, config: SweepConfig, cluster: Cluster) -> None:
     for device in config.device:
         there = cluster.kinds(device)
         if len(there) > 1 and not config.node_kinds:
-            told = f"{device} is of {len(there)} kinds here ({'; '.join(there)}), and a cell runs on whichever is free"
-            say(console, f"{told}; --each-node runs every cell on each, --on-node and --accelerator-type choose")
+            told = (
+                f"{device} comes in {len(there)} kinds here ({'; '.join(there)}), and a cell runs on whichever is free"
+            )
+            say(console, f"{told}; --each-node runs every cell on each, --on-node and --accelerator-type select")

@@ -61,10 +61,10 @@ def run_sweep(
             _print_grid(sweep)
             return EXIT_OK
         for name in sweep.store.damaged:
-            sweep.say(f"damaged: {name} is not what was written; it is set aside in {sweep.store.folder / DAMAGED}, and"
-                      " the cells that it held are measured again")  # fmt: skip
+            sweep.say(f"damaged: {name} is not what was written; it was moved to {sweep.store.folder / DAMAGED}, and"
+                      " its cells are measured again")  # fmt: skip
         if sweep.store.strangers:
-            sweep.say(f"left out, as accelsweep did not write it: {', '.join(sweep.store.strangers)}")
+            sweep.say(f"ignored, as accelsweep did not write it: {', '.join(sweep.store.strangers)}")
         held.enter_context(terminable())
         _introduce(sweep)
         return sum_up(sweep, Ending.of(lambda: _measure(sweep, here)))
@@ -77,7 +77,7 @@ def _print_grid(sweep: Sweep) -> None:
     if config.search is not None:
         names = ", ".join(f"{name} {r.low:g} to {r.high:g} ({r.scale})" for name, r in config.search.ranges.items())
         sweep.say(f"search by {config.search.sampler} for {', '.join(config.search.objectives)}; {names}")
-    n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as it takes"
+    n_cells = cells_told(config.n_cells) if config.n_cells else "as many cells as needed"
     sweep.say(f"{n_cells} of {config.workload}{_often(config)}")
 
 
@@ -91,18 +91,18 @@ def _often(config: SweepConfig) -> str:
 def _introduce(sweep: Sweep) -> None:
     """What will run, and where."""
     config, n_cells, n_rows = sweep.config, sweep.config.n_cells, sweep.n_rows
-    counted = f"{'cells as they come' if n_cells is None else cells_told(n_cells)}{_often(config)}"
+    counted = f"{'as many cells as needed' if n_cells is None else cells_told(n_cells)}{_often(config)}"
     if sweep.done and n_rows is not None:
         n_left = n_rows - len(sweep.done)
         counted = f"{n_left} {'measurements' if n_rows > (n_cells or 0) else ''} of {counted}".replace("  ", " ")
     sweep.say(f"{config.workload}: {counted} on {', '.join(config.device)}; results in {sweep.store.folder}")
     if config.measure.n_threads is not None and None in config.threads:
-        sweep.say(f"CPU threads: {config.measure.n_threads}, which the environment sets (OMP_NUM_THREADS or"
-                  " MKL_NUM_THREADS); --threads chooses others")  # fmt: skip
+        sweep.say(f"CPU threads: {config.measure.n_threads}, set by the environment (OMP_NUM_THREADS or"
+                  " MKL_NUM_THREADS); --threads overrides it")  # fmt: skip
     if sweep.machines.cluster is not None:
         introduce(sweep.console, config, sweep.machines.cluster)
     if config.search is not None and len(config.search.objectives) > 1:
-        sweep.say("several objectives: every cell is measured whole, for Optuna prunes for one objective only")
+        sweep.say("several objectives: no cell is pruned, as Optuna prunes for one objective only")
 
 
 def _measure(sweep: Sweep, here: RayHere | None) -> bool:
@@ -133,7 +133,7 @@ def _launch(sweep: Sweep, ledger: Ledger, begun: RayHere | None, terminal: Termi
     options = RayOptions(
         address=sweep.options.address or None,
         verbose=sweep.options.verbose,
-        go_on=f"every finished cell is kept; go on with: {resume_command(sweep)}",
+        go_on=f"every finished cell is kept; continue with: {resume_command(sweep)}",
         node_timeout_s=parse_duration_s("node-timeout", sweep.options.node_timeout),
         ahead=imported_ahead(sweep.config.workload),
     )

@@ -93,13 +93,13 @@ def _tell_ending(
     sweep: Sweep, ending: Ending, n_rows: int, left: Sequence[TrialConfig], *, is_unfinished: bool
 ) -> None:
     """What ended the sweep early, how to go on, and where the study lies."""
-    go_on = f"go on with: {resume_command(sweep)}"
+    go_on = f"continue with: {resume_command(sweep)}"
     if ending.failure is not None:
         end = f"; {go_on}" if is_unfinished else ""
-        sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept, above{end}")
+        sweep.say(f"ended early: {ending.failure}; {cells_told(n_rows)} kept (listed above){end}")
     elif is_unfinished:
         if left and not ending.is_interrupted:
-            sweep.say(f"the budget left out: {_named(left)}")
+            sweep.say(f"not measured within the budget: {_named(left)}")
         sweep.say(go_on)
     if (sweep.store.folder / "study.db").exists():
         url = sqlite_url(sweep.store.folder / "study.db")
@@ -118,7 +118,9 @@ def _tell_results(sweep: Sweep, rows: Sequence[dict[str, Any]], n_missing: int) 
         sweep.say(line)
     random = sorted({row["model"] for row in rows if row["weights"] == "random"})
     if random:
-        sweep.say(f"random weights (none could be had here): {', '.join(random)}; speed holds, answers mean nothing")
+        sweep.say(
+            f"random weights (none available here): {', '.join(random)}; speeds are valid, answers are meaningless"
+        )
 
 
 def _rechecks(sweep: Sweep, rows: Sequence[dict[str, Any]]) -> list[str]:
@@ -166,11 +168,11 @@ def _lines(
     able = [over_runs[row["trial_key"]] for row in cells if is_usable(row) and limits.held(row) is not False]
     word = "highest rate" if fastest["scenario"] == SERVER else "fastest"
     accurate = best(cells, "accuracy", limits)
-    lines = [_told(_word(word, "", _n_rivals(able, "speed")), fastest)]
+    lines = [_told(_word(word, "speed", _n_rivals(able, "speed")), fastest)]
     if accurate is not None:
-        lines.append(_told(_word("most accurate", " in accuracy", _n_rivals(able, "accuracy")), accurate))
+        lines.append(_told(_word("most accurate", "accuracy", _n_rivals(able, "accuracy")), accurate))
     elif able and all(isinstance(row.get("learned"), str) for row in able):
-        lines.append("no training learned more than guessing gets right")
+        lines.append("no training run did better than guessing")
     return lines
 
 
@@ -191,8 +193,10 @@ def _n_rivals(able: Sequence[Mapping[str, Any]], what: str) -> int | None:
 
 
 def _word(first: str, how: str, n_rivals: int | None) -> str:
-    """``fastest``; or how many are alike, where nobody can say which of them is first."""
-    return "measured" if n_rivals is None else f"one of {n_rivals + 1} alike{how}" if n_rivals else first
+    """``fastest``; or how many are statistically indistinguishable, where nobody can say which is first."""
+    if n_rivals is None:
+        return "measured"
+    return f"one of {n_rivals + 1} cells statistically indistinguishable in {how}" if n_rivals else first
 
 
 def _told(word: str, row: Mapping[str, Any]) -> str:
@@ -202,6 +206,6 @@ def _told(word: str, row: Mapping[str, Any]) -> str:
 
 def _none(cells: Sequence[dict[str, Any]], limits: Limits) -> list[str]:
     if best(cells) is not None and limits.asked:
-        return ["no cell is known to hold the limits asked for"]
+        return ["no cell is known to meet the limits"]
     is_server = any(row["scenario"] == SERVER for row in cells)
     return ["no cell keeps up with its requests within its deadline"] if is_server else []

@@ -112,13 +112,13 @@ def _described(name: str, description: Mapping[str, Any]) -> tuple[SweepConfig, 
     """What the sweep of a ``sweep.json`` was asked for, and its cells."""
     if "merged_from" in description:
         names = ", ".join(str(origin.get("sweep_id")) for origin in description["merged_from"])
-        raise BadInputError(f"--resume: {name!r} was merged; resume the sweeps it was merged from: {names}")
+        raise BadInputError(f"--resume: {name!r} is a merged sweep; resume the sweeps it was merged from: {names}")
     try:
         cells = [TrialConfig.from_dict(cell) for cell in description["cells"]]
         return SweepConfig.from_dict(description["config"]), cells
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise BadInputError(
-            f"--resume: {name!r}: its sweep.json does not say what was asked ({type(error).__name__}: {error})"
+            f"--resume: {name!r}: its sweep.json does not say what was to be measured ({type(error).__name__}: {error})"
         ) from error
 
 

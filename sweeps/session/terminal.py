@@ -144,12 +144,12 @@ class Terminal:
     def cell_started(self, cell: TrialConfig) -> None:
         if not self._running and not self._n_new:
             self._began = time.monotonic()  # what Ray took to start is spent once, and says nothing of the cells
-            self.awaits(f"opening {cell.device}, and loading a model and its input for the first cell")
+            self.awaits(f"opening {cell.device} and loading a model and its input for the first cell")
         if cell.repeat > 1 and self._n_runs == 1 and cell.key not in self._rechecked:
             self._rechecked.add(cell.key)
             self._grow(1)
-            say(self._console, f"measuring {without_run(cell).label} again in a fresh process, to know what this"
-                " machine changes by itself (--no-recheck leaves it out)")  # fmt: skip
+            say(self._console, f"measuring {without_run(cell).label} again in a fresh process, to see how much this"
+                " machine varies by itself (--no-recheck skips this)")  # fmt: skip
         self._running[cell.key] = (cell, time.monotonic(), "starting")
 
     @property

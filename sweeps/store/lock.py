@@ -52,7 +52,7 @@ def sweep_lock(folder: Path) -> Iterator[None]:
         try:
             lock.acquire()
         except Timeout:
-            told = f"{folder.name!r} is being run by {_holder(folder)}; wait for it or end it"
+            told = f"{folder.name!r} is being run by {_holder(folder)}; wait for it to finish or stop it"
             raise BadInputError(f"--resume: {told}") from None
     try:
         since = datetime.now(UTC).isoformat(sep=" ", timespec="seconds")

@@ -66,7 +66,7 @@ def find(text: str) -> Path:
     if (folder / DESCRIPTION).is_file() and ((folder / "trials").is_dir() or not sweeps):  # no copy of another's
         return folder
     if not sweeps:
-        why = "holds no sweep" if folder.is_dir() else "is no folder"
+        why = "contains no sweep" if folder.is_dir() else "is not a folder"
         raise BadInputError(f"merge: {text!r} {why}; name a sweep's folder, or a results folder for its latest sweep")
     return max(sweeps, key=lambda path: path.name)
 
@@ -78,17 +78,17 @@ def read(folder: Path) -> Source:
     """
     running = holder_of(folder)
     if running is not None:
-        raise BadInputError(f"merge: {str(folder)!r} is being run by {running}; wait for it or end it")
+        raise BadInputError(f"merge: {str(folder)!r} is being run by {running}; wait for it to finish or stop it")
     try:
         description = json.loads((folder / DESCRIPTION).read_text())
         version = description.get("schema_version")
     except (OSError, ValueError, AttributeError) as error:
         raise BadInputError(f"merge: {str(folder / DESCRIPTION)!r} cannot be read ({error})") from error
     if version != SCHEMA_VERSION:
-        raise BadInputError(f"merge: {str(folder)!r} has schema version {version!r}; this accelsweep joins sweeps of"
+        raise BadInputError(f"merge: {str(folder)!r} has schema version {version!r}; this accelsweep merges sweeps of"
                             f" version {SCHEMA_VERSION}")  # fmt: skip
     if not (folder / "trials").is_dir():
-        raise BadInputError(f"merge: {str(folder)!r} is no sweep of a workload: it has no trials")
+        raise BadInputError(f"merge: {str(folder)!r} is not a sweep of a workload: it has no trials")
     with tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
         copy = Path(scratch) / folder.resolve().name
         try:
@@ -100,10 +100,10 @@ def read(folder: Path) -> Source:
             raise BadInputError(f"merge: {why}") from error
         except (OSError, pa.ArrowException) as error:
             why = str(error).replace(scratch, str(folder.parent))
-            raise BadInputError(f"merge: {str(folder)!r} cannot be read whole ({why}); resume it first") from error
+            raise BadInputError(f"merge: {str(folder)!r} cannot be read completely ({why}); resume it first") from error
         if store.damaged:
             told = f"{str(folder)!r} has files that are not what was written ({', '.join(store.damaged)})"
-            raise BadInputError(f"merge: {told}; resume it first, to measure their cells again")
+            raise BadInputError(f"merge: {told}; resume it first to measure their cells again")
     return Source(folder=folder, description=description, tables=tables)
 
 

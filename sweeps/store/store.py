@@ -68,8 +68,8 @@ class ResultStore:
         store = cls(folder)
         is_damaged = (folder / DESCRIPTION).is_file() and store._parts.is_damaged(DESCRIPTION)
         damaged = BadInputError(
-            f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not hold), so what was asked is not"
-            " known; its rows can still be read, but start a new sweep"
+            f"--resume: {str(folder / DESCRIPTION)!r} is damaged (its checksum does not match), so what it was to"
+            " measure is unknown; its rows can still be read, but start a new sweep"
         )
         try:
             description: dict[str, Any] = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
@@ -190,6 +190,6 @@ def claim_folder(workload: str, results: Path) -> Path:
                 folder.mkdir(parents=True)
             except FileExistsError:
                 if not results.is_dir():
-                    raise BadInputError(f"--output: {str(results)!r} is no folder") from None
+                    raise BadInputError(f"--output: {str(results)!r} is not a folder") from None
             else:
                 return folder

@@ -45,7 +45,7 @@ def accelerator(index: int, batch: int, precision: str, **values: Any) -> dict[s
 
 
 def failed(index: int, batch: int, precision: str, status: str = "oom", **values: Any) -> dict[str, Any]:
-    """A cell of the accelerator that did not end well, with the columns that such a cell has."""
+    """A cell of the accelerator that did not finish well, with the columns that such a cell has."""
     kept = ("schema_version", "sweep_id", "trial_key", "trial_index", "workload", "model", "memory_format", "compile",
             "scenario", "item", "items_per_step", "weights", "host", "torch_version", "options", "device_total_bytes",
             "device_name")  # fmt: skip

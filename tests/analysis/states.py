@@ -123,7 +123,7 @@ def check_errors(main: Main, folder: Path, tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "none").mkdir()
     (tmp_path / "file").write_text("")
     for arguments, told in (
-        ([tmp_path / "none"], "holds no sweep"),
+        ([tmp_path / "none"], "contains no sweep"),
         ([folder, "--output", tmp_path / "file" / "page.md"], "cannot write"),
     ):
         capsys.readouterr()

@@ -135,7 +135,7 @@ def check_image_folder(folder: Path) -> tuple[str, ...]:
     found = find_classes(folder)
     if found.heldout is not None:
         log.warning(
-            "%r is taken as it is split: trained on %s/, held out is %s/",
+            "%r is already split: %s/ is trained on, %s/ is held out",
             folder_name(folder), found.train.name, found.heldout.name,
         )  # fmt: skip
     listings = [listing for part in found.parts for listing in found.listings(part).values()]

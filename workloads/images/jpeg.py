@@ -55,7 +55,7 @@ def _torchvision() -> Decode:
 _MAKERS: dict[DecoderName, Callable[[], Decode]] = {"torchcodec": _torchcodec, "torchvision": _torchvision}
 _LACKING: dict[DecoderName, str] = {
     "torchcodec": "TorchCodec 0.16 or later is not installed here; `pip install 'accelsweep[torchcodec]'` brings it",
-    "torchvision": "this torchvision decodes no JPEG any more; TorchCodec does (the extra torchcodec)",
+    "torchvision": "this torchvision no longer decodes JPEG; TorchCodec does (the extra torchcodec)",
 }
 
 

@@ -28,7 +28,7 @@ FLOP_OF_ALL = 16e9
 WHOLE_BITS = 23
 """Stored bits of float32."""
 HIGHEST_SCALE, LOWEST_SCALE = 2.0**16, 2.0**-4
-_SAME_RANDOM = "the compiled step draws random numbers, which the reference has no way to draw alike"
+_SAME_RANDOM = "the compiled step draws random numbers that the reference cannot reproduce"
 
 
 @dataclass(frozen=True, kw_only=True)

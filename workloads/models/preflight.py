@@ -51,7 +51,7 @@ def _refusal(module: nn.Module, size: int, num_classes: int) -> str | None:
     for answer in answers:
         if not isinstance(answer, torch.Tensor) or answer.shape != (2, num_classes):
             given = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
-            return f"it answers with {given} instead of 2 x {num_classes} class scores"
+            return f"it returns {given} instead of 2 x {num_classes} class scores"
     return None
 
 
@@ -73,4 +73,4 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
     if fitting is None:
         raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason}")
     least = next(s for s in sorted({*SIZES, fitting}) if s == fitting or _refusal(module, s, num_classes) is None)
-    raise BadInputError(f"--image-size: {image_size} is none that {name} takes ({reason}); --image-size {least} is")
+    raise BadInputError(f"--image-size: {image_size} does not work with {name} ({reason}); --image-size {least} is")

@@ -89,7 +89,7 @@ def _with_weights_or_without(name: str, pretrained: bool, make: Callable[[bool],
             return make(True), "imagenet"
         except (OSError, RuntimeError, ValueError) as error:
             logging.getLogger(__name__).warning(
-                "no weights for %s could be had (%s); they are random", name, in_short(error)
+                "no weights for %s are available (%s); random ones are used", name, in_short(error)
             )
         finally:
             socket.setdefaulttimeout(previous)
@@ -203,9 +203,9 @@ def check_model(name: str) -> Source:
     if source is None:
         near = difflib.get_close_matches(name, model_names(), n=4) or model_names()[:4]
         more = "".join(f" (or {source.prefix}NAME)" for source in SOURCES if source.prefix is not None)
-        raise BadInputError(f"--model: {name!r} is not known; near it: {', '.join(near)}{more}")
+        raise BadInputError(f"--model: {name!r} is unknown; similar names: {', '.join(near)}{more}")
     if source.package is not None and importlib.util.find_spec(source.package) is None:
         raise BadInputError(f"--model: {name!r} needs the package {source.package}, which is not installed")
     if source.near is not None and (nearest := source.near(name)):
-        raise BadInputError(f"--model: {name!r} is not known to {source.package}; near it: {', '.join(nearest)}")
+        raise BadInputError(f"--model: {name!r} is not known to {source.package}; similar names: {', '.join(nearest)}")
     return source

@@ -97,7 +97,7 @@ def read_state(file: Path, name: str) -> dict[str, torch.Tensor]:
         reason, cause = str(error), error.__cause__
     except Exception as error:  # torch.load fails in a dozen ways, each the user's file
         reason, cause = _told(error), error
-    raise BadInputError(f"--weights: {str(file)!r} is no state dictionary of {name}: {reason}") from cause
+    raise BadInputError(f"--weights: {str(file)!r} is not a state dictionary of {name}: {reason}") from cause
 
 
 def _told(error: Exception) -> str:
@@ -105,7 +105,7 @@ def _told(error: Exception) -> str:
     if "TorchScript" in text:
         return "it is a TorchScript archive; save model.state_dict()"
     if "central directory" in text or "unexpected EOF" in text or isinstance(error, EOFError):
-        return f"it is cut short or damaged ({in_short(error, 120)})"
+        return f"it is truncated or damaged ({in_short(error, 120)})"
     return in_short(error)
 
 

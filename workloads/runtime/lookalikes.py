@@ -13,9 +13,9 @@ _BEGINNINGS: dict[bytes, str] = {
     b"\x89HDF\r\n": "an HDF5 file, as Keras writes",
     b"GGUF": "a GGUF file",
     b"\x93NUMPY": "a NumPy array",
-    b"\x1f\x8b": "packed by gzip; unpack it",
-    b"BZh": "packed by bzip2; unpack it",
-    b"\xfd7zXZ\x00": "packed by xz; unpack it",
+    b"\x1f\x8b": "compressed with gzip; decompress it",
+    b"BZh": "compressed with bzip2; decompress it",
+    b"\xfd7zXZ\x00": "compressed with xz; decompress it",
     b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive; unpack it",
     b"Rar!": "a RAR archive; unpack it",
     b"%PDF": "a PDF document",
@@ -29,12 +29,12 @@ def told_by_head(head: bytes) -> str | None:
     if not head:
         return "empty"
     if not head.strip(b"\x00"):
-        return "all zeros at its beginning, as a download that was cut off leaves it"
+        return "all zeros at its beginning, as an interrupted download leaves it"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith(_PAGES):
-        return "an HTML page or other markup, as a download that ended at a web page leaves it"
+        return "an HTML page or other markup, as a download that returned a web page leaves it"
     if text.startswith((b'{"', b"{\n", b"{ ")) and not head.startswith(b"{ \x00"):
-        return "JSON text, as a download that ended in an error leaves it"
+        return "JSON text, as a download that failed leaves it"
     return next((what for beginning, what in _BEGINNINGS.items() if head.startswith(beginning)), None)
 
 

@@ -32,5 +32,5 @@ def answer(frame: pd.DataFrame) -> list[str]:
         found.append(f"Left out: {escape(source)}: {escape(why)}.")
     if frame.attrs["unreadable"]:
         told = ", ".join(frame.attrs["unreadable"])
-        found.append(f"Files that could not be read, or are none of the sweep's, and were left out: {told}.")
+        found.append(f"Files that could not be read, or do not belong to the sweep, and were left out: {told}.")
     return found

@@ -28,7 +28,7 @@ def compare(frame: pd.DataFrame, other: pd.DataFrame) -> dict[str, Any]:
     told = (
         f"torch {escape(versions[0])} before, {escape(versions[1])} now. {len(both):,} rows are in both,"
         f" {len(frame) - len(both):,} only in this result and {len(other) - len(both):,} only in the other."
-        f" {len(timed):,} were timed in both; a change under {FASTER:g} times is noise."
+        f" {len(timed):,} were timed in both; a change under {FASTER:g}x counts as noise."
     )
     if is_predicted(frame) != is_predicted(other):
         return _against_truth(both, is_predicted(frame), told)
@@ -50,13 +50,15 @@ def _against_truth(both: pd.DataFrame, is_now_predicted: bool, told: str) -> dic
     works, worked = both[said].isin(WORKS), both[found].isin(WORKS)
     right = both[said].isin(WORKS) == both[found].isin(WORKS)
     n, which = len(both), "this result" if is_now_predicted else "the other"
-    share = f"{right.sum():,} of {n:,} predictions hold ({100 * right.mean():.1f} %)" if n else "no prediction was run"
-    kinds = f"{which[0].upper()}{which[1:]} is predicted from torch's kernels, the one beside it was run: {share}."
+    share = "no prediction was run"
+    if n:
+        share = f"{right.sum():,} of {n:,} predictions are right ({100 * right.mean():.1f} %)"
+    kinds = f"{which[0].upper()}{which[1:]} is predicted from torch's kernels; the other was run: {share}."
     return {
         "told": f"{told} {kinds}",
         "tables": [
-            (f"Predicted to work, and do not: {(works & ~worked).sum()}", changed_table(both[works & ~worked])),
-            (f"Predicted not to work, and do: {(~works & worked).sum()}", changed_table(both[~works & worked])),
+            (f"Predicted to work, but do not: {(works & ~worked).sum()}", changed_table(both[works & ~worked])),
+            (f"Predicted not to work, but do: {(~works & worked).sum()}", changed_table(both[~works & worked])),
         ],
     }
 

@@ -69,7 +69,7 @@ def load_coverage(path: str | Path) -> pd.DataFrame:
     frame = pd.concat([f.dropna(axis=1, how="all") for f in frames], ignore_index=True)
     absent = [name for name in NEEDED if name not in frame]
     if absent:
-        raise AnalysisError(f"{str(sweep)!r} is no coverage table: it lacks {', '.join(absent)}")
+        raise AnalysisError(f"{str(sweep)!r} is not a coverage table: it lacks {', '.join(absent)}")
     # What was written last of a cell holds, whole.
     frame = frame[frame["_file"] == frame.groupby("operation_key")["_file"].transform("max")].drop(columns="_file")
     for name in pq.read_schema(joined[0] if joined else parts[0]).names:

@@ -19,7 +19,7 @@ from analysis.text import escape
 
 NAME = "report_coverage"
 PREDICTED = (
-    "Every line is predicted from torch's list of kernels, and nothing was run on the device. The list does not say"
+    "Every line is predicted from torch's list of kernels; nothing was run on the device. The list does not say"
     " which types a kernel takes, what a composite calls in turn, nor that a kernel is right."
 )
 
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = OneLineParser(description="Write the Markdown report of a coverage sweep.")
     parser.add_argument("results", nargs="?", default="results",
                         help="a coverage sweep's folder, a results folder (its latest), or a Parquet file")  # fmt: skip
-    parser.add_argument("--against", help="an earlier result: tell what is newly supported, broken, faster, slower")
+    parser.add_argument("--against", help="an earlier result: report what is newly supported, broken, faster, slower")
     parser.add_argument("--output", type=Path, help=f"the Markdown file (default: {NAME}.md beside the results)")
     parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
     options = parser.parse_args(arguments)

@@ -115,7 +115,7 @@ def overtaking(frame: pd.DataFrame) -> str:
         crossing = f"{int(overtakes['overtakes_at_elements'].median()):,}" if len(overtakes) else "none"
         rows.append([escape(device), dtype, escape(family), f"{len(overtakes)}/{len(group)}", crossing,
                      significant(float(group["speedup"].median()))])  # fmt: skip
-    heads = ["device", "dtype", "family", "overtake the CPU", "median size of overtaking (elements)",
+    heads = ["device", "dtype", "family", "overtake the CPU", "median crossover size (elements)",
              "median speed over the CPU at the largest size"]  # fmt: skip
     return table(heads, rows, n_left=3) if rows else ""
 

@@ -12,7 +12,7 @@ from analysis.subjects.energy.quantities import best, n_known, sources, unknown
 from analysis.text import counted, escape, is_missing, listed, number, significant
 
 _REASONS = {"no counter": "no counter could be read there",
-            "too short": "their windows were shorter than ten periods of the counter"}  # fmt: skip
+            "too short": "their measured windows were shorter than ten periods of the counter"}  # fmt: skip
 
 
 def best_sentences(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str]) -> list[str]:
@@ -22,10 +22,10 @@ def best_sentences(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str
         frugal, fastest = ranked.row, by_speed.row
         joules, (n, n_all) = frugal["energy_per_item_j"], n_known(frame, cells, names, frugal)
         is_alone, amount = n == 1 < n_all, f"{escape(items(frugal))} per joule"
-        known = "" if n == n_all else f"of the {n:,} of {counted(n_all)} whose energy is known, "
+        known = "" if n == n_all else f"of the {n:,} of {counted(n_all)} with an energy measurement, "
         what = f"{known}most {amount} with" if ranked.is_first else f"{known}{significant(1 / joules)} {amount} with"
         if is_alone:  # which is the most of nothing
-            what = f"energy is known for 1 of {counted(n_all)},"
+            what = f"energy was measured for 1 of {counted(n_all)} only,"
         told = f"{escape(name)}: {what}" if name else f"{what[0].upper()}{what[1:]}"
         told += f" **{escape(setting(cells, frugal))}**"
         told += f": {significant(1 / joules)}" if ranked.is_first or is_alone else ""
@@ -36,12 +36,12 @@ def best_sentences(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str
             said.append(f"{told}.")
             continue
         if frugal["trial_key"] == fastest["trial_key"]:
-            said.append(f"{told}; it is the fastest too.")
+            said.append(f"{told}; it is also the fastest.")
             continue
         faster = fastest["throughput_items_per_s"] / frugal["throughput_items_per_s"]
         dearer = fastest["energy_per_item_j"] / joules
-        said.append(f"{told}; the fastest, {escape(setting(cells, fastest))}, is {significant(faster)} times as "
-                    f"fast for {significant(dearer)} times the energy.")  # fmt: skip
+        said.append(f"{told}; the fastest, {escape(setting(cells, fastest))}, runs at {significant(faster)}x the "
+                    f"speed for {significant(dearer)}x the energy.")  # fmt: skip
     return said
 
 
@@ -55,7 +55,7 @@ def power_sentences(frame: pd.DataFrame, cells: pd.DataFrame) -> list[str]:
         drawn = " to ".join(dict.fromkeys(number(end) for end in known["mean_power_w"].agg(["min", "max"])))
         idle = known["idle_power_w"].median()
         beside = "" if is_missing(idle) else f", idle {number(idle)} W"
-        said.append(f"{escape(group.name)} draws {drawn} W while measured{beside}.")
+        said.append(f"{escape(group.name)} draws {drawn} W under load{beside}.")
     return said
 
 
@@ -63,7 +63,7 @@ def left_out_sentences(frame: pd.DataFrame) -> list[str]:
     """Of how many cells a power is left out since another contradicts it."""
     notes = frame["power_note"].dropna().str.split(", ").explode().value_counts()
     told = [f"{escape(why)} in {counted(int(n))}" for why, n in notes.items()]
-    return [f"Left out, as the cell's own figures contradict it: {listed(told)}."] if told else []
+    return [f"Left out because the cell's own figures contradict it: {listed(told)}."] if told else []
 
 
 def unknown_sentences(frame: pd.DataFrame) -> list[str]:
@@ -71,7 +71,9 @@ def unknown_sentences(frame: pd.DataFrame) -> list[str]:
     found: dict[str, list[str]] = {}
     for name, n, why in unknown(frame):
         found.setdefault(why, []).append(f"{escape(name)} ({counted(n)})")
-    return [f"Energy is unknown on {listed(found[why])}: {words}." for why, words in _REASONS.items() if why in found]
+    return [
+        f"Energy was not measured on {listed(found[why])}: {words}." for why, words in _REASONS.items() if why in found
+    ]
 
 
 def source_sentences(cells: pd.DataFrame) -> list[str]:

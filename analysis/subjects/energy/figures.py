@@ -62,7 +62,7 @@ def draw_front(path: Path, domain: Group) -> str | None:
         _name_batches(axes, front)
         axes.set(title=title, xlabel=f"throughput ({item}/s)", ylabel=f"energy (J per {item.removesuffix('s')})")
         legend_right(axes)
-    left = f", the most frugal {MAX_LINES} of {len(lines)} settings" if len(lines) > MAX_LINES else ""
+    left = f", the {MAX_LINES} most energy-efficient of {len(lines)} settings" if len(lines) > MAX_LINES else ""
     told = named([group.name for group in _frugal(lines)], len(lines))
     return f"{title}: cells on the Pareto front filled, with their batch sizes, {told}{left}"
 

@@ -29,16 +29,16 @@ def _soonest(found: Sequence[Training]) -> list[str]:
     targets = sorted({t.target for t in found if t.target is not None})
     told = " or ".join(f"{100 * target:g} %" for target in targets)
     if first is None:
-        return [f"No training reached the target of {told}."] if targets else []
+        return [f"No training run reached the target of {told}."] if targets else []
     training, spent = first.training, first.figure
-    word = "is first at" if first.is_first else "reaches"
+    word = "is the first to reach" if first.is_first else "reaches"
     sentence = f"**{escape(training.label)}** {word} the target of {told} after {cost_text(spent)} s of training"
     sentence += _beside(first)
     elsewhere = dict.fromkeys(t.place for t in found if t.place != training.place)
     others = [cheapest([t for t in found if t.place == place], "seconds") for place in elsewhere]
     for other in [one for one in others if one is not None][:3]:
         times = significant((other.figure.value or math.nan) / (spent.value or math.nan))
-        sentence += f"; on {escape(other.training.place)} {escape(other.training.kind)} takes {times} times that"
+        sentence += f"; on {escape(other.training.place)} {escape(other.training.kind)} takes {times}x as long"
     return [f"{sentence}."]
 
 
@@ -54,7 +54,7 @@ def _best(found: Sequence[Training]) -> list[str]:
     best = most_accurate(found)
     if best is None:
         is_none = found and all(t.learned for t in found)
-        return ["No training learned more than guessing gets right: none has an accuracy."] if is_none else []
+        return ["No training run did better than guessing: none has an accuracy."] if is_none else []
     figure, training = best.figure, best.training
     word = "The best held-out accuracy is" if best.is_first else "Held-out accuracy reaches"
     told = f"{word} {percent(figure)} % with {escape(training.label)}"
@@ -72,4 +72,4 @@ def _least(found: Sequence[Training], cost: str) -> list[str]:
     label = escape(least.training.label)
     if least.is_first:
         return [f"{word} to the target: {amount}, with {label}."]
-    return [f"To the target {label} takes {amount}{_beside(least)}."]
+    return [f"To reach the target, {label} takes {amount}{_beside(least)}."]

@@ -23,15 +23,16 @@ def left_out(found: Sequence[Training], n_rows: int) -> list[str]:
     said = []
     n_without = len(found) - len(with_rounds(found))
     if n_without:
-        said.append(f"{counted(n_without, 'training')} without rounds: the tables have what the cells' rows tell.")
+        said.append(f"{counted(n_without, 'training run')} without rounds: the tables show what the cells' rows hold.")
     if any(sum(not t.is_pruned for t in task.members) > MAX_LINES for task in by_task(with_rounds(found))):
-        said.append(f"Figures show the {MAX_LINES} trainings of the best accuracy of a task.")
+        said.append(f"Figures show the {MAX_LINES} training runs with the best accuracy for each task.")
     if any(known(t.row.get(ACCURACY_SD)) for t in found):
         said.append(
-            "Curves, and what levels took, are of each training's first run; accuracies are means over its runs."
+            "Curves and the cost of each accuracy are those of a cell's first repeat; accuracies are means over its"
+            " repeats."
         )
     if n_rows > len(found) > 0:
-        said.append(f"{counted(n_rows - len(found))} did not train to an end or did no training.")
+        said.append(f"{counted(n_rows - len(found))} did not finish training or did no training.")
     return said
 
 
@@ -40,8 +41,8 @@ def build(page: Page) -> str:
     found = trainings(with_identity(page.trials), page.rounds)
     drawn = draw_each(page, "finetune", by_task(with_rounds(found)), draw_training)
     return fill(
-        "subjects/finetune/page.md.j2", page, "Accuracy and what it takes",
-        answer=shortened(answer(found)) or ["No cell was trained to its end, so there is no accuracy to tell of."],
+        "subjects/finetune/page.md.j2", page, "Accuracy and its cost",
+        answer=shortened(answer(found)) or ["No cell finished training, so there is no accuracy to report."],
         figures=drawn.leaving_out(left_out(found, len(page.trials))),
         trainings=trainings_table(found),
         levels=level_tables(found),

@@ -32,10 +32,10 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
         median = f"**{escape(setting(frame, quick))}** has a median of {seconds_as_ms(quick['step_median_s'])} ms"
         if pd.isna(quick[column]) and quick["step_median_s"] < row[column]:
             # Whose tail is not known may have the lowest: nothing is called that.
-            of = f"of the {cells[column].notna().sum():,} of {counted(len(cells))} with a {tail} the lowest is {told}"
+            of = f"of the {cells[column].notna().sum():,} of {counted(len(cells))} with a {tail}, the lowest is {told}"
             by_step = rank(records(cells), step, is_lower_better=True)
             shortest_of_all = ", the shortest" if by_step and by_step.is_first else ""
-            said.append(f"{name}{'on' if name else 'On'} {device} {median}{shortest_of_all}, and no {tail}; {of}.")
+            said.append(f"{name}{'on' if name else 'On'} {device} {median}{shortest_of_all}, but no {tail}; {of}.")
             continue
         if quick["step_median_s"] < row["latency_p50_s"]:
             told += f"; {median}"
@@ -43,9 +43,9 @@ def tail_sentences(frame: pd.DataFrame) -> list[str]:
         told += f", {beside}" if beside else ""
         said.append(f"{name}{word if name else word.capitalize()} on {device}: {told}.")
     if len(said) > MAX_SENTENCES:
-        said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')}: see the table below."]
+        said = [*said[:MAX_SENTENCES], f"{counted(len(said) - MAX_SENTENCES, 'more task')} in the table below."]
     if said and steps["latency_p99_s"].isna().all():
-        said.append(f"No 99th percentile is known of a step: it takes {MIN_SAMPLES['p99']} samples of a cell.")
+        said.append(f"No cell has a 99th percentile of its steps: it needs {MIN_SAMPLES['p99']} samples.")
     return said
 
 
@@ -63,7 +63,7 @@ def load_sentences(frame: pd.DataFrame) -> list[str]:
                 for row in (records(keeps.iloc[[0, -1]]) if len(keeps) else [])]  # fmt: skip
         over = [_rate(v) for v in curve.cells.loc[curve.cells["is_saturated"], "offered_per_s"]]
         parts = [f"p99 is {listed(list(dict.fromkeys(ends)))}"] if ends else []
-        parts += [f"queue grows without end at {listed(over)} requests/s"] if over else []
+        parts += [f"queue grows without bound at {listed(over)} requests/s"] if over else []
         name = f"With {escape(curve.name)} the" if curve.name else "The"
         said.append(f"{name} {'; the '.join(parts)}.")
     return said
@@ -77,19 +77,19 @@ def deadline_sentences(frame: pd.DataFrame) -> list[str]:
         what, deadline = escape(full_name(held, row, frame)), f"{1e3 * row['deadline_s']:g} ms"
         failed = None if pd.isna(row["failed_per_s"]) else _rate(row["failed_per_s"])
         if pd.isna(row["held_per_s"]):
-            lowest = "" if failed is None else f", not even {failed} /s"
-            said.append(f"At a deadline of {deadline} no rate that was tried holds with {what}{lowest}.")
+            lowest = "" if failed is None else f", not even {failed} requests/s"
+            said.append(f"At a deadline of {deadline} {what} sustained none of the rates tried{lowest}.")
             continue
-        over = "" if failed is None else f"; {failed} /s do not hold"
+        over = "" if failed is None else f"; {failed} requests/s is too much"
         items = f"{significant(row['held_items_per_s'])} {escape(row['item'] or 'items')}/s"
-        tail = "with a p99 " + ("that too few requests tell" if pd.isna(row["held_p99_s"]) else
+        tail = "with a p99 " + ("unknown, as there were too few requests" if pd.isna(row["held_p99_s"]) else
                                 f"of {seconds_as_ms(row['held_p99_s'])} ms")  # fmt: skip
         if pd.notna(row["held_p99_high_s"]):
             tail += f", at most {seconds_as_ms(row['held_p99_high_s'])} ms with 99 % confidence"
         if pd.notna(row["search_s"]):
             over = f"; found in {row['search_s']:,.0f} s of requests{over}"
         rate = f"{_rate(row['held_per_s'])} requests/s"
-        said.append(f"At a deadline of {deadline}, {what} holds **{rate}**, {items}, {tail}{over}.")
+        said.append(f"At a deadline of {deadline}, {what} sustains **{rate}**, {items}, {tail}{over}.")
     return said
 
 
@@ -103,11 +103,11 @@ def transfer_sentences(frame: pd.DataFrame) -> list[str]:
         copied = f"copies take up to {share(row['copy_share_ratio'])} of a step, with {escape(setting(cells, row))}"
         if pd.notna(row["overlap_speedup"]):
             gain = significant(row["overlap_speedup"])
-            copied += f"; overlapped with the computation a step is {gain} times as fast"
+            copied += f"; with copies overlapped, a step runs at {gain}x the speed"
         said.append(f"On {escape(group.name)} {copied}.")
         pinned, pageable = row["h2d_pinned_bytes_per_s"], row["h2d_pageable_bytes_per_s"]
         if pd.notna(pinned) and pd.notna(pageable):
-            times = f"{significant(pinned / pageable)} times as fast as pageable memory"
+            times = f"{significant(pinned / pageable)}x the speed of those from pageable memory"
             rates = f"{number(pinned / 1e9)} against {number(pageable / 1e9)} GB/s"
-            said.append(f"There pinned memory is copied to the device {times} ({rates}).")
+            said.append(f"There, copies from pinned memory to the device run at {times} ({rates}).")
     return said

@@ -1,4 +1,4 @@
-"""Figures of latency: percentiles of cells, the tail over the arrival rate, and what copies take of a step."""
+"""Figures of latency: percentiles of cells, the tail over the arrival rate, and copies as a share of a step."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def draw_transfers(path: Path, group: Group) -> str | None:
         return None
     shown, n = transfers_shown(group.cells), len(group.cells)
     left = f" ({len(shown)} of {n} cells)" if len(shown) < n else ""
-    title = f"What copies take of a step{of(group.name)}"
+    title = f"Copies as a share of a step{of(group.name)}"
     shown = shown.astype({c: "float64" for c in ("overlapped_step_s", "copy_in_s", "copy_out_s")})
     told = labels(shown, [*line_columns(shown, without=["scenario"]), "batch_size"])
     width = max(WIDTH, BARS_WIDTH + CHARACTER_WIDTH * max(map(len, told)))
@@ -162,7 +162,7 @@ def draw_transfers(path: Path, group: Group) -> str | None:
         axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:g} %"))
         axes.set(xlabel="share of a step without overlap (its length on the right)")
         legend_above(axes, f"{title}{left}")
-    fastest = ", of each task and batch size the cell of the highest rate" if left else ""
+    fastest = ", for each task and batch size, the cell with the highest throughput" if left else ""
     return f"{title}: copy in, computation and copy out as shares{fastest}{left}"
 
 

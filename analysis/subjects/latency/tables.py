@@ -45,12 +45,12 @@ def held_table(frame: pd.DataFrame) -> str:
     columns = [
         plain("deadline (ms)", "deadline_s", 1e3),
         Column(
-            "highest rate held (1/s)",
+            "highest sustained rate (1/s)",
             lambda row: "none" if is_missing(row["held_per_s"]) else significant(row["held_per_s"]),
         ),
         plain("throughput there (items/s)", "held_items_per_s"),
         plain("p99 there (ms)", "held_p99_s", 1e3),
-        plain("lowest rate over it that failed (1/s)", "failed_per_s"),
+        plain("lowest rate above it that failed (1/s)", "failed_per_s"),
     ]
     return cell_table(held_rates(frame), columns, without=["rate_per_s"])
 
@@ -86,9 +86,9 @@ def transfers_table(frame: pd.DataFrame) -> str:
         plain("computation (ms)", "compute_s", 1e3),
         plain("copy out (ms)", "copy_out_s", 1e3),
         part("copies' share", "copy_share_ratio"),
-        plain("one after the other (ms)", "serial_step_s", 1e3),
+        plain("in sequence (ms)", "serial_step_s", 1e3),
         plain("overlapped (ms)", "overlapped_step_s", 1e3),
-        plain("speed-up by overlap", "overlap_speedup"),
+        plain("speed-up from overlap", "overlap_speedup"),
     ]
     return cell_table(transfers(frame), columns, without=["scenario", "rate_per_s"])
 

@@ -61,7 +61,7 @@ def draw_tried(path: Path, task: Group) -> str | None:
     curves = _curves(task.cells)[:MAX_LINES]
     if not curves:
         return None
-    title = f"Rates tried for the highest one that holds the limit{of(task.name)}"
+    title = f"Rates tried in the search for the highest within the limit{of(task.name)}"
     lines, unit = in_unit(_lines(curves))
     scale = 1.0 if unit == "s" else 1e3
     limits = sorted({scale * float(v) for curve in curves for v in curve.cells["deadline_s"].dropna()})
@@ -71,7 +71,7 @@ def draw_tried(path: Path, task: Group) -> str | None:
         draw_series(axes, lines)
         if failed:
             axes.plot(*zip(*failed, strict=True), linestyle="", marker="x", markersize=10, markeredgewidth=1.6,
-                      color=INK, zorder=5, label="does not hold")  # fmt: skip
+                      color=INK, zorder=5, label="over the limit")  # fmt: skip
         for limit in limits:
             axes.axhline(
                 limit, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5, label=f"limit {limit:g} {unit}"
@@ -88,9 +88,9 @@ def tried_table(tried: pd.DataFrame) -> str:
     columns = [
         plain("arrivals (1/s)", "rate_per_s"),
         count("requests", "n_requests"),
-        plain("p99 seen (ms)", SEEN, 1e3),
+        plain("measured p99 (ms)", SEEN, 1e3),
         plain("upper bound of p99 (ms)", BOUND, 1e3),
         plain("limit (ms)", "deadline_s", 1e3),
-        Column("holds", lambda row: words.get(row["held"], ""), ["held"]),
+        Column("within the limit", lambda row: words.get(row["held"], ""), ["held"]),
     ]
     return cell_table(tried, columns, without=["rate_per_s"])

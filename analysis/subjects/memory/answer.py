@@ -23,12 +23,14 @@ def fit_sentences(found: Sequence[Fit]) -> list[str]:
     ended = [fit for fit in found if fit.smallest_oom is not None]
     said = [_ended_sentence(fit) for fit in ended[:MAX_SENTENCES]]
     if len(ended) > MAX_SENTENCES:
-        said.append(f"So it is with {counted(len(ended) - MAX_SENTENCES, 'more setting')}: see what fits, below.")
+        said.append(
+            f"{counted(len(ended) - MAX_SENTENCES, 'more setting')} ran out of memory: see the table of what fits."
+        )
     others = [fit for fit in found if fit.smallest_oom is None and not is_missing(fit.row.get("peak_bytes"))]
     if others:
         most = max(others, key=lambda fit: float(fit.row["peak_bytes"]))
-        rest = " of the other settings" if ended else ""
-        said.append(f"None{rest} ended out of memory; the largest peak is {_took(most)}, at batch {most.largest:,}"
+        none = "No cell of the other settings" if ended else "No cell"
+        said.append(f"{none} ran out of memory; the largest peak is {_took(most)}, at batch {most.largest:,}"
                     f"{_with(most)}.")  # fmt: skip
     return said
 
@@ -40,16 +42,18 @@ def _with(fit: Fit) -> str:
 def _ended_sentence(fit: Fit) -> str:
     what = f"With {escape(fit.name)} batch" if fit.name else "Batch"
     if fit.largest is None:
-        return f"{what} {fit.smallest_oom:,} does not fit, and no smaller one was measured."
-    end = "did not fit, though smaller: something else took memory" if fit.is_contradictory else "did not fit"
+        return f"{what} {fit.smallest_oom:,} does not fit; no smaller batch was measured."
+    end = "did not fit although it is smaller: something else used memory" if fit.is_contradictory else "did not fit"
     took = "" if is_missing(fit.row.get("peak_bytes")) else f", at {_took(fit)}"
-    return f"{what} **{fit.largest:,}** is the largest measured that fits{took}; {fit.smallest_oom:,} {end}."
+    return (
+        f"{what} **{fit.largest:,}** is the largest measured batch that fits{took}; batch {fit.smallest_oom:,} {end}."
+    )
 
 
 def _took(fit: Fit) -> str:
-    """``42.9 GiB, 53.7 % of all there is``."""
+    """``42.9 GiB, 53.7 % of the total``."""
     part = fit.row["capacity_share_ratio"]
-    return f"{gibibytes(fit.row['peak_bytes'])} GiB" + ("" if is_missing(part) else f", {share(part)} of all there is")
+    return f"{gibibytes(fit.row['peak_bytes'])} GiB" + ("" if is_missing(part) else f", {share(part)} of the total")
 
 
 def growth_sentence(found: Sequence[Fit]) -> list[str]:
@@ -58,23 +62,23 @@ def growth_sentence(found: Sequence[Fit]) -> list[str]:
     # Of a process much else is part of the memory: its slope is told only where no device counts its own.
     rising = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])] or rising
     told = [f"{f.growth.per_item_bytes.times(2**-20).text} MiB{_with(f)}" for f in rising[:MAX_TOLD]]
-    return [f"Each further {escape(items(rising[0].row).removesuffix('s'))} takes {listed(told)}."] if told else []
+    return [f"Each additional {escape(items(rising[0].row).removesuffix('s'))} takes {listed(told)}."] if told else []
 
 
 def leak_sentences(cells: pd.DataFrame) -> list[str]:
     """How many cells leak, which, and how fast the worst does."""
     if cells.empty:
-        return ["Leaks were not looked for; a sweep with `--leak-check` does."]
+        return ["Leaks were not checked for; `--leak-check` does that."]
     limit = f"{LEAK_BYTES_PER_STEP // 2**10} KiB per step"
     counts, said = verdict_counts(cells), []
     if "leak" in counts:
         worst = first(cells)
         rate = number(worst["growth_bytes_per_step"] / 2**10)
         said.append(f"**{counts['leak']} of {counted(len(cells))} leak** more than {limit}; the worst, "
-                    f"{escape(full_name(cells, worst))}, takes {rate} KiB more with every step.")  # fmt: skip
+                    f"{escape(full_name(cells, worst))}, grows by {rate} KiB per step.")  # fmt: skip
     if "undecided" in counts:
-        said.append(f"Of {counts['undecided']} of {counted(len(cells))} it cannot be told: the interval of the growth "
-                    f"holds {limit}.")  # fmt: skip
+        said.append(f"{counts['undecided']} of {counted(len(cells))} undecided: the interval of the growth "
+                    f"includes {limit}.")  # fmt: skip
     if list(counts) == ["none"]:
-        said.append(f"No leak: memory grows by less than {limit} in all of {counted(len(cells))} that were looked at.")
+        said.append(f"No leak: memory grows by less than {limit} in all {counted(len(cells))} that were checked.")
     return said

@@ -66,7 +66,7 @@ def draw_peaks(path: Path, group: Group) -> str | None:
         draw_series(axes, shown)
         if not is_missing(capacity) and (len(failed) or max(values) > capacity / 4):
             axes.axhline(capacity, color=panels.INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
-                         label=f"all there is, {capacity:,.3g} GiB")  # fmt: skip
+                         label=f"total, {capacity:,.3g} GiB")  # fmt: skip
             values.append(capacity)
         if len(failed):
             sizes += failed["batch_size"].tolist()
@@ -76,7 +76,7 @@ def draw_peaks(path: Path, group: Group) -> str | None:
         axes.set(title=title, xlabel="batch size", ylabel=f"peak {whose} (GiB)")
         panels.legend_right(axes)
     left = f", {panels.named([line.label for line in shown], len(lines))}"
-    crosses = ", crosses where a batch ended out of memory" if is_oom.any() else ""
+    crosses = ", crosses where a batch ran out of memory" if is_oom.any() else ""
     return f"{title}{crosses}{left}"
 
 
@@ -97,7 +97,7 @@ def draw_leaks(path: Path, found: Group) -> str | None:
     cells = found.cells
     if (cells["leak_verdict"] == "none").all():  # a picture of zeros says no more than a sentence
         return None
-    title = "Growth of memory while a step repeats"
+    title = "Memory growth while a step is repeated"
     left = f" (the first {MAX_ROWS} rows)" if len(cells) > MAX_ROWS else ""
     names = [*word_columns(cells), *(["batch_size"] if cells["batch_size"].notna().any() else [])]
     slopes = [(f"{label(row, names)}, {kind}", [row[f"{begin}{end}_bytes_per_step"] for end in ("_low", "", "_high")])
@@ -119,7 +119,7 @@ def draw_leaks(path: Path, found: Group) -> str | None:
         for verdict in (v for v in VERDICTS if v in seen):
             marker, colour, face = _LOOKS[verdict]
             axes.plot([], [], marker=marker, color=colour, markerfacecolor=face, linestyle="", label=verdict)
-        axes.set(xlabel="growth of memory (KiB per step), 95 % interval")
+        axes.set(xlabel="memory growth (KiB per step), 95 % interval")
         panels.legend_above(axes, f"{title}{left}")
     return f"{title}: slope and 95 % interval in KiB per step, worst first{left}"
 

@@ -35,7 +35,7 @@ def fits_table(frame: pd.DataFrame, found: Sequence[Fit]) -> str:
         Column("peak there (GiB)", lambda fit: gibibytes(fit.row.get("peak_bytes"))),
         Column("of (GiB)", lambda fit: gibibytes(fit.row.get("capacity_bytes"))),
         Column("smallest out of memory", lambda fit: "none" if (n := fit.smallest_oom) is None else f"{n:,}"),
-        valued("a further item takes (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB)),
+        valued("per additional item (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB)),
         ranged("95 % interval (MiB)", lambda fit: fit.growth.per_item_bytes.times(_MIB)),
         Column("room for about", lambda fit: MISSING if (n := room_for(fit)) is None else significant(n)),
     ], n_left=len(words))  # fmt: skip
@@ -48,7 +48,7 @@ def peaks_table(frame: pd.DataFrame) -> str:
         plain("device peak, in tensors (GiB)", "device_peak_allocated_bytes", 2**-30),
         plain("device peak, reserved (GiB)", "device_peak_reserved_bytes", 2**-30),
         plain("process peak (GiB)", "peak_rss_bytes", 2**-30),
-        part("share of all", "capacity_share_ratio"),
+        part("share of total", "capacity_share_ratio"),
     ])  # fmt: skip
 
 

@@ -27,11 +27,11 @@ def left_out(frame: pd.DataFrame, found: Sequence[Pair], measured: Sequence[Pair
     others = frame[frame["status"].isin(MEASURED) & (frame["precision"] != BASE)]
     n_alone = len(others) - sum(pair.row["status"] in MEASURED for pair in found)
     if n_alone > 0:
-        said.append(f"{counted(n_alone)} in another precision without the same cell in fp32 left out.")
+        said.append(f"{counted(n_alone)} in another precision left out, as the same cell in fp32 is missing.")
     tasks = [task.members for task in by_task(measured)]
     if any(len({p.line for p in own}) > MAX_LINES or len({p.place for p in own}) > MAX_PLACES for own in tasks):
         said.append(
-            f"Figures show the first {MAX_LINES} lines on the first {MAX_PLACES} devices; the tables have more."
+            f"Figures show the first {MAX_LINES} lines on the first {MAX_PLACES} devices; the tables have the rest."
         )
     return said
 

@@ -103,7 +103,7 @@ def outcomes_table(pairs: Sequence[Pair]) -> str:
         Column("device", lambda p: escape(joined(p.task, p.place, p.kind))),
         _BATCH_SIZE,
         _PRECISION,
-        Column("its status", lambda p: escape(p.row["status"])),
+        Column("status", lambda p: escape(p.row["status"])),
         Column("status of fp32", lambda p: escape(p.base["status"])),
         Column("reason", lambda p: escape(_reason(p))),
     ])  # fmt: skip

@@ -18,32 +18,33 @@ def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
     pruned = [cell for study in studies for cell in study.pruned]
     n_cells = sum(len(study.cells) for study in studies)
     if not pruned:
-        told = f"No cell was pruned, though {' and '.join(asked)} looked on" if asked else "No pruner looked on"
-        return [f"{told}: none of {counted(n_cells)} was given up."] if n_cells else []
+        told = f"No cell was pruned, although {' and '.join(asked)} judged them" if asked else "Pruning was off"
+        return [f"{told}: none of {counted(n_cells)} was stopped early."] if n_cells else []
     rounds = sorted({n for cell in pruned if (n := cell.n_rounds) is not None})
     span = f"{rounds[0]} to {rounds[-1]} rounds" if len(rounds) > 1 else "".join(counted(n, "round") for n in rounds)
     after = f" after {span}" if rounds else ""
     with_pruned = [study for study in studies if study.pruned]
-    said = f"**{len(pruned)} of {counted(n_cells)} were given up**{after}, {_saved(with_pruned)}."
+    verb = "was" if len(pruned) == 1 else "were"
+    said = f"**{len(pruned)} of {counted(n_cells)} {verb} pruned**{after}, {_saved(with_pruned)}."
     return [said, *_trust(with_pruned)]
 
 
 def _saved(studies: Sequence[Study]) -> str:
     sums = total([saving(study) for study in studies])
     if sums.spent_s is None:
-        return "what that saved is unknown, for their rows tell no times"
-    spent = f"with {significant(sums.spent_s)} s of measuring spent on them"
+        return "what that saved is unknown, as their rows have no times"
+    spent = f"with {significant(sums.spent_s)} s of measurement spent on them"
     if sums.saved.value is None:
-        return f"{spent}; what that saved is unknown, for no cell of their studies is complete"
+        return f"{spent}; what that saved is unknown, as no cell of their studies is complete"
     verb = "saved" if sums.saved.value > 0 else "cost"
     estimate = significant(sums.spent_s + sums.saved.value)
-    told = f"{spent}; measured whole they would have taken an estimated {estimate} s: "
+    told = f"{spent}; measured in full, they would have taken an estimated {estimate} s: "
     told += f"pruning {verb} **{significant(abs(sums.saved.value))} s** ({span_text(sums.saved)} s)"
     whole = total([saving(study, "wall_s") for study in studies])
     if sums.share is not None:
-        told += f", {100 * sums.share:.0f} % of the measuring in their studies"
+        told += f", {100 * sums.share:.0f} % of the measurement time of their studies"
     if whole.saved.value is not None:
-        told += f"; {significant(whole.saved.value)} s counting whole cells, from set-up to the last check"
+        told += f"; {significant(whole.saved.value)} s if whole cells are counted, from set-up to the last check"
     return told
 
 
@@ -53,11 +54,10 @@ def _trust(studies: Sequence[Study]) -> list[str]:
     if not n_known:
         return []
     if not n_doubt:
-        subject = "its interval" if n_known == 1 else f"the intervals of {n_known} of them"
-        return [f"None of them could have been the best: {subject} stay{'s' if n_known == 1 else ''} clear of the best "
-                "complete cell's."]  # fmt: skip
-    reach = "reaches" if n_doubt == 1 else "reach"
-    return [f"**{n_doubt} of the {n_known}** given up whose interval is known {reach} that of the best complete cell "
+        subject = "its interval does" if n_known == 1 else f"the intervals of {n_known} of them do"
+        return [f"None of them could have been the best: {subject} not reach that of the best complete cell."]
+    does = "has an interval that reaches" if n_doubt == 1 else "have intervals that reach"
+    return [f"**{n_doubt} of the {n_known}** pruned cells with a known interval {does} that of the best complete cell "
             "of the study: there the pruner may have been wrong."]  # fmt: skip
 
 
@@ -69,19 +69,19 @@ def search_answer(found: Sequence[Search]) -> list[str]:
         n_of = f"{len(s.cells)} cells" if s.n_asked in (None, len(s.cells)) else f"{len(s.cells)} of {s.n_asked} cells"
         told = f"The search of {escape(s.name)} ({escape(s.sampler)}, {n_of}) for {names}"
         if not s.front.any():
-            said.append(f"{told} has no complete cell{' that holds the limits' if s.limits.asked else ''}.")
+            said.append(f"{told} has no complete cell{' within the limits' if s.limits.asked else ''}.")
         elif len(s.objectives) == 1:
             best = int(s.front.argmax())
             value = objective_text(records(s.cells.iloc[[best]])[0], s.objectives[0])
             title, unit = OBJECTIVES[s.objectives[0]].title.removesuffix(")").split(" (")
             ranking = s.ranking
-            word = "is best" if ranking is not None and ranking.is_first else "ends"
+            word = "found the best" if ranking is not None and ranking.is_first else "ended"
             beside = "" if ranking is None else ranking.undecided(_label_in(s))
             said.append(f"{told} {word} with **{escape(s.labels[best])}**: {title} {value}"
                         f"{f' {unit}' if unit else ''}{f', {beside}' if beside else ''}.")  # fmt: skip
         else:
-            of = f"{int(s.candidates.sum())} complete{' that hold the limits' if s.limits.asked else ''}"
-            said.append(f"{told} leaves **{counted(int(s.front.sum()))} on the Pareto front**, of {of}.")
+            of = f"{int(s.candidates.sum())} complete{' within the limits' if s.limits.asked else ''}"
+            said.append(f"{told} found **{counted(int(s.front.sum()))} on the Pareto front**, of {of}.")
     return said
 
 
@@ -94,14 +94,14 @@ def batch_answer(found: Sequence[BatchSearch]) -> list[str]:
     said = []
     for s in found:
         if s.fastest is None or s.largest is None:
-            said.append(f"{escape(s.label)}: the search for the batch size did not end.")
+            said.append(f"{escape(s.label)}: the search for the batch size did not finish.")
             continue
-        end = "; memory ended no size" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
+        end = "; no size ran out of memory" if s.smallest_oom is None else f"; {s.smallest_oom:,} ran out of memory"
         rate = f"{speed(s.fastest).text} items/s"
         ranking = rank([row for row in s.rows if row["status"] == "complete"], speed)
         is_first = ranking is not None and ranking.is_first
         beside = "" if ranking is None else ranking.undecided(lambda row: f"batch {size_text(row)}")
         word = "the fastest batch size is" if is_first else "the batch size found is"
         told = f"{escape(s.label)}: {word} **{size_text(s.fastest)}** ({rate}{f', {beside}' if beside else ''})"
-        said.append(f"{told}, the largest that ran {size_text(s.largest)}{end}.")
+        said.append(f"{told}, the largest that ran is {size_text(s.largest)}{end}.")
     return said

@@ -39,7 +39,7 @@ def draw_study(path: Path, study: Study, *, rounds: Rounds) -> str | None:
         grid[0].set_title(title)
         legend_below(drawn, grid, 4)
     curves = [f"{OBJECTIVES[figure].round_title} after each round"] if has_curves else []
-    return f"{title}: {listed([*curves, *(['seconds of measuring of each cell'] if shown else [])])}"
+    return f"{title}: {listed([*curves, *(['seconds of measurement of each cell'] if shown else [])])}"
 
 
 def _shown(study: Study) -> list[Cell]:
@@ -92,4 +92,4 @@ def _draw_bars(axes: Axes, cells: Sequence[Cell], saved: Saving) -> None:
     name_rows(axes, [cell.label for cell in cells])
     axes.set_ylim(-len(cells) + 0.4, 0.95)
     axes.tick_params(axis="y", labelsize=8.5)
-    axes.set_xlabel("measuring (s)")
+    axes.set_xlabel("measurement (s)")

@@ -42,7 +42,7 @@ def left_out(found: Sequence[Study], searched: Sequence[BatchSearch]) -> list[st
     said = []
     pruned = [study for study in found if study.pruned]
     if len(pruned) > MAX_FIGURES:
-        said.append(f"{MAX_FIGURES} of {len(pruned)} studies have a figure: those in which most was saved.")
+        said.append(f"{MAX_FIGURES} of {len(pruned)} studies have a figure: those that saved most.")
     if len(searched) > MAX_LINES:
         said.append(f"The figure of batch sizes has the first {MAX_LINES} of {len(searched)} settings.")
     return said
@@ -76,5 +76,5 @@ def build(page: Page) -> str:
 
 main = report_main(
     "pruning", build, COLUMNS,
-    "Write the report on pruning and searches: what was given up, what it saved, what was found.",
+    "Write the report on pruning and searches: what was pruned, what that saved, what was found.",
 )  # fmt: skip

@@ -50,7 +50,7 @@ def draw_search(path: Path, search: Search) -> str:
             points = zip(search.values(objectives[0])[at], search.values(other)[at], strict=True)
             _name_points(axes, list(points), [search.labels[int(i)] for i in at])
     told = " and ".join(o.title for o in others)
-    return f"{title}: {told} over {objectives[0].title} of every complete cell, the front joined"
+    return f"{title}: {told} over {objectives[0].title} of every complete cell, the front connected"
 
 
 def _draw_front(axes: Axes, search: Search, first: Objective, other: Objective) -> None:
@@ -106,7 +106,7 @@ def _draw_history(axes: Axes, search: Search, objective: Objective) -> None:
     axes.plot(trial[known_best], best[known_best], color=COLOURS[1], drawstyle="steps-post", label="best so far")
     value_axis(axes, [float(v) for v in values[able]])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axes.set(xlabel="trial, in the order of measuring", ylabel=objective.title)
+    axes.set(xlabel="trial, in order of measurement", ylabel=objective.title)
 
 
 def draw_batches(path: Path, searched: Task[BatchSearch]) -> str | None:

@@ -44,9 +44,9 @@ def studies_table(studies: Sequence[Study]) -> str:
         Column("failed", lambda s: f"{len(s[0].cells) - len(s[0].complete) - len(s[0].pruned)}"),
         Column("complete cell (s)", lambda s: number(s[1].typical.value)),
         Column("shortest to longest (s)", lambda s: span_text(s[1].typical)),
-        Column("spent on pruned (s)", lambda s: number(s[1].spent_s)),
+        Column("spent on pruned cells (s)", lambda s: number(s[1].spent_s)),
         Column("saved (s)", lambda s: number(s[1].saved.value)),
-        Column("by shortest and longest (s)", lambda s: span_text(s[1].saved)),
+        Column("range by shortest and longest (s)", lambda s: span_text(s[1].saved)),
         Column("saved (%)", lambda s: MISSING if s[1].share is None else f"{100 * s[1].share:.0f}"),
         Column("saved, whole cells (s)", lambda s: number(saving(s[0], "wall_s").saved.value)),
     ], n_left=2, max_rows=MAX_ROWS)  # fmt: skip
@@ -117,7 +117,7 @@ def batch_table(found: Sequence[BatchSearch]) -> str:
         Column("its peak memory (GiB)", lambda s: _memory(s.largest)),
         Column("smallest out of memory", lambda s: whole(s.smallest_oom)),
         Column("sizes tried", lambda s: f"{len(s.rows)}"),
-        Column("measuring (s)", lambda s: number(s.measured_s)),
+        Column("measurement (s)", lambda s: number(s.measured_s)),
     ], max_rows=MAX_ROWS)  # fmt: skip
 
 

@@ -80,7 +80,7 @@ def draw_rooflines(path: Path, device: Group) -> str:
     tops = "; ".join(_ceilings(roof) for roof in shown)
     left = f", the first {MAX_PANELS} of {len(found)} precisions" if len(found) > MAX_PANELS else ""
     settings = f", {named(looks.names_told, len(looks.names_told))}" if looks.names_told else ""
-    return f"{title}: achieved FLOP/s over arithmetic intensity below the measured ceilings ({tops}){left}{settings}"
+    return f"{title}: achieved FLOP/s over arithmetic intensity, below the measured ceilings ({tops}){left}{settings}"
 
 
 def _ceilings(roof: Roof) -> str:

@@ -29,10 +29,10 @@ def cells_table(cells: pd.DataFrame) -> str:
         plain("intensity (FLOP/B)", "intensity_flop_per_byte"),
         valued("achieved (GFLOP/s)", _achieved),
         plain("achieved (GB/s)", "achieved_bytes_per_s", 1e-9),
-        plain("at most (GFLOP/s)", "attainable_flop_per_s", 1e-9),
+        plain("attainable (GFLOP/s)", "attainable_flop_per_s", 1e-9),
         part("share of FLOP/s", "flop_share_ratio"),
         part("share of bandwidth", "bandwidth_share_ratio"),
-        part("reached of the limit", "reached_ratio"),
+        part("share of the limit", "reached_ratio"),
         plain("per step (GFLOP)", "flops_per_step", 1e-9),
         plain("per step (GB)", "bytes_per_step", 1e-9),
     ], lead=[in_word("limit that binds", "binding")])  # fmt: skip

@@ -41,21 +41,21 @@ def _best_sentence(curve: Curve, item: str) -> str:
     rivals, at = _rivals(curve), f"batch {batch_text(best.batch_size)}"
     rate = f"{best.throughput.text} {item}/s"
     if found is None:
-        return f"**{escape(curve.label)}** does {rate} at {at}, the only batch size measured."
+        return f"**{escape(curve.label)}** reaches {rate} at {at}, the only batch size measured."
     told = f"**{escape(curve.label)}** is fastest at {at}: {rate}"
     if rivals:
         alike = some([f"batch {batch_text(p.batch_size)}" for p in rivals], MAX_NAMED)
-        told = f"**{escape(curve.label)}** does {rate} at {at}, statistically indistinguishable from {alike}"
+        told = f"**{escape(curve.label)}** reaches {rate} at {at}, statistically indistinguishable from {alike}"
         if found.point.batch_size == best.batch_size:
             return f"{told}."
     if found.is_open:
         failed = next((p for p in curve.failed if p.batch_size > best.batch_size), None)
         then = f"; batch {batch_text(failed.batch_size)} ended as {failed.status}" if failed else ""
-        return f"{told}, still growing at this largest batch measured{then}."
+        return f"{told}, still growing at this largest measured batch size{then}."
     if best is curve.points[0]:
-        return f"{told}; larger batches gain nothing."
+        return f"{told}; larger batches bring no gain."
     if found.point.batch_size == best.batch_size:
-        return f"{told}; no smaller batch comes within 5 % of that."
+        return f"{told}; no smaller batch size is within 5 % of that."
     at = batch_text(found.point.batch_size)
     at += f" (interval {knee_range(found)})" if found.low is not None else ""
     steps = f"{seconds_as_ms(found.point.step.value)} ms a step instead of {seconds_as_ms(best.step.value)} ms"
@@ -72,7 +72,9 @@ def _rivals(curve: Curve) -> list[Point]:
 def _crossover_sentence(found: Crossover) -> str:
     device, where = escape(found.device), f" ({escape(found.label)})"
     if found.low == 0 and found.high == math.inf:
-        return f"{device} and the CPU cannot be told apart up to batch {batch_text(found.largest)}{where}."
+        return (
+            f"{device} and the CPU are statistically indistinguishable up to batch {batch_text(found.largest)}{where}."
+        )
     if found.batch == 0 and found.high == 0:
         return f"{device} is ahead of the CPU at every batch size measured, from {batch_text(found.smallest)}{where}."
     if found.batch == math.inf:

@@ -16,7 +16,7 @@ from analysis.subjects.scaling.quantities import Curve, Point
 from analysis.text import is_missing, joined
 
 CPU = "cpu"
-FASTEST = "each with the settings of its own choice"
+FASTEST = "each device with its own settings"
 """Name of the crossover between the fastest settings of each device."""
 
 

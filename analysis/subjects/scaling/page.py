@@ -1,4 +1,4 @@
-"""Throughput and latency over the batch size."""
+"""Throughput and latency over batch size."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def left_out(page: Page, found: Sequence[Curve]) -> list[str]:
     n_server = int(is_server(page.trials).sum())
     if n_server:
         cells = "1 server cell is" if n_server == 1 else f"{n_server} server cells are"
-        said.append(f"{cells} left out: their throughput is the rate at which requests arrive; see report_latency.py.")
+        said.append(
+            f"{cells} left out, as their throughput is the rate at which requests arrive; see report_latency.py."
+        )
     tasks = [curve.task for curve in found]
     if any(tasks.count(task) > MAX_CURVES for task in tasks):
         said.append(f"Figures show the {MAX_CURVES} fastest settings of a task; the tables have all.")
@@ -41,11 +43,11 @@ def build(page: Page) -> str:
     told = escape(item)
     drawn = draw_each(page, "scaling", by_task(found), partial(draw_scaling, crossovers=met, item=item))
     return fill(
-        "subjects/scaling/page.md.j2", page, "Throughput and latency over the batch size",
+        "subjects/scaling/page.md.j2", page, "Throughput and latency over batch size",
         answer=shortened(answer(found, met, told)),
         figures=drawn.leaving_out(left_out(page, found)),
         knees=knee_table(found, told), crossovers=crossover_table(met), cells=cells_table(found, told),
     )  # fmt: skip
 
 
-main = report_main("scaling", build, COLUMNS, "Write the report on throughput and latency over the batch size.")
+main = report_main("scaling", build, COLUMNS, "Write the report on throughput and latency over batch size.")

@@ -121,7 +121,7 @@ def _loss(outputs: Any) -> torch.Tensor:
     """A number that hangs on everything of the outputs that has a gradient."""
     tensors = [t for t in tensors_of(outputs) if t.requires_grad and t.numel()]
     if not tensors:
-        raise RuntimeError("nothing that it gives has a gradient")
+        raise RuntimeError("none of its outputs has a gradient")
     return torch.stack([t.float().square().mean() for t in tensors]).sum()
 
 

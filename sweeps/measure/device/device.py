@@ -194,7 +194,7 @@ def unsupported_reason(device: torch.device | str, precision: str) -> str | None
         ValueError: For a device that is not here or an unknown precision.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f"a precision is one of {', '.join(PRECISIONS)}, got {precision=}")
+        raise ValueError(f"the precision must be one of {', '.join(PRECISIONS)}, got {precision=}")
     return _unsupported_reason(open_device(device) if isinstance(device, str) else device, precision)
 
 

@@ -72,7 +72,7 @@ def devices_here() -> dict[str, int]:
     told, why = child.communicate()
     if child.returncode:
         *_, last = why.strip().splitlines() or [f"exit code {child.returncode}"]
-        raise BadInputError(f"torch cannot say which devices there are: {last}")
+        raise BadInputError(f"torch cannot list the devices: {last}")
     found: dict[str, int] = json.loads(told.splitlines()[-1])
     return found
 

@@ -40,7 +40,8 @@ def probe_tf32(device: torch.device) -> str | None:
     """Why a device does not compute float32 products in tf32 when allowed to, or None if it does."""
     if not product_errors(device, "tf32")["matrix product"] <= _TF32_ERROR:
         return None
-    return f"tf32 needs hardware that has it (NVIDIA since 2020); allowed to use it, this {device.type} stayed in fp32"
+    told = f"this {device.type} stayed in fp32 although tf32 was allowed"
+    return f"tf32 needs hardware that supports it (NVIDIA since 2020); {told}"
 
 
 def product_errors(device: torch.device, precision: str) -> dict[str, float]:

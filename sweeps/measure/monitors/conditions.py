@@ -138,7 +138,7 @@ def slowed_reason(round_medians: Samples, other_load_ratio: float | None) -> str
     share = slowing(round_medians)
     if share is None or (other_load_ratio is not None and other_load_ratio > BUSY_RATIO):
         return None
-    return f"steps slowed by {share:.0%} while measured; nothing here tells why"
+    return f"steps slowed by {share:.0%} while measured, for no reason reported here"
 
 
 def _busy_s() -> float:

@@ -52,7 +52,7 @@ def test_repeats_are_one_line_with_the_interval_of_a_spread_pooled_over_the_cell
         assert line["step_median_low_s"] == pytest.approx(line["batch_size"] / expected.high)
     assert frame[MOVED].isna().all()
     (said,) = told_of_runs(frame)
-    assert said.startswith("Each cell's figures are of 3 runs, each in a fresh process")
+    assert said.startswith("Each cell's figures are from 3 runs, each in a fresh process")
 
 
 def test_sweeps_of_the_same_cells_are_pooled_and_the_luckiest_run_is_not_the_answer(
@@ -80,7 +80,7 @@ def test_a_recheck_tells_by_how_much_its_device_moves_and_what_is_closer_is_not_
     assert frame["batch_size"].tolist() == [1, 2, 4]
     assert frame[MOVED].tolist() == pytest.approx([100 / 90] * 3)
     page = write_report([sweep], tmp_path / "page.md").read_text()
-    assert "The first cell of cpu was measured again at the end, in a fresh process, and came out 11 % apart" in page
+    assert "The first cell of cpu was measured again at the end, in a fresh process, and differed by 11 %" in page
 
 
 def test_accuracy_over_seeds_is_their_mean_and_a_rechecked_epoch_is_none_of_it(write_sweep: Write) -> None:

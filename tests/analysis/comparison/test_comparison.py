@@ -188,7 +188,7 @@ def test_verdicts_are_demoted_where_other_work_took_over_a_tenth_of_the_machine(
     found = compare([a, busy])
     assert found.cells["verdict"].tolist() == ["disturbed", "same", "same"]
     assert regression(found, "a") is None
-    assert "1 cell beside other work" in str(undecided(found, "a"))
+    assert "1 cell measured while other work" in str(undecided(found, "a"))
     assert regression(compare([a, b]), "a")
 
 
@@ -231,7 +231,7 @@ def test_what_completed_on_one_side_only_is_told_and_what_was_lost_is_a_regressi
     assert gained.outcomes[["side", "baseline_status", "other_status"]].values.tolist() == [["a", "oom", "complete"]]
     assert not regression(gained, "a")
     absent = compare([whole, side("c", [0.1])])
-    assert absent.outcomes.empty, "what was not asked for was not lost"
+    assert absent.outcomes.empty, "what was not was not lost"
     retried = Side(label="b", trials=pd.concat([lost.trials, whole.trials.iloc[5:]]))
     assert compare([whole, retried]).outcomes.empty, "it completed in another sweep"
 
@@ -304,5 +304,5 @@ def test_the_most_frugal_is_told_of_how_many_and_never_of_the_one_whose_energy_i
         return best_cells(both, [])[0]["frugal_settings"].tolist()[0]
 
     assert "whose energy" not in str(told(1.0, 3.0, 2.0))
-    assert str(told(1.0, 3.0, None)).endswith("batch 2, of the 2 of 3 cells whose energy is known")
+    assert str(told(1.0, 3.0, None)).endswith("batch 2, of the 2 of 3 cells with an energy measurement")
     assert pd.isna(told(1.0, None, None))

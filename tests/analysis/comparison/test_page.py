@@ -141,15 +141,15 @@ def test_what_is_shown_to_be_as_fast_is_the_same_and_what_is_not_shown_is_undeci
 ) -> None:
     a, b = repeated("a", cells()), repeated("b", cells())
     text = compared(tmp_path, a, b)
-    assert "**b is as fast as a**, shown within 5 % in all 3 matched cells: 0.99" in text or ": 1.00" in text
-    assert "All: inference, single-stream, m, cpu, fp32." in text
+    assert "**b is as fast as a**, shown to within 5 % in all 3 matched cells: 0.99" in text or ": 1.00" in text
+    assert "In all cells: inference, single-stream, m, cpu, fp32." in text
     assert "Runs of one cell differ by 0." in text
-    assert "four of five such comparisons find a step longer by" in text
+    assert "four out of five such comparisons would detect a slowdown of" in text
     text = compared(tmp_path, a, b, "--min-change", "0.1", code=4)
-    assert "**b and a cannot be told apart**, and are not shown to be as fast within 0.1 %" in text
-    told = "compare.py: undecided: against a, 3 cells not certainly slower, and not shown to be as fast\n"
+    assert "**b and a are statistically indistinguishable**, but not shown to be equally fast to within 0.1 %" in text
+    told = "compare.py: undecided: against a, 3 cells neither shown to be slower nor shown to be as fast\n"
     assert capsys.readouterr().err == told
-    assert "'x' is no percentage over 0 and under 100" in said_of(capsys, a, b, "--min-change", "x")
+    assert "'x' is not a percentage between 0 and 100" in said_of(capsys, a, b, "--min-change", "x")
 
 
 def said_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
@@ -167,20 +167,20 @@ def test_one_run_a_side_has_no_verdict_and_says_what_is_known_of_the_next(
     once, later = sweep("once", cells()), sweep("later", cells(0.5))
     text = compared(tmp_path, once, later, code=4)
     assert re.search(r"\*\*These runs differ by (a factor of 2\.0|100 %|99 %)", text)
-    assert "That is no verdict: how far this machine differs by itself is not known here" in text
+    assert "This is not a verdict: how much this machine varies by itself is unknown" in text
     assert "Regression" not in text
     assert {line[1] for line in rows_of(text, "Cell by cell")[2:]} == {"one run"}
-    assert "3 cells run once on a side" in capsys.readouterr().err
+    assert "3 cells run only once on a side" in capsys.readouterr().err
     again = sweep("again", cells(0.97)[:1])  # one cell was measured twice and moved by 3 %
     text = compared(tmp_path, f"a={once},{again}", f"b={sweep('next', cells(1.01))}", code=4)
     assert re.search(r"\*\*These runs differ by \d\.\d+ %\*\*", text)
-    assert "it is a difference which this machine does by itself, where a cell measured again moved by up to" in text
+    assert "the difference is within this machine's own variation: a cell changed by up to" in text
 
 
 def test_beside_other_work_nothing_is_decided(repeated: Repeated, tmp_path: Path) -> None:
     busy = [c | {"other_load_ratio": 0.3} for c in cells(0.5)]
     text = compared(tmp_path, repeated("a", cells()), repeated("b", busy), code=4)
-    assert "**b and a were measured beside other work**" in text
+    assert "**b and a were measured while other work was running**" in text
     assert {line[1] for line in rows_of(text, "Cell by cell")[2:]} == {"disturbed"}
 
 
@@ -200,7 +200,10 @@ def test_a_best_with_a_setting_that_the_other_side_was_not_measured_with_is_said
 ) -> None:
     compiled = [row(9, batch_size=1, step_median_s=0.02, compile="default")]
     text = compared(tmp_path, repeated("a", cells()), repeated("b", [*cells(), *compiled]))
-    assert "Not measured alike: b is at its best with compile default, a was not measured with it." in text
+    assert (
+        "Not measured with the same settings: b is at its best with compile default, a was not measured with it."
+        in text
+    )
 
 
 def test_three_sides_are_each_compared_with_the_baseline(repeated: Repeated, tmp_path: Path) -> None:
@@ -211,7 +214,7 @@ def test_three_sides_are_each_compared_with_the_baseline(repeated: Repeated, tmp
     assert "**v3 is slower than v1 in all 3 matched cells**: 0.79" in text
     assert re.search(r"\(batch \d in v3: 0\.(79|80)", text)
     assert {line[1] for line in rows_of(text, "Cell by cell")[2:]} == {"v2", "v3"}
-    assert [line[0] for line in rows_of(text, "The best that each can do")[2:]] == ["v1", "v2", "v3"]
+    assert [line[0] for line in rows_of(text, "Each side at its best")[2:]] == ["v1", "v2", "v3"]
     assert len(re.findall(r"!\[Speed of v[23] relative to v1", text)) == 2
     other = compared(tmp_path, one, two, three, "--baseline", "v3")
     assert other.startswith("# v1, v2 against v3\n")
@@ -265,17 +268,17 @@ def test_machines_with_other_devices_are_compared_at_their_best(repeated: Repeat
     text = compared(tmp_path, one, two, code=3)
     first, _, second = text.splitlines()[2:5]
     assert first.startswith("- **mac is slower than workstation in all 3 matched cells**: 0.5"), "the CPU is on both"
-    assert second.startswith("- At its best, mac does 0.11"), "a ninth of the work"
+    assert second.startswith("- At its best, mac runs at 0.11"), "a ninth of the work"
     assert "889 images/s (mps, fp32, batch 64) against 8,000 images/s (cuda, fp32, batch 64)." in second
-    table = rows_of(text, "The best that each can do")
-    assert table[0] == ["side", "fastest with", "most frugal with (counter)", "throughput (items/s)",
+    table = rows_of(text, "Each side at its best")
+    assert table[0] == ["side", "fastest with", "most energy-efficient with (counter)", "throughput (items/s)",
                         "speed ratio (95 % interval)", "energy (items/J)"]  # fmt: skip
     assert table[3][2] == "mps, fp32, batch 64 (soc)"
     assert [line[-1] for line in table[2:]] == ["16.0", "44.4"]
     assert "What the energy counter covers differs: gpu board in workstation; soc in mac." in text
     assert "per joule" not in first + second
     text = compared(tmp_path, one, two, "--allow-different", "energy_domain", code=3)
-    assert "; 2.78 times the images per joule." in text
+    assert "; 2.78x the images per joule." in text
     text = compared(tmp_path, one, two, "--across", "device", "--baseline", "mac mps", code=3)
     assert "**workstation cuda is faster than mac mps in all 3 matched cells**: " in text
     assert text.startswith("# workstation cpu, workstation cuda, mac cpu against mac mps\n")
@@ -284,7 +287,7 @@ def test_machines_with_other_devices_are_compared_at_their_best(repeated: Repeat
 def test_machines_that_share_no_cell_are_still_compared_at_their_best(sweep: Sweep, tmp_path: Path) -> None:
     sides = sweep("w", machine({"cuda": 9000})), sweep("m", machine({"mps": 1000}))
     text = compared(tmp_path, *sides, code=4)
-    assert text.splitlines()[2].startswith("- At its best, **m does 0.11")
+    assert text.splitlines()[2].startswith("- At its best, **m runs at 0.11")
     assert "- m and w share no completed cell." in text
     assert "No cell is the same on all sides: they differ in device (cuda against mps)." in text
     assert "Cell by cell" not in text
@@ -296,7 +299,7 @@ def test_the_best_of_several_sweeps_is_no_lucky_one(sweep: Sweep, tmp_path: Path
             for i, lucky in enumerate((9.0, 1.0, 1.0))]  # fmt: skip
     others = [sweep(f"b{i}", cells(2.0, n=2)) for i in range(3)]
     text = compared(tmp_path, "a=" + ",".join(map(str, runs)), "b=" + ",".join(map(str, others)), code=4)
-    table = rows_of(text, "The best that each can do")
+    table = rows_of(text, "Each side at its best")
     assert [line[1] for line in table[2:]] == ["cpu, fp32, batch 2"] * 2
     assert [line[2] for line in table[2:]] == ["20.0", "40.0"]
     assert {line[-1] for line in rows_of(text, "Cell by cell")[2:]} == {"3"}, "runs are sweeps"
@@ -314,7 +317,7 @@ def test_a_sides_sweeps_are_joined_by_commas_or_by_a_pattern(
     assert load_side("mac/*").label == "one+two"
     assert load_side("x=other").label == "x"
     assert load_side(str(tmp_path / "other")).label == "other"
-    with pytest.raises(AnalysisError, match=r"'mac/none\*' holds no sweep"):
+    with pytest.raises(AnalysisError, match=r"'mac/none\*' contains no sweep"):
         load_side("m=mac/none*")
 
 
@@ -340,11 +343,11 @@ def test_what_cannot_be_compared_is_told_in_one_line(
     twice = sweep("twice", [*cells(n=1), row(1, batch_size=1, step_median_s=0.1, precision="bf16")])
     for arguments, told in (
         ([a], "a comparison needs two sides, got a"),
-        ([a, tmp_path / "none"], "holds no sweep (there is no such folder)"),
-        ([a, a], "2 sides are called 'a'; name them: first="),
+        ([a, tmp_path / "none"], "contains no sweep (there is no such folder)"),
+        ([a, a], "2 sides are named 'a'; name them: first="),
         ([a, b, "--across", "devise"], "--across: results have no column 'devise'"),
         ([a, b, "--allow-different", "modell"], "--allow-different: results have no column or option 'modell'"),
-        ([a, b, "--baseline", "c"], "no side is called 'c'; the sides are a, b"),
+        ([a, b, "--baseline", "c"], "no side is named 'c'; the sides are a, b"),
         ([a, twice, "--allow-different", "precision"],
          "twice has the same cell with precision fp32, bf16; use --across precision"),
         ([a, sweep("failed", [failed(0, 1, "fp32", device="cpu", model="x")])],
@@ -398,16 +401,20 @@ def test_a_truncated_file_is_named_and_left_out(sweep: Sweep, tmp_path: Path) ->
     whole = (b / "trials" / "part-0.parquet").read_bytes()
     (b / "trials" / "part-trials.parquet").write_bytes(whole[: len(whole) // 2])
     text = compared(tmp_path, a, b, code=4)
-    assert "b: 1 file could not be read, or is none of the sweep's, and was left out: part-trials.parquet." in text
-    assert "b: 2 cells asked for are missing: a sweep did not end." in text
+    assert (
+        "b: 1 file could not be read, or does not belong to the sweep, and was left out: part-trials.parquet." in text
+    )
+    assert "b: 2 cells are missing: a sweep did not finish." in text
 
 
 def test_columns_that_an_older_schema_lacks_are_no_reason_to_fail(sweep: Sweep, tmp_path: Path) -> None:
     old = old_sweep(tmp_path / "old")
     text = compared(tmp_path, old, f"again={old}", code=4)
-    assert "had one run on a side: the interval holds what varies within it alone, and there is no verdict." in text
+    assert (
+        "had one run on a side: the interval covers only what varies within that run, and there is no verdict." in text
+    )
     parquet = sweep("b", cells()) / "trials" / "part-0.parquet"
-    assert "That is no verdict" in compared(tmp_path, sweep("a", cells()), f"b={parquet}", code=4)
+    assert "This is not a verdict" in compared(tmp_path, sweep("a", cells()), f"b={parquet}", code=4)
 
 
 def test_servers_are_compared_by_the_latency_of_a_request(repeated: Repeated, tmp_path: Path) -> None:
@@ -416,11 +423,11 @@ def test_servers_are_compared_by_the_latency_of_a_request(repeated: Repeated, tm
                     completed_rate_per_s=100, n_dropped=0)]  # fmt: skip
 
     text = compared(tmp_path, repeated("a", server(0.02, 100)), repeated("b", server(0.01, 150)))
-    assert "Of the server scenario the speed compared is that of a request" in text
+    assert "For the server scenario, the speed compared is that of a request" in text
     table = rows_of(text, "Cell by cell")
     assert table[0][2] == "a (ms/request)"
     assert table[2][2] == "20.0"
-    assert rows_of(text, "The best that each can do")[3][3] == "1.50", "the highest rates that were found"
+    assert rows_of(text, "Each side at its best")[3][3] == "1.50", "the highest rates that were found"
 
 
 def test_of_many_cells_the_table_and_the_figure_show_those_that_differ_most(repeated: Repeated, tmp_path: Path) -> None:
@@ -440,7 +447,7 @@ def test_a_wide_comparison_shares_what_all_cells_have_in_common(repeated: Repeat
         )
 
     text = compared(tmp_path, repeated("a", tuned(1, 0.98)), repeated("b", tuned(2, 0.61)))
-    table = rows_of(text, "The best that each can do")
+    table = rows_of(text, "Each side at its best")
     assert table[0][-1] == "held-out accuracy"
     assert [line[-1] for line in table[2:]] == ["98.0 %", "61.0 %"]
     assert "All: finetune, m, full, cpu, fp32, lr 0.002." in text
@@ -453,5 +460,5 @@ def test_descriptions_that_cannot_be_read_are_told_in_one_line(
     (b / "sweep.json").write_text(json.dumps({"schema_version": 99}))
     assert "b: schema version 99" in refused(capsys, a, b)
     (b / "sweep.json").write_text("{torn")
-    assert "is no JSON" in refused(capsys, a, b)
+    assert "is not JSON" in refused(capsys, a, b)
     assert pd.read_parquet(a / "trials").shape[0] == 3

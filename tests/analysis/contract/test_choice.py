@@ -115,7 +115,7 @@ def test_each_device_of_one_task_has_its_best_and_its_most_accurate() -> None:
 
 
 def test_where_nothing_may_be_chosen_the_reason_is_told() -> None:
-    assert best_lines([full(0)], Limits(max_latency_ms=1.0)) == ["no cell is known to hold the limits asked for"]
+    assert best_lines([full(0)], Limits(max_latency_ms=1.0)) == ["no cell is known to meet the limits"]
     assert best_lines([server(0, 9.0, n_dropped=1)], Limits()) == [
         "no cell keeps up with its requests within its deadline"
     ]

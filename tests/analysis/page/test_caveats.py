@@ -17,18 +17,18 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
     ("values", "said"),
     [
         ({"timing_verified": False}, "The timer did not pass its proof on cpu: times measured there cannot be trusted."),
-        ({"timing_verified": None}, "The timer was not proven on cpu: 1 of 2 cells may be timed wrongly."),
-        ({"weights": "random"}, "Random weights, since none could be had: m. Speeds hold; answers mean nothing."),
-        ({"input_is_synthetic": True}, "Some input was random numbers, as a flag asked."),
+        ({"timing_verified": None}, "The timer was not proven on cpu: the times of 1 of 2 cells may be wrong."),
+        ({"weights": "random"}, "Random weights, since none were available: m. Speeds are valid; answers are meaningless."),
+        ({"input_is_synthetic": True}, "Some input was random numbers, as an option requested."),
         ({"n_images_skipped": 1}, "1 input image did not decode and was left out."),
-        ({"input_left_out": "2 .heic"}, "Of the input's folder was not read: 2 .heic."),
+        ({"input_left_out": "2 .heic"}, "Files in the input folder that were not read: 2 .heic."),
         ({"stability": "very unstable"},
-         "1 of 2 cells is very unstable: the middle half of the steps spreads over more than 25 % of the median."),
+         "1 of 2 cells is very unstable: the interquartile range of the steps is over 25 % of the median."),
         ({"stability": "unstable"},
-         "1 of 2 cells is unstable: the middle half of the steps spreads over more than 10 % of the median."),
+         "1 of 2 cells is unstable: the interquartile range of the steps is over 10 % of the median."),
         ({"is_throttled": True}, "1 of 2 cells ran while the device throttled."),
         ({"is_throttled": None, "throttle_reasons": "steps slowed by 49%"},
-         "1 of 2 cells slowed down from first to last round, and nothing told why: perhaps for heat."),
+         "1 of 2 cells slowed down from the first to the last round for no reported reason: perhaps heat."),
         ({"device": "gpu", "device_settings": "A=1 PYTORCH_ENABLE_MPS_FALLBACK=1"},
          "1 of 2 cells ran with PYTORCH_ENABLE_MPS_FALLBACK set: what gpu lacks was computed by the CPU, copies included,"
          " under the device's name. Without it such a cell would end as unsupported."),
@@ -36,26 +36,26 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
          "On gpu bf16 is emulated, by its speed."),
         ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
         ({"is_precise": False, "n_samples": 20, "step_median_s": 1.0, "step_median_low_s": 0.9, "step_median_high_s": 1.2},
-         "1 of 2 cells ended at --max-s before the interval was as narrow as --precision-target asks; the widest is 20 % to a"
+         "1 of 2 cells ended at --max-s before the interval was as narrow as --precision-target asks; the widest is ±20 % to a"
          " side."),
         ({"is_precise": False, "n_samples": 1, "step_median_low_s": None, "step_median_high_s": None},
-         "1 of 2 cells took longer for one step than --max-s allows for all: its figures are of one step, without an"
+         "1 of 2 cells took longer for one step than --max-s allows for a whole cell: its figures are from one step, without an"
          " interval."),
         ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
-        ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory with every step."),
+        ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory on every step."),
         ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},
-         "1 of 2 cells takes its memory anew from the kernel in each step: 78 MiB a step and 40 % of the processor time at"
+         "1 of 2 cells has page faults on every step: 78 MiB per step and 40 % of the processor time at"
          " batch 8 in fp32."),
         ({"allocation_retries_per_step": 2.5, "device": "cuda"},
-         "1 of 2 cells is slower for want of memory: PyTorch's allocator gave back what it kept and"
-         " asked the device again, 2.5 times a step at batch 8 in fp32. A slightly smaller batch is faster."),
+         "1 of 2 cells is slower because device memory is full: PyTorch's allocator released its"
+         " cache and retried 2.5 times per step at batch 8 in fp32. A slightly smaller batch is faster."),
         ({"precision": "fp16", "computed_dtype": "bfloat16, float32"},
-         "1 of 2 cells computed matrix products in another type than the precision stands for: fp16 in bfloat16 (1)."),
+         "1 of 2 cells computed matrix products in a type other than that of their precision: fp16 in bfloat16 (1)."),
         ({"agreement_reason": "the reference's best class of all 64 items is 713"},
          "Agreement could not be judged in 1 of 2 cells: the reference's best class of all 64 items is 713."),
         ({"n_nonfinite": 3}, "1 of 2 cells gave NaN or infinity where the reference has none."),
         ({"top1_agreement_ratio": 0.9, "precision": "bf16"},
-         "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the fewest, 90.0 %,"
+         "1 of 2 cells agreed with the reference on the best class for fewer than 99 % of the items; the lowest, 90.0 %,"
          " on cpu in bf16."),
         ({"host": "other"}, "The cells come from 2 machines."),
         ({"torch_version": "2.14"}, "The cells come from 2 versions of torch: 2.14, 2.15."),
@@ -73,7 +73,7 @@ def test_wrong_answers_are_named_with_how_far_they_are_off(write_sweep: Write) -
     failed = row(4, status="error", status_reason=None, device="cuda", pipeline="sobel")
     assert caveats(load_sweep(write_sweep([*rows, failed])), 5, []) == [
         "3 of 4 cells gave a wrong answer, by up to 99 % of the largest value, which their precision does not explain; they"
-        " are recommended nowhere, whatever their speed: geometric, m, cuda, tf32; geometric, m, cuda, bf16."
+        " are not recommended, whatever their speed: geometric, m, cuda, tf32; geometric, m, cuda, bf16."
     ]
     many = [row(i, **wrong, model=f"m{i}") for i in range(10)]
     (said,) = caveats(load_sweep(write_sweep(many)), 10, [])
@@ -115,7 +115,7 @@ def test_a_slow_precision_of_a_cpu_is_told_once(write_sweep: Write) -> None:
 def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:
     anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
     (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
-    assert said.startswith("2 of 2 cells take their memory anew")
+    assert said.startswith("2 of 2 cells have page faults")
     assert "With `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184` set before the command" in as_markdown(said)
     calm = [
         anew | change
@@ -144,7 +144,9 @@ def test_times_come_first_then_inputs_then_what_is_missing_then_stability(write_
 
 def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) -> None:
     (told,) = caveats(load_sweep(write_sweep([row()])), 1, [f"part-{i}.parquet" for i in range(7)])
-    assert told.startswith("7 files could not be read, or are none of the sweep's, and were left out: part-0.parquet")
+    assert told.startswith(
+        "7 files could not be read, or do not belong to the sweep, and were left out: part-0.parquet"
+    )
     assert told.endswith("part-4.parquet and 2 more.")
 
 
@@ -161,7 +163,7 @@ OLDER = "Measured with torch {}, older than the 2.14 that accelsweep asks for."
     [
         ({"torch_version": "2.11.0+cu128"}, OLDER.format("2.11.0+cu128")),
         ({"torch_version": "2.9.1", "compile": "default", "compile_s": 3.0, "precision": "fp16"},
-         OLDER.format("2.9.1") + " 1 of 1 cell was compiled under autocast without proof of the type computed in: the"
+         OLDER.format("2.9.1") + " 1 of 1 cell was compiled under autocast without proof of the type they computed in: the"
          " compiler's cache did not tell autocast's types apart, and may have served one precision's code to another"
          " (PyTorch's pull request 181564)."),
         ({"torch_version": "2.11.0", "compile": "default", "compile_s": 3.0, "precision": "fp16",

@@ -123,8 +123,8 @@ def test_a_page_tells_what_was_left_out(write_sweep: Write, tmp_path: Path) -> N
     (one / "trials" / "part-<b>.parquet").write_bytes(b"PAR1 torn")
     page = Page(trials=load_sweeps([one, two]), sweeps=[one, two], figures=tmp_path)
     assert caveats(page)[:2] == [
-        "1 file could not be read, or is none of the sweep's, and was left out: part-&lt;b&gt;.parquet.",
-        "1 cell asked for is missing: a sweep did not end.",
+        "1 file could not be read, or does not belong to the sweep, and was left out: part-&lt;b&gt;.parquet.",
+        "1 cell is missing: a sweep did not finish.",
     ]
     assert "The cells come from 2 machines." in caveats(page)
     assert page.descriptions["one"]["n_cells"] == 2
@@ -160,7 +160,7 @@ def test_what_is_no_sweep_is_told_in_one_line(
     assert run(*arguments) == 2
     told = capsys.readouterr().err
     assert told.count("\n") == 1
-    assert "'none' holds no sweep" in told
+    assert "'none' contains no sweep" in told
 
 
 def test_a_page_or_figure_that_cannot_be_written_is_told_in_one_line(

@@ -19,7 +19,7 @@ from tests.analysis.conftest import Write, row
 
 ROOT = Path(__file__).parents[3]
 CLAIMS = re.compile(
-    r"\b(fastest|slowest|faster|slower|quickest|best|soonest|most|fewest|least|highest|lowest|shortest|frugal|first at)\b",
+    r"\b(fastest|slowest|faster|slower|quickest|best|soonest|most|fewest|least|highest|lowest|shortest|frugal|first to reach)\b",
     re.IGNORECASE,
 )
 NO_CLAIM = re.compile(
@@ -100,7 +100,7 @@ def test_of_cells_that_are_apart_the_pages_do(write_sweep: Write, tmp_path: Path
         trainings((1, 2, 1, 2, 1, 2, 1, 8), (300, 200, 300, 200, 300, 200, 300, 355)), "apart-finetune"
     )
     told = "\n".join(claims(page("finetune", folder, tmp_path)))
-    assert "is first at the target" in told
+    assert "is the first to reach the target" in told
     assert "The best held-out accuracy" in told
 
 
@@ -111,14 +111,14 @@ def of_schema(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def test_the_terminal_ranks_what_is_apart_and_nothing_else() -> None:
     equal = best_lines(of_schema(trainings()), Limits())
     assert [line for line in equal if CLAIMS.search(line)] == []
-    assert equal[0].startswith("one of 4 alike on cpu")
-    assert "one of 4 alike in accuracy on cpu" in equal[1]
+    assert equal[0].startswith("one of 4 cells statistically indistinguishable in speed on cpu")
+    assert "one of 4 cells statistically indistinguishable in accuracy on cpu" in equal[1]
     apart = best_lines(
         of_schema(trainings((1, 2, 1, 8, 1, 2, 1, 8), (300, 200, 355, 200, 300, 200, 300, 355))), Limits()
     )
     assert [line.split(" on ")[0] for line in apart] == ["fastest", "most accurate"] * 2
     nothing = [r | {"learned": "nothing"} for r in of_schema(trainings())]
-    assert "no training learned more than guessing gets right" in best_lines(nothing, Limits())
+    assert "no training run did better than guessing" in best_lines(nothing, Limits())
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -126,7 +126,7 @@ def test_a_network_at_chance_has_learned_nothing_and_is_not_the_best(write_sweep
     folder = write_sweep([r | {"learned": "nothing", "accuracy_best": 0.12} for r in trainings()], "chance")
     for name in ("report", "finetune"):
         text = page(name, folder, tmp_path).split("\n## ", 1)[0]
-        assert "No training learned more than guessing gets right" in text
+        assert "No training run did better than guessing" in text
         assert "best held-out" not in text
 
 

@@ -66,7 +66,7 @@ def test_parts_that_a_compacted_file_replaces_are_not_read_twice(write_sweep: Wr
 
 
 def test_no_sweep_and_newer_schemas_are_one_line_errors(write_sweep: Write, tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match="holds no sweep"):
+    with pytest.raises(AnalysisError, match="contains no sweep"):
         load_sweep(tmp_path)
     folder = write_sweep([row()])
     (folder / "sweep.json").write_text(json.dumps({"schema_version": SCHEMA_VERSION + 1}))
@@ -97,7 +97,7 @@ def test_a_sweep_whose_description_cannot_be_read_does_not_hide_the_others(write
     broken = write_sweep([row()], "b")
     (broken / "sweep.json").write_text("{ half")
     assert find_sweep(tmp_path) == sound
-    with pytest.raises(AnalysisError, match="is no JSON"):
+    with pytest.raises(AnalysisError, match="is not JSON"):
         load_sweep(broken)
 
 
@@ -106,7 +106,7 @@ def test_a_single_file_is_read_and_one_that_is_no_parquet_is_refused(write_sweep
     assert len(load_sweep(file)) == 2
     other = tmp_path / "notes.parquet"
     other.write_text("no Parquet")
-    with pytest.raises(AnalysisError, match="is no Parquet file"):
+    with pytest.raises(AnalysisError, match="is not a complete Parquet file"):
         load_sweep(other)
 
 

@@ -54,11 +54,12 @@ def test_a_sentence_says_whether_a_training_is_long_enough(worth: Any) -> None:
     (plain, compiled) = records(frame)
     assert told(plain, "images") is None
     said = told(compiled, "images")
-    assert said == ("Its compilation takes 20.0 s, won back after about 400 images against the same without it (16.0"
-                    " images/s); this training is of 300, which ends sooner without it.")  # fmt: skip
+    assert said == ("Its compilation takes 20.0 s, which pays off after about 400 images compared with the same cell"
+                    " without compilation (16.0 images/s); this training processed 300, so it finishes sooner without"
+                    " compilation.")  # fmt: skip
     longer = told({**compiled, "epochs_run": 5.0}, "images")
     assert longer is not None
-    assert longer.endswith("this training is of 500, which it shortens.")
+    assert longer.endswith("this training processed 500, so compilation shortens it.")
     served = told({**compiled, "epochs_run": None}, "images")
     assert served is not None
     assert served.endswith("(16.0 images/s).")
@@ -68,9 +69,9 @@ def test_the_report_says_it_of_the_fastest_and_in_the_table(write_sweep: Write) 
     rows = [row(0, step_median_s=0.5), row(1, step_median_s=0.1, compile="default", compile_s=20.0),
             row(2, step_median_s=0.6, compile="reduce-overhead", compile_s=30.0)]  # fmt: skip
     text = write_report(write_sweep(rows)).read_text()
-    assert "won back after about 400 images against the same without it" in text
-    (header,) = [line for line in text.splitlines() if "compilation won back after (images)" in line]
-    column = [cell.strip() for cell in header.split("|")].index("compilation won back after (images)")
+    assert "pays off after about 400 images compared with the same cell" in text
+    (header,) = [line for line in text.splitlines() if "compilation pays off after (images)" in line]
+    column = [cell.strip() for cell in header.split("|")].index("compilation pays off after (images)")
     cells = text.split(header)[1].split("\n\n")[0].splitlines()[2:]
     assert [line.split("|")[column].strip() for line in cells] == ["n/a", "400", "never"]
 
@@ -85,10 +86,10 @@ def test_what_reaches_the_target_soonest_is_told_with_and_without_the_first_step
     text = write_report(write_sweep([*eager, compiled])).read_text()
     assert "soonest with cpu, fp32, batch 8, compile reduce-overhead: after 0.400 s of training." in text
     assert (
-        "Its first step, with the compilation, took 43.0 s: with first steps counted, as long as they were in this sweep,"
+        "Its first step, with the compilation, took 43.0 s: with first steps included, as long as they were in this sweep,"
         " 95 % held-out accuracy comes soonest with cpu, fp32, batch 8, after 2.50 s." in text
     )
     quick = {**compiled, "first_step_s": 0.3, "compile_s": 0.2}
     told = write_report(write_sweep([*eager, quick], "quick")).read_text()
-    assert "took 0.300 s; with that counted it is still the soonest." in told
+    assert "took 0.300 s; with that included it is still the soonest." in told
     assert "Its first step" not in write_report(write_sweep(eager, "eager")).read_text()

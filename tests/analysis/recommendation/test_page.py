@@ -23,7 +23,7 @@ NASTY = "a|b <script>alert(1)</script> *bold* `code` [link](http://x) ![i](http:
 
 
 def machine() -> list[dict[str, Any]]:
-    """A CPU and an accelerator: the accelerator is 10 times as fast in fp32, and 2.5 times that in bf16."""
+    """A CPU and an accelerator: the accelerator is 10x the speed in fp32, and 2.5x as long in bf16."""
     return [
         row(0, device="cpu", batch_size=8, step_median_s=0.1),
         row(1, device="gpu", batch_size=8, step_median_s=0.01),
@@ -46,11 +46,11 @@ def test_the_answer_comes_first_then_caveats_settings_figures_failures_environme
 ) -> None:
     text = write_report(write_sweep([*machine(), row(5, stability="unstable")])).read_text()
     assert (
-        "fastest with **gpu, bf16, batch 8**: 2,000 images/s, 2.50 times fp32 and 25.0 times the CPU"
+        "fastest with **gpu, bf16, batch 8**: 2,000 images/s, 2.50x the speed of fp32 and 25.0x the speed of the CPU"
         in text.splitlines()[2]
     )
     order = ["# inference", "## Before you rely on it", "## Recommended settings", "## Each device and precision", "![",
-             "## Every cell", "## The grid", "## What did not work", "## What measured", "## Again", "accelsweep inference"]  # fmt: skip
+             "## Every cell", "## The grid", "## What did not work", "## Environment", "## Reproduce", "accelsweep inference"]  # fmt: skip
     places = [text.index(words) for words in order]
     assert places == sorted(places)
 
@@ -65,11 +65,14 @@ def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep
 
 def test_why_energy_is_unknown_is_told(write_sweep: Write) -> None:
     rows = [{**row, "items_per_j": None, "energy_per_item_j": None} for row in machine()]
-    assert "Energy is unknown here: no counter could be read." in write_report(write_sweep(rows, "none")).read_text()
+    assert "Energy was not measured: no counter could be read." in write_report(write_sweep(rows, "none")).read_text()
     for workload, option in (("inference", "--min-s"), ("finetune", "--epochs")):
         short = [{**row, "energy_source": "nvml", "workload": workload} for row in rows]
         text = write_report(write_sweep(short, workload)).read_text()
-        assert f"Energy is unknown here: the cells were shorter than ten periods of the counter ({option})." in text
+        assert (
+            f"Energy was not measured: the cells were shorter than ten periods of the counter ({option} lengthens them)."
+            in text
+        )
 
 
 def test_a_setting_that_is_frugal_among_few_is_told_so(write_sweep: Write) -> None:
@@ -77,19 +80,23 @@ def test_a_setting_that_is_frugal_among_few_is_told_so(write_sweep: Write) -> No
     rows = [row(0, **known), row(1, **{**known, "items_per_j": None}, batch_size=64), row(2, device="cpu")]
     searched = row(3, **{**known, "items_per_j": None}, scenario="server", max_rate_per_s=9.0)
     text = write_report(write_sweep([*rows, searched])).read_text()
-    assert "Energy is known of 1 of 2 cells; the others were shorter than ten periods of the counter (--min-s)." in text
+    assert (
+        "Energy was measured for 1 of 2 cells; the others were shorter than ten periods of the counter (--min-s lengthens them)."
+        in text
+    )
     assert "Energy is known" not in write_report(write_sweep([rows[0], rows[2], searched], "all")).read_text()
 
 
 def test_limits_decide_what_is_recommended(write_sweep: Write) -> None:
     folder = write_sweep(machine())
     text = write_report(folder, max_latency_ms=8).read_text()
-    assert "does 2,000 images/s within 8 ms a step with **gpu, bf16, batch 8** (p99 5.00 ms)" in text
-    assert "## Recommended settings within 8 ms a step" in text
+    assert "reaches 2,000 images/s within 8 ms per step with **gpu, bf16, batch 8** (p99 5.00 ms)" in text
+    assert "## Recommended settings within 8 ms per step" in text
     assert "| gpu | bf16 | 64 |" not in section(text, "Recommended settings")
     text = write_report(folder, max_memory_gb=1).read_text()
     assert (
-        "No cell of inference holds 1 GB of memory (0.931 GiB); nearest is **cpu, fp32, batch 8** with 1.07 GB." in text
+        "No cell of inference meets the limits (1 GB of memory (0.931 GiB)); the nearest is **cpu, fp32, batch 8** with 1.07 GB."
+        in text
     )
     assert "## Recommended" not in text
 
@@ -99,8 +106,8 @@ def test_the_limits_that_the_sweep_was_asked_to_hold_are_the_default(write_sweep
     description = json.loads((folder / "sweep.json").read_text())
     description["config"]["limits"] = {"max_latency_ms": 8.0, "max_memory_gb": None, "min_accuracy": None}
     (folder / "sweep.json").write_text(json.dumps(description))
-    assert "images/s within 8 ms a step with" in write_report(folder).read_text()
-    assert "fastest in this run within 60 ms a step" in write_report(folder, max_latency_ms=60).read_text()
+    assert "images/s within 8 ms per step with" in write_report(folder).read_text()
+    assert "fastest in this run within 60 ms per step" in write_report(folder, max_latency_ms=60).read_text()
 
 
 def test_several_sweeps_make_one_page_with_the_command_of_each(write_sweep: Write) -> None:
@@ -108,13 +115,13 @@ def test_several_sweeps_make_one_page_with_the_command_of_each(write_sweep: Writ
     report = write_report([one, two])
     text = report.read_text()
     assert report == one.parent / "report.md"
-    assert "25.0 times the CPU" in text
+    assert "25.0x the speed of the CPU" in text
     assert "folders\none, two" in text
 
 
 def test_an_unfinished_sweep_says_how_to_go_on(write_sweep: Write) -> None:
     text = write_report(write_sweep(machine(), n_cells=9)).read_text()
-    assert "4 of the 9 cells asked for are missing" in text
+    assert "4 of the 9 cells are missing" in text
     assert "    accelsweep inference --resume s\n" in text
 
 
@@ -155,7 +162,7 @@ def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_swee
     report = write_report(write_sweep(rows))
     text = report.read_text()
     assert (
-        "serves the highest rate within 50 ms with **cpu, fp32, batch 1**: 20.0 images/s of 20 requests/s arriving, p99 40.0 ms"
+        "serves the highest rate within 50 ms with **cpu, fp32, batch 1**: 20.0 images/s at 20 requests/s arriving, p99 40.0 ms"
         in text
     )
     assert "| misses deadline |" in text
@@ -163,7 +170,7 @@ def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_swee
     assert (report.parent / "figures" / "load.png").is_file()
     text = write_report(write_sweep(rows[2:], "over")).read_text()
     assert (
-        "No cell of inference holds its deadline of 50 ms; nearest is **cpu, fp32, batch 1** at 40 requests/s, p99 200 ms."
+        "No cell of inference meets its deadline of 50 ms; the nearest is **cpu, fp32, batch 1** at 40 requests/s, p99 200 ms."
         in text
     )
 
@@ -200,7 +207,7 @@ def test_a_search_for_several_objectives_shows_its_front(write_sweep: Write) -> 
     description = json.loads((folder / "sweep.json").read_text())
     description["config"]["search"] = {"objectives": ["throughput", "latency"]}
     (folder / "sweep.json").write_text(json.dumps(description))
-    front = section(write_report(folder).read_text(), "Best compromises of throughput and latency")
+    front = section(write_report(folder).read_text(), "Best trade-offs between throughput and latency")
     assert [line.split(" | ")[2] for line in front.splitlines() if line.startswith("| cpu")] == ["1", "8"]
 
 
@@ -220,7 +227,7 @@ def test_alike_failures_are_one_row_with_their_number(write_sweep: Write) -> Non
     [
         ([], "nothing to recommend"),
         ([row(status="crashed", throughput_items_per_s=None)], "nothing to recommend"),
-        ([row()], "inference does 80.0 images/s with **cpu, fp32, batch 8**."),
+        ([row()], "inference reaches 80.0 images/s with **cpu, fp32, batch 8**."),
         ([row(host="a", step_median_s=0.2), row(1, host="b")], "Of these machines inference is fastest in this run with **s host b, cpu, fp32"),
     ],
     ids=["empty", "all failed", "one cell", "two machines"],
@@ -240,7 +247,7 @@ def test_the_machines_of_a_mixed_sweep_are_told_apart_everywhere(write_sweep: Wr
     assert "The cells come from 2 machines." in text
     assert text.count("fastest") >= 2
     assert "On cpu, s host a the best is" in text
-    assert "| device | device a | device b |" in section(text, "What measured")
+    assert "| device | device a | device b |" in section(text, "Environment")
 
 
 def test_columns_that_an_older_schema_lacks_leave_a_page_without_them(write_sweep: Write) -> None:
@@ -271,7 +278,7 @@ def test_a_truncated_file_is_named_counted_and_skipped(write_sweep: Write, table
     whole = (folder / table / "part-0.parquet").read_bytes()
     (folder / table / "part-1.parquet").write_bytes(whole[: len(whole) // 2])
     text = write_report(folder).read_text()
-    assert "1 file could not be read, or is none of the sweep's, and was left out: part-1.parquet." in text
+    assert "1 file could not be read, or does not belong to the sweep, and was left out: part-1.parquet." in text
     assert "5 cells: 4 complete, 1 oom" in text
 
 
@@ -348,7 +355,7 @@ def test_the_script_runs_from_anywhere_and_prints_the_name_of_the_page(write_swe
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(["none"], "'none' holds no sweep"), (["s", "--max-latency-ms", "-1"], "--max-latency-ms: -1 must be a number over 0"),
+    [(["none"], "'none' contains no sweep"), (["s", "--max-latency-ms", "-1"], "--max-latency-ms: -1 must be a number over 0"),
      (["newer"], "newer: schema version 99; this analysis reads up to 1"),
      (["s", "--output", "s/sweep.json/report.md"], "cannot write 's/sweep.json'")],
     ids=["no sweep", "bad limit", "newer schema", "cannot write"],

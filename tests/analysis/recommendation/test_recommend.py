@@ -26,7 +26,7 @@ from tests.analysis.conftest import Write, row
 
 
 def machine() -> list[dict[str, Any]]:
-    """A CPU and an accelerator: the accelerator is 10 times as fast in fp32, and 2.5 times that in bf16."""
+    """A CPU and an accelerator: the accelerator is 10x the speed in fp32, and 2.5x as long in bf16."""
     return [
         row(0, device="cpu", batch_size=8, step_median_s=0.1),
         row(1, device="gpu", batch_size=8, step_median_s=0.01),
@@ -116,7 +116,9 @@ def test_servers_count_only_at_rates_that_they_keep_up_with(identified: Any) -> 
     task = only(identified(rows))
     assert usable(task.cells)["trial_key"].tolist() == ["k000", "k004"]
     assert keys([b.row for b in best_per_device(task)]) == ["k004"]
-    assert [c["wants"] for c in choices(task)] == [["highest rate that holds (not told apart from 1 other)"]]
+    assert [c["wants"] for c in choices(task)] == [
+        ["highest sustained rate (statistically indistinguishable from 1 other)"]
+    ]
 
 
 def test_gains_of_servers_are_told_only_of_rates_that_were_searched(identified: Any) -> None:
@@ -135,7 +137,7 @@ def test_each_want_has_its_cell_and_a_cell_that_is_best_for_several_comes_once(i
     ]  # fmt: skip
     found = choices(only(identified(rows)))
     assert [(c["trial_key"], c["wants"]) for c in found] == [
-        ("k002", ["highest throughput (not told apart from 1 other)"]),
+        ("k002", ["highest throughput (statistically indistinguishable from 1 other)"]),
         ("k000", ["shortest step"]),
         ("k001", ["least memory within 5 % of the highest throughput"]),
     ], "the energy of one cell is the most of nothing"
@@ -143,7 +145,7 @@ def test_each_want_has_its_cell_and_a_cell_that_is_best_for_several_comes_once(i
     found = choices(only(identified(rows)))
     assert [found[0]["wants"][0].split(" (")[0], found[0]["wants"][1]] == [
         "highest throughput",
-        "most images per joule of the 2 cells whose energy is known",
+        "most images per joule of the 2 cells with an energy measurement",
     ]
     rows[0] |= {"items_per_j": 8.0}
     found = choices(only(identified(rows)))
@@ -220,14 +222,14 @@ def test_the_nearest_cell_misses_its_worst_limit_by_the_least(identified: Any) -
     limits = Limits(max_latency_ms=1, max_memory_gb=1)
     nearest = limits.nearest(records(done))
     assert nearest is not None
-    assert nearest["trial_key"] == "k002", "5 times the latency; k001 has 10 times, k003 50 times"
+    assert nearest["trial_key"] == "k002", "5x the latency; k001 has 10 times, k003 50 times"
     assert figures(limits, nearest) == "p99 5.00 ms, 3.00 GB"
     assert Limits(min_accuracy=0.5).nearest(records(done)) is None
 
 
 def test_limits_are_told_in_words() -> None:
     limits = Limits(max_latency_ms=20, max_memory_gb=8, max_energy_j=0.5, min_accuracy=0.95)
-    assert told(limits) == "20 ms a step, 8 GB of memory (7.45 GiB), 0.5 J per item and at least 95 % accuracy"
+    assert told(limits) == "20 ms per step, 8 GB of memory (7.45 GiB), 0.5 J per item and at least 95 % accuracy"
     assert told(Limits()) == ""
 
 

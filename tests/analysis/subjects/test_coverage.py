@@ -136,7 +136,7 @@ def test_the_latest_sweep_of_a_results_folder_is_taken(tmp_path: Path) -> None:
 
 
 def test_a_folder_without_coverage_is_told(tmp_path: Path) -> None:
-    with pytest.raises(AnalysisError, match="holds no coverage sweep"):
+    with pytest.raises(AnalysisError, match="contains no coverage sweep"):
         load_coverage(tmp_path)
 
 
@@ -201,8 +201,8 @@ def test_a_prediction_is_held_against_what_was_run_whichever_is_named_first(
 ) -> None:
     said, found = (load_coverage(write(tmp_path / n, rows)) for n, rows in (("said", PREDICTED), ("found", ROWS)))
     page = build(said, found) if is_now_predicted else build(found, said)
-    assert "1 of 3 predictions hold (33.3 %)" not in page
-    assert "2 of 3 predictions hold (66.7 %)" in page, "relu works, svd does not; eig was not predicted"
-    wrong = page.split("### Predicted to work, and do not: 1\n", 1)[1].split("###", 1)[0]
+    assert "1 of 3 predictions are right (33.3 %)" not in page
+    assert "2 of 3 predictions are right (66.7 %)" in page, "relu works, svd does not; eig was not predicted"
+    wrong = page.split("### Predicted to work, but do not: 1\n", 1)[1].split("###", 1)[0]
     assert "histc" in wrong
-    assert "### Predicted not to work, and do: 0" in page
+    assert "### Predicted not to work, but do: 0" in page

@@ -70,8 +70,8 @@ def test_unknown_energy_is_told_by_its_reason(write_sweep: Write) -> None:
     frame = frame_of(write_sweep, rows)
     assert unknown(frame) == [("cpu", 2, "no counter"), ("gpu", 1, "too short")]
     assert report_energy.unknown_sentences(frame) == [
-        "Energy is unknown on cpu (2 cells): no counter could be read there.",
-        "Energy is unknown on gpu (1 cell): their windows were shorter than ten periods of the counter.",
+        "Energy was not measured on cpu (2 cells): no counter could be read there.",
+        "Energy was not measured on gpu (1 cell): their measured windows were shorter than ten periods of the counter.",
     ]
 
 
@@ -79,12 +79,12 @@ def test_the_page_says_who_is_frugal_who_is_fast_and_at_what_price(write_sweep: 
     rows = [cell(0, 100.0, 0.5), cell(1, 250.0, 1.0, mean_power_w=350.0), row(2)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
     assert (
-        "Of the 2 of 3 cells whose energy is known, most images per joule with **gpu, fp32, batch 1**: 2.00 (0.500 J each)"
+        "Of the 2 of 3 cells with an energy measurement, most images per joule with **gpu, fp32, batch 1**: 2.00 (0.500 J each)"
         in text
     )
-    assert "the fastest, gpu, fp32, batch 2, is 2.50 times as fast for 2.00 times the energy" in text
-    assert "gpu draws 200 to 350 W while measured, idle 50.0 W." in text
-    assert "Energy is unknown on cpu (1 cell): no counter could be read there." in text
+    assert "the fastest, gpu, fp32, batch 2, runs at 2.50x the speed for 2.00x the energy" in text
+    assert "gpu draws 200 to 350 W under load, idle 50.0 W." in text
+    assert "Energy was not measured on cpu (1 cell): no counter could be read there." in text
     assert "gpu: nvml, which covers the gpu board." in text
     assert "2 cells on the Pareto front" in text
     assert "| gpu | fp32 | yes | 1 | 100 | 0.500 | 0.375 | 2.00 | 200 |" in text
@@ -94,7 +94,10 @@ def test_the_one_cell_whose_energy_is_known_is_the_most_frugal_of_nothing(write_
     text = states.page_of(
         report_energy.main, [write_sweep([cell(0, 100.0, 0.5), row(1), row(2, batch_size=4)])], tmp_path / "page.md"
     )
-    assert "Energy is known for 1 of 3 cells, **gpu, fp32, batch 1**: 2.00 images per joule (0.500 J each)." in text
+    assert (
+        "Energy was measured for 1 of 3 cells only, **gpu, fp32, batch 1**: 2.00 images per joule (0.500 J each)."
+        in text
+    )
     assert "ost images per joule" not in text
     text = states.page_of(
         report_energy.main, [write_sweep([cell(0, 100.0, 0.5), cell(1, 90.0, 0.6)])], tmp_path / "b.md"
@@ -105,14 +108,14 @@ def test_the_one_cell_whose_energy_is_known_is_the_most_frugal_of_nothing(write_
 def test_power_that_contradicts_another_is_left_out_and_counted(write_sweep: Write, tmp_path: Path) -> None:
     rows = [cell(0, 100.0, 0.5, mean_power_w=200.0, peak_power_w=190.0), cell(1, 90.0, 0.6, mean_power_w=40.0)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert ("Left out, as the cell's own figures contradict it: peak power under the mean in 1 cell and idle power over"
+    assert ("Left out because the cell's own figures contradict it: peak power under the mean in 1 cell and idle power over"
             " the mean in 1 cell.") in text  # fmt: skip
 
 
 def test_where_all_energy_is_unknown_one_sentence_is_all_there_is(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_energy.main, [write_sweep([row(0), row(1, batch_size=16)])], tmp_path / "page.md")
     told = text.split("## ")[0].strip().splitlines()
-    assert told[2:] == ["- Energy is unknown on cpu (2 cells): no counter could be read there."]
+    assert told[2:] == ["- Energy was not measured on cpu (2 cells): no counter could be read there."]
     assert "![" not in text
 
 
@@ -121,7 +124,7 @@ def test_a_machine_is_named_although_no_other_has_a_counter(write_sweep: Write, 
     none = write_sweep([row(0, host="h2")], name="laptop")
     text = states.page_of(report_energy.main, [board, none], tmp_path / "page.md")
     assert "- workstation: most images per joule with **gpu, fp32, batch 1**" in text
-    assert "Energy is unknown on laptop, cpu (1 cell)" in text
+    assert "Energy was not measured on laptop, cpu (1 cell)" in text
 
 
 def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
@@ -133,7 +136,7 @@ def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
     shown = energy_figures._frugal(groups(frame, ["memory_format"]))
     assert [group.name for group in shown] == [f"f{i}" for i in range(4, 12)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "the most frugal 8 of 12 settings" in text
+    assert "the 8 most energy-efficient of 12 settings" in text
 
 
 def test_no_two_ways_of_doing_a_task_look_alike(write_sweep: Write, monkeypatch: pytest.MonkeyPatch) -> None:

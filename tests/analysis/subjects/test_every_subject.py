@@ -32,19 +32,19 @@ for script, folder in zip(sys.argv[1::2], sys.argv[2::2]):
     except SystemExit as ended:
         print("exit code", ended.code)
 """
-NOTHING = "there is nothing to tell"
+NOTHING = "No cell is complete, so there is nothing to report"
 TOLD_IN = {
     "energy": {"figures/front": {"mixed machines"}, NOTHING: {"empty", "all failed"}},
     "latency": {"figures/": {"mixed machines"}, NOTHING: {"empty", "all failed"},
-                "Nothing is known of this: 1 cell ended well": {"one cell"}},
+                "There is nothing to report: 1 cell completed": {"one cell"}},
     "memory": {"figures/memory": {"mixed machines"}, NOTHING: {"empty"}},
     "roofline": {"figures/roofline": {"mixed machines"}},
 }  # fmt: skip
 """Words of a subject's page, and the states in which it has them."""
 OF_AN_OLD_SWEEP = {
-    "energy": "Energy is unknown on gpu (10 cells) and cpu (3 cells): no counter could be read there.",
+    "energy": "Energy was not measured on gpu (10 cells) and cpu (3 cells): no counter could be read there.",
     "memory": "1,024 did not fit",
-    "roofline": "the counter knows none of its operations",
+    "roofline": "the counter knows none of their operations",
 }
 
 
@@ -90,7 +90,7 @@ def test_what_is_no_sweep_is_told_in_one_line(subject: str, tmp_path: Path, caps
         assert run_script(subject, [str(folder)]) == 2
         told = capsys.readouterr()
         assert told.err.count("\n") == 1
-        assert f"holds no {'coverage ' if subject == COVERAGE else ''}sweep" in told.err
+        assert f"contains no {'coverage ' if subject == COVERAGE else ''}sweep" in told.err
         assert told.out == ""
 
 
@@ -107,7 +107,7 @@ def test_every_state_of_a_sweep_has_a_page(subject: str, state: str, write_sweep
     folder = write_sweep(states.STATES[state](), n_cells=50)
     text = states.page_of(main_of(subject), [folder], tmp_path / "page.md")
     states.check_sensible(text)
-    assert "did not end" in text
+    assert "did not finish" in text
     for words, told_in in TOLD_IN.get(subject, {}).items():
         assert (words in text) == (state in told_in), words
 

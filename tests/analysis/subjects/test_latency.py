@@ -213,19 +213,19 @@ def test_the_page_answers_at_a_deadline_under_load_and_with_copies(write_sweep: 
     ]
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
     assert (
-        "With gpu, fp32 the p99 is 20.0 ms at 5 requests/s and 45.0 ms at 10 requests/s; the queue grows without end at 20 requests/s."
+        "With gpu, fp32 the p99 is 20.0 ms at 5 requests/s and 45.0 ms at 10 requests/s; the queue grows without bound at 20 requests/s."
         in text
     )
     assert (
-        "At a deadline of 50 ms, gpu, fp32, batch 1 holds **10 requests/s**, 10.0 images/s, with a p99 of 45.0 ms; 20 /s do not hold."
+        "At a deadline of 50 ms, gpu, fp32, batch 1 sustains **10 requests/s**, 10.0 images/s, with a p99 of 45.0 ms; 20 requests/s is too much."
         in text
     )
     assert "atency on gpu: **gpu, bf16, batch 16**, p99 of 3.44 ms, median 2.65 ms" in text
     assert (
-        "copies take up to 32.1 % of a step, with gpu, bf16, batch 16; overlapped with the computation a step is 1.42 times as fast."
+        "copies take up to 32.1 % of a step, with gpu, bf16, batch 16; with copies overlapped, a step runs at 1.42x the speed."
         in text
     )
-    assert "6.88 times as fast as pageable memory (55.0 against 8.00 GB/s)" in text
+    assert "6.88x the speed of those from pageable memory (55.0 against 8.00 GB/s)" in text
     assert "within 16.7 ms (60 Hz)" in text
     assert "figures/load-percentiles-server.png" in text
     assert "figures/transfers-gpu.png" in text
@@ -236,8 +236,8 @@ def test_where_a_faster_cell_has_no_tail_none_is_called_the_lowest(write_sweep: 
             row(1, batch_size=1, step_median_s=0.05e-3, steps_per_sample=4),
             row(2, batch_size=2, step_median_s=0.06e-3, steps_per_sample=4)]  # fmt: skip
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert ("On cpu **cpu, fp32, batch 1** has a median of 0.0500 ms, the shortest, and no p99; of the 1 of 3 cells with"
-            " a p99 the lowest is **cpu, fp32, batch 64**, p99 of 0.300 ms, median 0.200 ms.") in text  # fmt: skip
+    assert ("On cpu **cpu, fp32, batch 1** has a median of 0.0500 ms, the shortest, but no p99; of the 1 of 3 cells with"
+            " a p99, the lowest is **cpu, fp32, batch 64**, p99 of 0.300 ms, median 0.200 ms.") in text  # fmt: skip
     assert "Lowest" not in text, "the others' tails may be lower"
 
 
@@ -258,7 +258,7 @@ def test_of_more_copies_than_bars_the_fastest_of_each_batch_size_are_drawn_and_c
     assert set(shown["precision"]) == {"fp16"}
     assert transfers_shown(shown) is shown
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "of each task and batch size the cell of the highest rate (4 of 32 cells)" in text
+    assert "for each task and batch size, the cell with the highest throughput (4 of 32 cells)" in text
 
 
 def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_sweep: Write, tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_s
     assert "| cpu | fp32 | 8 | 100 | 100 | 110 |" in text
     assert "| cpu | fp32 | 16 | 7 | n/a | n/a |" in text
     assert "p99 from 662" in text
-    assert "No 99th percentile is known of a step: it takes 662 samples of a cell." in text
+    assert "No cell has a 99th percentile of its steps: it needs 662 samples." in text
 
 
 def test_the_rates_that_a_search_tried_are_a_table_a_curve_and_a_sentence(write_sweep: Write, tmp_path: Path) -> None:
@@ -278,7 +278,7 @@ def test_the_rates_that_a_search_tried_are_a_table_a_curve_and_a_sentence(write_
                "latency_p99_high_s": bound, "held": held} for i, (rate, seen, bound, held) in enumerate(tried)]  # fmt: skip
     folder = write_sweep([found], rounds=rounds)
     text = states.page_of(report_latency.main, [folder], tmp_path / "page.md")
-    assert "holds **50 requests/s**" in text
+    assert "sustains **50 requests/s**" in text
     assert "with a p99 of 40.0 ms, at most 48.0 ms with 99 % confidence; found in 81 s of requests" in text
     assert "### Rates tried" in text
     assert [line.split("|")[-2].strip() for line in text.split("### Rates tried")[1].splitlines() if "2,000" in line] == [
@@ -296,7 +296,7 @@ def test_a_rate_whose_upper_bound_is_over_the_deadline_does_not_hold_it(write_sw
 
 def test_where_no_rate_holds_the_lowest_tried_is_named(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_latency.main, [write_sweep([server(0, 5.0, 0.2)])], tmp_path / "page.md")
-    assert "At a deadline of 50 ms no rate that was tried holds with gpu, fp32, batch 1, not even 5 /s." in text
+    assert "At a deadline of 50 ms gpu, fp32, batch 1 sustained none of the rates tried, not even 5 requests/s." in text
     assert "| gpu | fp32 | 1 | 50.0 | none | 5.00 |" in text
 
 

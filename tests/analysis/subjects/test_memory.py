@@ -88,8 +88,8 @@ def test_room_is_told_only_where_the_line_reaches_it(
 def test_a_smaller_batch_that_failed_is_named_a_contradiction(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep([cell(0, 16), out_of_memory(1, 8)])
     text = states.page_of(report_memory.main, [folder], tmp_path / "page.md")
-    assert "With gpu, fp32 batch **16** is the largest measured that fits" in text
-    assert "8 did not fit, though smaller: something else took memory" in text
+    assert "With gpu, fp32 batch **16** is the largest measured batch that fits" in text
+    assert "8 did not fit although it is smaller: something else used memory" in text
 
 
 def test_leaks_come_first_and_by_how_fast_they_grow(write_sweep: Write) -> None:
@@ -120,10 +120,10 @@ def test_the_page_answers_what_fits_what_an_item_takes_and_what_leaks(write_swee
     rows += [leaking(6, "leak", 100.0), leaking(7, "undecided", 64.0)]
     text = states.page_of(report_memory.main, [write_sweep(rows)], tmp_path / "page.md")
     assert (
-        "With gpu, fp32 batch **64** is the largest measured that fits, at 0.723 GiB, 74.0 % of all there is; 128 did not fit."
+        "With gpu, fp32 batch **64** is the largest measured batch that fits, at 0.723 GiB, 74.0 % of the total; batch 128 did not fit."
         in text
     )
-    assert "Each further image takes 10.0 MiB with gpu, fp32." in text
+    assert "Each additional image takes 10.0 MiB with gpu, fp32." in text
     assert "**1 of 2 cells leak** more than 64 KiB per step; the worst, cpu, fp32, batch 64, takes 100 KiB more" in text
     assert "Of 1 of 2 cells it cannot be told" in text
     assert "| cpu | fp32 | leak | varying | 64 | 100 | 99 to 101 |" in text.replace("100.0", "100").replace(
@@ -135,23 +135,23 @@ def test_the_page_answers_what_fits_what_an_item_takes_and_what_leaks(write_swee
 
 def test_a_sweep_without_the_check_says_how_to_have_it(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_memory.main, [write_sweep([cell(0, 1)])], tmp_path / "page.md")
-    assert "Leaks were not looked for; a sweep with `--leak-check` does." in text
+    assert "Leaks were not checked for; `--leak-check` does that." in text
     assert "## Leaks" not in text
 
 
 def test_no_leak_needs_no_picture(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_memory.main, [write_sweep([leaking(0, "none", 1.0)])], tmp_path / "page.md")
-    assert "No leak: memory grows by less than 64 KiB per step in all of 1 cell that were looked at." in text
+    assert "No leak: memory grows by less than 64 KiB per step in all 1 cell that were checked." in text
     assert "leaks.png" not in text
 
 
 def test_where_nothing_fits_the_page_says_so(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_memory.main, [write_sweep([out_of_memory(0, 8)])], tmp_path / "page.md")
-    assert "batch 8 does not fit, and no smaller one was measured" in text.replace("Batch", "batch")
+    assert "batch 8 does not fit; no smaller batch was measured" in text.replace("Batch", "batch")
 
 
 def test_more_figures_than_a_page_holds_are_counted(write_sweep: Write, tmp_path: Path) -> None:
     rows = [cell(10 * i + j, 4**j, model=f"m{i}") for i in range(14) for j in range(2)]
     text = states.page_of(report_memory.main, [write_sweep(rows)], tmp_path / "page.md")
     assert text.count("![") == 12
-    assert "2 more figures would be too many: their numbers are in the table." in text
+    assert "2 more figures left out: their numbers are in the table." in text

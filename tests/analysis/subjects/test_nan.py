@@ -58,6 +58,6 @@ def test_a_side_s_best_cell_is_none_of_nan(write_sweep: Write, tmp_path: Path) -
     assert compare([*map(str, sides), "--output", str(tmp_path / "page.md")]) == 4, "one run a side decides nothing"
     text = (tmp_path / "page.md").read_text()
     check_not_chosen(text)
-    _, heading, best = text.partition("## The best that each can do")
+    _, heading, best = text.partition("## Each side at its best")
     assert heading
     assert NAME not in best.partition("\n## ")[0]

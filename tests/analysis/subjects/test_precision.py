@@ -28,7 +28,7 @@ def cell(index: int, precision: str, rate: float, batch: int = 8, half: float = 
 
 
 def two_batches() -> list[dict[str, Any]]:
-    """bf16 is 2 and 8 times as fast as fp32, takes half and an eighth of the memory, and is less exact."""
+    """bf16 is 2 and 8x the speed as fp32, takes half and an eighth of the memory, and is less exact."""
     close = {"max_abs_diff": 1e-5, "max_softmax_diff": 1e-6, "top1_agreement_ratio": 1.0, "reference": "cpu fp64"}
     rough = {"max_abs_diff": 0.2, "max_softmax_diff": 0.03, "top1_agreement_ratio": 0.75, "reference": "cpu fp64"}
     return [
@@ -95,7 +95,7 @@ def test_cells_that_differ_in_more_than_the_precision_are_no_pair(write_sweep: W
     rows = [cell(0, "fp32", 100), cell(1, "bf16", 200, memory_format="channels_last"), cell(2, "bf16", 200, 16),
             cell(3, "bf16", 200, device="gpu"), cell(4, "bf16", 1, model="other")]  # fmt: skip
     assert found(rows, write_sweep) == []
-    assert "4 cells in another precision without the same cell in fp32 left out." in page(write_sweep(rows))
+    assert "4 cells in another precision left out, as the same cell in fp32 is missing." in page(write_sweep(rows))
 
 
 def test_machines_are_paired_each_with_its_own_fp32(write_sweep: Write) -> None:
@@ -115,7 +115,7 @@ def test_a_server_under_a_given_load_is_judged_by_its_latency(write_sweep: Write
     assert pair.speed.value == pytest.approx(3)
     text = page(write_sweep(rows))
     assert "ratio of the median latencies" in text
-    assert "3.00 times the speed of fp32** (one cell)" in text
+    assert "3.00x the speed of fp32** (one cell)" in text
 
 
 def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> None:
@@ -123,10 +123,10 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     text = page(folder)
     first = text.splitlines()[2]
     assert first.startswith(
-        "- **bf16 on cpu runs at 4.00 (3.96 to 4.04) times the speed of fp32** (2 cells, 2.00 to 8.00), takes 0.250"
+        "- **bf16 on cpu runs at 4.00x (3.96 to 4.04) the speed of fp32** (2 cells, 2.00x to 8.00x) and uses 0.250x"
     )
-    assert "each at the batch size of its highest median, it is 8.0" in first
-    assert "the cpu fp64 for 75.00 % of the items at least, class probabilities are off by 0.0300 at most" in first
+    assert "with each at its best batch size, it runs at 8.0" in first
+    assert "the cpu fp64 for 75.00 % of the items or more, and class probabilities differ by at most 0.0300" in first
     assert "| 0.200 | 0.0000100 | 0.0300 | 1.00e-06 | 75.00 | 100.00 |" in text
     (path,) = re.findall(r"!\[[^\]]*speed, peak memory, energy per item and largest softmax[^\]]*\]\(([^)]+)\)", text)
     assert (folder / path).is_file()
@@ -155,8 +155,8 @@ def test_what_failed_in_one_precision_is_told_with_its_reason(write_sweep: Write
         ([cell(0, "fp32", 100)], "nothing to compare"),
         ([row(i, precision=p, status="crashed", throughput_items_per_s=None) for i, p in enumerate(("fp32", "bf16"))],
          "nothing to compare"),
-        ([row(0), row(1, precision="bf16", throughput_low_items_per_s=None)], "bf16 on cpu runs at 1.00 "),
-        ([row(0), row(1, precision="bf16", status="pruned")], "bf16 on cpu runs at 1.00 "),
+        ([row(0), row(1, precision="bf16", throughput_low_items_per_s=None)], "bf16 on cpu runs at 1.00x "),
+        ([row(0), row(1, precision="bf16", status="pruned")], "bf16 on cpu runs at 1.00x "),
     ],
     ids=["empty", "one cell", "all failed", "no interval", "pruned"],
 )  # fmt: skip
@@ -172,7 +172,7 @@ def test_one_batch_size_is_drawn_over_the_precisions_however_many_settings_there
             for i, p in enumerate(("fp32", "bf16", "fp16") * 12)]  # fmt: skip
     folder = write_sweep(rows)
     text = page(folder)
-    assert "Figures show the first 8 lines on the first 3 devices; the tables have more." in text
+    assert "Figures show the first 8 lines on the first 3 devices; the tables have the rest." in text
     assert text.count("| fp16 | 8 |") == 12
     assert (folder / "figures" / "precision.png").is_file()
 
@@ -190,7 +190,7 @@ def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
              "throughput_items_per_s": rate} for p, rate in (("fp32", 10.0), ("bf16", 20.0))]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
-    assert "bf16 on cpu runs at 2.00 times the speed of fp32** (one cell)." in text
+    assert "bf16 on cpu runs at 2.00x the speed of fp32** (one cell)." in text
     assert "top-1" not in text
 
 
@@ -200,7 +200,7 @@ def test_tasks_without_a_figure_are_told(write_sweep: Write) -> None:
     ]
     text = page(write_sweep([one for pair in pairs_of for one in pair]))
     assert text.count("![") == 12
-    assert "2 more figures would be too many: their numbers are in the table." in text
+    assert "2 more figures left out: their numbers are in the table." in text
 
 
 def test_peaks_of_older_sweeps_no_further_apart_than_a_workspace_are_not_divided(write_sweep: Write) -> None:

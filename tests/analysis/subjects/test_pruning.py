@@ -172,7 +172,7 @@ def test_the_front_is_of_complete_cells_that_hold_the_limits(write_sweep: Write)
     assert search.front.tolist() == [True, True, False, False, False, True]
     assert search.limits.asked
     text = page(sweep(write_sweep, rows, config=config))
-    assert "leaves **3 cells on the Pareto front**, of 4 complete that hold the limits." in text
+    assert "found **3 cells on the Pareto front**, of 4 complete within the limits." in text
     front = [line for line in text.split("## The search of", 1)[1].splitlines() if line.startswith("| batch")]
     assert front == [
         "| batch 2 | 200 | 2,000 | 1 |", "| batch 32 | 150 | 1,500 | 5 |", "| batch 1 | 100 | 1,000 | 0 |",
@@ -182,8 +182,8 @@ def test_the_front_is_of_complete_cells_that_hold_the_limits(write_sweep: Write)
 def test_one_objective_has_the_best_and_its_history(write_sweep: Write) -> None:
     folder = sweep(write_sweep, [cell(i, r) for i, r in enumerate((10, 30, 20))], config=asked("throughput"))
     text = page(folder)
-    assert "(tpe, 3 of 6 cells) for throughput is best with **batch 2**: throughput 30.0 items/s." in text
-    assert "cells asked for are missing" not in text, "a search may end early with every cell of its space known"
+    assert "(tpe, 3 of 6 cells) for throughput found the best with **batch 2**: throughput 30.0 items/s." in text
+    assert "cells are missing" not in text, "a search may end early with every cell of its space known"
     (path,) = re.findall(r"!\[Search of [^\]]*of each trial and the best so far\]\(([^)]+)\)", text)
     assert (folder / path).is_file()
 
@@ -212,10 +212,10 @@ def test_batch_searches_tell_the_fastest_and_the_largest(write_sweep: Write) -> 
     assert fp16.fastest is None
     text = page(folder)
     assert (
-        "cpu, fp32: the fastest batch size is **2** (30.0 items/s), the largest that ran 4; 8 ran out of memory."
+        "cpu, fp32: the fastest batch size is **2** (30.0 items/s), the largest that ran is 4; 8 ran out of memory."
         in text
     )
-    assert "cpu, fp16: the search for the batch size did not end." in text
+    assert "cpu, fp16: the search for the batch size did not finish." in text
     assert "looked on" not in text, "nothing could have been pruned"
     assert "| cpu, fp32 | 2 | 30.0 |" in text
     assert (folder / "figures" / "batch-sizes.png").is_file()
@@ -226,8 +226,8 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     folder = sweep(write_sweep, [cell(0), cell(1, 92.0), pruned(2)], rounds=curves)
     text = page(folder)
     first = text.splitlines()[2]
-    assert "**1 of 3 cells were given up** after 2 rounds, with 2.00 s of measuring spent on them" in first
-    assert "pruning saved **8.00 s** (8.00 to 8.00 s), 27 % of the measuring" in first
+    assert "**1 of 3 cells was pruned** after 2 rounds, with 2.00 s of measurement spent on them" in first
+    assert "pruning saved **8.00 s** (8.00 to 8.00 s), 27 % of the measurement time" in first
     assert "9.00 s counting whole cells" in first
     assert "None of them could have been the best: its interval stays clear" in text
     assert f"| s cpu fp32 | batch 4 | {AGAINST} | 2 | 41.00 items/s | 2.00 | 8.00 | no |" in text
@@ -244,18 +244,21 @@ def test_accuracy_is_told_by_the_last_round(write_sweep: Write) -> None:
 def test_a_pruner_that_gave_nothing_up_is_said(write_sweep: Write) -> None:
     config = {"pruning": {"pruner": "median", "prune_on": "throughput"}}
     text = page(sweep(write_sweep, [cell(0), cell(1)], config=config))
-    assert "No cell was pruned, though the median pruner on throughput looked on: none of 2 cells was given up." in text
+    assert (
+        "No cell was pruned, although the median pruner on throughput judged them: none of 2 cells was stopped early."
+        in text
+    )
 
 
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "No cell was measured to its end"),
-        ([row()], "No pruner looked on: none of 1 cell was given up."),
-        ([row(status="crashed", throughput_items_per_s=None)], "No pruner looked on"),
-        ([row(scenario="server", rate_per_s=5.0, step_median_s=0.1)], "No pruner looked on"),
-        ([pruned(0)], "unknown, for no cell of their studies is complete"),
-        ([cell(0), pruned(1, measured_s=None, wall_s=None)], "unknown, for their rows tell no times"),  # type: ignore[arg-type]
+        ([], "No cell is complete"),
+        ([row()], "Pruning was off: none of 1 cell was stopped early."),
+        ([row(status="crashed", throughput_items_per_s=None)], "Pruning was off"),
+        ([row(scenario="server", rate_per_s=5.0, step_median_s=0.1)], "Pruning was off"),
+        ([pruned(0)], "unknown, as no cell of their studies is complete"),
+        ([cell(0), pruned(1, measured_s=None, wall_s=None)], "unknown, as their rows have no times"),  # type: ignore[arg-type]
         ([cell(0, host="a"), pruned(1, host="b")], "The cells come from 2 machines"),
     ],
     ids=["empty", "one cell", "all failed", "server", "all pruned", "no times", "two machines"],
@@ -277,5 +280,5 @@ def test_an_older_schema_without_studies_has_a_page(tmp_path: Path) -> None:
              "throughput_items_per_s": 10.0, "measured_s": 4.0 - 3 * i} for i, status in enumerate(("complete", "pruned"))]  # fmt: skip
     pq.write_table(pa.Table.from_pylist(rows), folder / "trials" / "part-0.parquet")
     text = page(folder)
-    assert "**1 of 2 cells were given up**, with 1.00 s of measuring spent on them" in text
+    assert "**1 of 2 cells was pruned**, with 1.00 s of measurement spent on them" in text
     assert "pruning saved **3.00 s**" in text

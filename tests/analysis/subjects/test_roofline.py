@@ -73,7 +73,7 @@ def test_of_ceilings_measured_twice_the_higher_counts_and_the_page_says_so(write
     assert cells["reached_ratio"].tolist() == [0.4, 0.4]
     assert cells["ceiling_spread_ratio"].tolist() == [2.0, 2.0]
     text = states.page_of(report_roofline.main, [idle, busy], tmp_path / "page.md")
-    assert "differ by 2.00 times; the highest counts" in text
+    assert "differ by a factor of 2.00; the highest counts" in text
 
 
 def test_cells_without_a_place_are_counted_by_reason(write_sweep: Write) -> None:
@@ -104,7 +104,7 @@ def test_a_share_over_one_is_none_and_the_page_says_of_which_and_why(write_sweep
     ]  # fmt: skip
     text = states.page_of(report_roofline.main, [folder], tmp_path / "page.md")
     assert "1 cell came out above the roof and has no share of it" in text
-    assert "For 1 cell above the ceilings these were measured again, and the higher ones count." in text
+    assert "1 cell came out above the ceilings, which were measured again; the higher values count." in text
     assert not re.search(r"\b[1-9]\d{2}(?:\.\d)? %", text.replace("100 %", "").replace("100.0 %", "")), (
         "no share over 100 %"
     )
@@ -114,10 +114,8 @@ def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write
     rows = [cell(0, 2.0, 5.0), cell(1, 2.0, 2.0, batch_size=4), cell(2, 50.0, 90.0, precision="bf16"),
             cell(3, 2.0, 30.0, precision="tf32")]  # fmt: skip
     text = states.page_of(report_roofline.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "cpu, fp32: the limit is the bandwidth of a copy; up to **25.0 %** of it is reached, by batch 8." in text
-    assert (
-        "cpu, bf16: the limit is the FLOP/s of a matrix product; up to **90.0 %** of it is reached, by batch 8." in text
-    )
+    assert "cpu, fp32: the limit is the bandwidth of a copy; batch 8 comes closest, at **25.0 %** of it." in text
+    assert "cpu, bf16: the limit is the FLOP/s of a matrix product; batch 8 comes closest, at **90.0 %** of it." in text
     assert "1 of 4 cells reach less than 20 % of their limit" in text
     assert "1 cell came out above the roof and has no share of it" in text
     assert "| cpu | bf16 | compute | 8 |" in text

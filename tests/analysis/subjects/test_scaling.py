@@ -161,10 +161,10 @@ def test_the_page_answers_first_with_figure_and_tables(write_sweep: Write) -> No
     text = page(folder)
     first = text.splitlines()[2]
     assert (
-        "**gpu, fp32** does 810 images/s at batch 64, statistically indistinguishable from batch 16; batch 16 (interval 16) is within"
+        "**gpu, fp32** reaches 810 images/s at batch 64, statistically indistinguishable from batch 16; batch 16 (interval 16) is within"
         in first
     )
-    assert "**cpu, fp32** does 100 images/s at batch 1, statistically indistinguishable from batch 4." in first
+    assert "**cpu, fp32** reaches 100 images/s at batch 1, statistically indistinguishable from batch 4." in first
     assert "gpu overtakes the CPU at **batch 2.00**, 95 % interval 1.97 to 2.03 (fp32)." in first
     assert "| gpu, fp32 | 128 | n/a | n/a | n/a | n/a | n/a | oom |" in text
     (path,) = re.findall(r"!\[[^\]]*overtakes the CPU at batch 2[^\]]*\]\(([^)]+)\)", text)
@@ -181,13 +181,13 @@ def test_pruned_cells_count_and_are_said_to_be(write_sweep: Write) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ([], "No cell was measured to its end"),
-        ([row(status="crashed", throughput_items_per_s=None)], "No cell was measured to its end"),
+        ([], "No cell is complete"),
+        ([row(status="crashed", throughput_items_per_s=None)], "No cell is complete"),
         ([row()], "the only batch size measured"),
         ([row(scenario="server", step_median_s=0.1, rate_per_s=5.0)], "1 server cell is left out"),
         ([row(0, throughput_low_items_per_s=None), row(1, batch_size=16)], "is fastest at batch"),
         ([row(host="a"), row(1, host="b")], "The cells come from 2 machines"),
-        ([{"schema_version": 1, "trial_key": "k"}], "No cell was measured to its end"),
+        ([{"schema_version": 1, "trial_key": "k"}], "No cell is complete"),
         ([row() | {"throughput_items_per_s": math.inf}], "n/a"),
     ],
     ids=["empty", "all failed", "one cell", "server", "no interval", "two machines", "nothing but a key", "infinite"],
@@ -232,6 +232,6 @@ def test_a_crossover_is_told_whatever_of_its_interval_lies_inside(
 def test_many_tasks_are_told_in_part_and_tabulated_in_full(write_sweep: Write) -> None:
     rows = [r for i in range(14) for r in cells({1: 10, 2: 20}, first=2 * i, model=f"m{i}")]
     text = page(write_sweep(rows))
-    assert "2 more like these: see the tables." in text
-    assert "2 more figures would be too many: their numbers are in the table." in text
+    assert "2 more like these are in the tables." in text
+    assert "2 more figures left out: their numbers are in the table." in text
     assert "| m13, cpu, fp32 | 2 |" in text

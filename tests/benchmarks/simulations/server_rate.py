@@ -1,4 +1,4 @@
-"""Whether the highest rate that the server scenario tells holds its limit, in virtual time, before and after.
+"""Whether the highest rate that the server scenario tells meets its limit, in virtual time, before and after.
 
     python tests/benchmarks/simulations/server_rate.py [--seeds 60]
 
@@ -143,7 +143,7 @@ def main() -> None:
     parser.add_argument("--rule", nargs="*", choices=RULES, default=list(RULES))
     asked = parser.parse_args()
     titles = ("rule", "service", "limit", "true rate (1/s)", "reported, median (1/s)", "of the true", "standard deviation",
-              "holds its limit", "bound under the true p99", "runs", "mean time", "longest")  # fmt: skip
+              "meets its limit", "bound under the true p99", "runs", "mean time", "longest")  # fmt: skip
     print("| " + " | ".join(titles) + " |\n| --- | --- | --- |" + " ---: |" * (len(titles) - 3), flush=True)
     jobs = [
         (rule, *setting, spread, asked.seeds) for spread in asked.spread for setting in SETTINGS for rule in asked.rule

@@ -140,8 +140,8 @@ def test_it_waits_for_a_running_size_and_continues_from_recorded_rows() -> None:
     resumed = AutoBatch([SEED], [row])
     assert resumed.next_cell() == second, "a resumed search measures no size twice"
     # What a budget cut off was told as found.
-    assert resumed.summary() == ["batch size of cpu fp32: fastest and largest 1 so far; the search has not ended"]
-    assert AutoBatch([SEED], []).summary() == ["batch size of cpu fp32: none so far; the search has not ended"]
+    assert resumed.summary() == ["batch size of cpu fp32: fastest and largest 1 so far; the search has not finished"]
+    assert AutoBatch([SEED], []).summary() == ["batch size of cpu fp32: none so far; the search has not finished"]
     ended = AutoBatch([SEED], [row, {**row, "trial_key": second.key, "batch_size": 2, "status": "error"}])
     assert ended.next_cell() is None
     assert ended.summary() == ["batch size of cpu fp32: fastest and largest 1"]

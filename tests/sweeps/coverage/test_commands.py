@@ -17,10 +17,10 @@ Say = pytest.CaptureFixture[str]
     [
         (("op-coverage", "--dtype", "fp8"), "--dtype: 'fp8' is not one of fp32, fp16, bf16, int8, uint8"),
         (("op-coverage", "--device", "tpu"), "--device: 'tpu' is not on this machine"),
-        (("op-coverage", "--max-samples", "0"), "--max-samples: 0 is under 1"),
+        (("op-coverage", "--max-samples", "0"), "--max-samples: 0 must be at least 1"),
         (("op-coverage", "--resume", "nosuch"), "no coverage sweep 'nosuch'"),
         (("op-coverage", "--operation-timeout", "soon"), "'soon' is no duration"),
-        (("can-run", "resnet81"), "'resnet81' is not in torchvision's zoo; near it: resnet"),
+        (("can-run", "resnet81"), "'resnet81' is not in torchvision's zoo; similar names: resnet"),
     ],
 )
 def test_bad_usage_is_one_line_and_exit_code_2(

@@ -157,8 +157,8 @@ def test_an_address_at_which_no_cluster_can_be_is_refused_before_ray_is_asked(mo
         silent = f"127.0.0.1:{taken.getsockname()[1]}"
         for address, told in (
             ("ray://head:10001", "'ray://head:10001' is for Ray's client; run this on a node of the cluster"),
-            ("head", "'head' is no Ray cluster (it has no port); allowed: HOST:PORT or auto"),
-            (silent, f"'{silent}' is no Ray cluster (nothing answers there:"),
+            ("head", "'head' is not a Ray cluster (it has no port); allowed: HOST:PORT or auto"),
+            (silent, f"'{silent}' is not a Ray cluster (nothing answers there:"),
         ):
             with pytest.raises(BadInputError) as refused:
                 join(address, {})
@@ -173,8 +173,6 @@ def test_a_cluster_that_does_not_let_us_in_is_told_with_its_reason(monkeypatch: 
     left: list[bool] = []
     monkeypatch.setattr(cluster.ray, "init", refuse)
     monkeypatch.setattr(cluster.ray, "shutdown", lambda: left.append(True))
-    with pytest.raises(
-        BadInputError, match=r"no cluster can be joined at 'auto'.*RAY_AUTH_MODE=token.*\(invalid token\)"
-    ):
+    with pytest.raises(BadInputError, match=r"cannot join a cluster at 'auto'.*RAY_AUTH_MODE=token.*\(invalid token\)"):
         join("auto", {"namespace": "x"})
     assert left == [True]

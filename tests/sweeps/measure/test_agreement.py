@@ -61,7 +61,7 @@ def test_answers_that_are_not_finite_agree_with_nothing() -> None:
     assert broken.top1_agreement_ratio == 0.5, "the best class of NaN is class 0, as the reference's is"
     both = agreement([[nan, nan]], [[nan, nan]])
     assert both.top1_agreement_ratio == 0
-    assert wrong_reason(both, "bf16") == "no value is finite, neither here nor of the cpu fp32"
+    assert wrong_reason(both, "bf16") == "no value is finite, neither here nor in the cpu fp32"
 
 
 def test_a_reference_of_zeros_has_no_relative_difference() -> None:

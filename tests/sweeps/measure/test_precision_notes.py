@@ -21,7 +21,7 @@ def all_supported(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("all_supported")
 def test_bf16_that_is_slower_than_fp32_is_emulated() -> None:
     told = precision_note(CPU, "bf16", {"fp32": 625.0, "bf16": 536.0})
-    assert told == "bf16 is emulated, by its speed: a large matrix product takes 1.2 times as long as in fp32"
+    assert told == "bf16 is emulated, to judge by its speed: a large matrix product takes 1.2 times as long as in fp32"
 
 
 @pytest.mark.usefixtures("all_supported")

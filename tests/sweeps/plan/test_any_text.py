@@ -117,7 +117,7 @@ def test_any_words_after_a_tool_are_taken_or_told(data: st.DataObject, name: str
         (["inference", "--pruner", "best"],
          "--pruner: 'best' is not one of none, median, percentile, hyperband, successive-halving, wilcoxon, patient"),
         (["inference", "--min-s"], "--min-s: needs a value"),
-        (["inference", "--budget", "9" * 400], "is no duration; write 90s, 10m or 2h"),
+        (["inference", "--budget", "9" * 400], "is not a duration; write 90s, 10m or 2h"),
         (["finetune", "--learning-rate", "nan"], "--learning-rate: nan is not a finite number"),
         (["can-run"], "can-run: needs MODEL"),
         (["inference", "--model", "\x1b]0;owned\x07"], r"--model: '\x1b]0;owned\x07' is not known"),

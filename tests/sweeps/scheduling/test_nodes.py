@@ -131,9 +131,9 @@ def test_a_cell_is_run_again_once_when_its_node_is_lost(tmp_path: Path) -> None:
     assert ledger.requeue("t1", is_lost=True)
     assert ledger.hand_out("t2", placement.has_room, placement.look_ahead) == cell
     assert not ledger.requeue("t2", is_lost=True)
-    ledger.close("t2", error="node has died", reason="its node was lost, for the second time")
+    ledger.close("t2", error="node has died", reason="its node was lost for the second time")
     assert [(r["status"], r["status_reason"]) for r in store.rows()] == [
-        ("crashed", "its node was lost, for the second time")
+        ("crashed", "its node was lost for the second time")
     ]
     assert ledger.hand_out("t3") is None
 

@@ -52,7 +52,7 @@ def test_the_nodes_that_the_options_leave_have_devices_and_kinds() -> None:
     ("on_node", "accelerator_type", "told"),
     [
         (("nowhere",), (), "--on-node: 'nowhere' is no node of this cluster"),
-        ((), ("B200",), "--accelerator-type: 'B200' is on no node of this cluster; there: H100"),
+        ((), ("B200",), "--accelerator-type: 'B200' is on no node of this cluster; available: H100"),
         (("host-a",), ("H100",), "--on-node, --accelerator-type: none of host-a has H100"),
     ],
 )
@@ -70,7 +70,7 @@ def test_a_cluster_on_which_nothing_can_be_measured_is_told_with_each_nodes_reas
         Machines.of(cluster, (), ())
     assert str(refused.value) == (
         "--address: nothing can be measured on this cluster: aaaaaaaa (host-a) cannot import accelsweep;"
-        " bbbbbbbb (host-b) gives no CPU and no accelerator"
+        " bbbbbbbb (host-b) offers neither a CPU nor an accelerator"
     )
 
 
@@ -88,9 +88,7 @@ def test_a_sweep_goes_on_on_the_nodes_that_it_was_asked_for_unless_others_are_na
 def test_a_sweep_of_a_cluster_does_not_go_on_without_one() -> None:
     cluster = Cluster([node("a"), gpu_node("b", 2)])
     for bound in (config_of(cluster, each=True), config_of(cluster, on_node=("host-a",))):
-        with pytest.raises(
-            BadInputError, match=r"--resume: 's1' is bound to nodes of a cluster; name it with --address"
-        ):
+        with pytest.raises(BadInputError, match=r"--resume: 's1' belongs to nodes of a cluster; give its --address"):
             machines_again(bound, asked(), None)
     assert machines_again(config_of(cluster), asked(), None).cluster is None
 
@@ -105,7 +103,7 @@ def test_nodes_are_introduced_with_what_is_left_out_and_what_follows_from_their_
     ]
     assert lines[3:] == [
         "gpu is of 2 kinds here (H100; L4), and a cell runs on whichever is free; --each-node runs every cell on each,"
-        " --on-node and --accelerator-type choose"
+        " --on-node and --accelerator-type select"
     ]
     assert len(told_of(cluster, each=True)) == 3, "where every cell runs on each kind, there is nothing to warn of"
 
@@ -113,7 +111,7 @@ def test_nodes_are_introduced_with_what_is_left_out_and_what_follows_from_their_
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--on-node", "a"), "--on-node: is for a cluster; name it with --address HOST:PORT or auto"),
+        (("--on-node", "a"), "--on-node: is for a cluster; give its --address, HOST:PORT or auto"),
         (("--accelerator-type", "H100"), "--accelerator-type: is for a cluster"),
         (("--each-node",), "--each-node: is for a cluster"),
         (("--node-timeout", "soon"), "--node-timeout: 'soon'"),

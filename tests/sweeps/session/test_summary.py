@@ -85,7 +85,9 @@ def test_a_training_is_told_by_its_accuracy_too(tmp_path: Path, capsys: Say) -> 
 def test_models_with_random_weights_are_named(tmp_path: Path, capsys: Say) -> None:
     rows = ({"weights": "random"}, {"weights": "imagenet"})
     assert summed_up(recorded(tmp_path, *rows, workload="inference"), "--no-report", workload="inference") == 0
-    assert "random weights (none could be had here): m; speed holds, answers mean nothing" in capsys.readouterr().out
+    assert (
+        "random weights (none available here): m; speeds are valid, answers are meaningless" in capsys.readouterr().out
+    )
 
 
 def test_the_report_is_written_and_named_unless_none_is_wanted(tmp_path: Path, capsys: Say) -> None:

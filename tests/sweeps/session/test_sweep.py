@@ -46,11 +46,11 @@ def test_every_cell_of_the_grid_is_run_and_recorded(
 @pytest.mark.parametrize(
     ("end", "code", "told"),
     [
-        (Interrupted(), 130, "go on with: "),
-        (KeyboardInterrupt(), 130, "go on with: "),
-        (SweepLostError("Ray's raylet died"), 1, "ended early: Ray's raylet died; 1 cell kept, above; go on with: "),
+        (Interrupted(), 130, "continue with: "),
+        (KeyboardInterrupt(), 130, "continue with: "),
+        (SweepLostError("Ray's raylet died"), 1, "ended early: Ray's raylet died; 1 cell kept (listed above); continue with: "),
         (OSError(errno.ENOSPC, "No space left on device"), 1,
-         "ended early: results cannot be written (No space left on device); 1 cell kept, above; go on with: "),
+         "ended early: results cannot be written (No space left on device); 1 cell kept (listed above); continue with: "),
     ],
     ids=["a signal", "a second signal", "Ray is lost", "the disk is full"],
 )  # fmt: skip
@@ -85,8 +85,8 @@ def test_a_spent_budget_names_the_cells_that_it_left(
     assert swept("--batch-size", "1", "2", "--budget", "0.000001s") == 1
     out = capsys.readouterr().out
     assert "2 cells: none measured, 2 missing" in out
-    assert "the budget left out: " in out
-    assert f"go on with: accelsweep tiny --resume {sweep_id(tmp_path / 'results')}" in out
+    assert "not measured within the budget: " in out
+    assert f"continue with: accelsweep tiny --resume {sweep_id(tmp_path / 'results')}" in out
     put_loop(monkeypatch)
 
 
@@ -144,7 +144,7 @@ def test_what_cannot_be_gone_on_with_is_told_in_one_line(
     assert f"--resume: '{name}' is a sweep of tiny, not of inference" in refused("inference")
     (tmp_path / "results" / name / "SHA256SUMS").unlink()  # what is written by hand below has no digest
     description.write_text(json.dumps({**described, "merged_from": [{"sweep_id": "a"}, {"sweep_id": "b"}]}))
-    assert f"--resume: '{name}' was merged; resume the sweeps it was merged from: a, b" in refused()
+    assert f"--resume: '{name}' is a merged sweep; resume the sweeps it was merged from: a, b" in refused()
     for change in ({"config": {}}, {"cells": [{}]}, {"config": None}):
         description.write_text(json.dumps({**described, **change}))
         assert f"--resume: '{name}': its sweep.json does not say what was asked" in refused()
@@ -163,7 +163,7 @@ def test_a_damaged_file_is_named_and_its_cell_measured_again(
     assert main(["tiny", "--resume", sweep.name, "--no-report"]) == 0
     assert loop.n_ended == 1
     out = capsys.readouterr().out
-    assert f"damaged: trials/{part.name} is not what was written; it is set aside in" in out
+    assert f"damaged: trials/{part.name} is not what was written; it was moved to" in out
     assert "1 cell: 1 complete" in out
     assert rows_of(tmp_path / "results")["status"].tolist() == ["complete"]
 

@@ -76,7 +76,7 @@ def test_what_is_waited_for_is_told_with_the_time_since_the_start() -> None:
     waits = [line for line in file.getvalue().splitlines() if line.endswith(" ...")]
     assert [re.sub(r"^[\d.]+ s: ", "", line) for line in waits] == [
         "waiting for Ray to start ...",
-        f"opening {CELLS[0].device}, and loading a model and its input for the first cell ...",
+        f"opening {CELLS[0].device} and loading a model and its input for the first cell ...",
     ]
 
 

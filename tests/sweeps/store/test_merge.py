@@ -105,9 +105,9 @@ def test_what_cannot_be_merged_is_one_line_and_exit_code_2(machines, tmp_path: P
         return error
 
     assert "needs two" in refused(one)
-    assert "'nowhere' is no folder" in refused(one, "nowhere")
+    assert "'nowhere' is not a folder" in refused(one, "nowhere")
     (tmp_path / "empty").mkdir()
-    assert "'empty' holds no sweep" in refused(one, "empty")
+    assert "'empty' contains no sweep" in refused(one, "empty")
     assert "same measurements" in refused(one, one)
     assert "same measurements" in refused(one, "a")
     with sweep_lock(machines[1]):

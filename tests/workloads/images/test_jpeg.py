@@ -74,7 +74,7 @@ def _has_torchcodec() -> bool:
 
 
 def test_what_decodes_nothing_needs_no_decoder() -> None:
-    with pytest.raises(UnsupportedError, match=r"^resize: decodes nothing that torchvision could$"):
+    with pytest.raises(UnsupportedError, match=r"^resize: does not decode, which is all that torchvision does$"):
         prepared("image-processing", pipeline=("resize",), implementation=("torchvision",))
 
 

@@ -47,7 +47,7 @@ def test_the_users_weights_are_loaded_without_running_code(tmp_path: Path) -> No
     assert loaded.weights == "mine.pt"
     assert torch.equal(last_layer(loaded.module)[1].weight, last_layer(module)[1].weight)
     torch.save(module, tmp_path / "code.pt")  # a pickled object could run anything
-    with pytest.raises(BadInputError, match=r"'.*code\.pt' is no state dictionary"):
+    with pytest.raises(BadInputError, match=r"'.*code\.pt' is not a state dictionary"):
         build_model("resnet18", weights_file=tmp_path / "code.pt")
 
 

@@ -42,7 +42,7 @@ def test_timms_models_are_known_by_name_and_their_sizes_checked() -> None:
     check_trainable("timm/resnetv2_50", 48, 10)
     check_model("timm/resnet50.a1_in1k")
     for name, near in (("timm/resnet51", "timm/resnet50"), ("timm/resnet50.no_such", r"timm/resnet50\.")):
-        with pytest.raises(BadInputError, match=f"--model: '{name}' is not known to timm; near it: .*{near}"):
+        with pytest.raises(BadInputError, match=f"--model: '{name}' is not known to timm; similar names: .*{near}"):
             check_model(name)
-    with pytest.raises(BadInputError, match=r"48 is none that timm/vit_tiny_patch16_224 takes .*; --image-size 224 is"):
+    with pytest.raises(BadInputError, match=r"48 does not work with timm/vit_tiny_patch16_224 .*; --image-size 224 is"):
         check_trainable("timm/vit_tiny_patch16_224", 48, 10)

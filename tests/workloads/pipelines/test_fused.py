@@ -76,7 +76,7 @@ def test_a_compiled_cell_runs_agrees_and_knows_what_it_must_move(implementation:
     [
         ({"implementation": ("fused",)}, "has no fused implementation"),
         ({"compile": "default"}, "nothing that torch.compile could compile"),
-        ({"precision": "bf16"}, "no floating part that bf16 could change; fp32 has it"),
+        ({"precision": "bf16"}, "no floating part that bf16 to change; use fp32"),
         ({"memory_format": "channels_last"}, "image by image, which cannot be channels_last"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What measured is recorded from this very process, and nothing of who or where that is nobody's business."""
+"""Environment is recorded from this very process, and nothing of who or where that is nobody's business."""
 
 from __future__ import annotations
 

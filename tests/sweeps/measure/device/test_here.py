@@ -44,7 +44,7 @@ def test_a_torch_that_cannot_be_imported_is_told(monkeypatch: pytest.MonkeyPatch
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch.so: no such file')")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     asked(monkeypatch)
-    with pytest.raises(BadInputError, match=r"torch cannot say which devices there are: ImportError: libtorch\.so"):
+    with pytest.raises(BadInputError, match=r"torch cannot list the devices: ImportError: libtorch\.so"):
         here.devices_here()
 
 

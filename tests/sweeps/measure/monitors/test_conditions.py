@@ -201,7 +201,7 @@ def test_the_kernels_counters_tell_of_a_processor_that_was_held_back(
 
 def test_where_nothing_tells_steps_that_slow_down_are_noted_unless_others_used_the_machine() -> None:
     medians = [1.0, 1.1, 1.2, 1.35, 1.5]
-    assert slowed_reason(medians, 0.02) == "steps slowed by 50% while measured; nothing here tells why"
+    assert slowed_reason(medians, 0.02) == "steps slowed by 50% while measured, for no reason reported here"
     assert slowed_reason(medians, None) is not None
     assert slowed_reason(medians, 0.3) is None
     assert slowed_reason(medians[::-1], 0.02) is None

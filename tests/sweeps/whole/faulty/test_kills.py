@@ -61,7 +61,7 @@ class Life:
         assert "Traceback" not in sweep.said
         if told:
             assert sweep.said.count(told) == 1
-            assert sweep.said.count(f"go on with: accelsweep faulty --resume {sweep.sweep.name}") == 1
+            assert sweep.said.count(f"continue with: accelsweep faulty --resume {sweep.sweep.name}") == 1
         new = self.look()
         assert len(self.before) < N_CELLS, "too few cells for all that happens"
         return new
