@@ -73,4 +73,4 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
     if fitting is None:
         raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason}")
     least = next(s for s in sorted({*SIZES, fitting}) if s == fitting or _refusal(module, s, num_classes) is None)
-    raise BadInputError(f"--image-size: {image_size} does not work with {name} ({reason}); --image-size {least} is")
+    raise BadInputError(f"--image-size: {image_size} does not work with {name} ({reason}); --image-size {least} does")

@@ -450,7 +450,7 @@ def test_a_wide_comparison_shares_what_all_cells_have_in_common(repeated: Repeat
     table = rows_of(text, "Each side at its best")
     assert table[0][-1] == "held-out accuracy"
     assert [line[-1] for line in table[2:]] == ["98.0 %", "61.0 %"]
-    assert "All: finetune, m, full, cpu, fp32, lr 0.002." in text
+    assert "In all cells: finetune, m, full, cpu, fp32, lr 0.002." in text
 
 
 def test_descriptions_that_cannot_be_read_are_told_in_one_line(

@@ -36,8 +36,7 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
          "On gpu bf16 is emulated, by its speed."),
         ({"is_drifting": True}, "1 of 2 cells drifted while measured."),
         ({"is_precise": False, "n_samples": 20, "step_median_s": 1.0, "step_median_low_s": 0.9, "step_median_high_s": 1.2},
-         "1 of 2 cells ended at --max-s before the interval was as narrow as --precision-target asks; the widest is ±20 % to a"
-         " side."),
+         "1 of 2 cells ended at --max-s before the interval was as narrow as --precision-target asks; the widest is ±20 %."),
         ({"is_precise": False, "n_samples": 1, "step_median_low_s": None, "step_median_high_s": None},
          "1 of 2 cells took longer for one step than --max-s allows for a whole cell: its figures are from one step, without an"
          " interval."),

@@ -215,7 +215,7 @@ def test_a_search_in_which_nothing_holds_the_limits_says_so(tmp_path: Path, obje
     chooser = SearchStudies(config, StudyBook(tmp_path))
     while isinstance(cell := chooser.next_cell(), TrialConfig):
         run_cell(chooser, cell, 1.0, step_median_s=1.0)
-    assert chooser.summary()[0].endswith(" none, for none of the 3 cells measured meets the limits")
+    assert chooser.summary()[0].endswith(" none, as none of the 3 cells measured meets the limits")
 
 
 def config_name(config: SweepConfig) -> str:

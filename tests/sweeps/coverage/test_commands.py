@@ -19,7 +19,7 @@ Say = pytest.CaptureFixture[str]
         (("op-coverage", "--device", "tpu"), "--device: 'tpu' is not on this machine"),
         (("op-coverage", "--max-samples", "0"), "--max-samples: 0 must be at least 1"),
         (("op-coverage", "--resume", "nosuch"), "no coverage sweep 'nosuch'"),
-        (("op-coverage", "--operation-timeout", "soon"), "'soon' is no duration"),
+        (("op-coverage", "--operation-timeout", "soon"), "'soon' is not a duration"),
         (("can-run", "resnet81"), "'resnet81' is not in torchvision's zoo; similar names: resnet"),
     ],
 )

@@ -156,7 +156,7 @@ def test_an_address_at_which_no_cluster_can_be_is_refused_before_ray_is_asked(mo
         taken.bind(("127.0.0.1", 0))  # bound and not listening
         silent = f"127.0.0.1:{taken.getsockname()[1]}"
         for address, told in (
-            ("ray://head:10001", "'ray://head:10001' is for Ray's client; run this on a node of the cluster"),
+            ("ray://head:10001", "'ray://head:10001' is an address of Ray's client; run this on a node of the cluster"),
             ("head", "'head' is not a Ray cluster (it has no port); allowed: HOST:PORT or auto"),
             (silent, f"'{silent}' is not a Ray cluster (nothing answers there:"),
         ):

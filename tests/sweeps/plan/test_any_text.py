@@ -120,7 +120,7 @@ def test_any_words_after_a_tool_are_taken_or_told(data: st.DataObject, name: str
         (["inference", "--budget", "9" * 400], "is not a duration; write 90s, 10m or 2h"),
         (["finetune", "--learning-rate", "nan"], "--learning-rate: nan is not a finite number"),
         (["can-run"], "can-run: needs MODEL"),
-        (["inference", "--model", "\x1b]0;owned\x07"], r"--model: '\x1b]0;owned\x07' is not known"),
+        (["inference", "--model", "\x1b]0;owned\x07"], r"--model: '\x1b]0;owned\x07' is unknown"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_said_with_option_value_and_what_is_allowed(

@@ -124,7 +124,7 @@ def test_what_optuna_takes_only_with_another_parameter_says_which() -> None:
 def test_a_margin_needs_a_pruner_and_is_a_share() -> None:
     with pytest.raises(BadInputError, match=r"--prune-margin 0\.1: needs a pruner"):
         pruning_config(SearchOptions(prune_margin=0.1), Inference.defaults)
-    with pytest.raises(BadInputError, match=r"--prune-margin: 1\.5 is not a share"):
+    with pytest.raises(BadInputError, match=r"--prune-margin: 1\.5 must be at least 0"):
         pruning_config(SearchOptions(pruner="median", prune_margin=1.5), Inference.defaults)
     search = SearchOptions(search="tpe", objective=("accuracy",), pruner="median")
     assert pruning_config(search, Finetune.defaults).margin == 0.0, "accuracy is no noisy share"

@@ -87,7 +87,7 @@ def test_nodes_are_named_by_id_host_or_address() -> None:
     for names, types, told in (
         (["host-z"], [], r"--on-node: 'host-z' .* aaaaaaaa \(host-a\), bbbbbbbb \(host-b\)"),
         (["aaa"], [], "--on-node: 'aaa'"),
-        ([], ["A100"], "--accelerator-type: 'A100' .* there: H100, L4"),
+        ([], ["A100"], "--accelerator-type: 'A100' .* available: H100, L4"),
         (["host-c"], ["L4"], "none of host-c has L4"),
     ):
         with pytest.raises(BadInputError, match=told):

@@ -51,7 +51,7 @@ def test_the_nodes_that_the_options_leave_have_devices_and_kinds() -> None:
 @pytest.mark.parametrize(
     ("on_node", "accelerator_type", "told"),
     [
-        (("nowhere",), (), "--on-node: 'nowhere' is no node of this cluster"),
+        (("nowhere",), (), "--on-node: 'nowhere' is not a node of this cluster"),
         ((), ("B200",), "--accelerator-type: 'B200' is on no node of this cluster; available: H100"),
         (("host-a",), ("H100",), "--on-node, --accelerator-type: none of host-a has H100"),
     ],
@@ -102,7 +102,7 @@ def test_nodes_are_introduced_with_what_is_left_out_and_what_follows_from_their_
         "node cccccccc (host-c): cpu, gpu; EPYC (16 CPUs), L4",
     ]
     assert lines[3:] == [
-        "gpu is of 2 kinds here (H100; L4), and a cell runs on whichever is free; --each-node runs every cell on each,"
+        "gpu comes in 2 kinds here (H100; L4), and a cell runs on whichever is free; --each-node runs every cell on each,"
         " --on-node and --accelerator-type select"
     ]
     assert len(told_of(cluster, each=True)) == 3, "where every cell runs on each kind, there is nothing to warn of"

@@ -147,7 +147,7 @@ def test_what_cannot_be_gone_on_with_is_told_in_one_line(
     assert f"--resume: '{name}' is a merged sweep; resume the sweeps it was merged from: a, b" in refused()
     for change in ({"config": {}}, {"cells": [{}]}, {"config": None}):
         description.write_text(json.dumps({**described, **change}))
-        assert f"--resume: '{name}': its sweep.json does not say what was asked" in refused()
+        assert f"--resume: '{name}': its sweep.json does not say what was to be measured" in refused()
 
 
 def test_a_damaged_file_is_named_and_its_cell_measured_again(

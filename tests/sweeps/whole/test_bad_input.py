@@ -108,7 +108,7 @@ def weights_files(folder: Path) -> dict[str, tuple[Path, str]]:
     (folder / "empty.pt").write_bytes(b"")
     os.mkfifo(folder / "pipe.pt")
     more = "holds more than tensors"
-    told = {"evil": more, "pickle": more, "module": more, "other": "is of another architecture", "list": "list", "text": "no state dictionary",
+    told = {"evil": more, "pickle": more, "module": more, "other": "is of another architecture", "list": "list", "text": "not a state dictionary",
             "empty": "is empty", "pipe": "is not a file"}  # fmt: skip
     return {name: (folder / f"{name}.pt", words) for name, words in told.items()}
 

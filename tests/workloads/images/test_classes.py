@@ -96,7 +96,7 @@ def test_a_split_is_taken_as_it_is_and_said(
 ) -> None:
     folder = split(tmp_path / "root", **dict.fromkeys(names, ("cat", "dog")))
     assert check_image_folder(folder) == ("cat", "dog")
-    assert f"'root' is taken as it is split: trained on {names[0]}/, held out is {heldout}/" in caplog.text
+    assert f"'root' is already split: {names[0]}/ is trained on, {heldout}/ is held out" in caplog.text
     loaded = load_image_folder(folder, 32, seed=0)
     assert torch.bincount(loaded.train_labels).tolist() == [2 + len(names[0])] * 2
     assert torch.bincount(loaded.heldout_labels).tolist() == [2 + len(heldout)] * 2

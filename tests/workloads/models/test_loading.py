@@ -115,5 +115,5 @@ def test_where_weights_cannot_be_had_they_are_random_and_the_row_says_so(caplog:
 
     _, weights = sources._with_weights_or_without("a model", True, make)
     assert weights == "random"
-    assert "no weights for a model could be had (OSError: no route to host)" in caplog.text
+    assert "no weights for a model are available (OSError: no route to host)" in caplog.text
     assert sources._with_weights_or_without("a model", False, make)[1] == "random"

@@ -25,7 +25,7 @@ def test_an_image_size_that_a_model_does_not_take_is_refused_with_one_that_it_do
         check_trainable(name, refused, 10)
         return
     with pytest.raises(
-        BadInputError, match=rf"^--image-size: {refused} is none .*; --image-size {proposed} is$"
+        BadInputError, match=rf"^--image-size: {refused} does not work with .*; --image-size {proposed} does$"
     ) as said:
         Finetune.check(FinetuneOptions(image_size=refused), (name,))
     assert "\n" not in str(said.value)
@@ -44,5 +44,7 @@ def test_timms_models_are_known_by_name_and_their_sizes_checked() -> None:
     for name, near in (("timm/resnet51", "timm/resnet50"), ("timm/resnet50.no_such", r"timm/resnet50\.")):
         with pytest.raises(BadInputError, match=f"--model: '{name}' is not known to timm; similar names: .*{near}"):
             check_model(name)
-    with pytest.raises(BadInputError, match=r"48 does not work with timm/vit_tiny_patch16_224 .*; --image-size 224 is"):
+    with pytest.raises(
+        BadInputError, match=r"48 does not work with timm/vit_tiny_patch16_224 .*; --image-size 224 does"
+    ):
         check_trainable("timm/vit_tiny_patch16_224", 48, 10)

@@ -132,7 +132,7 @@ def saved(content: Any) -> bytes:
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer; `git lfs pull`"),
         (b"<!DOCTYPE html>\n<html>404</html>", "is an HTML page"), (b"", "is empty"), (b'{"error": "gated"}', "is JSON text"),
-        (saved({"a": torch.ones(99)})[:-100], "it is truncated or damaged"), (b"some words", "no state dictionary"),
+        (saved({"a": torch.ones(99)})[:-100], "it is truncated or damaged"), (b"some words", "not a state dictionary"),
         (saved([1, 2]), "it holds no weights by name"), (saved({"epoch": 3}), "it holds no weights by name"),
         (saved({"model": {"a": torch.ones(2)}, "args": argparse.Namespace(x=1)}),
          r"it holds more than tensors \(argparse.Namespace\), which could run code"),
