@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.cells.naming import equals, out_of
+from analysis.text import significant
 
 
 def wide_intervals(done: pd.DataFrame) -> list[str]:
@@ -26,7 +27,7 @@ def wide_intervals(done: pd.DataFrame) -> list[str]:
     rest = is_wide & ~is_one_step
     if rest.any():
         width = widths(done[rest])
-        worst = "" if width.isna().all() else f"; the widest is ±{100 * width.max():.2g} %"
+        worst = "" if width.isna().all() else f"; the widest is ±{significant(100 * width.max(), 2)} %"
         said.append(
             f"{out_of(rest)} ended at --max-s before the interval was as narrow as --precision-target asks{worst}."
         )

@@ -67,7 +67,7 @@ def _once(what: str, seed: int, folder: Path) -> dict[str, float]:
     code = sweep.wait()
     seconds = time.monotonic() - killed
     allowed = {"driver": {-9}, "worker": {0, 1}, "raylet": {0, 1}, "nobody": {0}}[what]
-    is_told = what != "raylet" or code == 0 or "go on with" in sweep.said or "cells: " in sweep.said
+    is_told = what != "raylet" or code == 0 or "continue with" in sweep.said or "cells: " in sweep.said
     wrong = int(code not in allowed) + int(not is_told) + int("Traceback" in sweep.said)
     n_orphans = len(sweep.orphans(within_s=10))
     if not list(sweep.output.glob("*/sweep.json")):

@@ -61,7 +61,7 @@ def _chosen(rows: Rows) -> str:
 
 
 def is_found(whole: Rows, name: str) -> bool:
-    """Whether a cell is a whole grid's best, or there not told apart from it."""
+    """Whether a cell is a whole grid's best, or there statistically indistinguishable from it."""
     chosen, best = next(row for row in whole if _name(row) == name), max(whole, key=_rate)
     high, low = chosen["throughput_high_items_per_s"], best["throughput_low_items_per_s"]
     return chosen is best or (high is not None and low is not None and bool(high >= low))

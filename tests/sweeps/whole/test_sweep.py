@@ -73,4 +73,4 @@ def test_the_budget_says_which_cells_it_left(shared_ray: Path, capsys: pytest.Ca
     assert main(["image-processing", *GRID, "--output", "out", "--budget", "0.1s"]) == 1
     told = capsys.readouterr().out
     assert "16 missing" in told
-    assert "the budget left out" in told
+    assert "not measured within the budget" in told
