@@ -77,8 +77,8 @@ def leak_sentences(cells: pd.DataFrame) -> list[str]:
         said.append(f"**{counts['leak']} of {counted(len(cells))} leak** more than {limit}; the worst, "
                     f"{escape(full_name(cells, worst))}, grows by {rate} KiB per step.")  # fmt: skip
     if "undecided" in counts:
-        said.append(f"{counts['undecided']} of {counted(len(cells))} undecided: the interval of the growth "
+        said.append(f"{counts['undecided']} of {counted(len(cells))} cannot be decided: the interval of the growth "
                     f"includes {limit}.")  # fmt: skip
     if list(counts) == ["none"]:
-        said.append(f"No leak: memory grows by less than {limit} in all {counted(len(cells))} that were checked.")
+        said.append(f"No leak: memory grows by less than {limit} in every cell checked ({len(cells):,}).")
     return said

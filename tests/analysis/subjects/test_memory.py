@@ -124,8 +124,8 @@ def test_the_page_answers_what_fits_what_an_item_takes_and_what_leaks(write_swee
         in text
     )
     assert "Each additional image takes 10.0 MiB with gpu, fp32." in text
-    assert "**1 of 2 cells leak** more than 64 KiB per step; the worst, cpu, fp32, batch 64, takes 100 KiB more" in text
-    assert "Of 1 of 2 cells it cannot be told" in text
+    assert "**1 of 2 cells leak** more than 64 KiB per step; the worst, cpu, fp32, batch 64, grows by 100 KiB" in text
+    assert "1 of 2 cells cannot be decided: the interval of the growth includes 64 KiB per step" in text
     assert "| cpu | fp32 | leak | varying | 64 | 100 | 99 to 101 |" in text.replace("100.0", "100").replace(
         "101.0", "101"
     ).replace("99.0", "99")
@@ -141,7 +141,7 @@ def test_a_sweep_without_the_check_says_how_to_have_it(write_sweep: Write, tmp_p
 
 def test_no_leak_needs_no_picture(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_memory.main, [write_sweep([leaking(0, "none", 1.0)])], tmp_path / "page.md")
-    assert "No leak: memory grows by less than 64 KiB per step in all 1 cell that were checked." in text
+    assert "No leak: memory grows by less than 64 KiB per step in every cell checked (1)." in text
     assert "leaks.png" not in text
 
 
