@@ -62,7 +62,7 @@ def row_of(kind: type[Counting], monkeypatch: pytest.MonkeyPatch) -> dict[str, A
 
 def test_a_workload_without_extras_is_measured_in_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     row = row_of(Counting, monkeypatch)
-    assert row["n_rounds"] >= 2
+    assert row["n_rounds"] >= 1  # under load --max-s may hold no second one
     assert row["epochs_run"] > 0
     assert "n_requests" not in row
 
