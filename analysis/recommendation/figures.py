@@ -108,7 +108,8 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
             axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * speeds[0]))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(panels.written_out)
-        axes.set(title=f"{title} (95 % intervals)", xlabel=f"throughput ({items_of(cells)}/s)")
+        known = " (95 % intervals where known)" if any(usable.speed(row).low is not None for row in rows) else ""
+        axes.set(title=f"{title}{known}", xlabel=f"throughput ({items_of(cells)}/s)")
 
 
 def _panels(cells: pd.DataFrame, limits: Limits) -> tuple[pd.DataFrame, list[Panel]]:
