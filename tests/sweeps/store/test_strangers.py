@@ -91,7 +91,7 @@ def test_a_file_that_is_not_the_sweeps_own_changes_nothing(
     assert main(["list", "--output", str(folder.parent)]) == 0
     listed = capsys.readouterr().out
     assert listed.split("missing\n")[1].split()[1:7] == ["3", "2", "0", "0", "0", "1"]
-    assert listed.count("left out") == len(left_out) and all(listed.count(name) == 1 for name in left_out)  # noqa: PT018
+    assert listed.count("ignored, as") == len(left_out) and all(listed.count(name) == 1 for name in left_out)  # noqa: PT018
     assert everything(folder) == before
     assert load_sweeps([folder]).attrs["missing"] == 1
     assert load_sweep(folder).attrs["unreadable"] == left_out

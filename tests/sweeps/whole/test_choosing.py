@@ -93,7 +93,7 @@ def test_a_search_ends_with_its_front_and_a_study(
     ("arguments", "words"),
     [
         (("--batch-size", "1:16"), "--batch-size: a range needs --search"),
-        (("--batch-size", "1:16", "4", "--search", "tpe"), "one range '1:16' or values, not both"),
+        (("--batch-size", "1:16", "4", "--search", "tpe"), "give one range, such as '1:16', or values, not both"),
         (("--batch-size", "0.5:4", "--search", "tpe"), "whole ends"),
         (("--objective", "latency"), "needs --search"),
         (("--search", "tpe", "--trials", "0"), "--trials: 0"),

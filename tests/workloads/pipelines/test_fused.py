@@ -75,9 +75,9 @@ def test_a_compiled_cell_runs_agrees_and_knows_what_it_must_move(implementation:
     ("asked", "told"),
     [
         ({"implementation": ("fused",)}, "has no fused implementation"),
-        ({"compile": "default"}, "nothing that torch.compile could compile"),
-        ({"precision": "bf16"}, "no floating part that bf16 to change; use fp32"),
-        ({"memory_format": "channels_last"}, "image by image, which cannot be channels_last"),
+        ({"compile": "default"}, "has nothing for torch.compile to compile"),
+        ({"precision": "bf16"}, "has no floating-point part for bf16 to change; use fp32"),
+        ({"memory_format": "channels_last"}, "returns single images, which cannot be channels_last"),
     ],
 )
 def test_decoding_has_one_way_of_its_own_and_says_so_of_any_other(asked: dict[str, Any], told: str) -> None:

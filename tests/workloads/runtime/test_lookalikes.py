@@ -23,7 +23,7 @@ from workloads.runtime.lookalikes import told_by_head
         (b'{"error": "Repository not found"}', "JSON text"),
         (b"", "empty"),
         (bytes(512), "all zeros"),
-        (gzip.compress(b"x", mtime=0), "packed by gzip"),
+        (gzip.compress(b"x", mtime=0), "compressed with gzip"),
         (b"/annex/objects/MD5E-s12--ab.pt", "a git-annex pointer"),
     ],
 )
