@@ -39,6 +39,8 @@ def with_runs_pooled(frame: pd.DataFrame) -> pd.DataFrame:
     frame = with_columns(frame, {**numbers, SPEEDS: "object"})
     is_double = frame.duplicated(same, keep=False)
     if is_double.any():
+        # A flag that the runs disagree on, or that is of one run alone, becomes null, which no bool column holds.
+        frame = frame.astype({name: "object" for name in frame.select_dtypes("bool")})
         rows = records(frame[is_double])
         places = dict(zip(map(_key, rows), frame.index[is_double], strict=True))
         found = pooled(rows, same)

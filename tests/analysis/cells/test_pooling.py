@@ -55,6 +55,13 @@ def test_repeats_are_one_line_with_the_interval_of_a_spread_pooled_over_the_cell
     assert said.startswith("Each cell's figures are from 3 runs, each in a fresh process")
 
 
+def test_flags_that_every_run_has_are_pooled_too(write_sweep: Write) -> None:
+    rows = [{**r, "is_precise": i > 0, "is_throttled": False} for i, r in enumerate(repeated())]
+    frame = read(write_sweep(rows))
+    assert frame["is_precise"].isna().all(), "it is of the interval within a run"
+    assert len(frame) == 2
+
+
 def test_sweeps_of_the_same_cells_are_pooled_and_the_luckiest_run_is_not_the_answer(
     write_sweep: Write, tmp_path: Path
 ) -> None:
