@@ -26,7 +26,7 @@ class Group:
 
 
 class OfTask(Protocol):
-    """What is known of one cell or of several, and of which task they are, in words."""
+    """The rows of one or more cells, with the task that they belong to, in words."""
 
     @property
     def task(self) -> str: ...
@@ -38,7 +38,7 @@ Member = TypeVar("Member", bound=OfTask)
 
 @dataclass(frozen=True, kw_only=True)
 class Task(Generic[T]):
-    """What is known of one task: its curves, pairs or trainings. Its name is empty where there is one task."""
+    """The measurements of one task: its curves, pairs or training runs. Its name is empty where there is one task."""
 
     name: str
     members: list[T]

@@ -11,7 +11,7 @@ from analysis.cells.matching import Side, key_columns
 from analysis.cells.naming import present
 
 MACHINE, RUN = "machine", "run"
-"""Columns added by ``with_identity``: which machine measured, and which sweep where that must be told apart."""
+"""Columns added by ``with_identity``: which machine measured, and which sweep where there are several."""
 _NAMES = (MACHINE, RUN, "node", "sweep", "host", "trial_key", "status", "item", "items_per_step")
 """What names a row and its work besides the columns of a cell."""
 _SETTINGS = ("torch_version", "torchvision_version", "driver_version", "device_name", "n_threads", "allocator_settings",

@@ -1,4 +1,4 @@
-"""Which of several cells is first by a figure, and which others cannot be told apart from it.
+"""Which of several cells is first by a figure, and which others are statistically indistinguishable from it.
 
 Every sentence of a page or of the terminal that calls a cell the fastest, the most frugal, the soonest or the most
 accurate asks here. What an interval holds is decided where it is made: over runs where there are several, within one
@@ -28,7 +28,7 @@ Judge = Callable[[Figure, Figure, float], bool]
 
 @dataclass(frozen=True, kw_only=True)
 class Ranking:
-    """The first of some cells, and of the ``n_others`` beside it those that cannot be told apart from it, best first.
+    """The first of some cells, and of the ``n_others`` beside it those statistically indistinguishable, best first.
 
     ``is_one_run``: each was run once and none again, so that the next run may rank them otherwise.
     """
@@ -44,7 +44,7 @@ class Ranking:
         return self.n_others > 0 and not self.rivals
 
     def has(self, row: Row | None) -> bool:
-        """Whether a row is the first, or cannot be told apart from it."""
+        """Whether a row is the first, or statistically indistinguishable from it."""
         return row is not None and any(_is_same_row(row, other) for other in (self.row, *self.rivals))
 
     def undecided(self, name: Callable[[Row], str], n: int = 2) -> str:
@@ -69,11 +69,8 @@ def speed(row: Row) -> Figure:
 def over_runs(rows: Sequence[Row]) -> dict[str, Row]:
     """A sweep's rows as pages have them, by their key: with intervals over runs, or with what a recheck moved by."""
     frame = pd.DataFrame(list(rows)).assign(sweep="")
-    # As load_sweep has them: a flag or a whole number that became null has another type.
-    loose = {name: "object" for name in frame.select_dtypes("bool")} | dict.fromkeys(
-        frame.select_dtypes("int"), "float64"
-    )
-    frame = with_runs_pooled(frame.astype(loose))
+    # As load_sweep has them: a whole number that became null has another type.
+    frame = with_runs_pooled(frame.astype(dict.fromkeys(frame.select_dtypes("int"), "float64")))
     return {str(row["trial_key"]): row for row in records(frame)}
 
 

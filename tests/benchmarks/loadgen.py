@@ -134,22 +134,6 @@ def theirs(python: Path, **settings: Any) -> dict[str, Any]:
     return answer
 
 
-class VirtualClock:
-    """Time that passes only when somebody waits or works."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def wait_until(self, moment: float) -> None:
-        self.time = max(self.time, moment)
-
-    def work(self, seconds: float) -> None:
-        self.time += seconds
-
-
 def figures(latencies: Any) -> dict[str, float]:
     """Our own percentiles; there are samples enough for a p99."""
     import numpy as np
@@ -182,6 +166,7 @@ def compare_server(python: Path, options: argparse.Namespace, alone_s: float) ->
     import torch
 
     from sweeps.measure import Timer, run_server
+    from tests.sweeps.measure.timing.virtual import VirtualClock
 
     timer, service_s = Timer(torch.device("cpu")), options.service_ms * 1e-3
     seeds = [1000 + turn for turn in range(options.turns)]

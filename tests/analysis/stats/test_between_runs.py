@@ -9,15 +9,7 @@ import pytest
 from scipy import stats
 
 from analysis.stats.between_runs import UNKNOWN, Runs, pooled
-
-N_CELLS = 12
-
-
-def made(rng: np.random.Generator, n_runs: int, spread: float, together: float = 0.0) -> list[Runs]:
-    """Runs of cells a factor apart, that differ from run to run each for itself and all together."""
-    levels = np.linspace(-6, 0, N_CELLS)[:, None]
-    own, all_cells = rng.standard_normal((N_CELLS, n_runs)), rng.standard_normal(n_runs)
-    return [list(runs) for runs in np.exp(levels + spread * own + together * all_cells)]
+from tests.analysis.stats.made import N_CELLS, made
 
 
 def test_the_prior_is_that_from_which_the_variances_were_drawn() -> None:

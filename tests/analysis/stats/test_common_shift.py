@@ -8,17 +8,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analysis.stats.between_runs import Runs
 from analysis.stats.common_shift import common_shift
-
-N_CELLS = 12
-
-
-def made(rng: np.random.Generator, n_runs: int, spread: float, together: float = 0.0) -> list[Runs]:
-    """Runs of cells a factor apart, that differ from run to run each for itself and all together."""
-    levels = np.linspace(-6, 0, N_CELLS)[:, None]
-    own, all_cells = rng.standard_normal((N_CELLS, n_runs)), rng.standard_normal(n_runs)
-    return [list(runs) for runs in np.exp(levels + spread * own + together * all_cells)]
+from tests.analysis.stats.made import made
 
 
 def test_a_shift_of_all_cells_is_judged_by_runs_not_by_cells() -> None:

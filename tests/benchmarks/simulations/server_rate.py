@@ -11,34 +11,27 @@ from __future__ import annotations
 
 import argparse
 import functools
+import sys
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import optimize
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
+
 from sweeps.measure.timing.rate_search import find_max_rate
 from sweeps.measure.timing.server_load import ServerResult, run_server
 from sweeps.measure.timing.statistics import percentiles
+from tests.sweeps.measure.timing.virtual import VirtualClock
 
 SETTINGS = ((0.002, 0.02), (0.002, 0.05), (0.0145, 0.05), (0.0145, 0.2), (0.05, 0.2))
 """Seconds of a service, and of the limit."""
 SPREADS = (0.0, 0.2)
 """Standard deviation of the logarithm of a service."""
 N_TRUE = 4_000_000
-
-
-class VirtualClock:
-    """Time that passes only when somebody waits or works."""
-
-    time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def wait_until(self, moment: float) -> None:
-        self.time = max(self.time, moment)
 
 
 @dataclass(frozen=True, kw_only=True)
