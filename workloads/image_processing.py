@@ -7,33 +7,29 @@ usual. ``decode`` has no floating part, no batch and nothing to compile: other v
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.images.files import decode_pixels
-from workloads.images.jpeg import NoDecoderError, check_decoder, jpeg_decoder
-from workloads.images.photographs import Photographs, check_photographs, load_photographs
+from workloads.images.jpeg import NoDecoderError, check_decoder
+from workloads.images.photographs import check_photographs, load_photographs
 from workloads.precision import compute_dtype
 from workloads.runtime.late import late
-from workloads.runtime.words import in_short
 from workloads.scenarios import SteadyWork
 
 if TYPE_CHECKING:
     import torch
 
     from workloads.images import batches
+    from workloads.pipelines import compared, decoding
     from workloads.pipelines.taps import Stage
     from workloads.runtime import streams, torch_private
 else:
     torch, batches = late("torch"), late("workloads.images.batches")
+    compared, decoding = late("workloads.pipelines.compared"), late("workloads.pipelines.decoding")
     streams, torch_private = late("workloads.runtime.streams"), late("workloads.runtime.torch_private")
 
-HEIGHT, WIDTH = 427, 640
-"""Every photograph is brought to this size once, before the clock runs, so that they form a batch."""
-MAX_COMPARED_ITEMS = 4
 RELATIVE_TOLERANCES = {"classification": 0.06, "decode": 0.05}
 """Bounds on the largest difference over the largest value for pipelines that compute on 8-bit images.
 
@@ -81,7 +77,7 @@ class ImageProcessing(SteadyWork):
         self._dtype = compute_dtype(context.precision)
         self._implementation: str = self._options.implementation[0]
         self.is_compiled = context.compile != "none" or self._implementation in {"compiled", "fused"}
-        self._threads: ThreadPoolExecutor | None = None
+        self._decoding: decoding.Decoding | None = None
         self.relative_tolerance = RELATIVE_TOLERANCES.get(self._pipeline)
 
     @classmethod
@@ -97,29 +93,31 @@ class ImageProcessing(SteadyWork):
     def setup(self) -> SetupFacts:
         photographs = load_photographs(self._options.images)
         n = self._context.batch_size
-        decoder = None
+        height, width = compared.HEIGHT, compared.WIDTH
         if self._pipeline == "decode":
-            decoder = self._set_up_decode(photographs, n)
+            if self._implementation not in DECODERS:
+                raise UnsupportedError(f"decode: has no {self._implementation} implementation")
+            self._decoding = decoding.Decoding(self._context, photographs, self._implementation)
         else:
             from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
             from workloads.pipelines.composed import PIPELINES, draw_parameters
 
-            n_bytes = 3 * HEIGHT * WIDTH * n
+            n_bytes = 3 * height * width * n
             self._context.check_fits("the batch", on_host=n_bytes, on_device=n_bytes)
             self._composition = PIPELINES[self._pipeline]
-            resized = [F.resize(image, [HEIGHT, WIDTH], antialias=True) for image in photographs.images[:n]]
+            resized = [F.resize(image, [height, width], antialias=True) for image in photographs.images[:n]]
             batch = torch.stack([resized[i % len(resized)] for i in range(n)])
             self._host = batches.laid_out(batch, self._context.memory_format)
             self._batch = self._host.to(self._context.device)
-            self._parameters = draw_parameters(HEIGHT, WIDTH, self._context.seed)
+            self._parameters = draw_parameters(height, width, self._context.seed)
             self._function = self._chosen_function()
         return SetupFacts(
-            input_shape=f"3x{HEIGHT}x{WIDTH}",
+            input_shape=f"3x{height}x{width}",
             input_source=photographs.source,
             n_images_skipped=photographs.n_skipped,
             input_left_out=photographs.left_out,
-            decoder=decoder,
+            decoder=None if self._decoding is None else self._decoding.named,
         )
 
     def _composed(self, batch: torch.Tensor) -> torch.Tensor:
@@ -142,7 +140,7 @@ class ImageProcessing(SteadyWork):
             from workloads.pipelines.fused import FUSED
 
             device = self._context.device
-            stages = FUSED[self._pipeline](self._parameters, HEIGHT, WIDTH, device, self._dtype)
+            stages = FUSED[self._pipeline](self._parameters, compared.HEIGHT, compared.WIDTH, device, self._dtype)
         mode = "default" if self._context.compile == "none" else self._context.compile
         # The fused pipelines index by construction within the image, so their kernels need not check it.
         options = torch_private.compile_options(mode)
@@ -163,49 +161,9 @@ class ImageProcessing(SteadyWork):
 
         return run if rest else first
 
-    def _set_up_decode(self, photographs: Photographs, n: int) -> str:
-        """Files to decode, and what decodes them."""
-        context = self._context
-        if self._implementation not in DECODERS:
-            raise UnsupportedError(f"decode: has no {self._implementation} implementation")
-        if context.compile != "none":
-            raise UnsupportedError("decode: has nothing for torch.compile to compile")
-        if context.precision != "fp32":
-            raise UnsupportedError(f"decode: has no floating-point part for {context.precision} to change; use fp32")
-        if context.memory_format != "contiguous":
-            raise UnsupportedError(f"decode: returns single images, which cannot be {context.memory_format}")
-        try:
-            self._decoder, named = jpeg_decoder(self._implementation)
-        except NoDecoderError as error:
-            raise UnsupportedError(f"decode: {error}") from error
-        n_rounds, n_more = divmod(n, len(photographs.images))
-        sizes = [image.numel() for image in photographs.images]
-        context.check_fits("the decoded batch", on_device=n_rounds * sum(sizes) + sum(sizes[:n_more]))
-        files = [torch.frombuffer(bytearray(jpeg), dtype=torch.uint8) for jpeg in photographs.jpegs]
-        self._files = [files[i % len(files)] for i in range(n)]
-        if context.device.type == "cpu":
-            self._threads = ThreadPoolExecutor(max(1, torch.get_num_threads()), thread_name_prefix="decode")
-        try:
-            where = self._decode()[0].device.type
-        except (RuntimeError, ValueError, TypeError) as error:
-            if self._threads is not None:
-                raise
-            raise UnsupportedError(f"decode: no JPEG decoder on {context.device.type}: {in_short(error)}") from error
-        if where != context.device.type:  # torchvision does not say so
-            told, name = context.device.type, named.split()[0]
-            raise UnsupportedError(f"decode: no JPEG decoder on {told}: {name} decoded on {where}")
-        return named
-
-    def _decode(self) -> list[torch.Tensor]:
-        device = self._context.device
-        if self._threads is not None:
-            # One file a thread: the decoder lets go of the interpreter's lock, and a CPU trial owns every core.
-            return list(self._threads.map(lambda file: self._decoder([file], device)[0], self._files))
-        return self._decoder(self._files, device)
-
     def _run(self, function: Stage) -> None:
-        if self._pipeline == "decode":
-            self._decode()
+        if self._decoding is not None:
+            self._decoding.decode()
         else:
             with torch.inference_mode():
                 function(self._batch)
@@ -234,21 +192,21 @@ class ImageProcessing(SteadyWork):
             return int(self._batch.nbytes + self._function(self._batch).nbytes)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
-        n = min(MAX_COMPARED_ITEMS, self._context.batch_size)
-        if self._pipeline == "decode":
-            from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+        """Of as many different photographs as the context asks for, whatever the batch size."""
+        if self._decoding is not None:
+            return self._decoding.outputs_and_reference()
+        context = self._context
+        of_what = (self._options.images, context.n_compared, context.seed)
+        images = compared.compared_images(*of_what)
 
-            decoded = torch.stack([F.resize(i.cpu(), [HEIGHT, WIDTH]) for i in self._decode()[:n]])
-            pixels = [decode_pixels(file.numpy().tobytes()) for file in self._files[:n]]  # by Pillow
-            exact = torch.stack([F.resize(image, [HEIGHT, WIDTH]) for image in pixels])
-            return decoded.float(), exact.float()
-        with torch.inference_mode():
-            outputs = self._function(self._batch)[:n]
-            photographs = self._host[:n].contiguous()
-            reference = self._composition(photographs, self._parameters, torch.float32)
-        return outputs.float().cpu(), reference
+        def answers(index: torch.Tensor) -> torch.Tensor:
+            batch = batches.laid_out(images[index], context.memory_format).to(context.device)
+            return compared.sampled(self.compute(batch), index)
+
+        outputs = batches.by_batches(answers, context.n_compared, context.batch_size)
+        return outputs, compared.reference_values(self._pipeline, *of_what)
 
     def teardown(self) -> None:
-        if self._threads is not None:
-            self._threads.shutdown()
+        if self._decoding is not None:
+            self._decoding.close()
         super().teardown()

@@ -177,13 +177,10 @@ class Inference(SteadyWork):
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Of as many crops as the context asks for, whatever the batch size, in batches of the shape measured."""
-        n, size = self._context.n_compared, self.items_per_step
-        crops = self._host[:n] if size >= n else self._crops(n)
-        outputs = []
-        for i in range(0, n, size):
-            whole = crops[torch.arange(i, i + size) % n]  # a compiled graph knows this shape only
-            outputs.append(self.compute(self._to_device(whole))[: n - i].float().cpu())
-        return torch.cat(outputs), self._reference(crops).outputs
+        n = self._context.n_compared
+        crops = self._host[:n] if self.items_per_step >= n else self._crops(n)
+        outputs = batches.by_batches(lambda index: self.compute(self._to_device(crops[index])), n, self.items_per_step)
+        return outputs, self._reference(crops).outputs
 
     def rounded_reference(self) -> torch.Tensor:
         """What rounding to ten stored bits makes of the first of these answers."""

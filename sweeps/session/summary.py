@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -180,7 +181,8 @@ def _over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     """The rows by their key with what their runs tell; as they are where that fails, which must not cost the ending."""
     try:
         return dict(import_module("analysis.cells.ranking").over_runs(rows)) if rows else {}
-    except Exception:
+    except Exception as error:
+        log.warning("what varies between runs could not be told: %s: %s", type(error).__name__, error)
         return {row["trial_key"]: row for row in rows}
 
 

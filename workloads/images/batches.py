@@ -1,6 +1,8 @@
-"""Memory formats, batch as model input."""
+"""Memory formats, batch as model input, many items in batches of one size."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import torch
 
@@ -18,3 +20,19 @@ def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[floa
 
     normalised: torch.Tensor = F.normalize(F.to_dtype(batch, torch.float32, scale=True), list(mean), list(std))
     return normalised
+
+
+def by_batches(answers: Callable[[torch.Tensor], torch.Tensor], n: int, size: int) -> torch.Tensor:
+    """Answers for n items, had in batches of one size: a compiled graph may know no other.
+
+    Args:
+        answers: Takes the indices of ``size`` items, from 0 to n - 1, and gives their answers, items first. The last
+            batch is filled up with the first items.
+        n: Items.
+        size: Of each batch.
+
+    Returns:
+        float32 on the CPU, n x ...
+    """
+    starts = range(0, n, size)
+    return torch.cat([answers(torch.arange(i, i + size) % n)[: n - i].float().cpu() for i in starts])

@@ -152,4 +152,27 @@ def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, 
     return torch.stack(items)
 
 
+def different_photographs(photographs: Photographs, n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
+    """So many different images of one size: the photographs, then crops of at least a quarter of them, seeded.
+
+    Args:
+        photographs: Each of any size.
+        n: Images.
+        size: Height and width.
+        seed: Of place, scale and mirroring of the crops.
+
+    Returns:
+        uint8, n x 3 x height x width.
+    """
+    from torchvision.transforms import v2
+    from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
+
+    images = photographs.images
+    whole = [F.resize(image, list(size), antialias=True) for image in images[:n]]
+    crop = v2.Compose([v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True), v2.RandomHorizontalFlip()])
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return torch.stack([*whole, *(crop(images[i % len(images)]) for i in range(len(whole), n))])
+
+
 _kept_batch = functools.lru_cache(maxsize=4)(make_photograph_batch)

@@ -22,8 +22,8 @@ sys.path.insert(0, str(ROOT))
 
 from torchvision.transforms.v2 import functional as F  # noqa: N812
 
-from workloads.image_processing import HEIGHT, WIDTH
 from workloads.images.photographs import load_photographs
+from workloads.pipelines.compared import HEIGHT, WIDTH
 from workloads.pipelines.composed import PIPELINES, draw_parameters
 
 Rounding = Callable[[torch.Tensor], torch.Tensor]

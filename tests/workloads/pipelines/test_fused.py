@@ -9,9 +9,10 @@ import torch
 
 from tests.workloads.conftest import prepared
 from workloads.base import Countable, UnsupportedError
-from workloads.image_processing import HEIGHT, RELATIVE_TOLERANCES, WIDTH
+from workloads.image_processing import RELATIVE_TOLERANCES
 from workloads.images.batches import laid_out
 from workloads.pipelines import taps, warps
+from workloads.pipelines.compared import HEIGHT, WIDTH
 from workloads.pipelines.composed import PIPELINES, draw_parameters
 from workloads.pipelines.fused import FUSED
 from workloads.pipelines.taps import Taps, resize_matrix
