@@ -23,6 +23,7 @@ from sweeps.session.sweep import Sweep, missing
 from sweeps.session.terminal import format_result
 from sweeps.text import cells_told, sqlite_url
 
+log = logging.getLogger(__name__)
 MAX_NAMED = 12
 MAX_TASKS = 12
 """More tasks than that are left to the report."""
