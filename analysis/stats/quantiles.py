@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from analysis.contract.autocorrelation import MIN_VALUES, mean_half_width
+
 N_BATCHES = 20  # runs of neighbouring requests that a server's one round is cut into; its queue makes neighbours alike
 
 
@@ -19,8 +21,8 @@ def quantile_interval(
 
     The samples under the quantile are Binomial(n, share) if they are independent (David and Nagaraja, Order
     Statistics, 7.1). With clusters the interval is the wider of that one and Woodruff's (1952): as many ranks as
-    the share of samples under the quantile varies from cluster to cluster, by Student's t. An end is None where it
-    lies beyond the samples.
+    the share of samples under the quantile varies from cluster to cluster. An end is None where it lies beyond the
+    samples.
 
     ``values`` are in the order of measurement, shape (n,); ``sizes`` those of the clusters, in that order too.
     ValueError if the share is not between 0 and 1, or the clusters are not all of the samples.
@@ -43,11 +45,18 @@ def quantile_interval(
 def _clustered_half_width(
     values: NDArray[np.float64], quantile: float, sizes: NDArray[np.int64], share: float, confidence: float
 ) -> float:
-    """Half the interval's width in ranks; variance of a ratio over clusters (Cochran, Sampling Techniques, 6.3)."""
+    """Half the interval's width in ranks, from how much each cluster's share under the quantile is off.
+
+    Neighbouring clusters may resemble each other (``mean_half_width``); of fewer than that needs they are taken as
+    independent, with the variance of a ratio over clusters (Cochran, Sampling Techniques, 6.3).
+    """
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     excess = np.add.reduceat((values <= quantile).astype(np.float64), starts) - share * sizes
-    t = float(stats.t.ppf((1 + confidence) / 2, len(sizes) - 1))
-    return t * math.sqrt(len(sizes) / (len(sizes) - 1) * float(np.sum(excess**2)))
+    n = len(sizes)
+    if n >= MIN_VALUES:
+        return n * mean_half_width(excess, float(excess.mean()), confidence)
+    t = float(stats.t.ppf((1 + confidence) / 2, n - 1))
+    return t * math.sqrt(n / (n - 1) * float(np.sum(excess**2)))
 
 
 def cluster_sizes(rounds: NDArray[np.int64]) -> list[int]:

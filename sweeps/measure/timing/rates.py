@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from sweeps.measure.timing.autocorrelation import MIN_VALUES, mean_half_width
+from analysis.contract.autocorrelation import MIN_VALUES, mean_half_width
 
 
 def rate_over_time(items: Sequence[int], seconds: Sequence[float], confidence: float = 0.95) -> dict[str, float | None]:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from analysis.contract.autocorrelation import MIN_VALUES, mean_half_width, trend_p_value
 from analysis.contract.cells import MIN_SAMPLES
-from sweeps.measure.timing.autocorrelation import MIN_VALUES, mean_half_width, trend_p_value
 
 # Tenths of a percent, so that ranks are whole numbers: 0.9 * 70 in floating point may lie over 63.
 _PERMILLE = {"p50": 500, "p90": 900, "p95": 950, "p99": 990, "p999": 999}

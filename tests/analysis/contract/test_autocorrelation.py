@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sweeps.measure.timing.autocorrelation import mean_half_width, trend_p_value
+from analysis.contract.autocorrelation import mean_half_width, trend_p_value
 
 
 def test_many_independent_values_have_nearly_students_interval() -> None:
