@@ -14,9 +14,6 @@ from rich.text import Text
 from analysis.contract.cells import FAILED
 from analysis.contract.parts import DESCRIPTION, files_of, parts_first, strangers, without_doubles
 from analysis.contract.runs import COUNTED_BY, n_asked
-from sweeps.measure.device.description import describe
-from sweeps.measure.device.device import available_devices, open_device
-from sweeps.measure.precision_notes import precision_notes
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.terminal import say
 from sweeps.text import printable
@@ -24,6 +21,12 @@ from sweeps.text import printable
 
 def print_devices() -> int:
     """One block per device of this machine: name, memory, driver, and each precision with why it is lacking."""
+    from sweeps.measure.device.description import (
+        describe,
+    )  # and torch, which the listings of sweeps and nodes do not need
+    from sweeps.measure.device.device import available_devices, open_device
+    from sweeps.measure.precision_notes import precision_notes
+
     console = Console(soft_wrap=True)
     for name in available_devices():
         facts, notes = describe(name), precision_notes(open_device(name))

@@ -9,9 +9,11 @@ import importlib.util
 import inspect
 import io
 import logging
+import re
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workloads.base import BadInputError
@@ -30,6 +32,8 @@ TIMM_PREFIX = "timm/"
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 LITE0_MEAN, LITE0_STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
 DOWNLOAD_TIMEOUT_S = 10.0
+_REGISTERED = re.compile(r"^@register_model\((?:name=)?[\"']?(\w*)[\"']?\)$.*?^def (\w+)", re.DOTALL | re.MULTILINE)
+"""In torchvision's files a function that builds a model, under a name of its own or the function's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +117,19 @@ def _lite0(_: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
 
 @functools.cache
 def _classifiers() -> tuple[str, ...]:
+    """What torchvision has, by its files, as a mistyped name is told at once and importing its models takes seconds."""
+    return _read_classifiers() or _ask_for_classifiers()
+
+
+def _read_classifiers() -> tuple[str, ...]:
+    """None where its files are not there or are written in another way."""
+    spec = importlib.util.find_spec("torchvision")
+    folders = (spec.submodule_search_locations if spec else None) or []
+    texts = [file.read_text(encoding="utf-8") for folder in folders for file in Path(folder, "models").glob("*.py")]
+    return tuple(sorted(own or function for text in texts for own, function in _REGISTERED.findall(text)))
+
+
+def _ask_for_classifiers() -> tuple[str, ...]:
     import torchvision
 
     return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))

@@ -40,6 +40,10 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
     assert "vit_b_16" in model_names()
 
 
+def test_torchvisions_files_name_the_classifiers_that_it_has() -> None:
+    assert sources._read_classifiers() == sources._ask_for_classifiers()
+
+
 def test_the_users_weights_are_loaded_without_running_code(tmp_path: Path) -> None:
     module = build_model("resnet18", pretrained=False).module
     torch.save(module.state_dict(), tmp_path / "mine.pt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -27,15 +28,28 @@ def test_what_a_module_lacks_its_stand_in_lacks() -> None:
         _ = late("colorsys").no_such_function
 
 
-@pytest.mark.parametrize("name", ["inference", "finetune", "image-processing"])
-def test_a_command_line_is_read_without_torch(name: str) -> None:
-    code = (
-        "import sys; from sweeps.commands import main; main([sys.argv[1], '--batch-size', 'x']);"
-        " print([m for m in ('torch', 'torchvision', 'ray', 'pandas', 'sklearn', 'scipy') if m in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
-    assert "--batch-size: 'x' is not a positive whole number" in done.stderr
+COMMANDS = [
+    *([name, "--batch-size", "x"] for name in ("inference", "finetune", "image-processing")),
+    ["inference", "--model", "resnt18", "--device", "cpu"], ["inference", "--model", "resnet18", "--device", "cpu", "--dry-run"],
+    ["list"], ["schema"], ["merge", "a", "b"], ["can-run"],
+]  # fmt: skip
+NONE_OF = """
+import contextlib, io, json, sys
+from sweeps.commands import main
+for arguments in json.loads(sys.argv[1]):
+    with contextlib.redirect_stdout(io.StringIO()), contextlib.suppress(SystemExit):
+        main(arguments)
+    heavy = {"torch", "torchvision", "ray", "pandas", "sklearn", "scipy", "matplotlib", "optuna"} & set(sys.modules)
+    assert not heavy, f"{arguments} imports {heavy}"
+"""
+
+
+def test_what_computes_nothing_is_said_without_what_takes_seconds_to_import(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", NONE_OF, json.dumps(COMMANDS)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("--batch-size: 'x' is not a positive whole number") == 3
+    assert "--model: 'resnt18' is unknown; similar names: resnet18" in done.stderr
 
 
 def test_what_is_timed_waits_for_what_is_imported_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
