@@ -6,12 +6,15 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from sweeps.commands import main
 from tests.workloads.conftest import prepared
 from workloads.base import UnsupportedError
+from workloads.image_processing import RELATIVE_TOLERANCES
 from workloads.images import jpeg, load_photographs
 from workloads.images.files import decode_pixels
 from workloads.images.jpeg import NoDecoderError, jpeg_decoder
@@ -103,3 +106,26 @@ def test_a_torchvision_that_decodes_no_more_is_told_and_not_needed(monkeypatch: 
     jpeg_decoder.cache_clear()
     with pytest.raises(NoDecoderError, match=r"TorchCodec 0\.16 or later is not installed"):
         jpeg_decoder("eager")
+
+
+def test_another_way_to_enlarge_colours_is_no_wrong_answer_and_swapped_ones_are() -> None:
+    workload = prepared("image-processing", pipeline=("decode",))
+    decoding = workload._decoding  # type: ignore[attr-defined]
+    own = decoding.decode
+
+    def enlarged(files: object) -> list[torch.Tensor]:
+        found = []
+        for image in own(files):
+            pixels = np.array(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("YCbCr"))
+            even = pixels[: len(pixels) // 2 * 2, :, 1:].reshape(len(pixels) // 2, 2, -1, 2)
+            even[:] = even.mean(1, keepdims=True)  # one colour for two rows, not blended with the next, as some do
+            rgb = np.array(Image.fromarray(pixels, "YCbCr").convert("RGB"))
+            found.append(torch.from_numpy(rgb).permute(2, 0, 1))
+        return found
+
+    allowed = RELATIVE_TOLERANCES["decode"]
+    for decode, is_right in ((enlarged, True), (lambda files: [image.flip(0) for image in own(files)], False)):
+        decoding.decode = decode
+        outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
+        off = float((outputs - reference).abs().max() / reference.abs().max())
+        assert (off <= allowed) == is_right, off
