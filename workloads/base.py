@@ -201,11 +201,7 @@ class Transferable(Protocol):
 
 @runtime_checkable
 class Countable(Protocol):
-    """A workload that torch.compile may run, inside of whose graphs no operation can be counted.
-
-    Attributes:
-        is_compiled: See ``Extras``.
-    """
+    """A workload that torch.compile may run, inside of whose graphs no operation can be counted; see ``Extras``."""
 
     is_compiled: bool
 
@@ -230,6 +226,8 @@ class Extras:
     """``step`` is ``compute`` and nothing else: the computation need not be timed twice."""
     is_compiled: bool = False
     """The step goes through torch.compile in this cell."""
+    product_types: tuple[str, ...] | None = None
+    """Of a step that is not torch's: types of its products, of most first; empty where the runtime does not tell."""
     step_varying: Callable[[], object] | None = None
     """A step whose shapes are others than those of the step before, as caches of compiled graphs leak there."""
     restart: Callable[[], object] | None = None

@@ -12,6 +12,9 @@ from typing_extensions import Doc
 
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
+from workloads.models.runtimes.table import HELP as RUNTIMES_HELP
+from workloads.models.runtimes.table import NAMES as RUNTIME_NAMES
+from workloads.models.runtimes.table import TORCH, check_installed
 from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import apply_precision, autocast, compute_dtype
 from workloads.runtime.late import late
@@ -23,14 +26,17 @@ if TYPE_CHECKING:
     from workloads.images import batches
     from workloads.models import freezing, randomised, reference
     from workloads.models import loading as models
+    from workloads.models.runtimes import elsewhere
 
     ScenarioName = str
+    RuntimeName = str
 else:
     torch, batches = late("torch"), late("workloads.images.batches")
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
     randomised = late("workloads.models.randomised")
     models = late("workloads.models.loading")
-    ScenarioName = Literal[tuple(SCENARIOS)]
+    elsewhere = late("workloads.models.runtimes.elsewhere")
+    ScenarioName, RuntimeName = Literal[tuple(SCENARIOS)], Literal[RUNTIME_NAMES]
 
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 
@@ -41,6 +47,7 @@ class InferenceOptions:
     implementation: tuple[Literal["eager", "frozen"], ...] = ("eager",)
     """Axis. eager: the network as trained, under autocast; frozen: batch normalisation folded into the convolutions and
     weights held in the precision. Either goes through torch.compile where --compile says so."""
+    runtime: Annotated[tuple[RuntimeName, ...], Doc(RUNTIMES_HELP)] = (TORCH,)
     rate: tuple[float, ...] = ()
     """Axis of the server scenario: mean arrivals per second. Default: search for the highest that meets the limit."""
     max_latency_ms: float | None = None
@@ -82,6 +89,8 @@ class Inference(SteadyWork):
         self.items_per_step = context.batch_size
         self.is_compiled = context.compile != "none"
         self._is_frozen = self._options.implementation == ("frozen",)
+        self._runtime = self._options.runtime[0] if self._options.runtime else TORCH
+        self._session: elsewhere.Elsewhere | None = None
         self._n_varied = 0
         self.step_is_compute = not self._options.include_copy
         self.sending = Sending(
@@ -96,11 +105,15 @@ class Inference(SteadyWork):
             check_model(name)
         if options.images is not None:
             check_photographs(options.images)
+        for name in options.runtime:
+            check_installed(name)
         if options.weights is not None:
             models.check_weights(options.weights, model_names)
 
     def setup(self) -> SetupFacts:
         context = self._context
+        if self._runtime != TORCH:
+            elsewhere.check_its_own(self._runtime, context, self._options.implementation[0])
         photographs = load_photographs(self._options.images)
         torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
         loaded = models.build_model(context.model, weights_file=self._options.weights)
@@ -115,30 +128,47 @@ class Inference(SteadyWork):
         self._photographs = photographs
         self._host = self._crops(context.batch_size)
         self._reference_module = copy.deepcopy(loaded.module)
-        self._module = loaded.module.to(context.device)
-        if self._is_frozen:
-            freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
-        self._forward = models.compiled(self._module, context.compile)
+        self._takes = context.device
+        if self._runtime == TORCH:
+            self._prepare(loaded.module)
+        else:
+            self._open_session(loaded.module)
         self._batch = self._to_device(self._host)
-        return SetupFacts(
+        facts = SetupFacts(
             input_shape=f"3x{loaded.input_size}x{loaded.input_size}",
             input_source=photographs.source,
             weights=loaded.weights,
             head=loaded.head,
             n_images_skipped=photographs.n_skipped,
             input_left_out=photographs.left_out,
-            static_bytes=models.static_bytes(self._module),
+            static_bytes=None if self._session else models.static_bytes(self._module),
         )
+        return self._session.with_facts(facts) if self._session else facts
 
-    def _crops(self, n: int) -> torch.Tensor:
-        """So many different crops, as the network takes them."""
+    def _prepare(self, module: torch.nn.Module) -> None:
+        """Bring the network to the device, for torch to run it."""
+        context = self._context
+        self._module = module.to(context.device)
+        if self._is_frozen:
+            freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
+        self._module.to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
+        self._forward = models.compiled(self._module, context.compile)
+
+    def _open_session(self, module: torch.nn.Module) -> None:
+        """Have another runtime run the network, which takes batches of one size."""
+        calibration = lambda n: self._crops(n, self._context.seed + 1)  # noqa: E731
+        self._session = elsewhere.Elsewhere(self._runtime, module, self._host, calibration, self._context)
+        self._takes, self.product_types = self._session.takes, self._session.types
+        self.step_varying = None  # type: ignore[assignment, method-assign]
+
+    def _crops(self, n: int, seed: int | None = None) -> torch.Tensor:
+        """So many different crops, as the network takes them; by default with the cell's seed."""
         loaded = self._loaded
-        pixels = photograph_batch(self._photographs, n, loaded.input_size, self._context.seed)
+        pixels = photograph_batch(self._photographs, n, loaded.input_size, self._context.seed if seed is None else seed)
         return batches.to_model_input(pixels, loaded.mean, loaded.std)
 
     def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
-        moved = self._as_weights(batch.to(self._context.device))
+        moved = self._as_weights(batch.to(self._takes))
         return batches.laid_out(moved, self._context.memory_format)
 
     def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
@@ -147,6 +177,8 @@ class Inference(SteadyWork):
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:
         """Class scores, items x classes, of a normalised batch on the device."""
+        if self._session:
+            return self._session(batch)
         return self._run(self._forward, batch)
 
     def _run(self, forward: Callable[..., Any], batch: torch.Tensor) -> torch.Tensor:
@@ -156,7 +188,11 @@ class Inference(SteadyWork):
         return out
 
     def plain_step(self) -> None:
-        self._run(self._module, self._batch)
+        if self._session:
+            with torch.inference_mode():
+                self._reference_module(self._host)
+        else:
+            self._run(self._module, self._batch)
 
     def least_bytes(self) -> int | None:
         """Unknown: which of the activations a compiled network keeps out of memory is the compiler's secret."""
@@ -171,8 +207,13 @@ class Inference(SteadyWork):
         self._n_varied += 1
         self.compute(self._batch[: max(1, round(share * len(self._batch)))])
 
-    def host_batch(self) -> torch.Tensor:
-        """In the cell's memory format, as a copy keeps it: another one would compile the network a second time."""
+    def host_batch(self) -> torch.Tensor | None:
+        """In the cell's memory format, as a copy keeps it: another one would compile the network a second time.
+
+        None where another runtime copies batches to the device by itself.
+        """
+        if self._takes != self._context.device:
+            return None
         return batches.laid_out(self._host, self._context.memory_format)
 
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -15,10 +15,11 @@ _WORDS = {
     "rate_per_s": "{} /s",
     "learning_rate": "lr {}",
     "compile": "compile {}",
+    "runtime": "through {}",
     "threads": "{} threads",
 }
 _SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
-           "augment": "none", "feed": "resident"}  # fmt: skip
+           "runtime": "torch", "augment": "none", "feed": "resident"}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
 

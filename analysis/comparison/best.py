@@ -147,7 +147,7 @@ def _speed_ratio(base: _Cell, best: _Cell, pairs: Pairs, k: Key) -> dict[str, fl
     return {"ratio": found.value, "ratio_low": found.low, "ratio_high": found.high}
 
 
-_TRIABLE = ("precision", "compile", "implementation", "memory_format", "feed")
+_TRIABLE = ("precision", "compile", "implementation", "runtime", "memory_format", "feed")
 """Settings that every machine could have been measured with, unlike its devices and the batches that fit."""
 
 

@@ -42,8 +42,9 @@ BOUNDS_BATCH = tuple(name for name, status in STATUSES.items() if status.bounds_
 SERVER = "server"  # scenario whose throughput is the rate at which requests arrive, not what the device can do
 
 OPTION_COLUMNS = {
-    "pipeline": "pipeline", "implementation": "implementation", "tune": "tune", "augment": "augment", "feed": "feed",
-    "learning_rate": "learning_rate", "scenario": "scenario", "rate": "rate_per_s",
+    "pipeline": "pipeline", "implementation": "implementation", "runtime": "runtime", "tune": "tune",
+    "augment": "augment", "feed": "feed", "learning_rate": "learning_rate", "scenario": "scenario",
+    "rate": "rate_per_s",
 }  # fmt: skip
 """Options of workloads that have a column of their own, in the order in which they name a cell."""
 TASK_OPTIONS = ("pipeline", "tune", "augment", "scenario", "rate")
@@ -53,8 +54,8 @@ JUDGING_OPTIONS = ("max_latency_ms", "max_memory_gb")
 
 TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What is done; speeds of different tasks are not compared. The rate of requests is what a server is chosen for."""
-SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "feed", "learning_rate",
-            "rate_per_s", "threads")  # fmt: skip
+SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "runtime", "feed",
+            "learning_rate", "rate_per_s", "threads")  # fmt: skip
 """How it is done; what a user can choose."""
 
 MEASURE, SINGLE = "measure", "single"

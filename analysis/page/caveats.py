@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
+from analysis.cells.fallbacks import fallbacks
 from analysis.cells.naming import equals, labels, out_of
 from analysis.cells.torch_versions import old_torch
 from analysis.page.agreement import other_types, without_agreement
@@ -54,7 +55,7 @@ def caveats(
     """
     n_missing = (n_cells or 0) - len(frame) if n_missing is None else n_missing
     done, lost = frame[frame["status"] == "complete"], left_out(unreadable, n_missing, n_cells)
-    return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *other_types(frame), *_fallback(frame),
+    return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *other_types(frame), *fallbacks(frame),
             *_inputs(frame, done), *lost, *wide_intervals(done), *_stability(done), *_slow_precisions(done),
             *_precision_notes(done), *_memory(done), *_full_device(done), *_other_answers(done),
             *without_agreement(done), *_machines(frame)]  # fmt: skip
@@ -90,18 +91,6 @@ def _wrong_answers(frame: pd.DataFrame) -> list[str]:
     measured = is_wrong[is_wrong | (frame["status"] == "complete")]
     return [f"{out_of(measured)} gave a wrong answer{off}, which their precision does not explain; they are"
             f" not recommended, whatever their speed: {some(names, MAX_NAMED, '; ')}."]  # fmt: skip
-
-
-def _fallback(frame: pd.DataFrame) -> list[str]:
-    """Cells of an accelerator whose operations may have run on the CPU without a word."""
-    settings = frame["device_settings"].fillna("").astype(str)
-    allowed = settings.str.extract(r"(\w+_FALLBACK)=(?!0+(?: |$))")[0]
-    mask = allowed.notna() & (frame["device"] != "cpu")
-    if not mask.any():
-        return []
-    names, devices = " and ".join(_words(allowed[mask])), ", ".join(_words(frame.loc[mask, "device"]))
-    return [f"{out_of(mask)} ran with {names} set: what {devices} lacks was computed by the CPU, copies included, under"
-            " the device's name. Without it such a cell would end as unsupported."]  # fmt: skip
 
 
 def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:

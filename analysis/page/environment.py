@@ -36,7 +36,8 @@ LINES: Mapping[str, str | Callable[[Row], str]] = {
     "huge pages": "huge_pages", "limits of the container": "container_limits", "CPUs": "n_cpus", "threads": "n_threads",
     "memory (GiB)": _gibibytes_of("host_total_bytes"), "allocator": "allocator_settings", "settings": "device_settings",
     "system": "os",
-    "Python": "python_version", "torch": "torch_version", "torchvision": "torchvision_version", "Ray": "ray_version",
+    "Python": "python_version", "torch": "torch_version", "torchvision": "torchvision_version",
+    "other runtimes": "runtime_version", "Ray": "ray_version",
     "accelsweep": "accelsweep_version", "commit": "git_commit", "host": "host",
 }  # fmt: skip
 """Each line: a column of the trials table, or what is made of several."""
@@ -67,5 +68,10 @@ def of_devices(frame: pd.DataFrame) -> list[tuple[str, list[Row]]]:
     """The columns of one page's cells: each device, machine and version of torch, by the first value known."""
     keys = ["device", *(c for c in ("host", "torch_version") if c in frame)]
     known = frame.dropna(subset=["torch_version"]).drop(columns="sweep", errors="ignore")
+    if "runtime_version" in known and known["runtime_version"].notna().any():  # a device has as many as were swept
+        joined = known.groupby(keys, dropna=False)["runtime_version"].transform(
+            lambda told: "; ".join(dict.fromkeys(told.dropna()))
+        )
+        known = known.assign(runtime_version=joined)
     first = known.groupby(keys, sort=False, dropna=False).first().copy().reset_index()  # in one piece
     return [(str(row["device"]), [row]) for row in records(first)]

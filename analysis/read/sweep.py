@@ -27,7 +27,8 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
                  "input_left_out", "decoder", "learned", "power_note", "limits_note", "computed_dtype",
-                 "agreement_reason")  # fmt: skip
+                 "agreement_reason", "runtime", "provider", "nodes_by_provider", "runtime_version",
+                 "runtime_settings")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -42,7 +43,7 @@ TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "ra
                  "device_held_before_bytes",
                  "steps_per_sample", "epochs_run", "n_train_items", "mean_power_w", "peak_power_w", "idle_power_w",
                  "bandwidth_share_ratio", "n_compared", "rms_rel_diff", "rounding_rel_diff", "loss_rel_diff",
-                 "gradient_cosine", "compile_warm_s")  # fmt: skip
+                 "gradient_cosine", "compile_warm_s", "convert_s", "session_s")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]
@@ -146,6 +147,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
+    frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
     frame = checked(frame)
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}

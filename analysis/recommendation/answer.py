@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.cells import usable
 from analysis.cells.naming import label
 from analysis.cells.ranking import Ranking, rank, speed
-from analysis.cells.rows import Row, extreme, records, setting_columns
+from analysis.cells.rows import Row, extreme, items, records, setting_columns
 from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
 from analysis.page.caveats import count_machines
@@ -28,7 +28,7 @@ from analysis.recommendation.recommend import (
 )
 from analysis.stats.estimate import Figure, known
 from analysis.stats.told_apart import excludes_one
-from analysis.text import escape, is_missing, seconds_as_ms, share, significant, some
+from analysis.text import escape, is_missing, listed, seconds_as_ms, share, significant, some
 
 NOTHING = "No cell of this sweep is complete, so there is nothing to recommend."
 MAX_TASKS = 12
@@ -111,9 +111,10 @@ class Teller:
 
     def _fastest(self, best: Best) -> str:
         row, ranking = best.row, self._first
-        ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"))
+        ratios = ((best.over_fp32, "fp32"), (best.over_cpu, "the CPU"), (best.over_torch, "the best of PyTorch"))
         gains = [_gain(ratio, of) for ratio, of in ratios if ratio]
-        gain = f", {' and '.join(gains)}" if gains else ""
+        gain = f", {listed(gains)}" if gains else ""
+        gain += _agreement(row) if best.over_torch else ""
         held = f" ({limit_words.figures(self._limits, row)})" if self._limits.asked else ""
         what = f"{self._where} {self._subject}"
         after = f"{held}{_doubt(row)}{gain}{self._energy(row)}."
@@ -210,6 +211,14 @@ def _gain(ratio: Figure, of: str) -> str:
     if ratio.low is not None and ratio.high is not None and not excludes_one(ratio):
         return f"statistically indistinguishable from {of} ({times}x, {ratio.interval_text})"
     return f"{times}x the speed of {of}"
+
+
+def _agreement(row: Row) -> str:
+    """``, with the reference's best class for 100 % of 64 images``; empty where that was not compared."""
+    ratio, n = known(row.get("top1_agreement_ratio")), known(row.get("n_compared"))
+    if ratio is None or n is None:
+        return ""
+    return f", with the reference's best class for {share(ratio)} of {n:,.0f} {escape(items(row))}"
 
 
 def _doubt(row: Row) -> str:

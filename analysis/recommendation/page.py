@@ -128,6 +128,7 @@ def build(page: Page, limits: Limits) -> str:
         within=told(limits),
         choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=tables.precisions_table(frame, found),
+        runtimes=tables.runtimes_table(frame, found),
         batch_sizes=tables.batch_sizes_table(frame),
         front=tables.front_table(frame, objectives, limits),
         objectives=" and ".join(name.replace("_", " ") for name in objectives),

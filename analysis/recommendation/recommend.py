@@ -24,6 +24,7 @@ MIN_GROWTH_RATIO = 1.05
 """What the last step to a larger batch size must gain for a still larger one to be worth a try."""
 SAME_MEMORY_RATIO = 1.01
 """Peaks that differ by less are as good as one another."""
+TORCH = "torch"
 WHERE = ("machine", "run", "device")
 """What a best is found for; the first two are of ``identity.with_identity`` and null where there is one."""
 MACHINE = ("machine", "run", "host", "cpu_name")
@@ -34,14 +35,16 @@ MACHINE = ("machine", "run", "host", "cpu_name")
 class Best:
     """The fastest cell of one task on one device; of the server scenario the highest rate that it keeps up with.
 
-    Its speed is told over the fastest fp32 cell of the device (None if it is fp32 or none was) and over the fastest CPU
-    cell of the machine (None on the CPU). Its rivals cannot be told apart from it; close are other cells of the device
-    within ``CLOSE_RATIO``, in the order of their speed.
+    Its speed is told over the fastest fp32 cell of the device (None if it is fp32 or none was), over the fastest CPU
+    cell of the machine (None on the CPU), and over the device's fastest through PyTorch (None if it is). Its rivals
+    cannot be told apart from it; close are other cells of the device within ``CLOSE_RATIO``, in the order of their
+    speed.
     """
 
     ranking: Ranking
     over_fp32: Figure | None
     over_cpu: Figure | None
+    over_torch: Figure | None
     close: list[Row]
 
     @property
@@ -80,7 +83,10 @@ def best_per_device(task: Task) -> list[Best]:
         near = records(group[group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]])
         close = [] if task.is_server else [one for one in near if not ranking.has(one)]
         close.sort(key=lambda one: -float(one[THROUGHPUT[0]]))
-        found.append(Best(ranking=ranking, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), close=close))
+        found.append(Best(
+            ranking=ranking, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), over_torch=over_torch(row, group),
+            close=close,
+        ))  # fmt: skip
     return sorted(found, key=lambda b: -float(b.row[THROUGHPUT[0]]))
 
 
@@ -91,6 +97,21 @@ def best_per_precision(task: Task) -> list[tuple[Row, Figure | None]]:
         fp32 = best(group[group["precision"] == "fp32"])
         rows = [best(alike) for _, alike in group.groupby("precision", sort=False)]
         found += [(row, None if row["precision"] == "fp32" else _gain(row, fp32)) for row in rows if row]
+    return found
+
+
+def over_torch(row: Row, cells: pd.DataFrame) -> Figure | None:
+    """A cell's speed over the fastest of some cells that PyTorch runs; None if it is run by that too, or none is."""
+    return None if row.get("runtime") in (None, TORCH) else _gain(row, best(cells[cells["runtime"] == TORCH]))
+
+
+def best_per_runtime(task: Task) -> list[tuple[Row, Figure | None]]:
+    """For each machine, device, runtime and precision the fastest cell, and its speed over the device's by PyTorch."""
+    cells, found = usable(task.cells), []
+    for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
+        if group["runtime"].nunique() > 1:
+            rows = [best(alike) for _, alike in group.groupby(["runtime", "precision"], sort=False)]
+            found += [(row, over_torch(row, group)) for row in rows if row]
     return found
 
 
@@ -195,7 +216,8 @@ def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
     batch was measured or ran out of memory (the cells are all of the sweep's), or where there is no smaller one.
     """
     options = [str(c) for c in cells if str(c).startswith("option ")]
-    settings = ("precision", "memory_format", "compile", "implementation", "feed", "learning_rate", "node", *options)
+    settings = ("precision", "memory_format", "compile", "implementation", "runtime", "feed", "learning_rate", "node",
+                *options)  # fmt: skip
     names = present(cells, (*TASK_COLUMNS, *WHERE, *settings))
     line = cells[_same(cells, best, names) & cells["batch_size"].notna()]
     if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:

@@ -21,7 +21,7 @@ from analysis.page import agreement, columns
 from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.page.runs import SPREAD_COLUMNS
 from analysis.recommendation.compilation import WON_BACK
-from analysis.recommendation.recommend import Task, best_per_precision
+from analysis.recommendation.recommend import Task, best_per_precision, best_per_runtime
 from analysis.stats.estimate import Figure, known
 from analysis.text import MISSING, escape, gibibytes, is_missing, seconds_as_ms, significant
 
@@ -130,6 +130,23 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
     gain = columns.estimated("speed over fp32", lambda row: row["over"] or Figure(value=None), ["over"])
     return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:]])
+
+
+def runtimes_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
+    """The fastest cell of each task, device, runtime and precision, and its speed over the best of PyTorch there."""
+    best = [pair for task in found if not task.is_server for pair in best_per_runtime(task)]
+    if not best:
+        return ""
+    chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
+    titles = ("throughput", "95 %", "peak", "energy (", "top-1", "computed")
+    figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
+    gain = columns.estimated("speed over the best of PyTorch", lambda row: row["over"] or Figure(value=None), ["over"])
+    more = [
+        columns.in_word("nodes run by", "nodes_by_provider")._replace(needs=["nodes_by_provider"]),
+        columns.plain("conversion (s)", "convert_s"),
+        columns.plain("session (s)", "session_s"),
+    ]
+    return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:], *more])
 
 
 def cells_table(frame: pd.DataFrame) -> tuple[str, str]:

@@ -39,7 +39,9 @@ def answer_columns(
         WrongResultError: The answer disagrees with the reference beyond what the precision explains, or products are
             computed in another type than the precision's.
     """
-    computed: dict[str, Any] = products.columns(cell.precision, is_compiled=extras.is_compiled)
+    computed: dict[str, Any] = products.columns(
+        cell.precision, is_compiled=extras.is_compiled, elsewhere=extras.product_types
+    )
     yield computed
     wrong = wrong_type(computed["computed_dtype"], cell.precision)
     if isinstance(workload, Comparable):

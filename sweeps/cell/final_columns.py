@@ -68,7 +68,7 @@ def final_columns(
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield energy_figures(None, 0.0, 0, 0.0)
-    limits = _of_limits(workload, row, device, cell.precision, facts, products)
+    limits = _of_limits(workload, extras, row, device, cell.precision, facts, products)
     yield limits | plausible({**row, **limits})
     if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
@@ -82,6 +82,7 @@ def final_columns(
 
 def _of_limits(
     workload: Workload,
+    extras: Extras,
     row: Mapping[str, Any],
     device: torch.device,
     precision: str,
@@ -89,7 +90,8 @@ def _of_limits(
     products: ProductTypes,
 ) -> dict[str, Any]:
     """The limits; where the cell does more than its ceilings, which a busy machine had lowered, by ceilings anew."""
-    if isinstance(workload, Countable) and workload.is_compiled:
+    is_opaque = extras.is_compiled or extras.product_types is not None
+    if isinstance(workload, Countable) and is_opaque:
         columns: dict[str, Any] = limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
     else:
         with products:

@@ -6,6 +6,7 @@ Eager steps are watched as they are dispatched, compiled ones in the graphs that
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -64,14 +65,18 @@ class ProductTypes(TorchDispatchMode):
         total = sum(self._flops.values())
         return [str(t).removeprefix("torch.") for t, n in self._flops.most_common() if n >= LEAST_SHARE * total]
 
-    def columns(self, precision: str, *, is_compiled: bool) -> dict[str, str | None]:
+    def columns(
+        self, precision: str, *, is_compiled: bool, elsewhere: Sequence[str] | None = None
+    ) -> dict[str, str | None]:
         """Columns of the trials table.
 
         float32 is told as tf32 where that is the precision: the device was shown to shorten products when told to.
+        What another runtime tells of a step that it computes ``elsewhere`` is taken in the place of what was seen.
         """
-        own = product_type(precision)
-        told = ", ".join(own if own == "tf32" and name == "float32" else name for name in self.types)
-        missing = NOT_SEEN if is_compiled and not self._n_graphs else NO_PRODUCTS
+        own, types = product_type(precision), self.types if elsewhere is None else elsewhere
+        told = ", ".join(own if own == "tf32" and name == "float32" else name for name in types)
+        is_unseen = is_compiled and not self._n_graphs if elsewhere is None else not elsewhere
+        missing = NOT_SEEN if is_unseen else NO_PRODUCTS
         return {"computed_dtype": told or None, "computed_dtype_reason": None if told else missing}
 
 

@@ -105,7 +105,7 @@ class TrialConfig:
         words += [self.memory_format] if self.memory_format != "contiguous" else []
         words += [f"compile {self.compile}"] if self.compile != "none" else []
         words += [f"{self.threads} {'thread' if self.threads == 1 else 'threads'}"] if self.threads else []
-        usual = ("eager", "resident", "none")
+        usual = ("eager", "resident", "none", "torch")
         told = (self.options[name] for name in OPTION_COLUMNS if self.options.get(name) not in (None, *usual))
         words += [figure(value) if isinstance(value, float) else str(value) for value in told]
         words += [f"on {self.node}"] if self.node is not None else []

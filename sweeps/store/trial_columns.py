@@ -47,6 +47,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("options", STRING, "", "every option of the workload, as JSON"),
         ("threads", INT, "", "CPU threads as requested; null where the default was used (n_threads says what that was)"),
         ("repeat", INT, "", "number of this measurement of the cell: 1 is the first, later ones ran in fresh processes; null in older sweeps means 1"),
+        ("runtime", STRING, "", "inference: what runs the network: torch, onnxruntime, onnxruntime-tensorrt or openvino; null in older sweeps means torch"),
     ]),
     ("input", [
         ("item", STRING, "", "what is counted, such as images"),
@@ -73,6 +74,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("n_samples", INT, "samples", "timed samples", "timing"),
         ("steps_per_sample", INT, "steps", "steps between two synchronisations", "timing"),
         ("compile_warm_s", FLOAT, "s", "compile_s again, with the disk caches filled by this cell and the in-memory ones cleared: about what a second process pays", "latest"),
+        ("convert_s", FLOAT, "s", "inference through another runtime: torch.export, conversion to its format, and its quantiser; part of setup_s", "first"),
+        ("session_s", FLOAT, "s", "inference through another runtime: creating its session from what was converted; part of setup_s", "first"),
     ]),
     ("timing", [
         ("timing_verified", BOOL, "", "true if this device's timer showed work of known growth growing as it must", "latest"),
@@ -174,6 +177,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("agreement_reason", STRING, "", "why an agreement figure is null although there is a reference", "latest"),
         ("loss_rel_diff", FLOAT, "1", "finetune: largest relative difference of the losses of the first steps", "latest"),
         ("gradient_cosine", FLOAT, "1", "finetune: cosine between the first step's gradients and the reference's", "latest"),
+        ("provider", STRING, "", "another runtime: the execution provider (ONNX Runtime) or device (OpenVINO) requested", "latest"),
+        ("nodes_by_provider", STRING, "", "another runtime: how many nodes of its graph run on which of them, most first: what fell back to the CPU", "latest"),
     ]),
     ("limits", [
         ("flops_per_step", FLOAT, "FLOP", "by torch.utils.flop_counter; null where it knows none of the operations", "latest"),
@@ -217,6 +222,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ENVIRONMENT["cpu_name"],
         ("cpu_capability", STRING, "", "vector instructions that PyTorch uses on the processor, such as AVX2 or AVX512"),
         ("cpu_governor", STRING, "", "policy that sets the processor's clock; null where Linux does not report it"),
+        ("runtime_version", STRING, "", "another runtime and what converts to it, with their versions"),
+        ("runtime_settings", STRING, "", "another runtime: threads, streams and hints it was set to"),
         ("blas", STRING, "", "linear algebra libraries that PyTorch was built with, and their versions"),
         ("cudnn_version", STRING, "", "null on the CPU"),
         ("n_cpus", INT, "", "logical CPUs the worker may use"),

@@ -96,7 +96,7 @@ def studies(frame: pd.DataFrame) -> list[Study]:
 
     Cells without a study (an older schema) are put together by task, device and precision, as a grid's studies are.
     """
-    columns = [c for c in STRATUM if c not in {"memory_format", "compile", "implementation", "feed"}]
+    columns = [c for c in STRATUM if c not in {"memory_format", "compile", "implementation", "runtime", "feed"}]
     strata = pd.Series([label(row, columns) for row in records(frame[columns])], index=frame.index, dtype=object)
     found = []
     for _, name, rows in by_study(frame, frame["study_name"].where(frame["study_name"].notna(), strata)):

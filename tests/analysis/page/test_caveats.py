@@ -100,6 +100,15 @@ def test_a_fallback_that_is_off_and_the_cpus_own_cells_are_no_reason_to_doubt(wr
     assert caveats(load_sweep(write_sweep(rows)), 3, []) == []
 
 
+def test_what_a_runtime_left_to_the_cpu_is_told(write_sweep: Write) -> None:
+    nodes = ["CoreML 210", "CoreML 200, CPU 3", None]
+    rows = [row(i, device="gpu", nodes_by_provider=told, runtime="onnxruntime") for i, told in enumerate(nodes)]
+    assert caveats(load_sweep(write_sweep(rows)), 3, []) == [
+        "1 of 3 cells on gpu left a part of the network to another provider of their runtime, copies included"
+        " (nodes by provider): m in fp32: CoreML 200, CPU 3."
+    ]
+
+
 def test_a_slow_precision_of_a_cpu_is_told_once(write_sweep: Write) -> None:
     rows = [
         row(i, precision=name, step_median_s=s, throughput_items_per_s=8 / s, precision_note=note)

@@ -55,6 +55,20 @@ def test_the_answer_comes_first_then_caveats_settings_figures_failures_environme
     assert places == sorted(places)
 
 
+def test_what_runs_a_network_is_named_with_what_it_gains_and_how_it_agrees(write_sweep: Write) -> None:
+    told = {"runtime": "openvino", "precision": "bf16", "computed_dtype": "bfloat16", "nodes_by_provider": "CPU 12",
+            "convert_s": 3.0, "session_s": 0.5, "top1_agreement_ratio": 1.0, "n_compared": 64}  # fmt: skip
+    rows = [row(0, runtime=None), row(1, runtime="openvino", step_median_s=0.09), row(2, step_median_s=0.04, **told)]
+    text = write_report(write_sweep(rows)).read_text()
+    first = text.splitlines()[2]
+    assert "**cpu, bf16, batch 8, through openvino**" in first, "a cell of an older sweep is PyTorch's"
+    assert "2.50x the speed of the best of PyTorch, with the reference's best class for 100.0 % of 64 images" in first
+    found = section(text, "Through what")
+    assert "CPU 12" in found
+    assert "bfloat16" in found
+    assert "Through what" not in write_report(write_sweep(rows[:1])).read_text()
+
+
 def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep: Write) -> None:
     report = write_report(write_sweep(machine()))
     found = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", report.read_text())

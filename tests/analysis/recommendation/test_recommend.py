@@ -17,6 +17,7 @@ from analysis.recommendation.recommend import (
     Task,
     best_per_device,
     best_per_precision,
+    best_per_runtime,
     choices,
     may_grow,
     most_frugal,
@@ -244,3 +245,18 @@ def test_the_cpu_of_another_computer_with_the_same_host_name_is_not_compared_wit
     rows = [row(0, cpu_name="slow"), row(1, device="gpu", cpu_name="fast", step_median_s=0.01)]
     best = best_per_device(only(identified(rows)))
     assert best[0].over_cpu is None
+
+
+def test_what_runs_a_network_is_compared_with_the_best_of_pytorch_on_the_device(identified: Any) -> None:
+    frame = identified([
+        row(0, runtime="torch", step_median_s=0.1), row(1, runtime="torch", compile="default", step_median_s=0.05),
+        row(2, runtime="openvino", step_median_s=0.04), row(3, runtime="openvino", precision="bf16", step_median_s=0.01),
+        row(4, device="gpu", runtime="torch", step_median_s=0.001),
+    ])  # fmt: skip
+    task = only(frame)
+    cpu = next(one for one in best_per_device(task) if one.row["device"] == "cpu")
+    assert cpu.over_torch is not None
+    assert (cpu.row["trial_key"], cpu.over_torch.value) == ("k003", pytest.approx(5.0))
+    found = [(r["trial_key"], over and over.value) for r, over in best_per_runtime(task)]
+    assert found == [("k001", None), ("k002", pytest.approx(1.25)), ("k003", pytest.approx(5.0))], "of the gpu one only"
+    assert best_per_device(only(identified([row(0), row(1, batch_size=2)])))[0].over_torch is None

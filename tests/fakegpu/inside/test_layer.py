@@ -143,3 +143,32 @@ def test_torch_says_that_it_compiles_nothing_for_it() -> None:
     assert lacks_compiler(GPU.type)
     assert not lacks_compiler("cpu")
     assert not lacks_compiler("mps"), "Inductor writes Metal: whether that works is tried"
+
+
+def through(runtime: str):
+    kind = load_workload("inference")
+    options = kind.Options(runtime=(runtime,))
+    return kind(CellContext(device=GPU, batch_size=2, model="efficientnet_lite0", options=options, n_compared=2))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"),
+    [("openvino", "not tied to fakegpu"), ("onnxruntime", "no execution provider for fakegpu: .*CPU"),
+     ("onnxruntime-tensorrt", "no execution provider for fakegpu: .*CPU")],
+)  # fmt: skip
+def test_a_runtime_that_does_not_know_the_device_says_so(runtime: str, told: str) -> None:
+    pytest.importorskip(runtime.removesuffix("-tensorrt"))
+    with pytest.raises(UnsupportedError, match=told):
+        through(runtime).setup()
+
+
+def test_a_provider_that_copies_by_itself_is_given_the_hosts_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Core ML's: here the CPU's stands in its place, and really runs."""
+    pytest.importorskip("onnxruntime")
+    monkeypatch.setattr("workloads.models.runtimes.onnx_runtime._FOR_ACCELERATORS", ("CPU",))
+    made = through("onnxruntime")
+    assert made.setup().nodes_by_provider.startswith("CPU ")
+    made.step()
+    outputs, reference = made.outputs_and_reference()
+    torch.testing.assert_close(outputs, reference.float(), rtol=1e-3, atol=1e-3)
+    assert made.host_batch() is None

@@ -53,6 +53,15 @@ def test_a_step_without_products_says_so() -> None:
     assert ProductTypes().columns("fp32", is_compiled=True)["computed_dtype_reason"] == NOT_SEEN
 
 
+def test_what_another_runtime_tells_is_taken_in_the_place_of_what_was_seen() -> None:
+    products = ProductTypes()
+    with products:
+        count_step(lambda: NETWORK(IMAGES))
+    told = products.columns("bf16", is_compiled=False, elsewhere=("bfloat16", "float32"))
+    assert told == {"computed_dtype": "bfloat16, float32", "computed_dtype_reason": None}
+    assert products.columns("bf16", is_compiled=False, elsewhere=())["computed_dtype_reason"] == NOT_SEEN
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_another_type_than_the_precisions_is_wrong(precision: str) -> None:
     own = product_type(precision)
