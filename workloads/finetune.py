@@ -12,7 +12,7 @@ from workloads.finetune_options import FinetuneOptions
 from workloads.images.classes import check_image_folder
 from workloads.models.preflight import check_trainable
 from workloads.models.sources import DEFAULT_MODEL, check_model
-from workloads.precision import PRECISIONS, autocast
+from workloads.precision import PRECISIONS, autocast, check_trains, held_dtype
 from workloads.runtime.late import late
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Finetune:
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
+        check_trains(context.precision)
         data = self._load_data()
         if context.batch_size > (n := len(data.train_labels)):
             raise UnsupportedError(f"needs --batch-size {n} or less: there are {n} images to train on")
@@ -99,8 +100,7 @@ class Finetune:
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
         self._prepare(loaded.module)
         if self.items_per_step == 1 and not self._is_head_only:
-            image = batches.to_model_input(self._heldout[:1], self._mean, self._std)
-            batch_norm.check_batch_norm(self._module, batches.laid_out(image, context.memory_format))
+            batch_norm.check_batch_norm(self._module, self._inputs(self._heldout[:1]))
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
         self.restart()
         return SetupFacts(
@@ -119,7 +119,8 @@ class Finetune:
         """Bring the network to the device, ready to train the whole of it or its head."""
         context = self._context
         batch_norm.set_momentum(module, BATCH_NORM_MOMENTUM)
-        self._module = module.to(context.device).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
+        laid_out = batches.MEMORY_FORMATS[context.memory_format]
+        self._module = module.to(context.device, held_dtype(context.precision), memory_format=laid_out)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
         head = heads.last_layer(self._module)[1].requires_grad_()
@@ -180,7 +181,7 @@ class Finetune:
 
     def _inputs(self, images: torch.Tensor, augment: augmenting.Augmentation = "none") -> torch.Tensor:
         inputs = augmenting.augmented(batches.to_model_input(images, self._mean, self._std), augment, self._crops)
-        return batches.laid_out(inputs, self._context.memory_format)
+        return batches.laid_out(inputs.to(held_dtype(self._context.precision)), self._context.memory_format)
 
     def step(self) -> None:
         if self._round_began is None:

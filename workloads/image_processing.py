@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.jpeg import NoDecoderError, check_decoder
 from workloads.images.photographs import check_photographs, load_photographs
-from workloads.precision import compute_dtype
+from workloads.precision import compute_dtype, holds_weights
 from workloads.runtime.late import late
 from workloads.scenarios import SteadyWork
 
@@ -62,9 +62,7 @@ class ImageProcessing(SteadyWork):
     name: ClassVar[str] = "image-processing"
     item: ClassVar[str] = "images"
     Options: ClassVar[type[Any]] = ImageProcessingOptions
-    defaults: ClassVar[Defaults] = Defaults(
-        batch_size=(1, 8, 32), precision=("fp32",), smoke_batch_size=(4,),
-    )  # fmt: skip
+    defaults: ClassVar[Defaults] = Defaults(batch_size=(1, 8, 32), precision=("fp32",), smoke_batch_size=(4,))
     step_is_compute: ClassVar[bool] = True
     """A step copies nothing: its time is that of ``compute``."""
 
@@ -91,6 +89,8 @@ class ImageProcessing(SteadyWork):
             check_photographs(options.images)
 
     def setup(self) -> SetupFacts:
+        if holds_weights(precision := self._context.precision):
+            raise UnsupportedError(f"{precision}: image processing has no weights; bf16 and fp16 compute in that type")
         photographs = load_photographs(self._options.images)
         n = self._context.batch_size
         height, width = compared.HEIGHT, compared.WIDTH

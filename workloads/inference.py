@@ -16,7 +16,7 @@ from workloads.models.runtimes.table import HELP as RUNTIMES_HELP
 from workloads.models.runtimes.table import NAMES as RUNTIME_NAMES
 from workloads.models.runtimes.table import TORCH, check_installed
 from workloads.models.sources import DEFAULT_MODEL, check_model
-from workloads.precision import apply_precision, autocast, compute_dtype
+from workloads.precision import apply_precision, autocast, compute_dtype, holds_weights
 from workloads.runtime.late import late
 from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, SteadyWork, is_served
 
@@ -45,7 +45,7 @@ VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 class InferenceOptions:
     scenario: Annotated[tuple[ScenarioName, ...], Doc(HELP)] = ("single-stream",)
     implementation: tuple[Literal["eager", "frozen"], ...] = ("eager",)
-    """Axis. eager: the network as trained, under autocast; frozen: batch normalisation folded into the convolutions and
+    """Axis. eager: the network as trained; frozen: batch normalisation folded into the convolutions and
     weights held in the precision. Either goes through torch.compile where --compile says so."""
     runtime: Annotated[tuple[RuntimeName, ...], Doc(RUNTIMES_HELP)] = (TORCH,)
     rate: tuple[float, ...] = ()
@@ -91,6 +91,7 @@ class Inference(SteadyWork):
         self._is_frozen = self._options.implementation == ("frozen",)
         self._runtime = self._options.runtime[0] if self._options.runtime else TORCH
         self._session: elsewhere.Elsewhere | None = None
+        self._is_cast = self._is_frozen or holds_weights(context.precision)
         self._n_varied = 0
         self.step_is_compute = not self._options.include_copy
         self.sending = Sending(
@@ -121,7 +122,7 @@ class Inference(SteadyWork):
             randomised.settle(loaded, context.model)
         self._loaded = loaded
         n_values = 3 * loaded.input_size**2 * context.batch_size
-        width = compute_dtype(context.precision).itemsize if self._is_frozen else torch.float32.itemsize
+        width = self._held.itemsize
         context.check_fits("the batch", on_host=n_values * torch.float32.itemsize, on_device=n_values * width)
         own = (reference.identity_of(self._options.weights), str(self._options.images))
         self._network = (context.model, loaded.weights, *own, context.seed)
@@ -151,7 +152,7 @@ class Inference(SteadyWork):
         self._module = module.to(context.device)
         if self._is_frozen:
             freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
+        self._module.to(self._held, memory_format=batches.MEMORY_FORMATS[context.memory_format])
         self._forward = models.compiled(self._module, context.compile)
 
     def _open_session(self, module: torch.nn.Module) -> None:
@@ -172,8 +173,13 @@ class Inference(SteadyWork):
         return batches.laid_out(moved, self._context.memory_format)
 
     def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
-        """A batch in the type of frozen weights; autocast takes float32."""
-        return batch.to(compute_dtype(self._context.precision)) if self._is_frozen else batch
+        """A batch in the type of the weights; autocast takes float32."""
+        return batch.to(self._held)
+
+    @property
+    def _held(self) -> torch.dtype:
+        """The type of weights and inputs."""
+        return compute_dtype(self._context.precision if self._is_cast else "fp32")
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:
         """Class scores, items x classes, of a normalised batch on the device."""
@@ -182,7 +188,7 @@ class Inference(SteadyWork):
         return self._run(self._forward, batch)
 
     def _run(self, forward: Callable[..., Any], batch: torch.Tensor) -> torch.Tensor:
-        precision = "fp32" if self._is_frozen else self._context.precision
+        precision = "fp32" if self._is_cast else self._context.precision
         with torch.inference_mode(), autocast(self._context.device, precision):
             out: torch.Tensor = forward(self._as_weights(batch))
         return out

@@ -1,4 +1,4 @@
-"""THE table of precisions: how float32 products are computed, what autocast lowers to, how far an answer may be off.
+"""THE table of precisions: how float32 products are computed, what types are lowered, how far an answer may be off.
 
 Imports torch late: a command line that measures nothing reads the names without it.
 """
@@ -10,13 +10,15 @@ import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from workloads.base import UnsupportedError
+
 if TYPE_CHECKING:
     import torch
 
 
 @dataclass(frozen=True, kw_only=True)
 class Precision:
-    """One precision; what a device must show to support it follows from the first two.
+    """One precision; what a device must show to support it follows from its types.
 
     Attributes:
         tolerance: Largest difference over the reference's largest magnitude that it explains, where nothing is known of
@@ -24,18 +26,28 @@ class Precision:
         stored_bits: Of the fraction of what products take.
         note: What to say after the name in a command line's help.
         autocast: The type of torch that autocast computes in, by name; None for no autocast.
+        cast: The type of torch that weights and inputs are held in, by name, without autocast; None for float32.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
         scales_gradients: Small gradients underflow in a training unless its loss is scaled up.
+        not_trained: Why nothing is trained in it; empty where it can be.
     """
 
     tolerance: float
     stored_bits: int
     note: str = ""
     autocast: str | None = None
+    cast: str | None = None
     float32_matmul: str = "highest"
     scales_gradients: bool = False
+    not_trained: str = ""
+
+    @property
+    def lowered(self) -> str | None:
+        """The type of torch that products are computed in instead of float32, by name; None where they are not."""
+        return self.autocast or self.cast
 
 
+_CAST = "weights and inputs cast, no autocast"
 # Unit roundoff is 6e-8 (fp32), 5e-4 (tf32 and fp16, 10 stored bits) and 4e-3 (bf16, 7 stored bits). Errors of the
 # some 50 layers of a deep network grow by about the square root of their number to their number (Higham, Accuracy and
 # Stability of Numerical Algorithms, 4.2 and 3.1); each tolerance is some 60 to 120 units, and for fp32, where the order
@@ -46,13 +58,24 @@ PRECISIONS: dict[str, Precision] = {
     "tf32": Precision(tolerance=3e-2, stored_bits=10, float32_matmul="high"),
     "bf16": Precision(tolerance=0.25, stored_bits=7, note="autocast", autocast="bfloat16"),
     "fp16": Precision(tolerance=6e-2, stored_bits=10, note="autocast", autocast="float16", scales_gradients=True),
-}
+    "bf16-weights": Precision(tolerance=0.25, stored_bits=7, note=_CAST, cast="bfloat16"),
+    "fp16-weights": Precision(
+        tolerance=6e-2, stored_bits=10, note=_CAST, cast="float16",
+        not_trained="gradients underflow in fp16, and GradScaler does not unscale those of fp16 weights",
+    ),
+}  # fmt: skip
+
+
+def check_trains(name: str) -> None:
+    """Raise UnsupportedError for a precision that nothing is trained in."""
+    if why := PRECISIONS[name].not_trained:
+        raise UnsupportedError(f"{name}: {why}")
 
 
 def product_type(name: str) -> str:
     """What matrix products and convolutions are computed in, as ``computed_dtype`` of a row names it."""
     row = PRECISIONS[name]
-    return row.autocast or ("tf32" if row.float32_matmul == "high" else "float32")
+    return row.lowered or ("tf32" if row.float32_matmul == "high" else "float32")
 
 
 def precisions_in_words() -> str:
@@ -71,7 +94,7 @@ def apply_precision(name: str) -> None:
 
 
 def autocast(device: torch.device, name: str) -> contextlib.AbstractContextManager[object]:
-    """Autocast for a precision's forward pass; does nothing for fp32 and tf32."""
+    """Autocast for a precision's forward pass; does nothing for a precision without."""
     import torch
 
     is_lowered = PRECISIONS[name].autocast is not None
@@ -82,5 +105,15 @@ def compute_dtype(name: str) -> torch.dtype:
     """The type that a precision computes in where there is no autocast, as in image processing."""
     import torch
 
-    dtype: torch.dtype = getattr(torch, PRECISIONS[name].autocast or "float32")
+    dtype: torch.dtype = getattr(torch, PRECISIONS[name].lowered or "float32")
     return dtype
+
+
+def holds_weights(name: str) -> bool:
+    """Whether weights and inputs are held in the type that a precision computes in."""
+    return PRECISIONS[name].cast is not None
+
+
+def held_dtype(name: str) -> torch.dtype:
+    """The type that a precision's weights and inputs are held in."""
+    return compute_dtype(name if holds_weights(name) else "fp32")

@@ -49,9 +49,8 @@ def other_types(frame: pd.DataFrame) -> list[str]:
     """Cells whose products are computed in another type than their precision stands for."""
     first = frame["computed_dtype"].fillna("").astype(str).str.split(", ").str[0]
     # As torch writes the types that precisions are named after; tf32, which torch has not, is a name of its own.
-    own = (
-        frame["precision"].astype(str).str.replace("^fp", "float", regex=True).str.replace("^bf", "bfloat", regex=True)
-    )
+    own = frame["precision"].astype(str).str.replace("-weights$", "", regex=True)
+    own = own.str.replace("^fp", "float", regex=True).str.replace("^bf", "bfloat", regex=True)
     mask = (first != "") & (first != own)
     if not mask.any():
         return []

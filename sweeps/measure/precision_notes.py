@@ -21,7 +21,7 @@ training took 625 ms a step instead of 536 (nanochat discussion 685).
 
 def needed_ceilings(precision: str) -> tuple[str, ...]:
     """The precisions whose ceilings ``precision_note`` compares."""
-    return (precision,) if PRECISIONS[precision].autocast is None else ("fp32", precision)
+    return (precision,) if PRECISIONS[precision].lowered is None else ("fp32", precision)
 
 
 def precision_note(device: torch.device, precision: str, flop_per_s: Mapping[str, float | None]) -> str | None:
@@ -34,7 +34,7 @@ def precision_note(device: torch.device, precision: str, flop_per_s: Mapping[str
     """
     if unsupported_reason(device, precision) is not None:
         return None
-    if PRECISIONS[precision].autocast is None:
+    if PRECISIONS[precision].lowered is None:
         return reduced_float32(device) if PRECISIONS[precision].float32_matmul == "highest" else None
     full, own = flop_per_s.get("fp32"), flop_per_s.get(precision)
     if not full or not own or full / own <= EMULATED_TIMES:

@@ -22,7 +22,7 @@ from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.statistics import median_interval, percentiles
 from sweeps.measure.timing.timer_proof import verify_timing
 from sweeps.measure.timing.transfer import measure_transfers
-from workloads.precision import PRECISIONS, autocast
+from workloads.precision import PRECISIONS, autocast, held_dtype
 
 MAX_OVERHEAD_S = 5e-4
 LEAK_CHECK_S = 2.0
@@ -95,8 +95,10 @@ def _agrees(device: torch.device) -> Verdict:
         for precision, row in PRECISIONS.items():
             if row.float32_matmul != "highest" or unsupported_reason(device, precision) is not None:
                 continue
+            held = held_dtype(precision)
             with autocast(device, precision):
-                outputs = network(images).float().cpu()
+                outputs = network.to(held)(images.to(held)).float().cpu()
+            network.float()
             agreement = compare_outputs(outputs, reference)
             right &= wrong_reason(agreement, precision) is None
             told.append(f"{precision} off by {agreement.max_rel_diff:.1g}")

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from analysis.contract.cells import STATUSES
 from sweeps.store.columns import BOOL, ENVIRONMENT, FLOAT, INT, STRING, TIME, Column
+from workloads.precision import precisions_in_words
 
 TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ("identity", [
@@ -31,7 +32,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("device", STRING, "", "cpu or the accelerator's type"),
         ("model", STRING, "", "model name, or none"),
         ("batch_size", INT, "items", "items per step as requested"),
-        ("precision", STRING, "", "fp32 (strict), tf32, bf16 or fp16 (autocast)"),
+        ("precision", STRING, "", precisions_in_words()),
         ("memory_format", STRING, "", "contiguous or channels_last"),
         ("compile", STRING, "", "torch.compile mode, or none"),
         ("pipeline", STRING, "", "image-processing: which pipeline"),

@@ -48,10 +48,11 @@ def test_a_row_is_all_that_a_new_precision_takes(monkeypatch: pytest.MonkeyPatch
 
 
 def test_each_precision_is_probed_by_what_its_row_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(precisions, "probe_autocast", lambda _, name: f"autocast {name}")
+    monkeypatch.setattr(precisions, "probe_lowered", lambda _, name: f"lowered {name}")
     monkeypatch.setattr(precisions, "probe_tf32", lambda _: "products")
     found = {name: precisions.probe(torch.device("cpu"), name) for name in PRECISIONS}
-    assert found == {"fp32": None, "tf32": "products", "bf16": "autocast bf16", "fp16": "autocast fp16"}
+    assert (found.pop("fp32"), found.pop("tf32")) == (None, "products")
+    assert found == {name: f"lowered {name}" for name, row in PRECISIONS.items() if row.lowered}
 
 
 def test_switches_are_those_of_the_row() -> None:
@@ -65,4 +66,6 @@ def test_switches_are_those_of_the_row() -> None:
 
 
 def test_the_help_names_every_precision() -> None:
-    assert precisions_in_words() == "fp32 (strict), tf32, bf16, fp16 (autocast)"
+    told = precisions_in_words()
+    assert told.startswith("fp32 (strict), tf32, bf16, fp16 (autocast), bf16-weights, fp16-weights (weights and ")
+    assert all(name in told for name in PRECISIONS)

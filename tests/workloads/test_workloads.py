@@ -7,11 +7,15 @@ from typing import Any
 import pytest
 import torch
 
+from sweeps.measure.agreement import compare_outputs, compare_training, wrong_reason, wrong_training
+from sweeps.measure.products import ProductTypes
+from sweeps.measure.step_work import count_step
 from tests.workloads.conftest import prepared
 from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, UnsupportedError, Workload
 from workloads.finetune_options import FinetuneOptions
 from workloads.inference import InferenceOptions
 from workloads.pipelines.composed import PIPELINES
+from workloads.precision import PRECISIONS, compute_dtype, holds_weights, product_type
 from workloads.registry import load_workload, workload_names
 
 
@@ -78,6 +82,36 @@ def test_inference_in_bf16_agrees_with_fp32_on_the_best_class() -> None:
     assert (outputs.argmax(1) == reference.argmax(1)).float().mean() >= 0.75
     assert (outputs - reference).abs().max() > 0, "bf16 was really used"
     assert workload.compute(workload.host_batch()).shape == (2, 1000)
+
+
+@pytest.mark.parametrize("precision", [name for name in PRECISIONS if holds_weights(name)])
+def test_weights_and_inputs_are_held_in_the_precision_without_autocast(precision: str) -> None:
+    workload = prepared("inference", model="efficientnet_lite0", precision=precision, memory_format="channels_last")
+    assert {p.dtype for p in workload._module.parameters()} == {compute_dtype(precision)}  # type: ignore[attr-defined]
+    outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
+    products = ProductTypes()
+    with products:
+        count_step(workload.step)
+    assert products.types == [product_type(precision)]
+    rounded = workload.rounded_reference()  # type: ignore[attr-defined]
+    found = compare_outputs(outputs, reference, rounded, precision)
+    assert wrong_reason(found, precision, is_seen=True) is None
+    with pytest.raises(UnsupportedError, match="has no weights"):
+        prepared("image-processing", pipeline=("resize",), precision=precision)
+
+
+def test_training_in_weights_of_a_precision_is_compared_or_told_to_be_impossible() -> None:
+    workload = prepared(
+        "finetune", model="efficientnet_lite0", precision="bf16-weights", batch_size=16, image_size=32, epochs=0.1
+    )
+    workload.step()
+    assert {p.dtype for p in workload._module.parameters()} == {torch.bfloat16}  # type: ignore[attr-defined]
+    assert 0 <= workload.end_round(0)["accuracy"] <= 1
+    columns = compare_training(workload.first_steps(), "bf16-weights")  # type: ignore[attr-defined]
+    assert wrong_training(columns, "bf16-weights") is None
+    assert columns["loss_rel_diff"] > 0
+    with pytest.raises(UnsupportedError, match="fp16-weights: gradients underflow"):
+        prepared("finetune", model="efficientnet_lite0", precision="fp16-weights")
 
 
 def test_head_only_finetuning_learns_and_leaves_the_rest_alone() -> None:

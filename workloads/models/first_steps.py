@@ -19,7 +19,7 @@ from workloads.base import CellContext
 from workloads.images.batches import laid_out
 from workloads.models.optimizer import adamw
 from workloads.models.rounding import Rounding
-from workloads.precision import PRECISIONS, autocast
+from workloads.precision import PRECISIONS, autocast, held_dtype
 
 N_STEPS = 2
 N_ITEMS = 8
@@ -191,14 +191,14 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
     """
     module, context = training.module, training.context
     is_compiled, batch_size = context.compile != "none", context.batch_size
-    copied = copy.deepcopy(module).cpu()
+    copied = copy.deepcopy(module).to("cpu", torch.float32)
     n = n_items_of(copied.eval(), inputs[:1], batch_size, is_compiled=is_compiled)
     inputs, labels = inputs[:n], labels[:n]
     n = len(labels)
     if is_compiled and draws_random_numbers(copied.train(module.training), inputs):
         return FirstSteps(n_items=n, reason=_SAME_RANDOM)
     filled = torch.arange(batch_size if is_compiled else n) % n
-    on_device = laid_out(inputs[filled].to(context.device), context.memory_format)
+    on_device = laid_out(inputs[filled].to(context.device, held_dtype(context.precision)), context.memory_format)
     batch = on_device, labels[filled].to(context.device)
     scale = HIGHEST_SCALE if PRECISIONS[context.precision].scales_gradients else 1.0
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import torch
 
 from sweeps.measure.device.errors import is_out_of_memory
-from workloads.precision import PRECISIONS, apply_precision, compute_dtype
+from workloads.precision import PRECISIONS, apply_precision, autocast, compute_dtype, held_dtype
 from workloads.runtime.words import in_short
 
 _TF32_ERROR = 1e-5
@@ -31,8 +31,8 @@ def float32_products(precision: str) -> Iterator[None]:
 def probe(device: torch.device, precision: str) -> str | None:
     """Why a device does not compute in a precision, or None if it does, by what the table says of the precision."""
     row = PRECISIONS[precision]
-    if row.autocast is not None:
-        return probe_autocast(device, precision)
+    if row.lowered is not None:
+        return probe_lowered(device, precision)
     return None if row.float32_matmul == "highest" else probe_tf32(device)
 
 
@@ -73,21 +73,23 @@ def reduced_float32(device: torch.device) -> str | None:
     return f"fp32 is computed with fewer bits here: {' and '.join(told)} of its largest value" if told else None
 
 
-def probe_autocast(device: torch.device, precision: str) -> str | None:
-    """Why a device does not compute in a precision of autocast; None if a small convolution and product are right.
+def probe_lowered(device: torch.device, precision: str) -> str | None:
+    """Why a device does not compute in a precision of fewer bits; None if a small convolution and product are right.
+
+    Under autocast, or with operands of the type, as the precision says.
 
     Raises:
         RuntimeError: The device is out of memory, which says nothing about the precision.
     """
-    dtype = compute_dtype(precision)
+    dtype, held = compute_dtype(precision), held_dtype(precision)
     try:
-        with torch.inference_mode(), torch.autocast(device.type, dtype=dtype):
-            image = torch.ones(1, 3, 8, 8, device=device)
-            kernel = torch.ones(4, 3, 3, 3, device=device)
+        with torch.inference_mode(), autocast(device, precision):
+            image = torch.ones(1, 3, 8, 8, device=device, dtype=held)
+            kernel = torch.ones(4, 3, 3, 3, device=device, dtype=held)
             out = torch.nn.functional.conv2d(image, kernel).flatten(1)
-            out = out @ torch.ones(out.shape[1], 4, device=device)
+            out = out @ torch.ones(out.shape[1], 4, device=device, dtype=held)
             if out.dtype != dtype:
-                return f"{device.type} does not compute in {precision}: autocast left {out.dtype}"
+                return f"{device.type} does not compute in {precision}: the result is {out.dtype}"
             # 6 x 6 positions of 4 channels, each a sum of 27 ones; both types hold 3888 = 243 x 16 exactly.
             if not bool((out.float() == 3888).all()):
                 return f"{device.type} computes wrongly in {precision}: 3888 became {out.float()[0, 0].item():g}"

@@ -8,22 +8,23 @@ import torch
 from sweeps.measure.device import precisions as support
 from sweeps.measure.device.precisions import (
     float32_products,
-    probe_autocast,
+    probe_lowered,
     probe_tf32,
     product_errors,
     reduced_float32,
 )
+from workloads.precision import PRECISIONS, autocast, compute_dtype, held_dtype
 
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
-def test_this_cpus_autocast_is_judged_by_a_real_convolution_and_product(precision: str) -> None:
-    dtype = {"bf16": torch.bfloat16, "fp16": torch.float16}[precision]
-    reason = probe_autocast(CPU, precision)
+@pytest.mark.parametrize("precision", [name for name, row in PRECISIONS.items() if row.lowered])
+def test_this_cpus_lowered_types_are_judged_by_a_real_convolution_and_product(precision: str) -> None:
+    dtype, held = compute_dtype(precision), held_dtype(precision)
+    reason = probe_lowered(CPU, precision)
     if reason is None:
-        with torch.autocast("cpu", dtype=dtype):
-            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == dtype
+        with autocast(CPU, precision):
+            assert (torch.ones(2, 2, dtype=held) @ torch.ones(2, 2, dtype=held)).dtype == dtype
     else:
         assert reason.startswith("cpu lacks") or "does not compute" in reason
 
@@ -34,16 +35,16 @@ def replace_conv2d(monkeypatch: pytest.MonkeyPatch, change) -> None:
 
 
 def test_a_device_that_computes_wrongly_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    if probe_autocast(CPU, "bf16") is not None:
+    if probe_lowered(CPU, "bf16") is not None:
         pytest.skip("not on this processor")
     replace_conv2d(monkeypatch, lambda out: out + 1)
-    reason = probe_autocast(CPU, "bf16")
+    reason = probe_lowered(CPU, "bf16")
     assert reason is not None
     assert reason.startswith("cpu computes wrongly in bf16: 3888 became 40")
 
 
 def test_one_wrong_value_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
-    if probe_autocast(CPU, "bf16") is not None:
+    if probe_lowered(CPU, "bf16") is not None:
         pytest.skip("not on this processor")
     original = torch.Tensor.__matmul__
 
@@ -53,7 +54,7 @@ def test_one_wrong_value_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
         return out
 
     monkeypatch.setattr(torch.Tensor, "__matmul__", last_value_wrong)
-    assert "computes wrongly" in (probe_autocast(CPU, "bf16") or "")
+    assert "computes wrongly" in (probe_lowered(CPU, "bf16") or "")
 
 
 def test_a_device_that_stays_in_another_type_does_not_compute_in_the_one_asked_for(
@@ -63,7 +64,7 @@ def test_a_device_that_stays_in_another_type_does_not_compute_in_the_one_asked_f
     replace_conv2d(monkeypatch, lambda out: out.float())
     original = torch.Tensor.__matmul__
     monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: original(a, b).float())
-    assert probe_autocast(CPU, "bf16") == "cpu does not compute in bf16: autocast left torch.float32"
+    assert probe_lowered(CPU, "bf16") == "cpu does not compute in bf16: the result is torch.float32"
 
 
 @pytest.mark.parametrize("kind", [RuntimeError, NotImplementedError, TypeError])
@@ -72,7 +73,7 @@ def test_what_the_device_raises_is_the_reason_on_one_short_line(monkeypatch: pyt
         raise kind("slow_conv2d is not implemented for 'BFloat16'" + "!" * 300 + "\nand a stack")
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", refuse)
-    reason = probe_autocast(CPU, "bf16")
+    reason = probe_lowered(CPU, "bf16")
     assert reason is not None
     assert reason.startswith("cpu lacks bf16: slow_conv2d is not implemented for 'BFloat16'")
     assert "\n" not in reason
