@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SUMS, DESCRIPTION = "SHA256SUMS", "sweep.json"
+SUMS, DESCRIPTION, TRACES = "SHA256SUMS", "sweep.json", "traces"
 PARTS, COMPACTED = re.compile(r"part-[0-9a-f]{1,16}\.parquet"), re.compile(r"compact-[0-9a-z-]+\.parquet")
 ALL = re.compile(rf"{PARTS.pattern}|{COMPACTED.pattern}")
 """Names of files; what is being written has a name that begins with a dot."""
@@ -103,6 +103,11 @@ def without_nan(table: pa.Table) -> pa.Table:
 def part_name(key: str) -> str:
     """The file of one cell."""
     return f"part-{key}.parquet"
+
+
+def trace_name(key: str) -> str:
+    """The file in a sweep's folder with the trace of one cell's step."""
+    return f"{TRACES}/{key}.json.gz"
 
 
 def key_of(file: Path) -> str | None:

@@ -50,6 +50,7 @@ TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]
 ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "throughput_items_per_s", "accuracy",
                  "n_classes_answered", "loss", "energy_j", "rate_per_s", "n_requests", "latency_p99_s",
                  "latency_p99_high_s", "held")  # fmt: skip
+PROFILE_COLUMNS = ("trial_key", "rank", "name", "kind", "n_calls", "seconds", "share_ratio")
 
 
 class AnalysisError(Exception):
@@ -185,7 +186,14 @@ def load_rounds(path: str | Path = "results") -> pd.DataFrame:
     return rounds.sort_values(["trial_key", "round"], kind="stable", ignore_index=True)
 
 
+def load_profiles(path: str | Path = "results") -> pd.DataFrame:
+    """The longest kernels or operations of profiled cells, one row each, as ``load_rounds`` reads them."""
+    profiles = _frame(_read(find_sweep(path), "profiles"), PROFILE_COLUMNS)
+    return profiles.sort_values(["trial_key", "rank"], kind="stable", ignore_index=True)
+
+
 def unreadable_parts(path: str | Path) -> list[str]:
-    """Names of the files of samples and rounds that cannot be read, without reading the others."""
+    """Names of the files of samples, rounds and profiles that cannot be read, without reading the others."""
     sweep = find_sweep(path)
-    return [name for table in ("samples", "rounds") if sweep.is_dir() for name in unreadable_files(sweep / table)]
+    tables = ("samples", "rounds", "profiles") if sweep.is_dir() else ()
+    return [name for table in tables for name in unreadable_files(sweep / table)]

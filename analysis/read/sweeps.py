@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +11,16 @@ from typing import Any
 import pandas as pd
 
 from analysis.contract.runs import COUNTED_BY, n_asked
-from analysis.read.sweep import ROUND_COLUMNS, find_sweep, load_description, load_rounds, load_sweep, with_columns
+from analysis.read.sweep import (
+    PROFILE_COLUMNS,
+    ROUND_COLUMNS,
+    find_sweep,
+    load_description,
+    load_profiles,
+    load_rounds,
+    load_sweep,
+    with_columns,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +35,11 @@ class Page:
     def rounds(self) -> pd.DataFrame:
         """The rounds of all sweeps, with a column ``sweep``; read when first asked for."""
         return load_all_rounds(self.sweeps)
+
+    @cached_property
+    def profiles(self) -> pd.DataFrame:
+        """The longest kernels or operations of profiled cells, with a column ``sweep``."""
+        return load_all_profiles(self.sweeps)
 
     @property
     def descriptions(self) -> dict[str, dict[str, Any]]:
@@ -85,11 +99,21 @@ def load_all_rounds(sweeps: Sequence[Path]) -> pd.DataFrame:
     As ``load_rounds``'s, with ``sweep`` as in ``load_sweeps``, since a cell has the same key in every sweep. Columns
     that an older schema lacks are null.
     """
+    return _of_all(sweeps, load_rounds, {**dict.fromkeys(ROUND_COLUMNS, "float64"), "trial_key": "object"})
+
+
+def load_all_profiles(sweeps: Sequence[Path]) -> pd.DataFrame:
+    """The profiles of several sweeps of ``find_sweeps`` as one frame, with ``sweep`` as in ``load_sweeps``."""
+    return _of_all(sweeps, load_profiles, dict.fromkeys(PROFILE_COLUMNS, "object"))
+
+
+def _of_all(sweeps: Sequence[Path], load: Callable[[Path], pd.DataFrame], types: Mapping[str, str]) -> pd.DataFrame:
+    """A table of several sweeps, of those that have it."""
     told = zip(names(sweeps), sweeps, strict=True)
-    parts = [load_rounds(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
+    parts = [load(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
-    return with_columns(frame, {"sweep": "object", **dict.fromkeys(ROUND_COLUMNS, "float64"), "trial_key": "object"})
+    return with_columns(frame, {"sweep": "object", **types})
 
 
 def names(sweeps: Sequence[Path]) -> list[str]:

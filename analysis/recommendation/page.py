@@ -22,7 +22,7 @@ from analysis.page.tables import failures_table, grid_table
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
 from analysis.read.sweeps import Page, find_sweeps
-from analysis.recommendation import figures, tables
+from analysis.recommendation import figures, tables, why_slow
 from analysis.recommendation.answer import answer
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
@@ -30,7 +30,7 @@ from analysis.recommendation.recommend import Task, best_per_device, choices, ma
 from analysis.text import escape, is_missing, significant, visible
 
 COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s",
-           *figures.COLUMNS)  # fmt: skip
+           *figures.COLUMNS, *why_slow.COLUMNS)  # fmt: skip
 MAX_TOLD = 6
 """Tasks named in one sentence."""
 LIMITS = {
@@ -132,6 +132,7 @@ def build(page: Page, limits: Limits) -> str:
         batch_sizes=tables.batch_sizes_table(frame),
         front=tables.front_table(frame, objectives, limits),
         objectives=" and ".join(name.replace("_", " ") for name in objectives),
+        why_slow="\n\n".join(filter(None, why_slow.page_part(frame, held, page.profiles))),
         figures=drawn,
         cells=cells,
         cells_shown=cells_shown,

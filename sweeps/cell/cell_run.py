@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import SINGLE
+from sweeps.cell.context import context_of, round_row
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
@@ -22,25 +23,23 @@ from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round, warmed
 from sweeps.cell.training_columns import rate_columns
 from sweeps.measure.compile_caches import compiled_apart
-from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
+from sweeps.measure.device.device import open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
-from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.conditions import ConditionMonitor
 from sweeps.measure.monitors.energy import EnergyMonitor
 from sweeps.measure.monitors.energy_sources import open_energy_source
-from sweeps.measure.monitors.memory import MemoryMonitor, resident_bytes
+from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.monitors.page_faults import PageFaultCounter
+from sweeps.measure.monitors.step_profile import Profile, profile_step
 from sweeps.measure.products import ProductTypes
 from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
-from sweeps.plan.cell_options import options_instance
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from sweeps.store.rows import cell_columns, is_diverged, round_columns
-from workloads.base import CellContext, Extras, UnsupportedError, Workload
+from sweeps.store.rows import cell_columns, is_diverged
+from workloads.base import Extras, UnsupportedError, Workload
 from workloads.precision import apply_precision
-from workloads.registry import load_workload
 from workloads.runtime.memory import NeverFitsError
 
 
@@ -56,6 +55,7 @@ class CellRun:
 
     Attributes:
         is_finished: Nothing is left to do; the row has its status.
+        is_whole: The row has all but the profile, which is to be taken next.
         ended_well: The process is fit for another cell.
     """
 
@@ -81,10 +81,11 @@ class CellRun:
         self._curve: list[dict[str, Any]] = []
         self._page_faults = PageFaultCounter()
         self._items, self._has_diverged = 0, False
+        self._found = Profile(columns={})
         self._new_rounds: list[dict[str, Any]] = []
         self._new_samples: list[tuple[str, int, np.ndarray, np.ndarray | None]] = []
         self._next: Callable[[], None] = self._set_up
-        self.is_finished, self.ended_well = False, True
+        self.is_finished, self.is_whole, self.ended_well = False, False, True
 
     def advance(self) -> None:
         """Do the next phase: set-up, warm-up, a round, or the end. Never raises but for an interrupt."""
@@ -105,7 +106,8 @@ class CellRun:
         facts = asdict(self._facts) if self._facts else {}
         return Message(
             trial_key=self._cell.key, row=dict(self._row), rounds=rounds, samples=samples, device_facts=facts,
-            is_final=self.is_finished, place=self._place,
+            is_final=self.is_finished, is_whole=self.is_whole, place=self._place, longest=self._found.longest,
+            trace=self._found.trace,
         )  # fmt: skip
 
     def close(self) -> None:
@@ -133,13 +135,7 @@ class CellRun:
         # After the ceilings: the memory and the random numbers of their large products are not the cell's.
         reset_device_state(device, cell.seed)
         self._memory = self._monitors.enter_context(MemoryMonitor(device))
-        kind = load_workload(cell.workload)
-        context = CellContext(
-            device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
-            memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
-            options=options_instance(kind, dict(cell.options)),
-            memory=memory_of(device), n_compared=self._measure.n_compared,
-        )  # fmt: skip
+        kind, context = context_of(cell, device, self._measure.n_compared)
         began = time.perf_counter()
         self._workload = kind(context)
         if Extras.of(self._workload).is_compiled:
@@ -200,12 +196,8 @@ class CellRun:
         self._items += items
         reached = workload.end_round(index)
         self._has_diverged = is_diverged(reached)
-        energy = None if energy_before is None or energy_after is None else energy_after - energy_before
-        entry = {
-            "round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items,
-            "throughput_items_per_s": items / total, "rss_bytes": resident_bytes(), "energy_j": energy,
-            "device_bytes": memory_now(self._device).allocated_bytes, **round_columns(reached),
-        }  # fmt: skip
+        timed = {"round": index, "elapsed_s": self._log.measured_s, "seconds": total, "items": items}
+        entry = round_row(timed, (energy_before, energy_after), self._device, reached)
         self._curve.append(entry)
         self._new_rounds.append(entry)
         self._new_samples.append(("measure", index, np.asarray(seconds), None))
@@ -241,6 +233,14 @@ class CellRun:
             self._row.update(columns)
         if self._has_diverged:
             raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")
+        self.is_whole, self._next = self._measure.profile, self._profile
+        if not self.is_whole:
+            self._finish()
+
+    def _profile(self) -> None:
+        self._found = profile_step(self._plan.step, self._device, self._row.get("step_median_s"))
+        self._row.update(self._found.columns)
+        self.ended_well = self._device.type == "cpu"  # elsewhere what watches launches may stay, and slow other cells
         self._finish()
 
     def _finish(self) -> None:

@@ -37,6 +37,12 @@ class Message:
     device_facts: dict[str, Any] = field(default_factory=dict)
     """What was proven and measured of the device, for the cells that follow."""
     place: Place = Place()
+    longest: list[dict[str, Any]] = field(default_factory=list)
+    """Rows of the profiles table."""
+    trace: bytes | None = None
+    """Of one step, as it is kept."""
+    is_whole: bool = False
+    """Only the profile is missing from the row, which stands as it is should the profiler end the worker."""
     is_final: bool = False
 
     def __repr__(self) -> str:

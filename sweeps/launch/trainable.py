@@ -78,7 +78,7 @@ class CellTrial(tune.Trainable):
         began = time.monotonic()
         while not self._run.is_finished:
             self._run.advance()
-            if time.monotonic() - began >= self._measure.report_every_s:
+            if self._run.is_whole or time.monotonic() - began >= self._measure.report_every_s:
                 break
         message: Message = self._run.take_message()
         self._is_unclean = message.is_final and not self._run.ended_well

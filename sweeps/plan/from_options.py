@@ -26,7 +26,8 @@ def _portable(value: Any) -> Any:
 
 
 _SAME = ("precision", "model", "memory_format", "compile", "repeats", "isolate", "on_node", "accelerator_type")
-_SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "record_hostname")
+_SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "profile",
+                 "record_hostname")  # fmt: skip
 """What a sweep and its measuring take from the option of the same name as it is."""
 
 SMOKE_COMPARED = 8

@@ -31,6 +31,8 @@ class MeasureConfig:
     cooldown_s: float = 0.0
     rounds: str = "consecutive"
     leak_check: bool = False
+    profile: bool = False
+    """After all else one step of the cell is run under the profiler."""
     record_hostname: bool = False
     n_threads: int | None = None
     """CPU threads of every cell that has no number of its own; None for what its worker takes by default."""

@@ -29,10 +29,13 @@ def without_run(cell: TrialConfig) -> TrialConfig:
 
 
 def measure_of(cell: TrialConfig, config: SweepConfig) -> MeasureConfig:
-    """How a run is measured: of interleaved rounds the first in visits; of a recheck the speed alone."""
+    """How a run is measured: of interleaved rounds the first in visits; of a recheck the speed alone.
+
+    Only the first is profiled.
+    """
     if cell == first_run(cell, config):
         return config.measure.per_visit()
-    return dataclasses.replace(config.measure, is_recheck=config.n_runs == 1)
+    return dataclasses.replace(config.measure, is_recheck=config.n_runs == 1, profile=False)
 
 
 def shuffled(cells: Sequence[TrialConfig], config: SweepConfig, repeat: int = 1) -> list[TrialConfig]:

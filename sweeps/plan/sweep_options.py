@@ -49,6 +49,9 @@ class SweepOptions:
     """Pause after each cell, such as 5s."""
     leak_check: bool = False
     """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
+    profile: bool = False
+    """After a cell's timing, run one step of it under torch.profiler: what the time goes into is in the report, its
+    longest kernels or operations in the table profiles, and a Chrome trace in the folder traces."""
     trial_timeout: str = "10m"
     """End a cell that takes longer, including its set-up."""
     budget: Told[str] = ""

@@ -155,7 +155,7 @@ class Ledger:
         if message.is_final:
             self.close(trial_id)
             return False
-        stop = self._chooser.report(run.cell, message, run.rounds) if message.rounds else None
+        stop = self._chooser.report(run.cell, message, run.rounds) if message.rounds and not message.is_whole else None
         if stop is not None:
             run.verdict = {"status": "pruned", **stop}
             self.close(trial_id)
@@ -189,7 +189,11 @@ class Ledger:
         cell, began = run.cell, run.handed_out if run.started is None else run.started
         row = {**cell_columns(cell), "wall_s": time.monotonic() - began, "started_at": datetime.now(UTC)}
         row |= run.message.row if run.message else {}
-        if run.verdict is not None:
+        if run.message is not None and run.message.is_whole and not run.message.is_final:
+            row["profile_reason"] = (
+                "the profiler took too long" if run.verdict else "the worker died under the profiler"
+            )
+        elif run.verdict is not None:
             row.update(run.verdict)
         elif run.message is None or not run.message.is_final:
             row.update(asdict(killed(error, reason, is_out_of_memory=is_out_of_memory)))
@@ -208,7 +212,9 @@ class Ledger:
     def _record(self, run: _Running, row: dict[str, Any]) -> None:
         """Make a row durable, and tell who needs to know; a failure ends the sweep."""
         try:
-            self._store.record(row, samples_table(run.cell.key, run.samples), run.rounds)
+            told = run.message
+            longest, trace = (told.longest, told.trace) if told else ((), None)
+            self._store.record(row, samples_table(run.cell.key, run.samples), run.rounds, longest, trace)
             self._chooser.recorded(run.cell, row, run.rounds)
         except OSError as failure:  # no space, no permission, no disk: a resume measures the cell again
             self.failure = failure

@@ -2,7 +2,7 @@
 
 The rows stay as they are, with the sweep they come from in ``sweep_id``. A cell that several of the sweeps measured has
 the same key in each; in the merged sweep its rows, samples and rounds get a key made of sweep and cell, so that all
-that joins the three tables by the key goes on to do so.
+that joins the tables by the key goes on to do so.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.contract.parts import DESCRIPTION, compacted_name, files_of, parts_first, without_doubles
+from analysis.contract.parts import (
+    DESCRIPTION,
+    TRACES,
+    compacted_name,
+    files_of,
+    parts_first,
+    trace_name,
+    without_doubles,
+)
 from analysis.contract.runs import COUNTED_BY, n_asked
 from sweeps.plan.config import KEY_LENGTH
 from sweeps.store.durable import parquet_bytes, writing_to
@@ -92,7 +100,7 @@ def read(folder: Path) -> Source:
     with tempfile.TemporaryDirectory(prefix="accelsweep-") as scratch:
         copy = Path(scratch) / folder.resolve().name
         try:
-            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", "study.db", DAMAGED, ".*"))
+            shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("figures", TRACES, "study.db", DAMAGED, ".*"))
             store, _ = ResultStore.open(copy)
             tables = {name: _table(copy / name, schema) for name, schema in TABLES.items()}
         except BadInputError as error:
@@ -158,7 +166,7 @@ def merged_key(sweep_id: str | None, key: str) -> str:
 
 
 def join(sources: Sequence[Source]) -> dict[str, pa.Table]:
-    """The three tables of all sweeps, in their order, with each sample and round still of its own row."""
+    """The tables of all sweeps, in their order, with each sample and round still of its own row."""
     n_sweeps = Counter(key for source in sources for key in set(source.keys))
     parts: dict[str, list[pa.Table]] = {name: [] for name in TABLES}
     offset = 0
@@ -170,6 +178,9 @@ def join(sources: Sequence[Source]) -> dict[str, pa.Table]:
         placed = {**source.tables, "trials": _with(trials, "trial_index", pa.array(places, pa.int64()))}
         for name, table in placed.items():
             parts[name].append(_renamed(table, new))
+        traces = [name and trace_name(new.get(key, key)) for key, name in
+                  zip(source.keys, trials["trace"].to_pylist(), strict=True)]  # fmt: skip
+        parts["trials"][-1] = _with(parts["trials"][-1], "trace", pa.array(traces, pa.string()))
         offset = max([offset, *(place + 1 for place in places if place is not None)])
     return {name: pa.concat_tables(tables) for name, tables in parts.items()}
 
@@ -201,6 +212,16 @@ def _asked_alike(configs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {**alike, **({"search": searches[0]} if searches else {})}
 
 
+def _copy_traces(sources: Sequence[Source], folder: Path, new: Sequence[str | None]) -> None:
+    """The traces of all sweeps, each by the name that its row has now; what is not there is left out."""
+    old = [source.folder / name if name else None for source in sources
+           for name in source.tables["trials"]["trace"].to_pylist()]  # fmt: skip
+    for path, name in zip(old, new, strict=True):
+        if name is not None and path is not None and path.is_file():
+            (folder / name).parent.mkdir(exist_ok=True)
+            shutil.copyfile(path, folder / name)
+
+
 def merge(texts: Sequence[str], output: Path) -> Path:
     """Join sweeps, or the latest of results folders, into a new one in the folder of results; the new one's folder.
 
@@ -216,10 +237,11 @@ def merge(texts: Sequence[str], output: Path) -> Path:
     description, files = _description(sources, folder.name, ["accelsweep", "merge", *texts]), PartFiles(folder)
     try:
         with writing_to(output):
-            for name, table in join(sources).items():
+            for name, table in (tables := join(sources)).items():
                 (folder / name).mkdir()
                 if table.num_rows:
                     files.write({f"{name}/{compacted_name(WORD)}": parquet_bytes(table)})
+            _copy_traces(sources, folder, tables["trials"]["trace"].to_pylist())
             files.write({DESCRIPTION: json.dumps(description, indent=1, default=str).encode()})
     except BadInputError:
         shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""The columns of the three Parquet tables: name, type, unit and meaning, written once.
+"""The columns of the Parquet tables: name, type, unit and meaning, written once.
 
 README's table of columns is made from this file and from ``trial_columns.py`` (``accelsweep schema``). Raise
 SCHEMA_VERSION when a column changes meaning.
@@ -60,12 +60,22 @@ _ROUND_COLUMNS: list[Column] = [
     ("visit", pa.int32(), "", "visit to the cell, from 0; null unless --rounds interleaved"),
 ]
 
+_PROFILE_COLUMNS: list[Column] = [
+    ("trial_key", STRING, "", "the cell"),
+    ("rank", pa.int32(), "", "from 1, the longest, to 10"),
+    ("name", STRING, "", "kernel or operation, as the profiler names it"),
+    ("kind", STRING, "", "kernel or copy (on an accelerator); operation or copy (where the host called it)"),
+    ("n_calls", INT, "", "calls in the step"),
+    ("seconds", FLOAT, "s", "of all these calls in one step; of an operation without those that it calls"),
+    ("share_ratio", FLOAT, "1", "seconds over the step, as the shares of the cell"),
+]
 
 _GROUP_OF = {column[0]: group for group, columns in TRIAL_GROUPS for column in columns}
 TRIALS = as_schema([column for _, columns in TRIAL_GROUPS for column in columns], SCHEMA_VERSION, _GROUP_OF)
 SAMPLES = as_schema(_SAMPLE_COLUMNS, SCHEMA_VERSION)
 ROUNDS = as_schema(_ROUND_COLUMNS, SCHEMA_VERSION)
-TABLES: dict[str, pa.Schema] = {"trials": TRIALS, "samples": SAMPLES, "rounds": ROUNDS}
+PROFILES = as_schema(_PROFILE_COLUMNS, SCHEMA_VERSION)
+TABLES: dict[str, pa.Schema] = {"trials": TRIALS, "samples": SAMPLES, "rounds": ROUNDS, "profiles": PROFILES}
 
 
 def markdown_table(schema: pa.Schema) -> str:

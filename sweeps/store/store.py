@@ -18,12 +18,12 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.contract.cells import SERVER
-from analysis.contract.parts import DESCRIPTION, PARTS, key_of, part_name
+from analysis.contract.parts import DESCRIPTION, PARTS, TRACES, key_of, part_name, trace_name
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.durable import free_path, parquet_bytes, writing_to
 from sweeps.store.part_files import PartFiles, Pending, keys_in
 from sweeps.store.rows import SampleBlock, fit, rows_table
-from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
+from sweeps.store.schema import PROFILES, ROUNDS, SAMPLES, SCHEMA_VERSION, TABLES
 from sweeps.text import without_home
 from workloads.base import BadInputError
 
@@ -118,10 +118,20 @@ class ResultStore:
     def _part(self, table: str, key: str) -> str:
         return f"{table}/{part_name(key)}"
 
-    def record(self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]]) -> None:
-        """Make a cell's results durable: samples and rounds first, the row last."""
+    def record(
+        self, row: Mapping[str, Any], samples: pa.Table | None, rounds: Iterable[Mapping[str, Any]],
+        longest: Sequence[Mapping[str, Any]] = (), trace: bytes | None = None,
+    ) -> None:  # fmt: skip
+        """Make a cell's results durable: samples, rounds, its profile's longest and its trace first, the row last."""
         key = row["trial_key"]
         tables: dict[str, pa.Table] = {}
+        if longest:
+            entries = [{"trial_key": key, **entry} for entry in longest]
+            tables[self._part("profiles", key)] = rows_table(entries, PROFILES)
+        if trace is not None:
+            (self.folder / TRACES).mkdir(exist_ok=True)
+            self._parts.write({trace_name(key): trace})
+            row = {**row, "trace": trace_name(key)}
         if samples is not None and samples.num_rows:
             tables[self._part("samples", key)] = samples.cast(SAMPLES)
         rounds = [{"trial_key": key, **r} for r in rounds]

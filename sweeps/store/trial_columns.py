@@ -193,6 +193,15 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("intensity_flop_per_byte", FLOAT, "FLOP/B", "arithmetic intensity", "latest"),
         ("limits_note", STRING, "", "whether the ceilings were measured again, or which share is null because it is over its ceiling", "latest"),
     ]),
+    ("profile", [
+        ("host_share_ratio", FLOAT, "1", "--profile: share of the step in which the accelerator waits for the host, with no kernel or copy on it; CPU: in which no operation computes", "latest"),
+        ("device_copy_share_ratio", FLOAT, "1", "share of the step in which it only copies", "latest"),
+        ("computation_share_ratio", FLOAT, "1", "share of the step in which it computes; the three add up to 1", "latest"),
+        ("n_kernels", INT, "", "kernels and copies of the step on the accelerator; null where the profiler records none", "latest"),
+        ("profiled_step_s", FLOAT, "s", "the step under the profiler, which slows it; the shares of an accelerator are over the median step", "latest"),
+        ("profile_reason", STRING, "", "why a figure of the profile is null although it was asked for", "latest"),
+        ("trace", STRING, "", "file of the step's Chrome trace in the sweep's folder, for ui.perfetto.dev", "latest"),
+    ]),
     ("finetune", [
         ("accuracy_best", FLOAT, "1", "best held-out accuracy of any round whose answers name more than one class", "latest"),
         ("accuracy_final", FLOAT, "1", "held-out accuracy after the last round", "latest"),
@@ -242,7 +251,8 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ]),
 ]  # fmt: skip
 
-VISITED = ("phases", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "finetune")
+VISITED = ("phases", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "profile",
+           "finetune")  # fmt: skip
 """Groups whose figures each visit finds anew."""
 HOW_VISITS_JOIN = {column[0]: column[4] for _, columns in TRIAL_GROUPS for column in columns if len(column) > 4}
 """How the figures of a cell's visits become one, by column; of other columns all visits say the same."""

@@ -98,6 +98,27 @@ def test_a_cell_whose_first_step_is_too_long_holds_what_one_step_told(
     assert (row["step_median_low_s"], row["is_precise"], row["drift_ratio"]) == (None, False, None)
 
 
+def test_a_profile_comes_after_the_whole_row_and_its_failure_changes_nothing_of_it(
+    started: Started, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.sweeps.cell.test_cell_run.QUICK", replace(QUICK, profile=True))
+    run = started()
+    while not run.is_whole:
+        run.advance()
+    whole = run.take_message()
+    assert (whole.row["status"], whole.is_whole, whole.is_final) == ("complete", True, False)
+    assert "profile_reason" not in whole.row
+    message = ended(run)
+    assert message.row["profile_reason"].startswith("the profiler sees less than 1 %"), "it only sleeps"
+    assert message.trace is not None
+    assert {name: message.row[name] for name in whole.row if name != "wall_s"} == {
+        name: value for name, value in whole.row.items() if name != "wall_s"
+    }
+    monkeypatch.setattr("sweeps.measure.monitors.step_profile.torch_profile", None)
+    failed = ended(started()).row
+    assert (failed["status"], "failed: TypeError" in failed["profile_reason"]) == ("complete", True)
+
+
 def test_each_message_holds_what_is_new_and_the_row_as_it_stands(started: Started) -> None:
     run = started()
     run.advance()

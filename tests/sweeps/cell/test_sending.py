@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sweeps.cell import cell_run
+from sweeps.cell import context
 from sweeps.cell.cell_run import CellRun
 from sweeps.cell.message import Message
 from sweeps.plan.config import TrialConfig
@@ -44,7 +44,7 @@ class Counting(SteadyWork):
 
 
 def message_of(kind: type[Counting], monkeypatch: pytest.MonkeyPatch) -> Message:
-    monkeypatch.setattr(cell_run, "load_workload", lambda _: kind)
+    monkeypatch.setattr(context, "load_workload", lambda _: kind)
     cell = TrialConfig(workload="counting", device="cpu", batch_size=1)
     quick = MeasureConfig(min_rounds=2, min_s=0.01, max_s=0.05)
     run = CellRun(cell, quick, n_threads=1, device_facts=FACTS)

@@ -141,6 +141,22 @@ def test_a_trial_that_ends_without_a_last_message_has_crashed(tmp_path: Path) ->
     assert books.statuses() == {1: ("crashed", "the worker died")}
 
 
+@pytest.mark.parametrize(
+    ("seconds", "reason"), [(600.0, "the worker died under the profiler"), (1e-9, "the profiler took too long")]
+)
+def test_a_worker_that_the_profiler_ends_leaves_the_row_as_it_was(tmp_path: Path, seconds: float, reason: str) -> None:
+    books = Books(tmp_path, chooser=GivesUp, trial_timeout_s=seconds)
+    cell = books.searcher.suggest("t1") and books.cells[0]
+    books.ledger.start("t1")
+    told = message(cell, n_rounds=3, status="complete", step_median_s=0.1)
+    told.is_whole, told.rounds = True, [{"round": n, "seconds": 0.1} for n in range(3)]
+    assert not books.ledger.receive("t1", told), "no pruner is asked of what has been measured to its end"
+    assert books.ledger.overdue() == (["t1"] if seconds < 1 else [])
+    books.ledger.close("t1", error="SIGSEGV")
+    row = books.store.rows()[0]
+    assert (row["status"], row["profile_reason"], row["step_median_s"]) == ("complete", reason, 0.1)
+
+
 def test_the_end_of_a_trial_with_an_error_is_left_to_the_callback_that_knows_it(tmp_path: Path) -> None:
     books = Books(tmp_path)
     books.searcher.suggest("t0")

@@ -48,6 +48,21 @@ def test_the_same_cell_of_two_machines_stays_two_rows_with_samples_and_rounds_of
         assert hashlib.sha256((folder / name).read_bytes()).hexdigest() == digest
 
 
+def test_profiles_and_traces_stay_with_their_rows(machines) -> None:
+    for folder in machines:
+        store, _ = ResultStore.open(folder)
+        row = store.rows()[0]
+        store.record(row, None, [], [{"rank": 1, "name": folder.name}], folder.name.encode())
+        assert store.rows()[0]["trace"] == f"traces/{row['trial_key']}.json.gz"
+    folder = merged(*machines)
+    trials = pd.read_parquet(folder / "trials").dropna(subset="trace").set_index("trial_key")
+    assert {key: (folder / name).read_bytes().decode() for key, name in trials["trace"].items()} == dict(
+        trials["sweep_id"]
+    )
+    profiles = pd.read_parquet(folder / "profiles").set_index("trial_key")["name"]
+    assert dict(profiles) == dict(trials["sweep_id"])
+
+
 def test_the_sweeps_themselves_are_left_as_they_are(machines) -> None:
     files = {path: path.read_bytes() for folder in machines for path in folder.rglob("*") if path.is_file()}
     merged(*machines)

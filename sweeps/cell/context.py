@@ -1,0 +1,50 @@
+"""What a workload is handed of a cell, and what becomes of its rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from sweeps.measure.device.device import memory_of
+from sweeps.measure.device.memory_counters import memory_now
+from sweeps.measure.monitors.memory import resident_bytes
+from sweeps.plan.cell_options import options_instance
+from sweeps.plan.config import TrialConfig
+from sweeps.store.rows import round_columns
+from workloads.base import CellContext, Workload
+from workloads.registry import load_workload
+
+if TYPE_CHECKING:
+    import torch
+
+
+def context_of(cell: TrialConfig, device: torch.device, n_compared: int) -> tuple[type[Workload], CellContext]:
+    """A cell's workload, and the cell as that takes it."""
+    kind = load_workload(cell.workload)
+    return kind, CellContext(
+        device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
+        memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
+        options=options_instance(kind, dict(cell.options)), memory=memory_of(device), n_compared=n_compared,
+    )  # fmt: skip
+
+
+def round_row(
+    timed: Mapping[str, Any],
+    joules: tuple[float | None, float | None],
+    device: torch.device,
+    reached: Mapping[str, Any],
+) -> dict[str, Any]:
+    """A row of the rounds table.
+
+    Args:
+        timed: Its ``round``, ``elapsed_s``, ``seconds`` and ``items``.
+        joules: The energy counter before and after; None where there is none.
+        device: For its memory.
+        reached: What the workload says of the round.
+    """
+    before, after = joules
+    return {
+        **timed, "throughput_items_per_s": timed["items"] / timed["seconds"], "rss_bytes": resident_bytes(),
+        "energy_j": None if before is None or after is None else after - before,
+        "device_bytes": memory_now(device).allocated_bytes, **round_columns(reached),
+    }  # fmt: skip
