@@ -14,7 +14,7 @@ JUDGING_COLUMNS = tuple(f"{OPTION}{name}" for name in JUDGING_OPTIONS)
 
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
 
-HOW = ("device", "precision", "memory_format", "compile", "implementation", "runtime", "feed")
+HOW = ("device", "precision", "memory_format", "compile", "implementation", "runtime", "feed", "allocator")
 """How a task is done in words; batch size and rates are numbers."""
 STRATUM = (*TASK_COLUMNS, *HOW)  # what a line of a figure shares while batch size or rate changes along it
 CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate", "threads")

@@ -74,8 +74,8 @@ def word_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
 
 
 def line_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
-    """``word_columns`` and the learning rate where it varies: what stays the same along a line of a figure."""
-    return [c for c in (*word_columns(frame), *varying(frame, ["learning_rate"])) if c not in set(without)]
+    """``word_columns``, learning rate and threads where they vary: what stays the same along a line of a figure."""
+    return [c for c in (*word_columns(frame), *varying(frame, ["learning_rate", "threads"])) if c not in set(without)]
 
 
 def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS, OPTION
+from analysis.contract.allocators import DEFAULT
 from analysis.text import counted
 
 _WORDS = {
@@ -17,9 +18,10 @@ _WORDS = {
     "compile": "compile {}",
     "runtime": "through {}",
     "threads": "{} threads",
+    "allocator": "allocator {}",
 }
 _SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
-           "runtime": "torch", "augment": "none", "feed": "resident"}  # fmt: skip
+           "runtime": "torch", "augment": "none", "feed": "resident", "allocator": DEFAULT}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
 

@@ -55,7 +55,7 @@ JUDGING_OPTIONS = ("max_latency_ms", "max_memory_gb")
 TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What is done; speeds of different tasks are not compared. The rate of requests is what a server is chosen for."""
 SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "runtime", "feed",
-            "learning_rate", "rate_per_s", "threads")  # fmt: skip
+            "learning_rate", "rate_per_s", "threads", "allocator")  # fmt: skip
 """How it is done; what a user can choose."""
 
 MEASURE, SINGLE = "measure", "single"

@@ -10,6 +10,7 @@ from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.fallbacks import fallbacks
 from analysis.cells.naming import equals, labels, out_of
 from analysis.cells.torch_versions import old_torch
+from analysis.contract.allocators import DEFAULT, KEEP_MEMORY
 from analysis.page.agreement import other_types, without_agreement
 from analysis.page.wide_intervals import wide_intervals
 from analysis.text import counted, escape, listed, some
@@ -28,9 +29,6 @@ MIN_AGREEMENT_RATIO = 0.99
 """Share of items with the reference's best class under which a cell's answers count as different."""
 WRONG = "wrong-result"
 """Status reason of a cell whose answer its precision does not explain (``sweeps/cell/outcome.py``)."""
-
-KEEP_MEMORY = "MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184"
-"""Settings of glibc's malloc (mallopt(3)): no block is mapped on its own, and nothing under 16 GiB is handed back."""
 
 VERSIONS = {
     "torch_version": "torch", "torchvision_version": "torchvision", "python_version": "Python",
@@ -187,8 +185,8 @@ def _memory(done: pd.DataFrame) -> list[str]:
             f" {worst['precision']}.")  # fmt: skip
     if not ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
         return [said]
-    return [f"{said} Another run may be faster or slower by as much. With {KEEP_MEMORY} set before the command, glibc"
-            " keeps the memory, in a program of yours too."]  # fmt: skip
+    return [f"{said} Another run may be faster or slower by as much. --allocator {DEFAULT} kept measures what it costs:"
+            f" with {KEEP_MEMORY} set before a command, glibc keeps the memory, in your programs too."]  # fmt: skip
 
 
 def retries_allocations(frame: pd.DataFrame) -> pd.Series:

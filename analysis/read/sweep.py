@@ -14,6 +14,7 @@ from typing import Any
 
 import pandas as pd
 
+from analysis.contract.allocators import DEFAULT
 from analysis.contract.parts import DESCRIPTION, files_of, strangers
 from analysis.read.checked import checked
 from analysis.read.parts import Parts, read_parts, unreadable_files
@@ -28,7 +29,7 @@ TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_me
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
                  "input_left_out", "decoder", "learned", "power_note", "limits_note", "computed_dtype",
                  "agreement_reason", "runtime", "provider", "nodes_by_provider", "runtime_version",
-                 "runtime_settings")  # fmt: skip
+                 "runtime_settings", "allocator")  # fmt: skip
 TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
@@ -147,6 +148,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     for name in TRIAL_NUMBERS:
         numbers = pd.to_numeric(frame[name], errors="coerce")
         frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
+    frame["allocator"] = frame["allocator"].fillna(DEFAULT)  # of all devices, so that it varies only where it was set
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
     frame = checked(frame)

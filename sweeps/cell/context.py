@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from sweeps.measure.device.allocators import check_allocator
 from sweeps.measure.device.device import memory_of
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.memory import resident_bytes
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 def context_of(cell: TrialConfig, device: torch.device, n_compared: int) -> tuple[type[Workload], CellContext]:
     """A cell's workload, and the cell as that takes it."""
+    check_allocator(cell.allocator)
     kind = load_workload(cell.workload)
     return kind, CellContext(
         device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,

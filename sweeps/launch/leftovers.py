@@ -25,8 +25,8 @@ GUARD_S = 5.0
 """How long the guard looks for processes that are still being forked."""
 _YOUNG_S = 5.0
 """A process so young may still be a fork that has yet to run its command."""
-_SHARED_HELPERS = ("compile_worker", "resource_tracker", "forkserver")
-"""Children that torch.compile and multiprocessing keep for the next cell and end themselves."""
+_SHARED_HELPERS = ("compile_worker", "resource_tracker", "forkserver", "own_process.py")
+"""Children that torch.compile, multiprocessing and we keep for the next cell and end ourselves."""
 
 
 class Marked:

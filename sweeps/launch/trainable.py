@@ -12,7 +12,9 @@ import ray
 from ray import tune
 
 from sweeps.cell.message import Message, Place
+from sweeps.cell.own_process import RunElsewhere, end_own_process, run_until_told
 from sweeps.launch.leftovers import end_children
+from sweeps.measure.device.allocators import environment_of
 from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
@@ -33,7 +35,7 @@ class CellTrial(tune.Trainable):
     that measured before may run it) and ``device_facts`` (by the device's place: its node and its number there).
     """
 
-    _run: CellRun | None = None
+    _run: CellRun | RunElsewhere | None = None
     _is_unclean = False
     _is_frozen = False
 
@@ -62,24 +64,23 @@ class CellTrial(tune.Trainable):
         context = ray.get_runtime_context()
         numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]
         place = Place(node_id=context.get_node_id(), device_index=",".join(numbers) or None)
-        self._run = CellRun(
-            TrialConfig.from_dict(config["cell"]),
-            self._measure,
-            n_threads=self._measure.n_threads or default_threads(int(config["resources"].get("CPU", 1))),
-            device_facts=config["device_facts"].get(place.key),
-            place=place,
-        )
+        cell = TrialConfig.from_dict(config["cell"])
+        asked: dict[str, Any] = {
+            "cell": cell, "measure": self._measure, "place": place,
+            "device_facts": config["device_facts"].get(place.key),
+            "n_threads": self._measure.n_threads or default_threads(int(config["resources"].get("CPU", 1))),
+        }  # fmt: skip
+        variables = environment_of(cell.allocator)
+        if not variables:
+            end_own_process()
+        self._run = RunElsewhere(variables, self._measure.report_every_s, **asked) if variables else CellRun(**asked)
 
     def step(self) -> dict[str, Any]:
         """Measure until there is something worth sending; the last message holds the final row."""
         if self._is_unclean:
             raise UncleanWorkerError
         assert self._run is not None
-        began = time.monotonic()
-        while not self._run.is_finished:
-            self._run.advance()
-            if self._run.is_whole or time.monotonic() - began >= self._measure.report_every_s:
-                break
+        run_until_told(self._run, self._measure.report_every_s)
         message: Message = self._run.take_message()
         self._is_unclean = message.is_final and not self._run.ended_well
         if message.is_final:

@@ -11,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from analysis.contract.cells import OPTION_COLUMNS, TASK_OPTIONS
+from analysis.contract.allocators import ALLOCATORS, DEFAULT
+from analysis.contract.cells import TASK_OPTIONS
 from analysis.contract.limits import Limits
+from sweeps.plan.labels import label_of
 from sweeps.plan.measuring import MeasureConfig, check_choice
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
-from sweeps.text import figure
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
@@ -27,7 +28,7 @@ MOST_THREADS = 4096
 MOST_REPEATS = 1000
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
-AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile", "threads")
+AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile", "threads", "allocator")
 """Axes that every workload has."""
 CELL_COLUMNS = ("workload", *AXES, "seed", "node", "repeat")
 """What a cell is, beside its workload's own options; the trials table has a column for each."""
@@ -53,6 +54,8 @@ class TrialConfig:
     compile: str = "none"
     threads: int | None = None
     """CPU threads; None for what is the default where it runs."""
+    allocator: str | None = None
+    """Memory allocator of a cell on the CPU; None for what its worker has by default."""
     seed: int = 0
     node: str | None = None
     """Kind of node it must run on; None for any node that has the device."""
@@ -72,11 +75,13 @@ class TrialConfig:
         check_choice("precision", self.precision, tuple(PRECISIONS))
         check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
         check_choice("compile", self.compile, COMPILE_MODES)
+        check_choice("allocator", self.allocator or DEFAULT, tuple(ALLOCATORS))
 
     def as_dict(self) -> dict[str, Any]:
         told = {**dataclasses.asdict(self), "options": dict(self.options)}
-        if self.threads is None:
-            del told["threads"]  # so that cells keep the keys they had when there was no such axis
+        for name in ("threads", "allocator"):
+            if told[name] is None:
+                del told[name]  # so that cells keep the keys they had when there was no such axis
         if self.repeat == 1:
             del told["repeat"]
         return told
@@ -100,18 +105,7 @@ class TrialConfig:
     @property
     def label(self) -> str:
         """A short name for people, such as ``cpu bf16 batch 32 full``."""
-        words = [self.device, self.precision, f"batch {self.batch_size}"]
-        words += [self.model] if self.model != "none" else []
-        words += [self.memory_format] if self.memory_format != "contiguous" else []
-        words += [f"compile {self.compile}"] if self.compile != "none" else []
-        words += [f"{self.threads} {'thread' if self.threads == 1 else 'threads'}"] if self.threads else []
-        usual = ("eager", "resident", "none", "torch")
-        told = (self.options[name] for name in OPTION_COLUMNS if self.options.get(name) not in (None, *usual))
-        words += [figure(value) if isinstance(value, float) else str(value) for value in told]
-        words += [f"on {self.node}"] if self.node is not None else []
-        words += [f"seed {self.seed}"] if self.seed else []
-        words += [f"repeat {self.repeat}"] if self.repeat > 1 else []
-        return " ".join(words)
+        return label_of(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +121,8 @@ class SweepConfig:
     compile: tuple[str, ...] = ("none",)
     threads: tuple[int | None, ...] = (None,)
     """Axis of the cells on the CPU: None for the default where it runs; cells on an accelerator take that."""
+    allocator: tuple[str | None, ...] = (None,)
+    """Axis of the cells on the CPU, as ``threads``."""
     node_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Axis: the kinds of node of each device, where every cell is to run on each; else empty."""
     on_node: tuple[str, ...] = ()
@@ -196,18 +192,18 @@ class SweepConfig:
     def cells(self) -> list[TrialConfig]:
         """The product of the axes, in the order of running: small batches first within each stratum."""
         axes: dict[str, Iterable[Any]] = {
-            "device": self.device, "model": self.model, **self.option_axes, "precision": self.precision,
-            "memory_format": self.memory_format, "compile": self.compile, "threads": self.threads,
-            "batch_size": sorted(self.batch_size),
+            "device": self.device, "allocator": self.allocator, "model": self.model, **self.option_axes,
+            "precision": self.precision, "memory_format": self.memory_format, "compile": self.compile,
+            "threads": self.threads, "batch_size": sorted(self.batch_size),
         }  # fmt: skip
         cells = []
         for values in itertools.product(*axes.values()):
             own = dict(zip(axes, values, strict=True))
             common = {name: own.pop(name) for name in AXES}
             if common["device"] != "cpu":
-                if common["threads"] != self.threads[0]:
+                if (common["threads"], common["allocator"]) != (self.threads[0], self.allocator[0]):
                     continue
-                common["threads"] = None
+                common["threads"] = common["allocator"] = None
             options = {**self.option_constants, **own}
             cells += [
                 TrialConfig(workload=self.workload, **common, seed=self.seed, node=node, options=options)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from analysis.contract.allocators import DEFAULT
 from sweeps.measure.device.host import threads_told
 from sweeps.plan.config import SweepConfig
 from sweeps.plan.measuring import MeasureConfig
@@ -76,6 +77,7 @@ def build_config(
         node_kinds={d: tuple(kinds[d]) for d in asked} if kinds is not None and common.each_node else {},
         limits=limits(choice, max_latency_ms),
         threads=common.threads or (None,),
+        allocator=tuple(None if name == DEFAULT else name for name in common.allocator),
         seed=common.seed[0],
         other_seeds=common.seed[1:],
         recheck=common.recheck and not common.smoke,

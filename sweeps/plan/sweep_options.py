@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import tyro
 from typing_extensions import Doc
 
+from analysis.contract.allocators import ALLOCATORS, DEFAULT
 from sweeps.plan.measuring import check_choice
 from sweeps.plan.parsing import parse_batch_sizes
 from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
@@ -35,6 +36,10 @@ class SweepOptions:
     threads: Told[tuple[int, ...]] = ()
     """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS if set, otherwise one per CPU, or
     one per fast core on a chip with two kinds of core."""
+    allocator: tuple[str, ...] = (DEFAULT,)
+    """Axis of cells on the CPU: what hands out memory. default: as the environment says; kept: glibc's, which keeps
+    what is freed, so that steps have no page faults; jemalloc, tcmalloc: where installed. Each but default runs in a
+    process of its own."""
     min_rounds: int = 5
     """Measure at least this many rounds, if they fit within --max-s."""
     min_s: float = 1.0
@@ -96,7 +101,8 @@ class SweepOptions:
     """Show Ray's own messages."""
 
     def __post_init__(self) -> None:
-        allowed = {"precision": tuple(PRECISIONS), "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES}
+        allowed = {"precision": tuple(PRECISIONS), "memory_format": MEMORY_FORMATS, "compile": COMPILE_MODES,
+                   "allocator": tuple(ALLOCATORS)}  # fmt: skip
         for name, choices in allowed.items():
             for value in getattr(self, name):
                 check_choice(name.replace("_", "-"), value, choices)

@@ -10,7 +10,8 @@ from __future__ import annotations
 import pyarrow as pa
 
 from analysis.contract.cells import STATUSES
-from sweeps.store.columns import BOOL, ENVIRONMENT, FLOAT, INT, STRING, TIME, Column
+from sweeps.store.columns import BOOL, FLOAT, INT, STRING, TIME, Column
+from sweeps.store.environment_columns import WHAT_MEASURED
 from workloads.precision import precisions_in_words
 
 TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
@@ -47,6 +48,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("seed", INT, "", "seed of every random generator"),
         ("options", STRING, "", "every option of the workload, as JSON"),
         ("threads", INT, "", "CPU threads as requested; null where the default was used (n_threads says what that was)"),
+        ("allocator", STRING, "", "memory allocator as requested (CPU): kept, jemalloc or tcmalloc; null where the default was used (allocator_settings says what the environment set)"),
         ("repeat", INT, "", "number of this measurement of the cell: 1 is the first, later ones ran in fresh processes; null in older sweeps means 1"),
         ("runtime", STRING, "", "inference: what runs the network: torch, onnxruntime, onnxruntime-tensorrt or openvino; null in older sweeps means torch"),
     ]),
@@ -221,34 +223,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("search_role", STRING, "", "batch size auto: fastest, largest, fastest and largest, or probe"),
         ("constraints_held", BOOL, "", "every limit was met; null without limits"),
     ]),
-    ("environment", [
-        ("host", STRING, "", "hash of the host name; the name itself only with --record-hostname"),
-        ENVIRONMENT["device_name"],
-        ("device_total_bytes", INT, "B", "memory of the device; MPS: the maximum that the system recommends"),
-        ENVIRONMENT["driver_version"],
-        ENVIRONMENT["torch_version"], ENVIRONMENT["torchvision_version"],
-        ("ray_version", STRING, "", ""), ("accelsweep_version", STRING, "", ""),
-        ENVIRONMENT["python_version"], ENVIRONMENT["os"],
-        ENVIRONMENT["cpu_name"],
-        ("cpu_capability", STRING, "", "vector instructions that PyTorch uses on the processor, such as AVX2 or AVX512"),
-        ("cpu_governor", STRING, "", "policy that sets the processor's clock; null where Linux does not report it"),
-        ("runtime_version", STRING, "", "another runtime and what converts to it, with their versions"),
-        ("runtime_settings", STRING, "", "another runtime: threads, streams and hints it was set to"),
-        ("blas", STRING, "", "linear algebra libraries that PyTorch was built with, and their versions"),
-        ("cudnn_version", STRING, "", "null on the CPU"),
-        ("n_cpus", INT, "", "logical CPUs the worker may use"),
-        ("container_limits", STRING, "", "CPUs and memory that the control group allows; null if it limits nothing"),
-        ("huge_pages", STRING, "", "policy for transparent huge pages: always, madvise or never; null where Linux does not report it"),
-        ENVIRONMENT["n_threads"],
-        ("host_total_bytes", INT, "B", "memory of the machine"),
-        ("allocator_settings", STRING, "", "environment variables that change how memory is allocated; null if none is set"),
-        ("device_settings", STRING, "", "environment variables that change how or where a device computes; null if none is set"),
-        ENVIRONMENT["git_commit"],
-        ("node_id", STRING, "", "Ray's identifier of the node that measured"),
-        ("worker_pid", INT, "", "process that measured; the same where an actor was reused"),
-        ("device_index", STRING, "", "which of its node's accelerators measured, as Ray numbers them"),
-        ("clock_offset_s", FLOAT, "s", "the node's clock minus that of the machine that led the sweep, at its start"),
-    ]),
+    ("environment", WHAT_MEASURED),
 ]  # fmt: skip
 
 VISITED = ("phases", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "profile",

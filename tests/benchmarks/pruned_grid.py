@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from cost import GRID, Watch, sweep, total
 
-from analysis.page.caveats import KEEP_MEMORY
+from analysis.contract.allocators import ALLOCATORS
 from sweeps.measure.timing.statistics import median_interval
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
@@ -35,7 +35,7 @@ PRUNED_GRID = replace(
     measure=MeasureConfig(min_rounds=5, min_s=2.0, max_s=2.0, round_s=0.1, warmup_max_s=1.0, report_every_s=0.0),
 )  # fmt: skip
 """As many cells in one stratum: cells of different precisions are never pruned for one another."""
-KEPT_MEMORY = dict(setting.split("=") for setting in KEEP_MEMORY.split())
+KEPT_MEMORY = ALLOCATORS["kept"].variables
 """What makes glibc keep freed memory, for (d) on Linux.
 
 By default it may hand a large tensor back to the kernel after every step, or not, as the heap happens to lie: the same

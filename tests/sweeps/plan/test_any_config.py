@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analysis.contract.allocators import ALLOCATORS, DEFAULT
 from analysis.contract.limits import Limits
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import Chooser
@@ -50,7 +51,7 @@ SWEEPS = st.builds(
     SweepConfig, workload=ANY_TEXT, device=some(ANY_TEXT), batch_size=some(st.integers(1, LARGEST_BATCH)),
     precision=some(st.sampled_from(list(PRECISIONS))), model=some(ANY_TEXT), memory_format=some(st.sampled_from(MEMORY_FORMATS)),
     compile=some(st.sampled_from(COMPILE_MODES)),
-    threads=some(st.none() | st.integers(1, 64)), node_kinds=st.dictionaries(ANY_TEXT, some(ANY_TEXT), max_size=2),
+    threads=some(st.none() | st.integers(1, 64)), allocator=some(st.none() | st.sampled_from(sorted({*ALLOCATORS} - {DEFAULT}))), node_kinds=st.dictionaries(ANY_TEXT, some(ANY_TEXT), max_size=2),
     on_node=st.lists(ANY_TEXT, max_size=2).map(tuple), accelerator_type=st.lists(ANY_TEXT, max_size=2).map(tuple),
     option_axes=st.dictionaries(ANY_TEXT, some(OPTION.filter(lambda v: not isinstance(v, bool)), 2), max_size=2),
     option_constants=st.dictionaries(ANY_TEXT, OPTION, max_size=3), seed=st.integers(0, LARGEST_SEED), measure=MEASURES,

@@ -6,6 +6,7 @@ import pytest
 
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.measuring import MeasureConfig
+from sweeps.store.rows import cell_columns
 from workloads.base import BadInputError
 
 
@@ -47,11 +48,23 @@ def test_threads_make_several_cells_of_the_cpu_and_one_of_an_accelerator() -> No
     assert again.cells() == cells
 
 
+def test_allocators_make_several_cells_of_the_cpu_and_one_of_an_accelerator() -> None:
+    config = small_sweep(device=("gpu", "cpu"), batch_size=(8,), precision=("fp32",), threads=(1, 2),
+                         allocator=(None, "kept"))  # fmt: skip
+    cells = config.cells()
+    assert [(c.device, c.allocator, c.threads) for c in cells] == [
+        ("gpu", None, None), ("cpu", None, 1), ("cpu", None, 2), ("cpu", "kept", 1), ("cpu", "kept", 2),
+    ]  # fmt: skip
+    assert cells[-1].label == "cpu fp32 batch 8 efficientnet_lite0 2 threads allocator kept single-stream"
+    assert TrialConfig.from_row(cell_columns(cells[-1])) == cells[-1]
+    assert len({c.key for c in cells}) == 5
+
+
 def test_a_cell_without_threads_of_its_own_keeps_the_key_it_had_before_there_was_such_an_axis() -> None:
     cell = TrialConfig(
         workload="inference", device="cpu", batch_size=1, model="resnet18", options={"scenario": "offline"}
     )
-    assert "threads" not in cell.as_dict()
+    assert not {"threads", "allocator"} & set(cell.as_dict())
     assert cell.key == "f683d9c140f1fe50"
 
 
@@ -78,6 +91,7 @@ def test_a_sweep_survives_json() -> None:
         ({"threads": (5000,)}, "--threads: 5000 must lie between 1 and 4096"),
         ({"threads": (2, 2)}, "twice"),
         ({"threads": ()}, "--threads: needs"),
+        ({"allocator": ("mimalloc",)}, "--allocator: 'mimalloc' is not one of default, kept, jemalloc, tcmalloc"),
     ],
 )
 def test_bad_values_name_the_option_and_the_value(changes: dict[str, object], told: str) -> None:
