@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 MEMORY_FORMATS = ("contiguous", "channels_last")
-COMPILE_MODES = ("none", "default", "reduce-overhead")
+COMPILE_MODES = ("none", "default", "reduce-overhead", AUTOTUNE := "max-autotune")
 
 
 class UnsupportedError(Exception):

@@ -58,7 +58,7 @@ def table(frame: pd.DataFrame, profiles: pd.DataFrame) -> str:
 
 def _remedy(row: Row) -> str:
     """What to try against waiting for the host."""
-    captures = row["compile"] == "reduce-overhead"
+    captures = row["compile"] in ("reduce-overhead", "max-autotune")
     if row["device"] == "cpu":
         return (
             "enlarge the batch" if row["compile"] != "none" else "compile it (--compile default) or enlarge the batch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
+from sweeps.cell.time_limit import TimeLimitError
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
@@ -55,6 +56,8 @@ def outcome_of(error: BaseException) -> Outcome:
         status, reason = "oom", f"out of memory: {message}" if isinstance(error, NeverFitsError) else "out of memory"
     elif isinstance(error, UnsupportedError) or is_unsupported(error):
         status, reason = "unsupported", in_short(str(error)) or None
+    elif isinstance(error, TimeLimitError):
+        status, reason = "timeout", message
     elif isinstance(error, WrongResultError):
         reason = "wrong-result"
     elif isinstance(error, DivergedError):

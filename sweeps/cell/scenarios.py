@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
+from sweeps.cell.time_limit import time_limit
 from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
 from sweeps.measure.timing.rate_search import MAX_LOAD, MAX_RUN_S, RateTried, find_max_rate, judged
 from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals, run_server
 from sweeps.plan.measuring import MeasureConfig
-from workloads.base import Extras, UnsupportedError, Workload
+from workloads.base import AUTOTUNE, Extras, UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending
 
 MAX_OFFLINE_STEPS = 256
@@ -64,13 +65,15 @@ def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mod
     On a CPU the very first step tells, for what it initialises takes no second; elsewhere, and where it may have been
     compiled, the second one.
     """
-    if workload.steps_per_round is not None:  # its steps are counted, not timed until they are known
-        return warm_up(workload.step, timer, max_s=measure.warmup_max_s)
-    is_eager = compile_mode == "none" and not Extras.of(workload).is_compiled
-    return warm_up(
-        workload.step, timer, max_s=measure.warmup_max_s, hopeless_s=max(MIN_HOPELESS_S, measure.max_s),
-        min_steps=1 if is_eager and timer.device.type == "cpu" else MIN_WARMUP_STEPS,
-    )  # fmt: skip
+    most_s = measure.autotune_timeout_s if compile_mode == AUTOTUNE else None
+    with time_limit(most_s, f"autotuning took over --autotune-timeout {most_s or 0:g} s"):
+        if workload.steps_per_round is not None:  # its steps are counted, not timed until they are known
+            return warm_up(workload.step, timer, max_s=measure.warmup_max_s)
+        is_eager = compile_mode == "none" and not Extras.of(workload).is_compiled
+        return warm_up(
+            workload.step, timer, max_s=measure.warmup_max_s, hopeless_s=max(MIN_HOPELESS_S, measure.max_s),
+            min_steps=1 if is_eager and timer.device.type == "cpu" else MIN_WARMUP_STEPS,
+        )  # fmt: skip
 
 
 def plan_for(scenario: Scenario, step: Callable[[], object], step_s: float, timer: Timer) -> Plan:

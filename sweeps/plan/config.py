@@ -17,7 +17,7 @@ from analysis.contract.limits import Limits
 from sweeps.plan.labels import label_of
 from sweeps.plan.measuring import MeasureConfig, check_choice
 from sweeps.plan.search import PruningConfig, Range, SearchConfig
-from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError
+from workloads.base import AUTOTUNE, COMPILE_MODES, MEMORY_FORMATS, BadInputError
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
 
@@ -210,6 +210,10 @@ class SweepConfig:
                 for node in self.node_kinds.get(common["device"]) or (None,)
             ]
         return cells
+
+    def timeout_of(self, cell: TrialConfig) -> float:
+        """Seconds that a cell may take; autotuning has its own beside them."""
+        return self.trial_timeout_s + (self.measure.autotune_timeout_s if cell.compile == AUTOTUNE else 0.0)
 
     def tasks(self) -> list[TrialConfig]:
         """One cell of each task (model and the options that say what the work is), at the first value of the rest."""

@@ -148,6 +148,7 @@ def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> 
         common = dataclasses.replace(common, min_s=min(common.min_s, common.max_s))
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
+        autotune_timeout_s=parse_duration_s("autotune-timeout", common.autotune_timeout),
         report_every_s=0.0 if is_pruned else 1.0,
         n_compared=SMOKE_COMPARED if common.smoke else MeasureConfig.n_compared,
         n_threads=told and told[1],

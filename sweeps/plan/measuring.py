@@ -31,6 +31,8 @@ class MeasureConfig:
     cooldown_s: float = 0.0
     rounds: str = "consecutive"
     leak_check: bool = False
+    autotune_timeout_s: float = 300.0
+    """How long the first steps of a cell that is autotuned may take, beside the time that any cell has."""
     profile: bool = False
     """After all else one step of the cell is run under the profiler."""
     record_hostname: bool = False
@@ -52,6 +54,8 @@ class MeasureConfig:
             raise BadInputError(f"--precision-target: {self.precision_target} must lie between 0 and 1")
         if not 0 <= self.cooldown_s < math.inf:
             raise BadInputError(f"--cooldown: {self.cooldown_s} s must be finite and not negative")
+        if not 0 < self.autotune_timeout_s < math.inf:
+            raise BadInputError(f"--autotune-timeout: {self.autotune_timeout_s} s must be over 0 and finite")
         check_choice("rounds", self.rounds, ("consecutive", "interleaved"))
 
     def per_visit(self) -> MeasureConfig:

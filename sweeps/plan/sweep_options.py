@@ -32,7 +32,7 @@ class SweepOptions:
     memory_format: tuple[str, ...] = ("contiguous",)
     """Axis: contiguous, channels_last."""
     compile: tuple[str, ...] = ("none",)
-    """Axis: torch.compile mode: none, default, reduce-overhead."""
+    """Axis: torch.compile mode: none, default, reduce-overhead, max-autotune."""
     threads: Told[tuple[int, ...]] = ()
     """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS if set, otherwise one per CPU, or
     one per fast core on a chip with two kinds of core."""
@@ -59,6 +59,8 @@ class SweepOptions:
     longest kernels or operations in the table profiles, and a Chrome trace in the folder traces."""
     trial_timeout: str = "10m"
     """End a cell that takes longer, including its set-up."""
+    autotune_timeout: str = "5m"
+    """End a cell with --compile max-autotune whose tuning takes longer; it counts beside --trial-timeout."""
     budget: Told[str] = ""
     """End the whole sweep after this time, such as 10m, and list the cells that are left. Default: no limit."""
     isolate: bool = False

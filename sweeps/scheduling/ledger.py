@@ -164,8 +164,9 @@ class Ledger:
 
     def overdue(self) -> list[str]:
         """Trials over their time limit, which from now on count as timed out."""
-        late, limit_s = [], self._config.trial_timeout_s
+        late = []
         for trial_id, run in self._running.items():
+            limit_s = self._config.timeout_of(run.cell)
             if run.started is not None and time.monotonic() - run.started > limit_s:
                 run.verdict = {"status": "timeout", "status_reason": f"over --trial-timeout {limit_s:g} s"}
                 late.append(trial_id)

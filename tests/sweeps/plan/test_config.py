@@ -68,6 +68,11 @@ def test_a_cell_without_threads_of_its_own_keeps_the_key_it_had_before_there_was
     assert cell.key == "f683d9c140f1fe50"
 
 
+def test_what_is_autotuned_has_time_of_its_own_for_it() -> None:
+    config = small_sweep(compile=("default", "max-autotune"), measure=MeasureConfig(autotune_timeout_s=90.0))
+    assert {c.compile: config.timeout_of(c) for c in config.cells()} == {"default": 600.0, "max-autotune": 690.0}
+
+
 def test_a_sweep_survives_json() -> None:
     config = small_sweep(measure=MeasureConfig(min_rounds=3), budget_s=9.0)
     again = SweepConfig.from_dict(json.loads(json.dumps(config.as_dict())))
