@@ -64,8 +64,7 @@ class Finetune:
         self.target_accuracy = self._options.target_accuracy
         self._feed: feeds.Ahead | None = None
         self._score: scores.Score | None = None
-        self._n_steps = 0
-        self._train_s = 0.0
+        self._n_steps, self._train_s = 0, 0.0
         self._round_began: float | None = None
 
     @classmethod
@@ -100,7 +99,8 @@ class Finetune:
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
         self._prepare(loaded.module)
         if self.items_per_step == 1 and not self._is_head_only:
-            batch_norm.check_batch_norm(self._module, self._inputs(self._heldout[:1]))
+            image = batches.to_model_input(self._heldout[:1], self._mean, self._std)
+            batch_norm.check_batch_norm(self._module, batches.laid_out(image, context.memory_format))
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
         self.restart()
         return SetupFacts(

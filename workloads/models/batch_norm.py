@@ -42,7 +42,7 @@ def check_batch_norm(module: nn.Module, inputs: torch.Tensor) -> None:
     layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, _BatchNorm)]
     hooks = [layer.register_forward_pre_hook(functools.partial(look, name)) for name, layer in layers]
     try:
-        module.eval()(inputs)
+        module.eval()(inputs.to(next(module.parameters()).dtype))
     finally:
         for hook in hooks:
             hook.remove()
