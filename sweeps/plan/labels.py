@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from analysis.contract.cells import OPTION_COLUMNS
 from sweeps.text import figure
-
-if TYPE_CHECKING:
-    from sweeps.plan.config import TrialConfig
 
 _USUAL = ("eager", "resident", "none", "torch")
 """Values of options that go without saying."""
 
 
-def label_of(cell: TrialConfig) -> str:
-    """A short name, such as ``cpu bf16 batch 32 full``."""
+def label_of(cell: Any) -> str:
+    """A short name of a ``TrialConfig``, such as ``cpu bf16 batch 32 full``."""
     words = [cell.device, cell.precision, f"batch {cell.batch_size}"]
     words += [cell.model] if cell.model != "none" else []
     words += [cell.memory_format] if cell.memory_format != "contiguous" else []

@@ -149,7 +149,8 @@ def test_a_worker_that_the_profiler_ends_leaves_the_row_as_it_was(tmp_path: Path
     cell = books.searcher.suggest("t1") and books.cells[0]
     books.ledger.start("t1")
     told = message(cell, n_rounds=3, status="complete", step_median_s=0.1)
-    told.is_whole, told.rounds = True, [{"round": n, "seconds": 0.1} for n in range(3)]
+    told.is_whole, told.is_final, told.rounds = True, False, [{"round": n, "seconds": 0.1} for n in range(3)]
+    time.sleep(0.001)
     assert not books.ledger.receive("t1", told), "no pruner is asked of what has been measured to its end"
     assert books.ledger.overdue() == (["t1"] if seconds < 1 else [])
     books.ledger.close("t1", error="SIGSEGV")
