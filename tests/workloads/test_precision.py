@@ -16,8 +16,9 @@ from workloads.precision import PRECISIONS, Precision, apply_precision, autocast
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = "workloads/precision.py"
-OF_ELEMENTS = ("workloads/operations/", "sweeps/coverage/", "analysis/subjects/coverage/")
-"""Operations are run in types of their inputs, int8 and uint8 among them, which are no precisions of a cell."""
+OF_ELEMENTS = ("workloads/operations/", "sweeps/coverage/", "analysis/subjects/coverage/", "workloads/models/runtimes/")
+"""Operations are run in types of their inputs, int8 and uint8 among them, which are no precisions of a cell, and other
+runtimes are told types of products."""
 
 
 def test_no_other_dict_or_tuple_of_all_names_is_written_by_hand() -> None:
