@@ -120,7 +120,7 @@ class Finetune:
         context = self._context
         batch_norm.set_momentum(module, BATCH_NORM_MOMENTUM)
         laid_out = batches.MEMORY_FORMATS[context.memory_format]
-        self._module = module.to(context.device, held_dtype(context.precision), memory_format=laid_out)
+        self._module = module.to(context.device, held_dtype(context.precision)).to(memory_format=laid_out)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
         head = heads.last_layer(self._module)[1].requires_grad_()

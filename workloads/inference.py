@@ -152,7 +152,7 @@ class Inference(SteadyWork):
         self._module = module.to(context.device)
         if self._is_frozen:
             freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(self._held, memory_format=batches.MEMORY_FORMATS[context.memory_format])
+        self._module.to(self._held).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
         self._forward = models.compiled(self._module, context.compile)
 
     def _open_session(self, module: torch.nn.Module) -> None:
