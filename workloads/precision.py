@@ -27,6 +27,7 @@ class Precision:
         note: What to say after the name in a command line's help.
         autocast: The type of torch that autocast computes in, by name; None for no autocast.
         cast: The type of torch that weights and inputs are held in, by name, without autocast; None for float32.
+        quantised: The type of torch, by name, that weights and activations are quantised to; None where nothing is.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
         scales_gradients: Small gradients underflow in a training unless its loss is scaled up.
         not_trained: Why nothing is trained in it; empty where it can be.
@@ -37,6 +38,7 @@ class Precision:
     note: str = ""
     autocast: str | None = None
     cast: str | None = None
+    quantised: str | None = None
     float32_matmul: str = "highest"
     scales_gradients: bool = False
     not_trained: str = ""
@@ -63,6 +65,11 @@ PRECISIONS: dict[str, Precision] = {
         tolerance=6e-2, stored_bits=10, note=_CAST, cast="float16",
         not_trained="gradients underflow in fp16, and GradScaler does not unscale those of fp16 weights",
     ),
+    # What scales and outliers do to an answer no number of bits explains: the bound tells noise from an answer.
+    "int8": Precision(
+        tolerance=0.5, stored_bits=7, note="quantised by another runtime", quantised="int8",
+        not_trained="is for inference alone",
+    ),
 }  # fmt: skip
 
 
@@ -75,7 +82,7 @@ def check_trains(name: str) -> None:
 def product_type(name: str) -> str:
     """What matrix products and convolutions are computed in, as ``computed_dtype`` of a row names it."""
     row = PRECISIONS[name]
-    return row.lowered or ("tf32" if row.float32_matmul == "high" else "float32")
+    return row.quantised or row.lowered or ("tf32" if row.float32_matmul == "high" else "float32")
 
 
 def precisions_in_words() -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import SINGLE
-from sweeps.cell.context import context_of, round_row
+from sweeps.cell.context import context_of, lacking, round_row
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
 from sweeps.cell.message import Message, Place
@@ -23,7 +23,7 @@ from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
 from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round, warmed
 from sweeps.cell.training_columns import rate_columns
 from sweeps.measure.compile_caches import compiled_apart
-from sweeps.measure.device.device import open_device, set_threads, synchronize, unsupported_reason
+from sweeps.measure.device.device import open_device, set_threads, synchronize
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.monitors.conditions import ConditionMonitor
@@ -124,7 +124,7 @@ class CellRun:
         self._device = device = open_device(cell.device)
         self._row.update(environment(device, record_hostname=self._measure.record_hostname))
         self._row["n_threads"] = n_threads = cell.threads or self._n_threads
-        reason = unsupported_reason(device, cell.precision)
+        reason = lacking(device, cell)
         if reason is not None:
             raise UnsupportedError(reason)
         apply_precision(cell.precision)

@@ -6,17 +6,24 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweeps.measure.device.allocators import check_allocator
-from sweeps.measure.device.device import memory_of
+from sweeps.measure.device.device import memory_of, unsupported_reason
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.memory import resident_bytes
 from sweeps.plan.cell_options import options_instance
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import round_columns
 from workloads.base import CellContext, Workload
+from workloads.models.runtimes.table import TORCH
 from workloads.registry import load_workload
 
 if TYPE_CHECKING:
     import torch
+
+
+def lacking(device: torch.device, cell: TrialConfig) -> str | None:
+    """Why PyTorch cannot compute a cell on a device; None where it can, or where another runtime says what it can."""
+    is_elsewhere = cell.options.get("runtime") not in (None, TORCH)
+    return None if is_elsewhere else unsupported_reason(device, cell.precision)
 
 
 def context_of(cell: TrialConfig, device: torch.device, n_compared: int) -> tuple[type[Workload], CellContext]:

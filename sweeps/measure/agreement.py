@@ -79,8 +79,15 @@ def relative_rms(values: torch.Tensor, reference: torch.Tensor) -> float | None:
 
 
 def rounding_in(precision: str, by_ten_bits: float | None) -> float | None:
-    """What rounding in a precision does, told from ``ROUNDED_BITS``: it is proportional to the unit roundoff."""
-    return None if not by_ten_bits else math.ldexp(by_ten_bits, ROUNDED_BITS - PRECISIONS[precision].stored_bits)
+    """What rounding in a precision does, told from ``ROUNDED_BITS``: it is proportional to the unit roundoff.
+
+    None of a quantised one, whose scales decide.
+    """
+    return (
+        None
+        if not by_ten_bits or PRECISIONS[precision].quantised
+        else math.ldexp(by_ten_bits, ROUNDED_BITS - PRECISIONS[precision].stored_bits)
+    )
 
 
 def compare_outputs(

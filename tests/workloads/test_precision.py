@@ -53,6 +53,8 @@ def test_each_precision_is_probed_by_what_its_row_says(monkeypatch: pytest.Monke
     monkeypatch.setattr(precisions, "probe_tf32", lambda _: "products")
     found = {name: precisions.probe(torch.device("cpu"), name) for name in PRECISIONS}
     assert (found.pop("fp32"), found.pop("tf32")) == (None, "products")
+    quantised = {name: found.pop(name) for name, row in PRECISIONS.items() if row.quantised}
+    assert all("another runtime" in str(told) for told in quantised.values())
     assert found == {name: f"lowered {name}" for name, row in PRECISIONS.items() if row.lowered}
 
 

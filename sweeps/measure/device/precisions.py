@@ -31,6 +31,8 @@ def float32_products(precision: str) -> Iterator[None]:
 def probe(device: torch.device, precision: str) -> str | None:
     """Why a device does not compute in a precision, or None if it does, by what the table says of the precision."""
     row = PRECISIONS[precision]
+    if row.quantised is not None:
+        return f"{precision} is for inference by another runtime (--runtime): PyTorch has no quantiser here"
     if row.lowered is not None:
         return probe_lowered(device, precision)
     return None if row.float32_matmul == "highest" else probe_tf32(device)

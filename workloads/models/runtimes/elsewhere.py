@@ -11,6 +11,7 @@ import torch
 from workloads.base import CellContext, SetupFacts, UnsupportedError
 from workloads.models.runtimes import table
 from workloads.models.runtimes.base import N_CALIBRATED, Asked, Tensors
+from workloads.precision import PRECISIONS
 
 _OWN = {"memory_format": "contiguous", "compile": "none"}
 """Axes of a cell that say how PyTorch runs a network, with the value that stands for nothing said."""
@@ -76,7 +77,9 @@ class Elsewhere:
             network=_Flat(module).eval(), examples=(batch,), device=context.device, precision=context.precision,
             n_threads=torch.get_num_threads(), calibration=lambda: [(part,) for part in calibration(n).split(size)],
         )  # fmt: skip
-        self._name, self._session = name, table.open_session(name, asked)
+        self._session = table.open_session(name, asked)
+        is_quantised = PRECISIONS[context.precision].quantised is not None
+        self._version = table.RUNTIMES[name].version(is_quantised=is_quantised)
         self.takes, self.types = self._session.takes, self._session.ran.types
 
     def __call__(self, batch: torch.Tensor) -> torch.Tensor:
@@ -86,4 +89,4 @@ class Elsewhere:
         """What a row records of the cell's set-up, and of the runtime."""
         ran = {f.name: getattr(self._session.ran, f.name) for f in dataclasses.fields(self._session.ran)}
         del ran["types"]
-        return RuntimeFacts(**vars(facts), **ran, runtime_version=table.RUNTIMES[self._name].version)
+        return RuntimeFacts(**vars(facts), **ran, runtime_version=self._version)

@@ -25,6 +25,7 @@ class Runtime:
         module: Of this package, whose ``open_session`` makes a session.
         needs: Modules to import, each with the distribution that has it.
         extra: Of ours, which installs them.
+        quantiser: Modules that quantise, where they are others.
         prefers: Which of the runtime's own ways to a device is to be taken, where it has several.
     """
 
@@ -32,6 +33,7 @@ class Runtime:
     module: str
     needs: tuple[str, ...]
     extra: str
+    quantiser: tuple[str, ...] = ()
     prefers: str | None = None
 
     @property
@@ -40,10 +42,9 @@ class Runtime:
         absent = [name for name in self.needs if find_spec(name) is None]
         return f"{', '.join(absent)} not installed: pip install 'accelsweep[{self.extra}]'" if absent else None
 
-    @property
-    def version(self) -> str:
-        """Of what runs the network, and of what converts it."""
-        return ", ".join(f"{name} {_version(name)}" for name in self.needs)
+    def version(self, *, is_quantised: bool) -> str:
+        """Of what runs the network, of what converts it and of what quantises it."""
+        return ", ".join(f"{name} {_version(name)}" for name in (*self.needs, *self.quantiser * is_quantised))
 
 
 _ONNX = ("onnxruntime", "onnx", "onnxscript")
@@ -55,7 +56,9 @@ RUNTIMES: dict[str, Runtime] = {
     "onnxruntime-tensorrt": Runtime(
         told="ONNX Runtime by TensorRT", module="onnx_runtime", needs=_ONNX, extra="onnxruntime", prefers="Tensorrt"
     ),
-    "openvino": Runtime(told="OpenVINO", module="open_vino", needs=("openvino",), extra="openvino"),
+    "openvino": Runtime(
+        told="OpenVINO", module="open_vino", needs=("openvino",), extra="openvino", quantiser=("nncf",)
+    ),
 }  # fmt: skip
 """Every runtime beside PyTorch by its name on the command line."""
 NAMES = (TORCH, *RUNTIMES)

@@ -102,10 +102,10 @@ def test_a_full_device_is_not_taken_for_a_missing_precision(monkeypatch: pytest.
         return torch.empty(2**48, dtype=torch.uint8)
 
     monkeypatch.setattr(torch.nn.functional, "conv2d", full)
-    from sweeps.measure.device.precisions import probe_autocast
+    from sweeps.measure.device.precisions import probe_lowered
 
     with pytest.raises(RuntimeError) as caught:
-        probe_autocast(CPU, "bf16")
+        probe_lowered(CPU, "bf16")
     assert is_out_of_memory(caught.value)
 
 
