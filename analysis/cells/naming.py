@@ -20,7 +20,7 @@ _WORDS = {
     "threads": "{} threads",
     "allocator": "allocator {}",
 }
-_SILENT = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
+PLAIN = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
            "runtime": "torch", "augment": "none", "feed": "resident", "allocator": DEFAULT}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
@@ -37,10 +37,10 @@ def varying(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[
 
 def word(column: str, value: Any) -> str | None:
     """One setting as a reader would say it: ``batch 64``; None where it goes without saying."""
-    return None if value is pd.NA or value == _SILENT.get(column, ...) else _spoken(column, value)
+    return None if value is pd.NA or value == PLAIN.get(column, ...) else spoken(column, value)
 
 
-def _spoken(column: str, value: Any) -> str | None:
+def spoken(column: str, value: Any) -> str | None:
     """One setting in words, also where it goes without saying; None where it is null."""
     if value is None or value is pd.NA or value != value:  # noqa: PLR0124 # NaN
         return None
@@ -55,7 +55,7 @@ def label(row: dict[str, Any], columns: Sequence[str]) -> str:
 
     A row of which all goes without saying is told by just that: beside ``channels_last`` stands ``contiguous``.
     """
-    words = [said for column in columns if (said := _spoken(column, row.get(column))) is not None]
+    words = [said for column in columns if (said := spoken(column, row.get(column))) is not None]
     return in_words(row, columns) or ", ".join(words) or "the one cell"
 
 

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from analysis.cells.matching import Difference, Side
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SERVER
-from analysis.page import caveats as of_sweep
+from analysis.page.caveats import of_sweep
+from analysis.page.caveats.caveat import as_markdown
 from analysis.page.environment import MAX_VALUES
 from analysis.text import counted, escape, is_missing, some
 
@@ -30,9 +31,9 @@ def _of_measurement(sides: Sequence[Side]) -> list[str]:
     """What is wrong with the measurements of each side; the same of several is said once."""
     found: dict[str, list[str]] = {}
     for side in sides:
-        for text in of_sweep.caveats(side.trials, None, []):
-            found.setdefault(text, []).append(side.label)
-    return [f"{escape(', '.join(labels))}: {of_sweep.as_markdown(text)}" for text, labels in found.items()]
+        for caveat in of_sweep.caveats(side.trials, None, []):
+            found.setdefault(caveat.text, []).append(side.label)
+    return [f"{escape(', '.join(labels))}: {as_markdown(text)}" for text, labels in found.items()]
 
 
 def _allowed(sides: Sequence[Side], allowed: Sequence[str]) -> list[str]:

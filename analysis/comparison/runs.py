@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from analysis.cells.matching import Key, Side
 from analysis.cells.rows import Row
 from analysis.contract.cells import SERVER, known
-from analysis.page.caveats import BUSY_RATIO
+from analysis.page.caveats.of_sweep import BUSY_RATIO
 from analysis.stats.estimate import Figure
 
 

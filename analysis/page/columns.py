@@ -10,6 +10,7 @@ import pandas as pd
 from analysis.cells.groups import word_columns
 from analysis.cells.naming import present, varying
 from analysis.cells.rows import Row, records
+from analysis.page.caveats.caveat import anchor
 from analysis.stats.estimate import Figure, digits_of, of_row
 from analysis.text import MISSING, escape, is_missing, number, share, table
 
@@ -116,6 +117,18 @@ def settings(columns: Collection[str]) -> list[Column]:
     return [Column(title, lambda row, c=c: setting(row, c)) for c, title in NUMBERS if c in columns]
 
 
+def shared_words(frame: pd.DataFrame, names: Sequence[str]) -> str:
+    """``All with device cuda, batch size 64.``: settings that every row of a frame shares, as a table's caption."""
+    row = records(frame.head(1))[0] if len(frame) else {}
+    numbers = dict(NUMBERS)
+    told = [
+        f"{numbers.get(name, name.replace('_', ' ').removeprefix('option '))} {value}"
+        for name in names
+        if (value := setting(row, name) if name in numbers else escape(row.get(name) or ""))
+    ]
+    return f"All with {', '.join(told)}." if told else ""
+
+
 def setting(row: Row, column: str) -> str:
     """A number that was asked for, as it was asked for."""
     value = _times(row.get(column), 1.0)
@@ -152,7 +165,17 @@ def cell_table(
     The words are those of ``word_columns`` less the columns ``without``, and then those of ``lead``.
     """
     words = [*names(word_columns(frame, without)), *known_of(frame, lead)]
+    words[:1] = [_anchored(column) for column in words[:1]]
     # The batch size always, what else is set only where it varies.
     told = {*varying(frame, [c for c, _ in NUMBERS]), *present(frame, ["batch_size"])}.difference(without)
     shown = [*words, *settings(told), *known_of(frame, columns)]
     return column_table(records(frame.head(max_rows)), shown, n_left=len(words), max_rows=max_rows, n_rows=len(frame))
+
+
+def _anchored(column: Column) -> Column:
+    """The same column with each cell's anchor, so that a link finds its row."""
+
+    def show(row: Row) -> str:
+        return f'<a id="{anchor(row["trial_key"])}"></a>{column.show(row)}'
+
+    return column._replace(show=show)

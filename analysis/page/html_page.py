@@ -10,6 +10,7 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+ANCHOR = re.compile(r'(<a id="cell-[0-9A-Za-z-]+"></a>)')
 _TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 _STYLE = """
 :root { color-scheme: light dark; --ink: #1a1a1a; --paper: #fff; --line: #d0d0d0; --soft: #f4f4f4; --mark: #0b57a4; }
@@ -83,6 +84,21 @@ def _embed_images(tokens: list[Token], folder: Path) -> None:
                 child.type, child.tag, child.children = "text", "", None
 
 
+def _open_anchors(tokens: list[Token]) -> None:
+    """Let the anchors of cells, which our templates write, be anchors; any other markup stays text."""
+    for token in tokens:
+        made: list[Token] = []
+        for child in token.children or []:
+            parts = ANCHOR.split(child.content) if child.type == "text" else [child.content]
+            if len(parts) == 1:
+                made.append(child)
+                continue
+            for i, part in enumerate(parts):
+                made.append(Token("html_inline" if i % 2 else "text", "", 0, content=part))
+        if token.children:
+            token.children = made
+
+
 def to_html(markdown: str, folder: Path) -> str:
     """A whole HTML page, with the figures from ``folder``.
 
@@ -95,6 +111,7 @@ def to_html(markdown: str, folder: Path) -> str:
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = parser.parse(markdown)
     _embed_images(tokens, folder)
+    _open_anchors(tokens)
     body = parser.renderer.render(tokens, parser.options, {})
     heading = re.search(r"<h1>(.*?)</h1>", body, re.DOTALL)
     title = re.sub(r"<[^>]+>", "", heading[1]) if heading else "accelsweep"

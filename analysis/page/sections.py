@@ -14,8 +14,9 @@ from analysis.cells.identity import narrowed, with_identity
 from analysis.cells.naming import common
 from analysis.cells.rows import complete, counts_text
 from analysis.contract.cells import TASK_COLUMNS
-from analysis.page.caveats import as_markdown, left_out
-from analysis.page.caveats import caveats as sweep_caveats
+from analysis.page.caveats.caveat import OFF, Caveat, heaviest_first
+from analysis.page.caveats.of_sweep import caveats as sweep_caveats
+from analysis.page.caveats.of_sweep import left_out
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.runs import told_of_runs
 from analysis.page.templates import render
@@ -77,10 +78,11 @@ def identified(page: Page, columns: Sequence[str]) -> pd.DataFrame:
 
 
 def caveats(page: Page) -> list[str]:
-    """What a reader must know before believing the numbers, escaped."""
+    """What a reader must know before believing the numbers, in Markdown, the heaviest first."""
     lost, sweep = page.trials.attrs, "the sweep" if len(page.sweeps) == 1 else "a sweep"
-    said = [*left_out(lost["unreadable"], lost["missing"], sweep=sweep), *sweep_caveats(page.trials, None, [])]
-    return [*(as_markdown(text) for text in said), *told_of_runs(page.trials)]
+    said = [Caveat(text=text, weight=OFF) for text in left_out(lost["unreadable"], lost["missing"], sweep=sweep)]
+    found = heaviest_first([*said, *sweep_caveats(page.trials, None, []), *told_of_runs(page.trials)])
+    return [caveat.told(page.trials) for caveat in found]
 
 
 def heading(page: Page, subject: str) -> str:

@@ -10,6 +10,8 @@ import jinja2
 
 from analysis.text import escape
 
+_ANCHOR = re.compile(r'<a id="(cell-[0-9A-Za-z-]+)"></a>')
+_LINK = re.compile(r"\[((?:\\.|[^\[\]\\])*)\]\(#(cell-[0-9A-Za-z-]+)\)")
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -25,4 +27,17 @@ def render(template: str, *, counts: str = "", **values: Any) -> str:
     )  # fmt: skip
     templates.filters["escape"] = escape
     text = templates.get_template(template).render(counts=counts, **values)
-    return re.sub(r"\n{3,}", "\n\n", text).strip() + "\n"
+    return re.sub(r"\n{3,}", "\n\n", _linked(text)).strip() + "\n"
+
+
+def _linked(text: str) -> str:
+    """A page on which each cell's anchor stands once, and links to cells that no table of it has are plain text."""
+    seen: set[str] = set()
+
+    def once(found: re.Match[str]) -> str:
+        is_new = found[1] not in seen
+        seen.add(found[1])
+        return found[0] if is_new else ""
+
+    text = _ANCHOR.sub(once, text)
+    return _LINK.sub(lambda found: found[0] if found[2] in seen else found[1], text)

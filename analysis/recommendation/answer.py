@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -14,10 +14,11 @@ from analysis.cells.ranking import Ranking, rank, speed
 from analysis.cells.rows import Row, extreme, items, records, setting_columns
 from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
-from analysis.page.caveats import count_machines
+from analysis.page.caveats.machines import count_machines
 from analysis.page.runs import spread_of
 from analysis.recommendation import compilation, training
 from analysis.recommendation import limits as limit_words
+from analysis.recommendation.answer_table import answer_table
 from analysis.recommendation.recommend import (
     Best,
     Task,
@@ -31,23 +32,40 @@ from analysis.stats.told_apart import excludes_one
 from analysis.text import escape, is_missing, listed, seconds_as_ms, share, significant, some
 
 NOTHING = "No cell of this sweep is complete, so there is nothing to recommend."
-MAX_TASKS = 12
-"""More tasks than that are not read as sentences; the tables have all."""
+MAX_SENTENCES = 12
+"""More sentences beside a table of tasks are not read; the tables have all."""
 MAX_CLOSE = 2
 LENGTHENED_BY = {"finetune": "--epochs"}
 """The option that makes a cell's window longer; a training ends with its epochs, whatever ``--min-s`` asks."""
 
 
-def answer(frame: pd.DataFrame, limits: Limits) -> list[str]:
-    """What to use, in Markdown; a paragraph a task where there are several, else a sentence each."""
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """What to use, in Markdown: of one task in sentences; of several a table, and what is said before and after it."""
+
+    sentences: list[str]
+    lead: str = ""
+    table: str = ""
+
+
+def answer(frame: pd.DataFrame, limits: Limits) -> Answer:
+    """What to use for each task of a sweep."""
     found = tasks(frame)
     if not found:
-        return [NOTHING]
-    told = [Teller(frame, task, limits).sentences() for task in found[:MAX_TASKS]]
-    said = told[0] if len(found) == 1 else [" ".join(sentences) for sentences in told]
-    if len(found) > MAX_TASKS:
-        said.append(f"{len(found) - MAX_TASKS} more tasks are in the tables below.")
-    return said + _energy_known(frame)
+        return Answer(sentences=[NOTHING])
+    tellers = [Teller(frame, task, limits) for task in found]
+    if len(tellers) == 1:
+        return Answer(sentences=[*tellers[0].sentences(), *_energy_known(frame)])
+    said = [sentence for teller in tellers for sentence in teller.beside_table()][:MAX_SENTENCES]
+    within = f" within {limit_words.told(limits)}" if limits.asked else ""
+    lead = f"A setting to use{within} for each of {len(found):,} tasks, on each device."
+    shared, table = answer_table(frame, found, limits)
+    return Answer(lead=f"{lead} {shared}".strip(), table=table, sentences=[*said, *_energy_known(frame)])
+
+
+def answers_by_task(frame: pd.DataFrame, limits: Limits) -> dict[str, list[str]]:
+    """The whole answer of each task in sentences, in Markdown, by the task's name."""
+    return {task.name: Teller(frame, task, limits).sentences() for task in tasks(frame)}
 
 
 def _energy_known(frame: pd.DataFrame) -> list[str]:
@@ -93,6 +111,12 @@ class Teller:
         compiled = compilation.told(best[0].row, self._task.item)
         said = [self._fastest(best[0]), *([compiled] if compiled else []), *others]
         return said + self._close(best[0]) + self._training()
+
+    def beside_table(self) -> list[str]:
+        """What the table of several tasks cannot say of this one, beginning with its name."""
+        if not best_per_device(self._held):
+            return [self._nothing()]
+        return [f"{escape(self._task.name)}: {sentence}" for sentence in self._training()]
 
     @cached_property
     def _first(self) -> Ranking:

@@ -14,16 +14,21 @@ from analysis.cells.identity import with_identity
 from analysis.cells.naming import common
 from analysis.cells.rows import counts_text
 from analysis.contract.limits import Limits
-from analysis.page.caveats import as_markdown, caveats
+from analysis.page.caveats.caveat import Caveat, heaviest_first
+from analysis.page.caveats.of_sweep import caveats
 from analysis.page.command_line import default_output, page_of, parser, write_page, writing
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.runs import is_repeated, told_of_runs
+from analysis.page.sections import Drawings
 from analysis.page.tables import failures_table, grid_table
 from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
 from analysis.read.sweeps import Page, find_sweeps
 from analysis.recommendation import figures, tables, why_slow
 from analysis.recommendation.answer import answer
+from analysis.recommendation.axes.effects import Effect, effects
+from analysis.recommendation.axes.figure import draw_effects
+from analysis.recommendation.axes.tables import effects_table
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
@@ -41,19 +46,16 @@ LIMITS = {
 }
 
 
-def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[str]:
-    """What speaks against the numbers, escaped, most important first."""
+def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn: int) -> list[Caveat]:
+    """What speaks against the numbers, the heaviest first."""
     lost = page.trials.attrs
     unreadable = [*page.trials.attrs["unreadable"], *(name for s in page.sweeps for name in unreadable_parts(s))]
     not_drawn = f"Figures show the first {figures.MAX_TASKS} tasks; {n_not_drawn} more are in the tables."
-    said = [as_markdown(text) for text in caveats(frame, lost["asked"], unreadable, lost["missing"])]
-    return [
-        *said,
-        *told_of_runs(frame),
-        *_imprecise(found),
-        *_growing(frame, found),
-        *([not_drawn] if n_not_drawn else []),
-    ]
+    said = [*_imprecise(found), *_growing(frame, found), *([not_drawn] if n_not_drawn else [])]
+    return heaviest_first([
+        *caveats(frame, lost["asked"], unreadable, lost["missing"]), *told_of_runs(frame),
+        *(Caveat(text=text, is_markdown=True) for text in said),
+    ])  # fmt: skip
 
 
 def _imprecise(found: Sequence[Task]) -> list[str]:
@@ -108,6 +110,12 @@ def commands(page: Page) -> list[str]:
     return [visible(" ".join(shlex.join(words).split())) for words in made]
 
 
+def _drawn_effects(page: Page, bought: Sequence[Effect]) -> Drawings:
+    path = page.figures / "axes.png"
+    told = draw_effects(path, bought)
+    return Drawings(figures=[] if told is None else [(path, told)])
+
+
 def build(page: Page, limits: Limits) -> str:
     """The report's Markdown; its figures are written into ``page.figures``."""
     frame = with_compilation(with_identity(page.trials))
@@ -119,12 +127,18 @@ def build(page: Page, limits: Limits) -> str:
     shared = common(frame, ("workload", "model")) or "several workloads"
     if frame.empty:
         shared = configs[0].get("workload", "an empty sweep") if configs else "an empty sweep"
+    bought = effects(frame)
+    told_answer = answer(frame, limits)
     cells, cells_shown = tables.cells_table(frame)
     return render(
         "recommendation/page.md.j2",
         title=f"{escape(shared)}: what this machine should use",
-        answer=answer(frame, limits),
-        caveats=_doubts(page, frame, held, n_not_drawn),
+        answer=told_answer.sentences,
+        answer_lead=told_answer.lead,
+        answer_table=told_answer.table,
+        axes=effects_table(bought),
+        axes_figure=_drawn_effects(page, bought),
+        caveats=[caveat.told(frame) for caveat in _doubts(page, frame, held, n_not_drawn)],
         within=told(limits),
         choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=tables.precisions_table(frame, found),

@@ -154,6 +154,20 @@ def frugal_words(task: Task, beside: Row) -> str:
     return what if n == len(task.cells) else f"{what} of the {n:,} cells with an energy measurement"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Want:
+    """A reason to choose a cell: a short word, what it stands for, and how many others serve it as well."""
+
+    word: str
+    told: str
+    n_rivals: int
+
+    @property
+    def text(self) -> str:
+        """``speed``, or ``speed ≈2`` of a cell that two others cannot be told apart from."""
+        return f"{self.word} ≈{self.n_rivals:,}" if self.n_rivals else self.word
+
+
 def choices(task: Task) -> list[Row]:
     """The best cell for each thing wanted of a task; each once, with all that it is best for as ``wants``."""
     cells = usable(task.cells)
@@ -163,22 +177,24 @@ def choices(task: Task) -> list[Row]:
     near = cells[cells[THROUGHPUT[0]] >= NEAR_BEST_RATIO * fastest[THROUGHPUT[0]]]
     has_latency = task.cells["accuracy_best"].isna().all() and not cells["scenario"].isin([SERVER, "offline"]).all()
     rows = records(cells)
-    wants = {
-        "highest sustained rate" if task.is_server else "highest throughput": rank(rows, speed),
-        "shortest step": rank(rows, step, is_lower_better=True) if has_latency else None,
-        "least memory within 5 % of the highest throughput":
-            None if task.is_server else counted_alike(_least_memory(near)),
-        frugal_words(task, fastest): most_frugal(task, fastest),
-        "best accuracy": most_accurate(rows),
-        "soonest at the target accuracy": soonest(rows),
-        "least energy to the target accuracy": rank(rows, plain("energy_to_target_j"), is_lower_better=True),
-    }  # fmt: skip
+    told = {"rate": "highest sustained rate"} if task.is_server else {"speed": "highest throughput"}
+    wants = [
+        (*next(iter(told.items())), rank(rows, speed)),
+        ("latency", "shortest step", rank(rows, step, is_lower_better=True) if has_latency else None),
+        ("memory", "least memory within 5 % of the highest throughput",
+            None if task.is_server else counted_alike(_least_memory(near))),
+        ("energy", frugal_words(task, fastest), most_frugal(task, fastest)),
+        ("accuracy", "best accuracy", most_accurate(rows)),
+        ("time to target", "soonest at the target accuracy", soonest(rows)),
+        ("energy to target", "least energy to the target accuracy",
+            rank(rows, plain("energy_to_target_j"), is_lower_better=True)),
+    ]  # fmt: skip
     found: dict[tuple[object, object], Row] = {}
-    for want, ranking in wants.items():
+    for word, want, ranking in wants:
         if ranking is not None:
-            n, row = len(ranking.rivals), ranking.row
-            told = f"{want} (statistically indistinguishable from {n:,} other{'s' if n > 1 else ''})" if n else want
-            found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})["wants"].append(told)
+            row = ranking.row
+            entry = found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})
+            entry["wants"].append(Want(word=word, told=want, n_rivals=len(ranking.rivals)))
     return list(found.values())
 
 

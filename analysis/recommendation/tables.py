@@ -18,7 +18,7 @@ from analysis.contract.limits import Limits
 from analysis.contract.objectives import OBJECTIVES
 from analysis.contract.runs import ACCURACY_SD
 from analysis.page import agreement, columns
-from analysis.page.caveats import BUSY_RATIO, retries_allocations, takes_memory_anew
+from analysis.page.caveats.of_sweep import BUSY_RATIO, retries_allocations, takes_memory_anew
 from analysis.page.runs import SPREAD_COLUMNS
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.recommend import Task, best_per_precision, best_per_runtime
@@ -39,7 +39,7 @@ def _tail(row: Row) -> str:
     return f"{MISSING} ({together:,.0f} steps a sample)" if n is None and together > 1 else MISSING
 
 
-def _won_back(row: Row) -> str:
+def won_back(row: Row) -> str:
     """Items after which a compilation has saved the time that it took: about, as both steps are medians."""
     items = known(row.get(WON_BACK))
     return MISSING if items is None else "never" if math.isinf(items) else significant(items)
@@ -83,7 +83,7 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
         columns.plain("energy to target (J)", "energy_to_target_j"),
         columns.plain("compilation (s)", "compile_s"),
         columns.plain("compilation, caches warm (s)", "compile_warm_s"),
-        columns.Column(f"compilation pays off after ({item})", _won_back, [WON_BACK]),
+        columns.Column(f"compilation pays off after ({item})", won_back, [WON_BACK]),
         agreement.top1_column(),
         columns.in_word("computed in", "computed_dtype")._replace(needs=["computed_dtype"]),
         columns.part("share of FLOP/s ceiling", "flop_share_ratio"),
@@ -99,25 +99,44 @@ def prepared(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def choices_table(frame: pd.DataFrame, found: Sequence[Row]) -> str:
-    """What to use for what: one row for each of ``recommend.choices``."""
+    """What to use for what: one row for each of ``recommend.choices``, and under it what its short words stand for."""
     if not found:
         return ""
     chosen = prepared(pd.DataFrame(found))
     tail = () if chosen["latency_p99_s"].notna().any() else ("p99",)
     left_out = ("95 % interval", "computed in", "share of FLOP/s", "compilation", "missed", *tail)
     figures = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
-    wants = columns.Column("for", lambda row: escape(", ".join(row["wants"])))
-    return _named_table(frame, chosen, figures, lead=[wants])
+    wants = columns.Column("best for", lambda row: ", ".join(want.text for want in row["wants"]))
+    return f"{_named_table(frame, chosen, figures, lead=[wants])}\n\n{_legend(found)}"
+
+
+def _legend(found: Sequence[Row]) -> str:
+    """What the short words of a table of choices stand for, each once."""
+    told: dict[str, list[str]] = {}
+    for want in (want for row in found for want in row["wants"]):
+        told.setdefault(want.word, []).append(want.told)
+    said = [f"{word}: {escape(' or '.join(dict.fromkeys(texts)))}" for word, texts in told.items()]
+    if any(want.n_rivals for row in found for want in row["wants"]):
+        said.append("≈2: statistically indistinguishable from 2 others")
+    text = "; ".join(said)
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 def _named_table(
     frame: pd.DataFrame, chosen: pd.DataFrame, figures: Sequence[columns.Column], lead: Sequence[columns.Column] = ()
 ) -> str:
-    """A table of a few of the frame's cells, named by all that tells the frame's cells apart."""
-    words = [*lead, *columns.names(word_columns(frame))]
-    told = columns.settings([c for c, _ in columns.NUMBERS if c == "batch_size" or varying(frame, [c])])
+    """A table of a few of the frame's cells, named by all that tells the frame's cells apart.
+
+    Of several cells what they all share stands above the table, not in it.
+    """
+    named, numbers = word_columns(frame), [c for c, _ in columns.NUMBERS if c == "batch_size" or varying(frame, [c])]
+    changing = varying(chosen, [*named, *numbers]) if len(chosen) > 1 else [*named, *numbers]
+    shared = columns.shared_words(chosen, [c for c in (*named, *numbers) if c not in changing])
+    words = [*lead, *columns.names([c for c in named if c in changing])]
+    told = columns.settings([c for c in numbers if c in changing])
     shown = [*words, *told, *columns.known_of(chosen, figures)]
-    return columns.column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
+    table = columns.column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
+    return f"{shared}\n\n{table}" if shared else table
 
 
 def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:

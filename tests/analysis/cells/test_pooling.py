@@ -52,7 +52,7 @@ def test_repeats_are_one_line_with_the_interval_of_a_spread_pooled_over_the_cell
         assert line["step_median_low_s"] == pytest.approx(line["batch_size"] / expected.high)
     assert frame[MOVED].isna().all()
     (said,) = told_of_runs(frame)
-    assert said.startswith("Each cell's figures are from 3 runs, each in a fresh process")
+    assert said.text.startswith("Each cell's figures are from 3 runs, each in a fresh process")
 
 
 def test_flags_that_every_run_has_are_pooled_too(write_sweep: Write) -> None:

@@ -99,7 +99,7 @@ def test_a_report_opens_without_complaint_and_asks_nothing_of_the_network(show: 
 def test_every_figure_is_shown_and_has_an_alternative_text(show: Open, report: Path) -> None:
     page = show(report)
     figures = page.locator("img").all()
-    assert len(figures) == 2, "settings over batch size, accuracy over time"
+    assert len(figures) == 3, "what each axis buys, settings over batch size, accuracy over time"
     for figure in figures:
         assert len(figure.get_attribute("alt")) > 20
         assert figure.evaluate("image => image.complete && image.naturalWidth > 400")

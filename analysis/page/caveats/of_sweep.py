@@ -12,8 +12,10 @@ from analysis.cells.naming import equals, labels, out_of
 from analysis.cells.torch_versions import old_torch
 from analysis.contract.allocators import DEFAULT, KEEP_MEMORY
 from analysis.page.agreement import other_types, without_agreement
-from analysis.page.wide_intervals import wide_intervals
-from analysis.text import counted, escape, listed, some
+from analysis.page.caveats.caveat import INVALID, OFF, TOLD, Caveat, heaviest_first, off_by
+from analysis.page.caveats.machines import of_machines
+from analysis.page.caveats.wide_intervals import wide_intervals
+from analysis.text import counted, listed, some
 
 MAX_FILES = 5  # files named of those that cannot be read
 MAX_NAMED = 8  # cells named of those with a wrong answer
@@ -30,33 +32,27 @@ MIN_AGREEMENT_RATIO = 0.99
 WRONG = "wrong-result"
 """Status reason of a cell whose answer its precision does not explain (``sweeps/cell/outcome.py``)."""
 
-VERSIONS = {
-    "torch_version": "torch", "torchvision_version": "torchvision", "python_version": "Python",
-    "accelsweep_version": "accelsweep", "git_commit": "this program (commits)",
-}  # fmt: skip
-"""What is installed on a machine, by the column that records it; drivers are told apart by device."""
-CLOCK_S = 0.1  # clocks that differ by less count as equal
-
-
-def as_markdown(text: str) -> str:
-    """A sentence of ``caveats`` escaped, the settings it names as code to be copied."""
-    return escape(text).replace(escape(KEEP_MEMORY), f"`{KEEP_MEMORY}`")
-
 
 def caveats(
     frame: pd.DataFrame, n_cells: int | None, unreadable: Sequence[str], n_missing: int | None = None
-) -> list[str]:
-    """What is wrong with a sweep's measurements in sentences, not escaped, most important first.
+) -> list[Caveat]:
+    """What is wrong with a sweep's measurements, the heaviest first.
 
     ``n_cells`` were asked for, repeats included (None: unknown), of which ``n_missing`` (else those that are no row)
     are not there, and the files named ``unreadable`` were skipped.
     """
     n_missing = (n_cells or 0) - len(frame) if n_missing is None else n_missing
-    done, lost = frame[frame["status"] == "complete"], left_out(unreadable, n_missing, n_cells)
-    return [*old_torch(frame), *_timing(done), *_wrong_answers(frame), *other_types(frame), *fallbacks(frame),
-            *_inputs(frame, done), *lost, *wide_intervals(done), *_stability(done), *_slow_precisions(done),
-            *_precision_notes(done), *_memory(done), *_full_device(done), *_other_answers(done),
-            *without_agreement(done), *_machines(frame)]  # fmt: skip
+    done = frame[frame["status"] == "complete"]
+    plain = [
+        (INVALID, [*_timing(done), *_wrong_answers(frame), *other_types(frame), *fallbacks(frame)]),
+        (OFF, old_torch(frame)),
+        (OFF, left_out(unreadable, n_missing, n_cells)),
+        (TOLD, [*_inputs(frame, done), *_slow_precisions(done), *_precision_notes(done)]),
+    ]
+    told = [Caveat(text=text, weight=weight) for weight, texts in plain for text in texts]
+    rest = [Caveat(text=text) for text in (*without_agreement(done), *of_machines(frame))]
+    of_cells = [*wide_intervals(done), *_stability(done), *_memory(done), *_full_device(done), *_other_answers(done)]
+    return heaviest_first([*told, *of_cells, *rest])
 
 
 def _of(n: int, one: str, many: str) -> str:
@@ -124,24 +120,34 @@ def left_out(
     return said
 
 
-def _stability(done: pd.DataFrame) -> list[str]:
+def _stability(done: pd.DataFrame) -> list[Caveat]:
     spread = "the interquartile range of the steps is over {} % of the median"
     busy = f"shared the machine with other work that took over {100 * BUSY_RATIO:.0f} % of its CPU time"
+    slowed = " from the first to the last round for no reported reason: perhaps heat"
     tests = [
-        (equals(done, "stability", "very unstable"), "is", "are", f" very unstable: {spread.format(25)}"),
-        (equals(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
-        (equals(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
-        (
-            done["is_throttled"].isna() & done["throttle_reasons"].notna(),
-            "slowed down",
-            "slowed down",
-            " from the first to the last round for no reported reason: perhaps heat",
-        ),
-        (equals(done, "is_drifting", True), "drifted", "drifted", " while measured"),
-        (done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
-        (equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory on every step"),
+        ("step_iqr_ratio", equals(done, "stability", "very unstable"), "is", "are",
+         f" very unstable: {spread.format(25)}"),
+        ("step_iqr_ratio", equals(done, "stability", "unstable"), "is", "are", f" unstable: {spread.format(10)}"),
+        ("drift_ratio", equals(done, "is_throttled", True), "ran", "ran", " while the device throttled"),
+        ("drift_ratio", done["is_throttled"].isna() & done["throttle_reasons"].notna(), "slowed down", "slowed down",
+         slowed),
+        ("drift_ratio", equals(done, "is_drifting", True), "drifted", "drifted", " while measured"),
+        ("other_load_ratio", done["other_load_ratio"] > BUSY_RATIO, busy, busy, ""),
+        ("", equals(done, "leak_verdict", "leak"), "leaks", "leak", " memory on every step"),
+    ]  # fmt: skip
+    return [
+        _of_cells(f"{out_of(m)} {_of(m.sum(), one, many)}{rest}.", done, m, done[by].abs() if by else None)
+        for by, m, one, many, rest in tests
+        if m.any()
     ]
-    return [f"{out_of(m)} {_of(m.sum(), one, many)}{rest}." for m, one, many, rest in tests if m.any()]
+
+
+def _of_cells(text: str, done: pd.DataFrame, mask: pd.Series, by: pd.Series | None) -> Caveat:
+    """A caveat on the cells of a mask, those first whose figures may be off most, by the share ``by``."""
+    if by is None:
+        return Caveat(text=text, cells=done[mask])
+    worst = by[mask].sort_values(ascending=False, kind="stable")
+    return Caveat(text=text, cells=done.loc[worst.index], weight=off_by(worst.max(), mask))
 
 
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
@@ -174,19 +180,19 @@ def takes_memory_anew(frame: pd.DataFrame) -> pd.Series:
     return (frame["device"] == "cpu") & is_much.fillna(False).astype(bool)
 
 
-def _memory(done: pd.DataFrame) -> list[str]:
+def _memory(done: pd.DataFrame) -> list[Caveat]:
     anew = takes_memory_anew(done)
     if not anew.any():
         return []
     worst = done.loc[done.loc[anew, "system_time_ratio"].idxmax()]
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
-    said = (f"{out_of(anew)} {_of(anew.sum(), 'has', 'have')} page faults on every step:"
-            f" {fresh:,.0f} MiB per step and {kernel:.0f} % of the processor time at batch {worst['batch_size']} in"
-            f" {worst['precision']}.")  # fmt: skip
-    if not ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
-        return [said]
-    return [f"{said} Another run may be faster or slower by as much. --allocator {DEFAULT} kept measures what it costs:"
-            f" with {KEEP_MEMORY} set before a command, glibc keeps the memory, in your programs too."]  # fmt: skip
+    said = (f"{out_of(anew)} {_of(anew.sum(), 'spends', 'spend')} up to {kernel:.0f} % of the processor time in page"
+            f" faults ({fresh:,.0f} MiB per step at batch {worst['batch_size']} in {worst['precision']}).")  # fmt: skip
+    if ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
+        said += (f" Another run may be faster or slower by as much. --allocator {DEFAULT} kept measures what"
+                 f" it costs: with {KEEP_MEMORY} set before a command, glibc keeps the memory, in your programs"
+                 " too.")  # fmt: skip
+    return [_of_cells(said, done, anew, done["system_time_ratio"])]
 
 
 def retries_allocations(frame: pd.DataFrame) -> pd.Series:
@@ -194,46 +200,28 @@ def retries_allocations(frame: pd.DataFrame) -> pd.Series:
     return (frame["allocation_retries_per_step"] >= MIN_RETRIES).fillna(False).astype(bool)
 
 
-def _full_device(done: pd.DataFrame) -> list[str]:
+def _full_device(done: pd.DataFrame) -> list[Caveat]:
     full = retries_allocations(done)
     if not full.any():
         return []
     worst = done.loc[done.loc[full, "allocation_retries_per_step"].idxmax()]
-    return [f"{out_of(full)} {_of(full.sum(), 'is', 'are')} slower because device memory is full: PyTorch's allocator"
+    said = (f"{out_of(full)} {_of(full.sum(), 'is', 'are')} slower because device memory is full: PyTorch's allocator"
             f" released its cache and retried {worst['allocation_retries_per_step']:.1f} times per step at"
-            f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster."]  # fmt: skip
+            f" batch {worst['batch_size']} in {worst['precision']}. A slightly smaller batch is faster.")  # fmt: skip
+    return [_of_cells(said, done, full, done["allocation_retries_per_step"])]
 
 
-def _other_answers(done: pd.DataFrame) -> list[str]:
+def _other_answers(done: pd.DataFrame) -> list[Caveat]:
     """Complete cells whose answers are not wrong and differ from the reference's."""
     said = []
     nonfinite, differs = done["n_nonfinite"] > 0, done["top1_agreement_ratio"] < MIN_AGREEMENT_RATIO
     if nonfinite.any():
-        said.append(f"{out_of(nonfinite)} gave NaN or infinity where the reference has none.")
+        text = f"{out_of(nonfinite)} gave NaN or infinity where the reference has none."
+        said.append(Caveat(text=text, weight=INVALID, cells=done[nonfinite]))
     if differs.any():
         worst = done.loc[done["top1_agreement_ratio"].idxmin()]
-        said.append(f"{out_of(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
-                    f" the lowest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
-                    f" {worst['precision']}.")  # fmt: skip
-    return said
-
-
-def count_machines(frame: pd.DataFrame) -> int:
-    """How many machines measured, by the name of the host and of its processor, as far as they are known."""
-    return max(int(frame["host"].nunique()), len(frame[["host", "cpu_name"]].dropna().drop_duplicates()))
-
-
-def _machines(frame: pd.DataFrame) -> list[str]:
-    n_machines = count_machines(frame)
-    said = [f"The cells come from {n_machines} machines."] if n_machines > 1 else []
-    drivers = {f"the driver of {device}": rows["driver_version"] for device, rows in frame.groupby("device", sort=True)}
-    for name, values in (drivers | {name: frame[column] for column, name in VERSIONS.items()}).items():
-        versions = _words(values)
-        if len(versions) > 1:
-            said.append(f"The cells come from {len(versions)} versions of {name}: {', '.join(versions)}.")
-    clocks = [0.0, *frame["clock_offset_s"].dropna()]  # of a cluster's nodes; a sweep on one machine compares none
-    apart = max(clocks) - min(clocks)
-    if apart >= CLOCK_S:
-        said.append(f"The clocks of the nodes differ by up to {apart:.2g} s, and so do the times of day at which cells"
-                    " began; durations do not depend on them.")  # fmt: skip
+        text = (f"{out_of(differs)} agreed with the reference on the best class for fewer than 99 % of the items;"
+                f" the lowest, {100 * worst['top1_agreement_ratio']:.1f} %, on {worst['device']} in"
+                f" {worst['precision']}.")  # fmt: skip
+        said.append(_of_cells(text, done, differs, 1 - done["top1_agreement_ratio"]))
     return said

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from analysis.page.caveats import as_markdown, caveats
+from analysis.page.caveats import of_sweep
+from analysis.page.caveats.caveat import as_markdown
 from analysis.read.sweep import load_sweep
 from tests.analysis.conftest import Write, row
+
+
+def caveats(*arguments: Any) -> list[str]:
+    return [caveat.text for caveat in of_sweep.caveats(*arguments)]
 
 
 def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
@@ -43,8 +50,7 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"other_load_ratio": 0.5}, "1 of 2 cells shared the machine with other work that took over 10 % of its CPU time."),
         ({"leak_verdict": "leak"}, "1 of 2 cells leaks memory on every step."),
         ({"page_fault_bytes_per_step": 78 * 2.0**20, "system_time_ratio": 0.4},
-         "1 of 2 cells has page faults on every step: 78 MiB per step and 40 % of the processor time at"
-         " batch 8 in fp32."),
+         "1 of 2 cells spends up to 40 % of the processor time in page faults (78 MiB per step at batch 8 in fp32)."),
         ({"allocation_retries_per_step": 2.5, "device": "cuda"},
          "1 of 2 cells is slower because device memory is full: PyTorch's allocator released its"
          " cache and retried 2.5 times per step at batch 8 in fp32. A slightly smaller batch is faster."),
@@ -123,8 +129,8 @@ def test_a_slow_precision_of_a_cpu_is_told_once(write_sweep: Write) -> None:
 def test_on_linux_the_reader_is_told_how_to_keep_the_memory_and_a_gpus_host_is_no_matter(write_sweep: Write) -> None:
     anew = {"page_fault_bytes_per_step": 2.0**26, "system_time_ratio": 0.3, "os": "Linux 6.1 x86_64"}
     (said,) = caveats(load_sweep(write_sweep([row(0, **anew), row(1, **anew | {"system_time_ratio": 0.2})])), 2, [])
-    assert said.startswith("2 of 2 cells have page faults")
-    assert "--allocator default kept measures what it costs" in said
+    assert said.startswith("2 of 2 cells spend up to 30 % of the processor time in page faults")
+    assert "`--allocator default kept` measures what it costs" in as_markdown(said)
     assert "with `MALLOC_MMAP_MAX_=0 MALLOC_TRIM_THRESHOLD_=17179869184` set before a command" in as_markdown(said)
     calm = [
         anew | change
@@ -139,16 +145,37 @@ def test_cells_that_failed_are_no_reason_to_doubt_the_others(write_sweep: Write)
     assert caveats(frame, None, []) == []
 
 
-def test_times_come_first_then_inputs_then_what_is_missing_then_stability(write_sweep: Write) -> None:
-    rows = [row(0, stability="unstable"), row(1, weights="random"), row(2, timing_verified=False)]
+def test_what_is_heaviest_comes_first(write_sweep: Write) -> None:
+    rows = [row(0, stability="unstable", step_iqr_ratio=0.12), row(1, weights="random"), row(2, timing_verified=False)]
     told = caveats(load_sweep(write_sweep(rows)), 5, ["part-x.parquet"])
     assert [words[:12] for words in told] == [
         "The timer di",
-        "Random weigh",
+        "1 of 3 cells",
         "1 file could",
         "2 of the 5 c",
-        "1 of 3 cells",
+        "Random weigh",
     ]
+    faults = {"page_fault_bytes_per_step": 2.0**26, "os": "Linux 6"}
+    shares = [row(i, system_time_ratio=0.69 if i < 3 else 0.0, **faults) for i in range(6)]
+    shares += [row(6, stability="very unstable", step_iqr_ratio=0.3)]
+    first, second = of_sweep.caveats(load_sweep(write_sweep(shares, "shares")), None, [])
+    assert first.text.startswith("3 of 7 cells spend up to 69 % of the processor time in page faults")
+    assert first.keys == ["k000", "k001", "k002"]
+    assert second.keys == ["k006"]
+
+
+def test_a_caveat_links_to_its_worst_cells_unless_it_is_about_all(write_sweep: Write) -> None:
+    rows = [
+        row(i, batch_size=2**i, stability="unstable" if i < 5 else "stable", step_iqr_ratio=0.1 + i / 50)
+        for i in range(6)
+    ]
+    frame = load_sweep(write_sweep(rows))
+    (unstable,) = of_sweep.caveats(frame, None, [])
+    assert unstable.told(frame).endswith(
+        " Above all: [cpu, fp32, batch 16](#cell-k004); [cpu, fp32, batch 8](#cell-k003);"
+        " [cpu, fp32, batch 4](#cell-k002) and 2 more."
+    )
+    assert unstable.told(frame.head(5)) == unstable.markdown, "of all cells the names say nothing"
 
 
 def test_many_unreadable_files_are_counted_and_some_named(write_sweep: Write) -> None:

@@ -1,0 +1,64 @@
+"""Main effects as one figure: a row a setting, a dot a pair, the mean with its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from analysis.figures import panels
+from analysis.figures.style import COLOURS
+from analysis.recommendation.axes.effects import Effect
+from analysis.recommendation.axes.tables import axis_name, often, sentence
+from analysis.stats.told_apart import MIN_CHANGE, Verdict
+
+MAX_ROWS = 16
+"""More settings are not read from one figure; the table has all."""
+_ROW_INCHES, _DOT_AREA = 0.34, 14.0
+_COLOURS: dict[Verdict, str] = {"faster": COLOURS[0], "slower": COLOURS[1]}
+_NARROW, _WIDE = 4, 100
+"""Ratios of an axis' ends up to which every tick is at a round number, and from which only decades have one."""
+
+
+def draw_effects(path: Path, found: Sequence[Effect]) -> str | None:
+    """Draw the effects from the top and return the alternative text; None without any."""
+    shown = found[:MAX_ROWS]
+    if not shown:
+        return None
+    with panels.panels(path, 1, size=(panels.WIDTH, 1.2 + _ROW_INCHES * len(shown))) as (_, (axes,)):
+        axes.axvspan(1 / (1 + MIN_CHANGE), 1 + MIN_CHANGE, color="#eeeeee", zorder=0, linewidth=0)
+        axes.axvline(1, color=panels.INK, linewidth=0.8, zorder=1)
+        ends = [1 / (1 + MIN_CHANGE), 1 + MIN_CHANGE]
+        for i, one in enumerate(shown):
+            values = [pair.ratio.value for pair in one.contrast.pairs if pair.ratio.value]
+            axes.scatter(values, [-i] * len(values), s=_DOT_AREA, color="#999999", alpha=0.6, linewidths=0, zorder=2)
+            colour, mean = _COLOURS.get(one.verdict, panels.INK), one.ratio
+            low, high = mean.low or mean.value, mean.high or mean.value
+            axes.plot([low, high], [-i, -i], color=colour, linewidth=2.0, zorder=3, solid_capstyle="butt")
+            axes.plot(mean.value, -i, marker="D", color=colour, markersize=6, zorder=4)
+            panels.note_right(axes, -i, f"{mean.full_text}, {often(one)}")
+            ends += [*values, *(value for value in (low, high) if value)]
+        panels.name_rows(axes, [_name(one) for one in shown])
+        axes.set_ylim(-len(shown) + 0.4, 0.6)
+        _scale(axes, min(ends), max(ends))
+        axes.set(xlabel="speed over that without (dots: pairs of cells; bars: 95 % interval of their mean)")
+        axes.set_title("What each setting buys", loc="left", x=0)
+    left = f"; {len(found) - len(shown)} more in the table" if len(found) > len(shown) else ""
+    return f"Speed with each setting over that without: {'; '.join(sentence(one) for one in shown)}{left}"
+
+
+def _name(one: Effect) -> str:
+    values = [f"{v:,g}" if isinstance(v, int | float) else str(v) for v in (one.contrast.value, one.contrast.base)]
+    return f"{axis_name(one.contrast.axis)}: {values[0]}\nover {values[1]}"
+
+
+def _scale(axes: Axes, low: float, high: float) -> None:
+    margin = (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    decimal = LogLocator(subs=(1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0))
+    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if high / low < _NARROW else decimal)
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(panels.written_out)
