@@ -67,7 +67,7 @@ def _ranking(task: Task) -> Ranking:
 def _row(task: Task, best: Best, ranking: Ranking) -> Row:
     n = len(ranking.rivals)
     alike = ONLY if not ranking.n_others else f"{n:,} of {ranking.n_others:,} others" if n else ALONE
-    over = {"over_fp32": best.over_fp32, "over_cpu": best.over_cpu}
+    over = {"over_fp32": best.over_fp32, "over_cpu": best.over_cpu, "over_torch": best.over_torch}
     return best.row | {"task": task.name, "alike": alike, **over, "doubts": ", ".join(doubts(best.row)) or None}
 
 
@@ -80,6 +80,7 @@ def _figures(item: str) -> list[columns.Column]:
         columns.plain("p99 (ms)", "latency_p99_s", 1e3),
         _over("speed over fp32", "over_fp32"),
         _over("speed over the CPU", "over_cpu"),
+        _over("speed over PyTorch's", "over_torch"),
         columns.part("accuracy", "accuracy_best"),
         columns.plain(f"{item} per joule", "items_per_j"),
         columns.Column(f"compilation pays off after ({item})", won_back, [WON_BACK]),

@@ -43,7 +43,7 @@ def draw_effects(path: Path, found: Sequence[Effect]) -> str | None:
         panels.name_rows(axes, [_name(one) for one in shown])
         axes.set_ylim(-len(shown) + 0.4, 0.6)
         _scale(axes, min(ends), max(ends))
-        axes.set(xlabel="speed over that without (dots: pairs of cells; bars: 95 % interval of their mean)")
+        axes.set(xlabel="ratio of speeds, 95 % interval (dots: pairs)")
         axes.set_title("What each setting buys", loc="left", x=0)
     left = f"; {len(found) - len(shown)} more in the table" if len(found) > len(shown) else ""
     return f"Speed with each setting over that without: {'; '.join(sentence(one) for one in shown)}{left}"
