@@ -16,8 +16,8 @@ from analysis.contract.cells import SERVER
 from analysis.stats.estimate import Figure, ratio
 from analysis.stats.told_apart import MIN_CHANGE, Verdict, verdict
 
-AXES = ("device", "precision", "compile", "implementation", "runtime", "memory_format", "feed", "allocator", "batch_size", "threads",
-        "learning_rate")  # fmt: skip
+AXES = ("device", "precision", "compile", "implementation", "runtime", "memory_format", "feed", "allocator",
+        "batch_size", "threads", "learning_rate")  # fmt: skip
 """What a user can choose, in the order in which it is told; options of a workload that are an axis follow."""
 NUMBERS = ("batch_size", "threads", "learning_rate")
 FIRST = {"precision": "fp32", "device": "cpu", **PLAIN}
