@@ -63,11 +63,6 @@ def answer(frame: pd.DataFrame, limits: Limits) -> Answer:
     return Answer(lead=f"{lead} {shared}".strip(), table=table, sentences=[*said, *_energy_known(frame)])
 
 
-def answers_by_task(frame: pd.DataFrame, limits: Limits) -> dict[str, list[str]]:
-    """The whole answer of each task in sentences, in Markdown, by the task's name."""
-    return {task.name: Teller(frame, task, limits).sentences() for task in tasks(frame)}
-
-
 def _energy_known(frame: pd.DataFrame) -> list[str]:
     """Of how many cells energy is known, and what lengthens the others; nothing where it is known of all that can be.
 
