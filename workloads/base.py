@@ -11,12 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
+from workloads.runtime.group import Group
 from workloads.runtime.memory import Memory
+from workloads.runtime.options import LatencyLimited, NoOptions, axes_of, constants_of
 from workloads.scenarios import Sending
 
 if TYPE_CHECKING:
     import torch
 
+__all__ = [
+    "COMPILE_MODES", "MEMORY_FORMATS", "BadInputError", "BatchTooSmallError", "CellContext", "Comparable", "Countable",
+    "Defaults", "Extras", "LatencyLimited", "NoOptions", "SetupFacts", "Transferable", "UnsupportedError", "Workload",
+    "axes_of", "constants_of",
+]  # fmt: skip
 MEMORY_FORMATS = ("contiguous", "channels_last")
 COMPILE_MODES = ("none", "default", "reduce-overhead", AUTOTUNE := "max-autotune")
 
@@ -72,6 +79,8 @@ class CellContext:
     """An instance of the workload's ``Options`` whose axes hold one value each (a tuple of length one)."""
     memory: Memory = field(default_factory=Memory)
     n_compared: int = 64  # different items to compare with the reference
+    group: Group = field(default_factory=Group)
+    """The processes that compute the cell together; of one by default."""
 
     def check_fits(self, what: str, *, on_host: int = 0, on_device: int = 0) -> None:
         """``Memory.check_fits`` on the cell's device."""
@@ -162,21 +171,6 @@ class Workload(Protocol):
         """Let go of everything held on the device; called however the cell ended."""
 
 
-def axes_of(options: Any) -> dict[str, tuple[Any, ...]]:
-    """The axes among a workload's options: every field whose value is a tuple."""
-    return {f.name: v for f in dataclasses.fields(options) if isinstance(v := getattr(options, f.name), tuple)}
-
-
-def constants_of(options: Any) -> dict[str, Any]:
-    """The options that are the same in every cell: every field whose value is not a tuple."""
-    return {f.name: v for f in dataclasses.fields(options) if not isinstance(v := getattr(options, f.name), tuple)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoOptions:
-    """For workloads without options of their own."""
-
-
 @runtime_checkable
 class Comparable(Protocol):
     """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
@@ -221,7 +215,7 @@ class Extras:
     rounded_reference: Callable[[], torch.Tensor] | None = None
     """The reference's answers to the first of the items compared, with each product rounded to ten stored bits."""
     first_steps: Callable[[], Any] | None = None
-    """A training's first steps and a reference's, as ``workloads.models.first_steps`` has them."""
+    """A training's first steps and a reference's, as ``workloads.models.training.first_steps`` has them."""
     step_is_compute: bool = False
     """``step`` is ``compute`` and nothing else: the computation need not be timed twice."""
     is_compiled: bool = False
@@ -234,6 +228,10 @@ class Extras:
     """Goes back to where work begins whose rounds build on one another, so that warm-up counts for nothing."""
     target_accuracy: float | None = None
     """What a training is to reach, from 0 to 1."""
+    together: tuple[str, ...] = ()
+    """Members that every process of a cell on several devices calls when the first one does."""
+    why_one_device: Callable[[Any], str | None] = lambda _: "this workload computes on one device"
+    """Why no cell with these options can be computed by several devices; None if some can."""
     sending: Sending = field(default_factory=Sending)
     """The scenario of this cell, with what it needs."""
 
@@ -242,11 +240,3 @@ class Extras:
         """What a workload has of them, set up or not."""
         names = [f.name for f in dataclasses.fields(cls) if hasattr(workload, f.name)]
         return cls(**{name: getattr(workload, name) for name in names})
-
-
-@runtime_checkable
-class LatencyLimited(Protocol):
-    """Options of a workload that have a limit of their own for the latency of a step."""
-
-    max_latency_ms: float | None
-    """Milliseconds; None for no limit."""

@@ -13,6 +13,7 @@ from workloads.images.classes import check_image_folder
 from workloads.models.preflight import check_trainable
 from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.precision import PRECISIONS, autocast, check_trains, held_dtype
+from workloads.runtime.group import TRAINED_TOGETHER
 from workloads.runtime.late import late
 
 if TYPE_CHECKING:
@@ -20,22 +21,22 @@ if TYPE_CHECKING:
     from torch import nn
 
     from workloads.images import augment as augmenting
-    from workloads.images import batches, feeds, labelled, scores
-    from workloads.models import batch_norm, first_steps, heads, optimizer
+    from workloads.images import batches, feeds, labelled, orders, scores
+    from workloads.models import heads
     from workloads.models import loading as models
+    from workloads.models.training import batch_norm, first_steps, optimizer, parallel
 else:
     torch, nn = late("torch"), late("torch.nn")
     augmenting, batches = late("workloads.images.augment"), late("workloads.images.batches")
     feeds, labelled = late("workloads.images.feeds"), late("workloads.images.labelled")
-    scores = late("workloads.images.scores")
-    batch_norm, models = late("workloads.models.batch_norm"), late("workloads.models.loading")
-    optimizer, heads = late("workloads.models.optimizer"), late("workloads.models.heads")
-    first_steps = late("workloads.models.first_steps")
+    scores, orders = late("workloads.images.scores"), late("workloads.images.orders")
+    batch_norm, models = late("workloads.models.training.batch_norm"), late("workloads.models.loading")
+    optimizer, heads = late("workloads.models.training.optimizer"), late("workloads.models.heads")
+    first_steps, parallel = late("workloads.models.training.first_steps"), late("workloads.models.training.parallel")
 
 BATCH_NORM_MOMENTUM = 0.1
 """EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
 ROUNDS_PER_EPOCH = 3
-HELD_OUT_BATCH = 90
 N_DIGITS = 10
 
 
@@ -54,15 +55,19 @@ class Finetune:
         pruner="median",
         prune_on="accuracy",
     )
+    why_one_device: ClassVar[Callable[[Any], str | None]] = staticmethod(lambda _: None)
 
     def __init__(self, context: CellContext) -> None:
         self._context = context
         self._options: FinetuneOptions = context.options or FinetuneOptions()
-        self.items_per_step = context.batch_size
+        self._group = context.group
+        self.items_per_step = context.batch_size * self._group.size
+        self.together = TRAINED_TOGETHER[self._options.parallel[0]]
         self.steps_per_round: int | None = None
         self.is_compiled = context.compile != "none"
         self.target_accuracy = self._options.target_accuracy
         self._feed: feeds.Ahead | None = None
+        self._whole: nn.Module | None = None
         self._score: scores.Score | None = None
         self._n_steps, self._train_s = 0, 0.0
         self._round_began: float | None = None
@@ -81,8 +86,10 @@ class Finetune:
         context, options = self._context, self._options
         check_trains(context.precision)
         data = self._load_data()
-        if context.batch_size > (n := len(data.train_labels)):
-            raise UnsupportedError(f"needs --batch-size {n} or less: there are {n} images to train on")
+        if self.items_per_step > (n := len(data.train_labels)):
+            raise UnsupportedError(
+                f"needs --batch-size {n // self._group.size} or less: there are {n} images to train on"
+            )
         n_values = 3 * options.image_size**2
         resident_bytes = n_values * n if options.feed == ("resident",) else 0
         step_bytes = n_values * context.batch_size * torch.float32.itemsize
@@ -98,7 +105,7 @@ class Finetune:
         self.steps_per_round = max(1, round(steps_per_epoch / ROUNDS_PER_EPOCH))
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))
         self._prepare(loaded.module)
-        if self.items_per_step == 1 and not self._is_head_only:
+        if context.batch_size == 1 and not self._is_head_only:
             image = batches.to_model_input(self._heldout[:1], self._mean, self._std)
             batch_norm.check_batch_norm(self._module, batches.laid_out(image, context.memory_format))
         self._initial = {name: tensor.detach().clone() for name, tensor in self._module.state_dict().items()}
@@ -123,9 +130,10 @@ class Finetune:
         self._module = module.to(context.device, held_dtype(context.precision)).to(memory_format=laid_out)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
-        head = heads.last_layer(self._module)[1].requires_grad_()
-        self._trained = list((head if self._is_head_only else self._module).parameters())
-        self._forward = models.compiled(self._module, context.compile)
+        heads.last_layer(self._module)[1].requires_grad_()
+        trained, self._whole = parallel.spread(self._module, self._group, context.device, self._options.parallel[0])
+        self._trained = [parameter for parameter in self._module.parameters() if parameter.requires_grad]
+        self._forward = models.compiled(trained, context.compile)
 
     def _load_data(self) -> labelled.LabelledImages:
         size, seed = self._options.image_size, self._context.seed
@@ -147,9 +155,8 @@ class Finetune:
         self._scaler = torch.amp.GradScaler(
             self._context.device.type, enabled=PRECISIONS[self._context.precision].scales_gradients
         )
-        self._order = torch.Generator().manual_seed(self._context.seed)
-        self._crops = torch.Generator().manual_seed(self._context.seed)
-        self._queue = torch.empty(0, dtype=torch.int64)
+        self._order = orders.Order(len(self._data.train_labels), self.items_per_step, self._context.seed, self._group)
+        self._crops = torch.Generator().manual_seed(self._context.seed + self._group.rank)
         self._open_feed()
         self._n_steps, self._train_s, self._round_began = 0, 0.0, None
         self._train_mode()
@@ -163,21 +170,14 @@ class Finetune:
         if self._feed is not None:
             self._feed.close()
         if self._options.feed == ("resident",):
-            source = feeds.resident(self._train, self._train_labels, self._next_indices)
+            source = feeds.resident(self._train, self._train_labels, self._order.next)
         else:
             source = feeds.streamed(
-                self._data.train_encoded, self._data.train_labels, self._options.image_size, self._next_indices,
-                batch_size=self.items_per_step, n_processes=max(1, torch.get_num_threads() - 1),
+                self._data.train_encoded, self._data.train_labels, self._options.image_size, self._order.next,
+                batch_size=self._context.batch_size, n_processes=max(1, torch.get_num_threads() - 1),
             )  # fmt: skip
         finish = functools.partial(self._inputs, augment=self._options.augment[0])
         self._feed = feeds.Ahead(source, finish, self._context.device)
-
-    def _next_indices(self) -> torch.Tensor:
-        """Indices of the next batch, without replacement within an epoch; the epoch's incomplete batch is left out."""
-        if len(self._queue) < self.items_per_step:
-            self._queue = torch.randperm(len(self._data.train_labels), generator=self._order)
-        indices, self._queue = self._queue[: self.items_per_step], self._queue[self.items_per_step :]
-        return indices
 
     def _inputs(self, images: torch.Tensor, augment: augmenting.Augmentation = "none") -> torch.Tensor:
         inputs = augmenting.augmented(batches.to_model_input(images, self._mean, self._std), augment, self._crops)
@@ -216,17 +216,15 @@ class Finetune:
             self._train_s += time.monotonic() - self._round_began
             self._round_began = None
         self._module.eval()
-        loss, answers = 0.0, []
-        parts = zip(self._heldout.split(HELD_OUT_BATCH), self._heldout_labels.split(HELD_OUT_BATCH), strict=True)
-        for images, labels in parts:
-            with torch.no_grad(), autocast(self._context.device, self._context.precision):
-                logits = self._module(self._inputs(images)).float()
-            # The best class of NaN is class 0, which is no answer.
-            answers.append(torch.where(logits.isfinite().all(1), logits.argmax(1), scores.NO_ANSWER))
-            loss += float(nn.functional.cross_entropy(logits, labels, reduction="sum"))
+        n_classes = len(self._data.classes)
+        self._score, loss = scores.held_out(self._scores_of, self._heldout, self._heldout_labels, n_classes)
         self._train_mode()
-        self._score = scores.scored(torch.cat(answers).cpu(), self._heldout_labels.cpu(), len(self._data.classes))
-        return {**self._score.columns, "loss": loss / len(self._heldout_labels)}
+        return {**self._score.columns, "loss": loss}
+
+    def _scores_of(self, images: torch.Tensor) -> torch.Tensor:
+        with torch.no_grad(), autocast(self._context.device, self._context.precision):
+            scored: torch.Tensor = self._module(self._inputs(images)).float()
+        return scored
 
     def is_done(self) -> bool:
         # A round is a third of an epoch, which can be far longer than the time allowed: the round that runs counts too.
@@ -238,10 +236,11 @@ class Finetune:
         self.restart()
         training = first_steps.Training(
             module=self._module, forward=self._forward, trained=self._trained, context=self._context,
-            rate=self._optimizer.param_groups[0]["lr"],
+            rate=self._optimizer.param_groups[0]["lr"], whole=self._whole,
         )  # fmt: skip
-        inputs = batches.to_model_input(self._heldout[: first_steps.N_ITEMS].cpu(), self._mean, self._std)
-        found = first_steps.compared(training, inputs, self._heldout_labels[: first_steps.N_ITEMS].cpu())
+        few = slice(first_steps.N_ITEMS * self._group.size)
+        inputs = batches.to_model_input(self._heldout[few].cpu(), self._mean, self._std)
+        found = first_steps.compared(training, inputs, self._heldout_labels[few].cpu())
         self.restart()
         return found
 

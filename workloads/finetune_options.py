@@ -22,6 +22,10 @@ class FinetuneOptions:
     feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
     """Axis. resident: images are decoded once and kept on the device; streamed: other processes decode them in every
     epoch, and they are copied ahead of their use, as for images that do not fit."""
+    parallel: tuple[Literal["ddp", "fsdp"], ...] = ("ddp",)
+    """Axis of cells on several devices (--n-devices). ddp: each holds the whole network; fsdp: each holds a share, for
+    networks that do not fit on one. Each trains on its own --batch-size items of every step; the learning rate is
+    the one given, whatever the number of devices."""
     epochs: float = 3.0
     """Train for this many passes over the training images."""
     max_train_s: float = 60.0

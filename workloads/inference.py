@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from typing_extensions import Doc
 
-from workloads.base import BadInputError, CellContext, Defaults, SetupFacts
+from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
 from workloads.models.runtimes.table import HELP as RUNTIMES_HELP
 from workloads.models.runtimes.table import NAMES as RUNTIME_NAMES
@@ -82,23 +82,33 @@ class Inference(SteadyWork):
     defaults: ClassVar[Defaults] = Defaults(
         batch_size=(1, 8, 32), precision=("fp32", "bf16"), model=(DEFAULT_MODEL,), smoke_batch_size=(1, 4)
     )
+    together: ClassVar[tuple[str, ...]] = ("step", "step_varying")
 
     def __init__(self, context: CellContext) -> None:
         self._context = context
         self._options: InferenceOptions = context.options or InferenceOptions()
-        self.items_per_step = context.batch_size
+        self.sending = Sending(
+            scenario=SCENARIOS[self._options.scenario[0]] if self._options.scenario else Scenario(),
+            rate_per_s=self._options.rate[0] if self._options.rate else None,
+            max_latency_ms=self._options.max_latency_ms,
+        )
+        # A request is a batch of one replica; otherwise a step is one of each.
+        self.items_per_step = context.batch_size * (1 if self.sending.scenario.is_served else context.group.size)
         self.is_compiled = context.compile != "none"
         self._is_frozen = self._options.implementation == ("frozen",)
         self._runtime = self._options.runtime[0] if self._options.runtime else TORCH
         self._session: elsewhere.Elsewhere | None = None
         self._is_cast = self._is_frozen or holds_weights(context.precision)
         self._n_varied = 0
-        self.step_is_compute = not self._options.include_copy
-        self.sending = Sending(
-            scenario=SCENARIOS[self._options.scenario[0]] if self._options.scenario else Scenario(),
-            rate_per_s=self._options.rate[0] if self._options.rate else None,
-            max_latency_ms=self._options.max_latency_ms,
-        )
+        self.step_is_compute = not self._options.include_copy and context.group.is_alone
+
+    @staticmethod
+    def why_one_device(options: InferenceOptions) -> str | None:
+        """Why these options make no use of replicas on several devices; None if they do."""
+        if any(SCENARIOS[name].takes_replicas for name in options.scenario):
+            return None
+        told = " and ".join(name for name, scenario in SCENARIOS.items() if scenario.takes_replicas)
+        return f"replicas share the work of --scenario {told}, not that of {', '.join(options.scenario)}"
 
     @classmethod
     def check(cls, options: InferenceOptions, model_names: tuple[str, ...]) -> None:
@@ -113,6 +123,8 @@ class Inference(SteadyWork):
 
     def setup(self) -> SetupFacts:
         context = self._context
+        if not context.group.is_alone and not self.sending.scenario.takes_replicas:
+            raise UnsupportedError("one batch at a time is sent, which leaves the replicas on other devices idle")
         if self._runtime != TORCH:
             elsewhere.check_its_own(self._runtime, context, self._options.implementation[0])
         photographs = load_photographs(self._options.images)
@@ -225,8 +237,9 @@ class Inference(SteadyWork):
     def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
         """Of as many crops as the context asks for, whatever the batch size, in batches of the shape measured."""
         n = self._context.n_compared
-        crops = self._host[:n] if self.items_per_step >= n else self._crops(n)
-        outputs = batches.by_batches(lambda index: self.compute(self._to_device(crops[index])), n, self.items_per_step)
+        size = self._context.batch_size
+        crops = self._host[:n] if size >= n else self._crops(n)
+        outputs = batches.by_batches(lambda index: self.compute(self._to_device(crops[index])), n, size)
         return outputs, self._reference(crops).outputs
 
     def rounded_reference(self) -> torch.Tensor:

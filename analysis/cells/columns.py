@@ -14,10 +14,10 @@ JUDGING_COLUMNS = tuple(f"{OPTION}{name}" for name in JUDGING_OPTIONS)
 
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
 
-HOW = ("device", "precision", "memory_format", "compile", "implementation", "runtime", "feed", "allocator")
+HOW = ("device", "precision", "memory_format", "compile", "implementation", "runtime", "feed", "parallel", "allocator")
 """How a task is done in words; batch size and rates are numbers."""
 STRATUM = (*TASK_COLUMNS, *HOW)  # what a line of a figure shares while batch size or rate changes along it
-CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate", "threads")
+CELL_COLUMNS = (*STRATUM, "batch_size", "rate_per_s", "learning_rate", "threads", "n_devices")
 """What makes a cell the same cell elsewhere, in the order a reader wants them."""
 
 WORK_COLUMNS = (

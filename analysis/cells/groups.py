@@ -74,8 +74,9 @@ def word_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
 
 
 def line_columns(frame: pd.DataFrame, without: Iterable[str] = ()) -> list[str]:
-    """``word_columns``, learning rate and threads where they vary: what stays the same along a line of a figure."""
-    return [c for c in (*word_columns(frame), *varying(frame, ["learning_rate", "threads"])) if c not in set(without)]
+    """``word_columns``, and learning rate, threads and devices where they vary: what a line of a figure keeps."""
+    numbers = varying(frame, ["learning_rate", "threads", "n_devices"])
+    return [c for c in (*word_columns(frame), *numbers) if c not in set(without)]
 
 
 def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:

@@ -15,7 +15,7 @@ from analysis.cells.columns import CELL_COLUMNS, JUDGING_COLUMNS, OPTION, WORK_C
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import OPTION_COLUMNS, SERVER
 
-_IMPLIED = {"batch_size": ("items_per_step",), "model": ("weights",)}
+_IMPLIED = {"batch_size": ("items_per_step",), "n_devices": ("items_per_step",), "model": ("weights",)}
 """Work columns that must differ when the column named is the one compared across."""
 
 Key = tuple[Any, ...]

@@ -19,9 +19,11 @@ _WORDS = {
     "runtime": "through {}",
     "threads": "{} threads",
     "allocator": "allocator {}",
+    "n_devices": "{} devices",
 }
 PLAIN = {"model": "none", "memory_format": "contiguous", "compile": "none", "implementation": "eager",
-           "runtime": "torch", "augment": "none", "feed": "resident", "allocator": DEFAULT}  # fmt: skip
+         "runtime": "torch", "augment": "none", "feed": "resident", "parallel": "ddp", "allocator": DEFAULT,
+         "n_devices": 1}  # fmt: skip
 """Values that name the absence of something, and so go without saying."""
 
 

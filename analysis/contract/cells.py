@@ -43,8 +43,8 @@ SERVER = "server"  # scenario whose throughput is the rate at which requests arr
 
 OPTION_COLUMNS = {
     "pipeline": "pipeline", "implementation": "implementation", "runtime": "runtime", "tune": "tune",
-    "augment": "augment", "feed": "feed", "learning_rate": "learning_rate", "scenario": "scenario",
-    "rate": "rate_per_s",
+    "augment": "augment", "feed": "feed", "parallel": "parallel", "learning_rate": "learning_rate",
+    "scenario": "scenario", "rate": "rate_per_s",
 }  # fmt: skip
 """Options of workloads that have a column of their own, in the order in which they name a cell."""
 TASK_OPTIONS = ("pipeline", "tune", "augment", "scenario", "rate")
@@ -55,7 +55,7 @@ JUDGING_OPTIONS = ("max_latency_ms", "max_memory_gb")
 TASK_COLUMNS = ("workload", "scenario", "model", "pipeline", "tune", "augment")
 """What is done; speeds of different tasks are not compared. The rate of requests is what a server is chosen for."""
 SETTINGS = ("device", "precision", "batch_size", "memory_format", "compile", "implementation", "runtime", "feed",
-            "learning_rate", "rate_per_s", "threads", "allocator")  # fmt: skip
+            "parallel", "learning_rate", "rate_per_s", "threads", "allocator", "n_devices")  # fmt: skip
 """How it is done; what a user can choose."""
 
 MEASURE, SINGLE = "measure", "single"

@@ -16,8 +16,7 @@ from analysis.contract.cells import OPTION_COLUMNS, Row, known
 from analysis.contract.limits import R
 
 SAME_CELL = ("workload", "device", "model", "batch_size", "precision", "memory_format", "compile", "threads",
-             "allocator", "node",
-             *OPTION_COLUMNS.values(), "options")  # fmt: skip
+             "allocator", "n_devices", "node", *OPTION_COLUMNS.values(), "options")  # fmt: skip
 """What the runs of one cell share; they differ in ``repeat`` and ``seed``."""
 COUNTED_BY = ("trial_key", "status", "device", "node", "seed", "repeat", "started_at")
 """The columns by which runs are counted."""

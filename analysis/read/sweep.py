@@ -22,15 +22,17 @@ from analysis.read.parts import Parts, read_parts, unreadable_files
 SCHEMA_VERSION = 1
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
                  "precision", "memory_format", "compile", "pipeline", "implementation", "tune", "augment", "feed",
-                 "scenario", "item", "weights", "stability", "options", "throttle_reasons", "energy_source",
-                 "device_settings", "precision_note", "energy_domain", "leak_verdict",
+                 "parallel", "device_link", "scenario", "item", "weights", "stability", "options", "throttle_reasons",
+                 "energy_source", "device_settings", "precision_note", "energy_domain", "leak_verdict",
                  "pruned_on", "pruned_against", "search_role", "host", "device_name",
                  "cpu_name", "torch_version", "cpu_capability", "git_commit", "node", "torchvision_version",
                  "driver_version", "python_version", "accelsweep_version", "os", "allocator_settings",
                  "input_left_out", "decoder", "learned", "power_note", "limits_note", "computed_dtype",
                  "agreement_reason", "runtime", "provider", "nodes_by_provider", "runtime_version",
                  "runtime_settings", "allocator")  # fmt: skip
-TRIAL_NUMBERS = ("batch_size", "threads", "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
+TRIAL_NUMBERS = ("batch_size", "threads", "n_devices", "global_batch_size", "communication_share_ratio",
+                 "exposed_communication_share_ratio",
+                 "items_per_step", "learning_rate", "rate_per_s", "throughput_items_per_s",
                  "throughput_low_items_per_s", "throughput_high_items_per_s", "step_median_s", "step_median_low_s",
                  "step_median_high_s", "step_iqr_ratio", "latency_p50_s", "latency_p90_s", "latency_p95_s",
                  "latency_p99_s", "latency_p99_high_s", "latency_p999_s", "rate_search_s",
@@ -151,6 +153,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     frame["allocator"] = frame["allocator"].fillna(DEFAULT)  # of all devices, so that it varies only where it was set
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
+    frame["n_devices"] = frame["n_devices"].fillna(1)  # of older sweeps
     frame = checked(frame)
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}

@@ -18,22 +18,21 @@ from analysis.contract.cells import SINGLE
 from sweeps.cell.context import context_of, lacking, round_row
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.final_columns import compile_seconds, final_columns
+from sweeps.cell.follower import facts_of
 from sweeps.cell.message import Message, Place
 from sweeps.cell.outcome import DivergedError, WrongResultError, outcome_of
+from sweeps.cell.ranks import Ranks
 from sweeps.cell.scenarios import plan_for, serve, single_steps, timed_round, warmed
 from sweeps.cell.training_columns import rate_columns
 from sweeps.measure.compile_caches import compiled_apart
 from sweeps.measure.device.device import open_device, set_threads, synchronize
 from sweeps.measure.device.environment import environment
 from sweeps.measure.device.fresh import reset_device_state
-from sweeps.measure.monitors.conditions import ConditionMonitor
 from sweeps.measure.monitors.energy import EnergyMonitor
-from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.measure.monitors.page_faults import PageFaultCounter
 from sweeps.measure.monitors.step_profile import Profile, profile_step
 from sweeps.measure.products import ProductTypes
-from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.rounds import RoundLog, RoundPolicy, latency_columns
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
@@ -52,6 +51,7 @@ class CellRun:
         n_threads: CPU threads for torch, where the cell itself does not say.
         device_facts: What earlier cells of the sweep proved of the device; missing facts are measured.
         place: The node and the device's number there, for the environment columns.
+        ranks: The other processes of a cell on several devices.
 
     Attributes:
         is_finished: Nothing is left to do; the row has its status.
@@ -67,10 +67,11 @@ class CellRun:
         n_threads: int,
         device_facts: Mapping[str, Any] | None = None,
         place: Place | None = None,
+        ranks: Ranks | None = None,
     ) -> None:
         self._cell, self._measure = cell, measure
         self._began = time.monotonic()
-        self._place = place or Place()
+        self._place, self._ranks = place or Place(), ranks or Ranks()
         self._row: dict[str, Any] = {**cell_columns(cell), "started_at": datetime.now(UTC), **asdict(self._place)}
         self._policy = RoundPolicy(**{f.name: getattr(measure, f.name) for f in fields(RoundPolicy)})
         self._known_facts = dict(device_facts or {})
@@ -112,6 +113,7 @@ class CellRun:
 
     def close(self) -> None:
         """Let go of the device; safe to call twice."""
+        self._ranks.end()
         self._monitors.close()
         workload, self._workload = self._workload, None
         if workload is not None:
@@ -135,35 +137,32 @@ class CellRun:
         # After the ceilings: the memory and the random numbers of their large products are not the cell's.
         reset_device_state(device, cell.seed)
         self._memory = self._monitors.enter_context(MemoryMonitor(device))
-        kind, context = context_of(cell, device, self._measure.n_compared)
+        kind, context = context_of(cell, device, self._measure.n_compared, self._ranks.group)
+        self._row.update(self._ranks.open(cell.batch_size, facts_of(device, self._place)))
         began = time.perf_counter()
-        self._workload = kind(context)
+        self._workload = self._ranks.lead(kind(context))
         if Extras.of(self._workload).is_compiled:
             self._monitors.enter_context(compiled_apart(device, self._products.look_at))
         facts = self._workload.setup()
         synchronize(device)  # what was handed to the device is part of it, not of the first step
-        self._row.update(
-            setup_s=time.perf_counter() - began, item=kind.item, items_per_step=self._workload.items_per_step,
-            **asdict(facts),
-        )  # fmt: skip
+        self._row.update(asdict(facts), setup_s=time.perf_counter() - began, item=kind.item)
+        self._row["items_per_step"] = self._workload.items_per_step
         self._next = self._warm_up
 
     def _warm_up(self) -> None:
         assert self._workload is not None
-        self._timer = Timer(self._device)
+        self._timer = self._ranks.timer(self._device, self._workload)
         warm = warmed(self._workload, self._timer, self._measure, self._cell.compile)
-        self._row.update(
-            first_step_s=warm.first_step_s, warmup_s=warm.warmup_s, n_warmup_steps=warm.n_steps,
-            timer_overhead_s=self._timer.overhead_s,
-        )  # fmt: skip
+        self._row.update(warm.columns, timer_overhead_s=self._timer.overhead_s)
         self._new_samples.append(("warmup", 0, np.asarray(warm.seconds), None))
         extras = Extras.of(self._workload)
         if extras.restart is not None:
             extras.restart()  # training must not count the warm-up's steps towards its accuracy
             synchronize(self._device)
         self._memory.begin_rounds()
-        self._conditions = self._monitors.enter_context(ConditionMonitor(self._device))
-        self._energy = self._monitors.enter_context(EnergyMonitor(open_energy_source(self._device)))
+        self._conditions = self._monitors.enter_context(self._ranks.conditions(self._device))
+        self._source = self._ranks.energy_source(self._device)
+        self._energy = self._monitors.enter_context(EnergyMonitor(self._source))
         self._step_s = float(np.median(warm.seconds[-5:]))
         self._sending = extras.sending
         self._plan = plan_for(self._sending.scenario, self._workload.step, self._step_s, self._timer)
@@ -174,8 +173,9 @@ class CellRun:
         """Requests at scheduled times, at one rate or at several."""
         assert self._workload is not None
         served = serve(
-            self._plan.step, self._timer, sending=self._sending, step_s=self._step_s,
-            items_per_step=self._workload.items_per_step, min_s=self._measure.min_s, seed=self._cell.seed,
+            self._ranks.own(self._plan.step), self._timer, sending=self._ranks.shared(self._sending),
+            step_s=self._step_s, items_per_step=self._workload.items_per_step, min_s=self._measure.min_s,
+            seed=self._cell.seed,
         )  # fmt: skip
         self._row.update(served.columns)
         self._items = len(served.latency_s) * self._workload.items_per_step
@@ -214,7 +214,7 @@ class CellRun:
         assert self._workload is not None
         self._row.update(self._energy.columns(self._items))
         self._row.update(self._conditions.columns(self._log.round_medians))
-        self._row.update(self._memory.columns())
+        self._row.update(self._ranks.memory(self._memory.columns()))
         n_steps = self._items / self._workload.items_per_step
         self._row.update(self._page_faults.columns(n_steps))
         self._row.update(self._memory.retry_columns(n_steps))
@@ -229,7 +229,7 @@ class CellRun:
         self._row["status"] = "complete"
         # Judged last, so that a wrong answer keeps every figure and still ends as an error.
         asked = (self._workload, self._device, self._cell, self._measure, self._row, self._curve, self._facts)
-        for columns in final_columns(*asked, products=self._products):
+        for columns in final_columns(*asked, products=self._products, source=self._source):
             self._row.update(columns)
         if self._has_diverged:
             raise DivergedError(f"the loss is not finite after {n_steps:.0f} steps; try a lower learning rate")

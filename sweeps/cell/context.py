@@ -15,6 +15,7 @@ from sweeps.store.rows import round_columns
 from workloads.base import CellContext, Workload
 from workloads.models.runtimes.table import TORCH
 from workloads.registry import load_workload
+from workloads.runtime.group import Group
 
 if TYPE_CHECKING:
     import torch
@@ -26,14 +27,17 @@ def lacking(device: torch.device, cell: TrialConfig) -> str | None:
     return None if is_elsewhere else unsupported_reason(device, cell.precision)
 
 
-def context_of(cell: TrialConfig, device: torch.device, n_compared: int) -> tuple[type[Workload], CellContext]:
-    """A cell's workload, and the cell as that takes it."""
+def context_of(
+    cell: TrialConfig, device: torch.device, n_compared: int, group: Group
+) -> tuple[type[Workload], CellContext]:
+    """A cell's workload, and the cell as that takes it in one of the processes that compute it."""
     check_allocator(cell.allocator)
     kind = load_workload(cell.workload)
     return kind, CellContext(
         device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
         memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
         options=options_instance(kind, dict(cell.options)), memory=memory_of(device), n_compared=n_compared,
+        group=group,
     )  # fmt: skip
 
 

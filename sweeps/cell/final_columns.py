@@ -12,7 +12,7 @@ from sweeps.cell.answer_columns import answer_columns
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.training_columns import training_columns, training_energy
 from sweeps.measure.monitors.energy import energy_figures, sustained_energy
-from sweeps.measure.monitors.energy_sources import open_energy_source
+from sweeps.measure.monitors.energy_sources import EnergySource, open_energy_source
 from sweeps.measure.monitors.leak import check_leak
 from sweeps.measure.products import ProductTypes
 from sweeps.measure.step_work import limits_columns, shares
@@ -39,7 +39,7 @@ def compile_seconds(
     return max(0.0, first_step_s - step_median_s)
 
 
-def final_columns(
+def final_columns(  # noqa: PLR0913 (all that a cell has come to)
     workload: Workload,
     device: torch.device,
     cell: TrialConfig,
@@ -49,12 +49,13 @@ def final_columns(
     facts: DeviceFacts | None = None,
     *,
     products: ProductTypes | None = None,
+    source: EnergySource | None = None,
 ) -> Iterator[dict[str, Any]]:
     """Columns of the trials table, a few at a time, so that a failure late keeps what came before.
 
     ``row`` is the cell's own, into which each yield goes before the next; by ``facts`` ceilings are measured once more
     where the cell does more than they allow. ``products`` has seen the graphs of a compiled step, and is to see an
-    eager one.
+    eager one; ``source`` counts the energy of all devices of the cell.
 
     Raises:
         WrongResultError: See ``answer_columns``.
@@ -64,7 +65,7 @@ def final_columns(
     if measure.is_recheck:
         yield {"learned": None}  # an epoch tells the speed; what it taught is no result of the training
     else:
-        yield from _of_training(workload, extras, device, row, curve)
+        yield from _of_training(workload, extras, device, row, curve, source or open_energy_source(device))
     if "max_rate_per_s" in row:
         # The window held every rate that was tried, the items are those of the best: nothing follows for an item.
         yield energy_figures(None, 0.0, 0, 0.0)
@@ -103,14 +104,18 @@ def _of_limits(
 
 
 def _of_training(
-    workload: Workload, extras: Extras, device: torch.device, row: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
+    workload: Workload,
+    extras: Extras,
+    device: torch.device,
+    row: Mapping[str, Any],
+    curve: Sequence[Mapping[str, Any]],
+    source: EnergySource,
 ) -> Iterator[dict[str, Any]]:
     if row.get("n_train_items"):
         yield {"epochs_run": sum(entry["items"] for entry in curve) / row["n_train_items"]}
     trained = training_columns(curve, extras.target_accuracy)
     yield trained
     if trained:
-        source = open_energy_source(device)
         run = functools.partial(Timer(device).time, workload.step)
         yield training_energy(
             curve, extras.target_accuracy, source.period_s,

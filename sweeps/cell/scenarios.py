@@ -16,6 +16,7 @@ from analysis.contract.cells import MIN_SAMPLES
 from sweeps.cell.time_limit import time_limit
 from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
 from sweeps.measure.timing.rate_search import MAX_LOAD, MAX_RUN_S, RateTried, find_max_rate, judged
+from sweeps.measure.timing.replicas import run_servers
 from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals, run_server
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import AUTOTUNE, Extras, UnsupportedError, Workload
@@ -157,13 +158,19 @@ def serve(
     limit_s = None if sending.max_latency_ms is None else sending.max_latency_ms * 1e-3
     if sending.rate_per_s is None and limit_s is None:
         raise ValueError(f"a rate or a latency limit is needed, got {sending=}")
-    run = functools.partial(run_server, lambda: timer.time(step), clock=clock, deadline_s=limit_s)
+    one: Callable[[], object] = lambda: timer.time(step)  # noqa: E731
+    n_servers = 1 + len(sending.others)
+    run: Callable[[np.ndarray], ServerResult] = (
+        functools.partial(run_server, one, clock=clock, deadline_s=limit_s)
+        if n_servers == 1
+        else functools.partial(run_servers, [one, *sending.others], clock=clock, deadline_s=limit_s)
+    )
     columns: dict[str, Any] = {}
     if sending.rate_per_s is not None:
         tried = [shown := _at_rate(run, sending.rate_per_s, seed, min_s, limit_s)]
     else:
         assert limit_s is not None
-        search = find_max_rate(run, step_s, limit_s, seed=seed, min_s=min_s)
+        search = find_max_rate(run, step_s, limit_s, seed=seed, min_s=min_s, n_servers=n_servers)
         if search is None:
             raise UnsupportedError(_too_slow(MIN_SAMPLES["p99"] * step_s / MAX_LOAD, MAX_LOAD / step_s))
         tried, shown = search.tried, search.shown

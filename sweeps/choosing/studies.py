@@ -20,7 +20,7 @@ from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.store.rows import SampleBlock
 from sweeps.text import figure
 
-FIELDS = ("device", "precision", "memory_format", "compile", "threads", "allocator", "batch_size")
+FIELDS = ("device", "precision", "memory_format", "compile", "threads", "allocator", "n_devices", "batch_size")
 """What a search chooses of a cell beside the workload's own options."""
 LOG2 = "_log2"
 """Ending of the parameter whose value is the exponent of a power of two."""

@@ -67,7 +67,7 @@ class NodeWatch(Callback):
                 self._take_back(trial)
             elif now - max(self._since[trial_id], self._told) > SAY_S and not has_resources(self.controller, trial):
                 self._told = now
-                needed = " and ".join(f"{n:g} {name}" for name, n in pool.needs)
+                needed = " and ".join(f"{n:g} {name}" for name, n in pool.needs.items())
                 self._say(f"waiting for {needed}: {self._state(pool)}")
 
     def look(self) -> None:
@@ -123,9 +123,9 @@ class NodeWatch(Callback):
         free, told = free_by_node(), []
         for node_id, node in self._placement.cluster.nodes.items():
             if node_id in pool.node_ids:
-                has = [f"{node.resources.get(name, 0):g} {name}" for name, _ in pool.needs]
+                has = [f"{node.resources.get(name, 0):g} {name}" for name in pool.needs]
                 if free:
-                    left = (free.get(node_id, {}).get(name, 0) for name, _ in pool.needs)
+                    left = (free.get(node_id, {}).get(name, 0) for name in pool.needs)
                     has = [f"{n:g} of {total}" for n, total in zip(left, has, strict=True)]
                 told.append(f"{node.name} has {', '.join(has)}{' free' if free else ''}")
         return "; ".join(told)

@@ -8,12 +8,14 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import ray
 from ray import tune
 
-from sweeps.cell.message import Message, Place
+from sweeps.cell.message import Message
 from sweeps.cell.own_process import RunElsewhere, end_own_process, run_until_told
 from sweeps.launch.leftovers import end_children
+from sweeps.launch.team.rank import place_here
+from sweeps.launch.team.team import RankFellError, Team
+from sweeps.launch.team.team_run import NeverBegan, TeamRun
 from sweeps.measure.device.allocators import environment_of
 from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
@@ -31,24 +33,32 @@ class CellTrial(tune.Trainable):
     """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
 
     The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
-    MeasureConfig as a dictionary), ``resources``, ``on_nodes`` (a label selector, or None), ``is_fresh`` (no worker
-    that measured before may run it) and ``device_facts`` (by the device's place: its node and its number there).
+    MeasureConfig as a dictionary), ``bundles`` (the resources of each of its processes), ``n_cpus`` (with which each
+    computes), ``timeout_s``, ``on_nodes`` (a label selector, or None), ``is_fresh`` (no worker that measured before may
+    run it) and ``device_facts`` (by the device's place: its node and its number there).
+
+    A cell on one device runs in this process. One on several runs in a process for each, which this one, having no
+    device and no core of its own, watches.
     """
 
-    _run: CellRun | RunElsewhere | None = None
+    _run: CellRun | RunElsewhere | TeamRun | NeverBegan | None = None
+    _team: Team | None = None
     _is_unclean = False
     _is_frozen = False
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
         selector = config["on_nodes"]
-        more = {} if selector is None else {"bundle_label_selector": [selector]}
+        bundles = config["bundles"]
+        more = {} if selector is None else {"bundle_label_selector": [selector] * len(bundles)}
+        if len(bundles) > 1:
+            return tune.PlacementGroupFactory([{}, *bundles], strategy="STRICT_PACK", **more)
         # Tune hands a worker on to trials of the same request alone. Of one bundle the strategy says nothing else.
         strategy = "STRICT_PACK" if config["is_fresh"] else "PACK"
-        return tune.PlacementGroupFactory([config["resources"]], strategy=strategy, **more)
+        return tune.PlacementGroupFactory(bundles, strategy=strategy, **more)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.cleanup()
+        self._close_run()
         if not self._is_frozen:
             # What the libraries made when they were imported stays; looking through it took 0.2 s between cells.
             gc.collect()
@@ -61,19 +71,29 @@ class CellTrial(tune.Trainable):
         from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
 
         self._measure = MeasureConfig(**config["measure"])
-        context = ray.get_runtime_context()
-        numbers = [number for mine in context.get_accelerator_ids().values() for number in mine]
-        place = Place(node_id=context.get_node_id(), device_index=",".join(numbers) or None)
-        cell = TrialConfig.from_dict(config["cell"])
+        if len(config["bundles"]) > 1:
+            self._run = self._on_a_team(config)
+            return
+        place, cell = place_here(), TrialConfig.from_dict(config["cell"])
         asked: dict[str, Any] = {
             "cell": cell, "measure": self._measure, "place": place,
             "device_facts": config["device_facts"].get(place.key),
-            "n_threads": self._measure.n_threads or default_threads(int(config["resources"].get("CPU", 1))),
+            "n_threads": self._measure.n_threads or default_threads(config["n_cpus"]),
         }  # fmt: skip
         variables = environment_of(cell.allocator)
         if not variables:
             end_own_process()
         self._run = RunElsewhere(variables, self._measure.report_every_s, **asked) if variables else CellRun(**asked)
+
+    def _on_a_team(self, config: dict[str, Any]) -> TeamRun | NeverBegan:
+        """The cell on processes that wait for one, or on new ones."""
+        if self._team is not None and config["is_fresh"]:
+            self._end_team()
+        try:
+            self._team = self._team or Team(config["bundles"])
+        except RankFellError as error:
+            return NeverBegan(error)
+        return TeamRun(self._team, config)
 
     def step(self) -> dict[str, Any]:
         """Measure until there is something worth sending; the last message holds the final row."""
@@ -83,6 +103,8 @@ class CellTrial(tune.Trainable):
         run_until_told(self._run, self._measure.report_every_s)
         message: Message = self._run.take_message()
         self._is_unclean = message.is_final and not self._run.ended_well
+        if self._is_unclean:
+            self._end_team()
         if message.is_final:
             end_children()
             time.sleep(self._measure.cooldown_s)
@@ -90,6 +112,17 @@ class CellTrial(tune.Trainable):
         return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._is_unclean}
 
     def cleanup(self) -> None:
+        self._close_run()
+        self._end_team()
+
+    def _end_team(self) -> None:
+        if self._team is not None:
+            self._team.end()
+            self._team = None
+
+    def _close_run(self) -> None:
         if self._run is not None:
             self._run.close()
+            if not self._run.ended_well:
+                self._end_team()
             self._run = None

@@ -16,8 +16,8 @@ from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT
 from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
-from sweeps.launch.memory_kills import n_memory_kills
 from sweeps.launch.ray_private import forget, kill_actor, reporter
+from sweeps.launch.team.memory_kills import n_memory_kills
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
@@ -48,7 +48,9 @@ class CellSearcher(Searcher):
                     "cell": cell.as_dict(),
                     "measure": asdict(measure_of(cell, self._config)),
                     "is_fresh": cell.repeat > 1,
-                    "resources": dict(pool.needs),
+                    "bundles": [dict(bundle) for bundle in pool.bundles],
+                    "n_cpus": pool.n_cpus,
+                    "timeout_s": self._config.timeout_of(cell),
                     "on_nodes": None if self._is_one_node else label_selector(pool),
                     "device_facts": self._ledger.device_facts.get(cell.device, {}),
                 }

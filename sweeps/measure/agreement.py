@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from workloads.models.first_steps import FirstSteps
+from workloads.models.training.first_steps import FirstSteps
 from workloads.precision import PRECISIONS, product_type
 
 _REFERENCE_NAMES = {torch.float64: "cpu fp64", torch.float32: "cpu fp32"}

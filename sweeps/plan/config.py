@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from analysis.contract.allocators import ALLOCATORS, DEFAULT
-from analysis.contract.cells import TASK_OPTIONS
+from analysis.contract.cells import OPTION_COLUMNS, TASK_OPTIONS
 from analysis.contract.limits import Limits
+from sweeps.plan.grid import LATER_OPTIONS, combinations
 from sweeps.plan.labels import label_of
 from sweeps.plan.measuring import MeasureConfig, check_choice
-from sweeps.plan.search import PruningConfig, Range, SearchConfig
+from sweeps.plan.restored import restored
+from sweeps.plan.search import PruningConfig, SearchConfig
 from workloads.base import AUTOTUNE, COMPILE_MODES, MEMORY_FORMATS, BadInputError
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
@@ -28,10 +29,13 @@ MOST_THREADS = 4096
 MOST_REPEATS = 1000
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
-AXES = ("device", "batch_size", "precision", "model", "memory_format", "compile", "threads", "allocator")
+MOST_DEVICES = 1024
+AXES = ("device", "n_devices", "batch_size", "precision", "model", "memory_format", "compile", "threads", "allocator")
 """Axes that every workload has."""
 CELL_COLUMNS = ("workload", *AXES, "seed", "node", "repeat")
 """What a cell is, beside its workload's own options; the trials table has a column for each."""
+_LATER_AXES: dict[str, object] = {"threads": None, "allocator": None, "repeat": 1, "n_devices": 1}
+"""What a cell was before there was such an axis; it is left out of the key, so that keys stay."""
 KEY_LENGTH = 16
 """Hex digits of a cell's key: 64 bits, so that a collision among 10,000 cells has odds under 1 in 10**11."""
 
@@ -56,6 +60,8 @@ class TrialConfig:
     """CPU threads; None for what is the default where it runs."""
     allocator: str | None = None
     """Memory allocator of a cell on the CPU; None for what its worker has by default."""
+    n_devices: int = 1
+    """Devices of one node that compute it together, a process each; ``batch_size`` is each one's."""
     seed: int = 0
     node: str | None = None
     """Kind of node it must run on; None for any node that has the device."""
@@ -71,6 +77,8 @@ class TrialConfig:
             raise BadInputError(f"--batch-size: {self.batch_size} is over {LARGEST_BATCH}")
         if self.threads is not None and not 1 <= self.threads <= MOST_THREADS:
             raise BadInputError(f"--threads: {self.threads} must lie between 1 and {MOST_THREADS}")
+        if not 1 <= self.n_devices <= MOST_DEVICES:
+            raise BadInputError(f"--n-devices: {self.n_devices} must lie between 1 and {MOST_DEVICES}")
         check_seed(self.seed)
         check_choice("precision", self.precision, tuple(PRECISIONS))
         check_choice("memory-format", self.memory_format, MEMORY_FORMATS)
@@ -79,12 +87,15 @@ class TrialConfig:
 
     def as_dict(self) -> dict[str, Any]:
         told = {**dataclasses.asdict(self), "options": dict(self.options)}
-        for name in ("threads", "allocator"):
-            if told[name] is None:
-                del told[name]  # so that cells keep the keys they had when there was no such axis
-        if self.repeat == 1:
-            del told["repeat"]
+        for name, usual in _LATER_AXES.items():
+            if told[name] == usual:
+                del told[name]
         return told
+
+    @property
+    def told_options(self) -> dict[str, Any]:
+        """The workload's options without later ones that say what was always done."""
+        return {name: value for name, value in self.options.items() if value != LATER_OPTIONS.get(name, ...)}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> TrialConfig:
@@ -94,12 +105,15 @@ class TrialConfig:
     def from_row(cls, row: Mapping[str, Any]) -> TrialConfig:
         """The cell of a row of the trials table, which may lack columns that were added later."""
         told = {name: row[name] for name in CELL_COLUMNS if name in row}
-        return cls(**{**told, "repeat": row.get("repeat") or 1}, options=json.loads(row["options"] or "{}"))
+        told |= {name: row.get(name) or 1 for name in ("repeat", "n_devices")}
+        columns = {name: row.get(OPTION_COLUMNS[name]) for name in LATER_OPTIONS}
+        options = {**json.loads(row["options"] or "{}"), **{n: v for n, v in columns.items() if v is not None}}
+        return cls(**told, options=options)
 
     @property
     def key(self) -> str:
         """Hash of the cell, the same on every machine and in every version that has the same options."""
-        text = json.dumps(self.as_dict(), sort_keys=True, default=str)
+        text = json.dumps({**self.as_dict(), "options": self.told_options}, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:KEY_LENGTH]
 
     @property
@@ -123,6 +137,8 @@ class SweepConfig:
     """Axis of the cells on the CPU: None for the default where it runs; cells on an accelerator take that."""
     allocator: tuple[str | None, ...] = (None,)
     """Axis of the cells on the CPU, as ``threads``."""
+    n_devices: tuple[int, ...] = (1,)
+    """Axis: devices of one node that compute a cell together."""
     node_kinds: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Axis: the kinds of node of each device, where every cell is to run on each; else empty."""
     on_node: tuple[str, ...] = ()
@@ -191,25 +207,18 @@ class SweepConfig:
 
     def cells(self) -> list[TrialConfig]:
         """The product of the axes, in the order of running: small batches first within each stratum."""
-        axes: dict[str, Iterable[Any]] = {
-            "device": self.device, "allocator": self.allocator, "model": self.model, **self.option_axes,
-            "precision": self.precision, "memory_format": self.memory_format, "compile": self.compile,
-            "threads": self.threads, "batch_size": sorted(self.batch_size),
+        axes: dict[str, Sequence[Any]] = {
+            "device": self.device, "n_devices": sorted(self.n_devices), "allocator": self.allocator,
+            "model": self.model, **self.option_axes, "precision": self.precision,
+            "memory_format": self.memory_format, "compile": self.compile, "threads": self.threads,
+            "batch_size": sorted(self.batch_size),
         }  # fmt: skip
-        cells = []
-        for values in itertools.product(*axes.values()):
-            own = dict(zip(axes, values, strict=True))
-            common = {name: own.pop(name) for name in AXES}
-            if common["device"] != "cpu":
-                if (common["threads"], common["allocator"]) != (self.threads[0], self.allocator[0]):
-                    continue
-                common["threads"] = common["allocator"] = None
-            options = {**self.option_constants, **own}
-            cells += [
-                TrialConfig(workload=self.workload, **common, seed=self.seed, node=node, options=options)
-                for node in self.node_kinds.get(common["device"]) or (None,)
-            ]
-        return cells
+        return [
+            TrialConfig(workload=self.workload, **common, seed=self.seed, node=node,
+                        options={**self.option_constants, **own})
+            for common, own in combinations(axes, self.option_axes)
+            for node in self.node_kinds.get(common["device"]) or (None,)
+        ]  # fmt: skip
 
     def timeout_of(self, cell: TrialConfig) -> float:
         """Seconds that a cell may take; autotuning has its own beside them."""
@@ -229,17 +238,7 @@ class SweepConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> SweepConfig:
         """The inverse of ``as_dict`` after a round trip through JSON, which knows no tuples."""
         known = {f.name for f in dataclasses.fields(cls)}
-        kept: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items() if k in known}
-        kept["measure"] = MeasureConfig(**kept["measure"])
-        for name in ("option_axes", "node_kinds"):
-            kept[name] = {k: tuple(v) for k, v in (kept.get(name) or {}).items()}
-        kept["pruning"] = PruningConfig(**kept.get("pruning", {}))
-        kept["limits"] = Limits.of(kept)
-        search = kept.get("search")
-        if search is not None:
-            ranges = {name: Range(**r) for name, r in search["ranges"].items()}
-            kept["search"] = SearchConfig(**{**search, "objectives": tuple(search["objectives"]), "ranges": ranges})
-        return cls(**kept)
+        return cls(**restored(values, known))
 
 
 def task_of(cell: TrialConfig) -> str:
@@ -249,5 +248,6 @@ def task_of(cell: TrialConfig) -> str:
 
 
 def stratum_of(cell: TrialConfig) -> str:
-    """The name of a cell's Optuna study: its task on one device in one precision."""
-    return f"{task_of(cell)} {cell.device} {cell.precision}"
+    """The name of a cell's Optuna study: its task on so many devices in one precision."""
+    shared = f" {cell.n_devices} devices" if cell.n_devices > 1 else ""
+    return f"{task_of(cell)} {cell.device} {cell.precision}{shared}"

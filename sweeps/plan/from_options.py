@@ -78,6 +78,7 @@ def build_config(
         limits=limits(choice, max_latency_ms),
         threads=common.threads or (None,),
         allocator=tuple(None if name == DEFAULT else name for name in common.allocator),
+        n_devices=_n_devices(workload, common.n_devices, own),
         seed=common.seed[0],
         other_seeds=common.seed[1:],
         recheck=common.recheck and not common.smoke,
@@ -93,6 +94,14 @@ def _pruning(workload: type[Workload], choice: SearchOptions, *, is_auto: bool) 
     if choice.pruner:
         raise BadInputError(f"--pruner {pruning.pruner}: --batch-size auto measures every size it tries")
     return PruningConfig()
+
+
+def _n_devices(workload: type[Workload], asked: tuple[int, ...], own: Any) -> tuple[int, ...]:
+    """How many devices are to compute a cell together, which the workload must know how to do."""
+    several = [n for n in asked if n > 1]
+    if several and (why := Extras.of(workload).why_one_device(own)) is not None:
+        raise BadInputError(f"--n-devices: {several[0]}: {why}; allowed: 1")
+    return asked
 
 
 def check_address(common: Any) -> None:

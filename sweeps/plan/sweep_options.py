@@ -40,6 +40,9 @@ class SweepOptions:
     """Axis of cells on the CPU: what hands out memory. default: as the environment says; kept: glibc's, which keeps
     what is freed, so that steps have no page faults; jemalloc, tcmalloc: where installed. Each but default runs in a
     process of its own."""
+    n_devices: tuple[int, ...] = (1,)
+    """Axis: devices of one node that compute a cell together, a process each. --batch-size is each device's. finetune
+    trains data-parallel on all of them; inference has a replica on each (offline and server scenarios)."""
     min_rounds: int = 5
     """Measure at least this many rounds, if they fit within --max-s."""
     min_s: float = 1.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from workloads.base import BadInputError
 
@@ -68,6 +69,36 @@ class Node:
             needs["GPU"] = 1  # so that Ray hides the node's other devices from the worker
         return needs
 
+    def most_devices(self, device: str) -> int:
+        """Devices that can compute a cell together; on the CPU processes, each with a CPU of its own."""
+        return 0 if device not in self.devices else self.n_cpus if device == "cpu" else self.devices[device]
+
+    def bundles(self, device: str, n_devices: int) -> list[dict[str, float]]:
+        """The resources that each process of a trial on several devices takes, together all of the node's CPUs.
+
+        So nothing else is measured on the node meanwhile, which would share the host's links with what they say to each
+        other. Empty if the node has not so many devices (or CPUs, of which each process has its own).
+        """
+        if n_devices == 1:
+            return [self.needs(device)]
+        if self.most_devices(device) < n_devices:
+            return []
+        share, left = divmod(self.n_cpus, n_devices)
+        each = self.needs(device)
+        custom = f"{CUSTOM}{device}"
+        if device == "cpu" and custom in each:
+            each[custom] = self.resources[custom] / n_devices
+        bundles = [{**each, "CPU": share} if self.n_cpus else dict(each) for _ in range(n_devices)]
+        if left:
+            bundles[0]["CPU"] += left
+        return bundles
+
+    def cpus_of_process(self, device: str, n_devices: int) -> int:
+        """CPUs that each process of a trial computes with: on an accelerator as many as a trial on one device has."""
+        if device == "cpu" and n_devices > 1:
+            return max(1, self.n_cpus // n_devices)
+        return int(self.needs(device).get("CPU", 1))
+
     def is_called(self, text: str) -> bool:
         """Whether a name on the command line means this node: its id or the beginning of it, its host, its address."""
         is_id = len(text) >= ID_LENGTH and self.node_id.startswith(text.lower())
@@ -96,11 +127,21 @@ def accelerator_type_of(resources: Mapping[str, float], labels: Mapping[str, str
 class Pool:
     """Nodes of which a trial takes the same."""
 
-    needs: tuple[tuple[str, float], ...]
-    """What a trial takes, as sorted pairs."""
+    bundles: tuple[tuple[tuple[str, float], ...], ...]
+    """What each process of a trial takes, as sorted pairs."""
+    n_cpus: int
+    """CPUs that each computes with."""
     node_ids: tuple[str, ...]
     n_slots: int
     """Trials that run on them at the same time."""
+
+    @property
+    def needs(self) -> dict[str, float]:
+        """What a trial takes in all."""
+        total: dict[str, float] = {}
+        for name, n in (pair for bundle in self.bundles for pair in bundle):
+            total[name] = total.get(name, 0) + n
+        return total
 
 
 class Cluster:
@@ -120,16 +161,19 @@ class Cluster:
         """The kinds of node that have a device, in the order of the nodes."""
         return tuple(dict.fromkeys(node.kind(device) for node in self.nodes.values() if device in node.devices))
 
-    def pools(self, device: str, kind: str | None = None) -> list[Pool]:
+    def pools(self, device: str, kind: str | None = None, n_devices: int = 1) -> list[Pool]:
         """The nodes that can take a cell, those of which it takes the same together."""
-        found: dict[tuple[tuple[str, float], ...], list[Node]] = {}
+        found: dict[tuple[Any, int], list[Node]] = {}
         for node in self.nodes.values():
             if device in node.devices and kind in (None, node.kind(device)):
-                found.setdefault(tuple(sorted(node.needs(device).items())), []).append(node)
+                bundles = tuple(tuple(sorted(bundle.items())) for bundle in node.bundles(device, n_devices))
+                if bundles:
+                    found.setdefault((bundles, node.cpus_of_process(device, n_devices)), []).append(node)
         return [
-            Pool(needs=needs, node_ids=tuple(n.node_id for n in nodes), n_slots=sum(n.devices[device] for n in nodes))
-            for needs, nodes in found.items()
-        ]
+            Pool(bundles=bundles, n_cpus=n_cpus, node_ids=tuple(n.node_id for n in nodes),
+                 n_slots=len(nodes) if n_devices > 1 else sum(n.devices[device] for n in nodes))
+            for (bundles, n_cpus), nodes in found.items()
+        ]  # fmt: skip
 
     def differences(self) -> list[str]:
         """Sentences on nodes that differ in what is installed or in their clocks."""

@@ -13,8 +13,13 @@ from sweeps.choosing.chooser import WAIT, Chooser, Wait
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.nodes import Cluster, Node, Pool
 
-Class = tuple[str, str | None]
-"""Device and kind of node: what decides which nodes can take a cell."""
+Class = tuple[str, str | None, int]
+"""Device, kind of node and number of devices: what decides which nodes can take a cell."""
+
+
+def class_of(cell: TrialConfig) -> Class:
+    """What decides which nodes can take a cell."""
+    return cell.device, cell.node, cell.n_devices
 
 
 class Placement:
@@ -30,7 +35,7 @@ class Placement:
 
     def pools(self, cell: TrialConfig) -> list[Pool]:
         """The pools that can take a cell."""
-        name = (cell.device, cell.node)
+        name = class_of(cell)
         if name not in self._pools:
             self._pools[name] = self.cluster.pools(*name)
         return self._pools[name]
@@ -39,7 +44,8 @@ class Placement:
     def n_concurrent(self) -> int:
         """Most trials at a time: those that run, and one for each pool that waits."""
         kinds = self._config.node_kinds
-        names = [(device, kind) for device in self._config.device for kind in kinds.get(device, (None,))]
+        names = [(device, kind, n) for device in self._config.device for kind in kinds.get(device, (None,))
+                 for n in self._config.n_devices]  # fmt: skip
         pools = {pool for name in names for pool in self.cluster.pools(*name)}
         return max(1, sum(pool.n_slots + 1 for pool in pools))
 
@@ -87,6 +93,11 @@ class Placement:
         gone = [n for n in self.lost if cell.device in n.devices and cell.node in (None, n.kind(cell.device))]
         if gone:
             return "crashed", f"the nodes that could run it were lost: {', '.join(node.name for node in gone)}"
+        most = max((node.most_devices(cell.device) for node in self.cluster.nodes.values()
+                    if cell.node in (None, node.kind(cell.device))), default=0)  # fmt: skip
+        if 0 < most < cell.n_devices:
+            what = "CPUs" if cell.device == "cpu" else f"{cell.device} devices"
+            return "unsupported", f"needs {cell.n_devices} {what} in one node; the most that one has is {most}"
         if cell.node is not None and cell.device in self.cluster.devices:
             return "unsupported", f"no node of the cluster is a {cell.node} with {cell.device}"
         return "unsupported", f"no node of the cluster has {cell.device}"
@@ -106,7 +117,7 @@ class WaitingCells:
     def __init__(self, chooser: Chooser) -> None:
         self._chooser = chooser
         self._held: dict[Class, deque[TrialConfig]] = {}
-        """By device and kind of node: cells of one name find room, or none, together."""
+        """By what decides where they can run: cells of one name find room, or none, together."""
 
     def next_cell(self, has_room: Callable[[TrialConfig], bool], look_ahead: int) -> TrialConfig | Wait | None:
         """The next cell that there is room for, WAIT, or None when none is left.
@@ -123,13 +134,13 @@ class WaitingCells:
                 return WAIT if n_held else None
             if not isinstance(cell, TrialConfig) or has_room(cell):
                 return cell
-            self._held.setdefault((cell.device, cell.node), deque()).append(cell)
+            self._held.setdefault(class_of(cell), deque()).append(cell)
             n_held += 1
         return WAIT
 
     def put_back(self, cell: TrialConfig) -> None:
         """A cell that was handed out did not run: it comes next."""
-        self._held.setdefault((cell.device, cell.node), deque()).appendleft(cell)
+        self._held.setdefault(class_of(cell), deque()).appendleft(cell)
 
     def clear(self) -> list[TrialConfig]:
         """Forget the cells that wait; which they were."""

@@ -29,6 +29,6 @@ WHAT_MEASURED: list[Column] = [
     ENVIRONMENT["git_commit"],
     ("node_id", STRING, "", "Ray's identifier of the node that measured"),
     ("worker_pid", INT, "", "process that measured; the same where an actor was reused"),
-    ("device_index", STRING, "", "which of its node's accelerators measured, as Ray numbers them"),
+    ("device_index", STRING, "", "which of its node's accelerators measured, as Ray numbers them; commas between several"),
     ("clock_offset_s", FLOAT, "s", "the node's clock minus that of the machine that led the sweep, at its start"),
 ]  # fmt: skip

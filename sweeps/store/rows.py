@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from analysis.contract.cells import MEASURED, OPTION_COLUMNS, Row
 from sweeps.plan.config import CELL_COLUMNS, TrialConfig
+from sweeps.plan.grid import OF_SEVERAL
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
 from sweeps.text import encodable, one_line
 from workloads.runtime.words import shortened
@@ -94,9 +95,10 @@ def cell_columns(cell: TrialConfig) -> dict[str, Any]:
     """The columns of the trials table that say what the cell is."""
     return {
         **{column: cell.options.get(name) for name, column in OPTION_COLUMNS.items()},
+        **({OPTION_COLUMNS[name]: None for name in OF_SEVERAL} if cell.n_devices == 1 else {}),
         **{name: getattr(cell, name) for name in CELL_COLUMNS},
         "trial_key": cell.key,
-        "options": json.dumps(dict(cell.options), sort_keys=True, default=str),
+        "options": json.dumps(cell.told_options, sort_keys=True, default=str),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,6 +11,7 @@ import torch
 NO_ANSWER = -1
 """In the place of a class where the scores are not finite."""
 N_STANDARD_ERRORS = 2.0
+HELD_OUT_BATCH = 90
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,3 +75,23 @@ def scored(answers: torch.Tensor, labels: torch.Tensor, n_classes: int) -> Score
         n_classes=int(there.sum()),
         n=len(labels),
     )
+
+
+def held_out(
+    scores_of: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, labels: torch.Tensor, n_classes: int,
+) -> tuple[Score, float]:  # fmt: skip
+    """What a network answers to held-out images, and its mean cross entropy.
+
+    Args:
+        scores_of: Gives float32 scores, items x classes, of images as they are kept.
+        images: uint8, on the device.
+        labels: int64, on the device.
+        n_classes: How many there are.
+    """
+    loss, answers = 0.0, []
+    for part, its_labels in zip(images.split(HELD_OUT_BATCH), labels.split(HELD_OUT_BATCH), strict=True):
+        found = scores_of(part)
+        # The best class of NaN is class 0, which is no answer.
+        answers.append(torch.where(found.isfinite().all(1), found.argmax(1), NO_ANSWER))
+        loss += float(torch.nn.functional.cross_entropy(found, its_labels, reduction="sum"))
+    return scored(torch.cat(answers).cpu(), labels.cpu(), n_classes), loss / len(labels)

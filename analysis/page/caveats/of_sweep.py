@@ -157,7 +157,7 @@ def _slow_precisions(done: pd.DataFrame) -> list[str]:
     speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
     used = ", ".join(_words(cells["cpu_capability"]))
     said = []
-    for precision in [name for name in speeds if name.startswith(("bf16", "fp16")) and "fp32" in speeds]:
+    for precision in [name for name in map(str, speeds) if name.startswith(("bf16", "fp16")) and "fp32" in speeds]:
         times = (speeds["fp32"] / speeds[precision]).dropna().median()
         if times > SLOW_TIMES:  # never of NaN, where no pair is known
             said.append(f"{precision} takes {times:.2g} times as long as fp32 on cpu: a processor without instructions"

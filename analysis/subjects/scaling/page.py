@@ -13,6 +13,8 @@ from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
 from analysis.subjects.scaling.answer import answer
 from analysis.subjects.scaling.crossover import crossovers
+from analysis.subjects.scaling.devices import COLUMNS as DEVICE_COLUMNS
+from analysis.subjects.scaling.devices import devices_answer, devices_table, over_devices
 from analysis.subjects.scaling.figures import MAX_CURVES, draw_scaling
 from analysis.subjects.scaling.quantities import COLUMNS, Curve, curves, is_server
 from analysis.subjects.scaling.tables import cells_table, crossover_table, knee_table
@@ -41,13 +43,17 @@ def build(page: Page) -> str:
     met = crossovers(found, frame)
     item = items_of(frame)
     told = escape(item)
+    shared = over_devices(frame)
     drawn = draw_each(page, "scaling", by_task(found), partial(draw_scaling, crossovers=met, item=item))
     return fill(
         "subjects/scaling/page.md.j2", page, "Throughput and latency over batch size",
-        answer=shortened(answer(found, met, told)),
+        answer=shortened([*devices_answer(shared, told), *answer(found, met, told)]),
+        devices=devices_table(shared, told),
         figures=drawn.leaving_out(left_out(page, found)),
         knees=knee_table(found, told), crossovers=crossover_table(met), cells=cells_table(found, told),
     )  # fmt: skip
 
 
-main = report_main("scaling", build, COLUMNS, "Write the report on throughput and latency over batch size.")
+main = report_main(
+    "scaling", build, (*COLUMNS, *DEVICE_COLUMNS), "Write the report on throughput and latency over batch size."
+)

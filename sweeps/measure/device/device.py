@@ -128,8 +128,8 @@ def n_devices(name: str) -> int:
     return n_here if name in available_devices() else 0
 
 
-def open_device(name: str) -> torch.device:
-    """The torch device of a type.
+def open_device(name: str, rank: int = 0) -> torch.device:
+    """The torch device of a type; of several that a process sees, and that others use as well, the one of its rank.
 
     Raises:
         ValueError: If this machine has none.
@@ -137,6 +137,8 @@ def open_device(name: str) -> torch.device:
     here = available_devices()
     if name not in here:
         raise ValueError(f"device {name!r} is not on this machine; here: {', '.join(here)}")
+    if name != "cpu" and 0 < rank < torch.accelerator.device_count():
+        torch.accelerator.set_device_index(rank)
     return torch.device("cpu") if name == "cpu" else torch.device(name, torch.accelerator.current_device_index())
 
 
@@ -219,6 +221,11 @@ def _times_events(device_type: str) -> bool:
 def new_event(device: torch.device) -> torch.Event | None:
     """An event that takes the device's own time, or None where the device has none that can be trusted."""
     return torch.Event(device, enable_timing=True) if _kind(device).has_events and _times_events(device.type) else None
+
+
+def device_uuid(device: torch.device) -> str | None:
+    """By what its driver calls a device, if it has NVML; None for any other."""
+    return str(_property(device, "uuid")) if nvml_handle(device) is not None else None
 
 
 def nvml_handle(device: torch.device) -> Any:

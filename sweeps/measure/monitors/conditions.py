@@ -12,13 +12,14 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
+from sweeps.measure.device import nvml
 from sweeps.measure.device.device import is_apple_gpu, nvml_handle
 from sweeps.measure.device.quota import held_back_ns
 from sweeps.measure.timing.statistics import Samples, slowing
@@ -149,25 +150,29 @@ def _busy_s() -> float:
     return float(sum(times) - idle - getattr(times, "guest", 0.0) - getattr(times, "guest_nice", 0.0))
 
 
-def _own_s() -> float:
-    """CPU seconds of this process and its children, those that ended included."""
-    me = psutil.Process()
-    own = me.cpu_times()
-    total = own.user + own.system + own.children_user + own.children_system
-    for child in me.children(recursive=True):
-        with contextlib.suppress(psutil.Error):  # a child may end while it is asked
-            times = child.cpu_times()
-            total += times.user + times.system
-    return float(total)
+def _own_s(others: Sequence[int] = ()) -> float:
+    """CPU seconds of this process and further ones, and of their children, those that ended included."""
+    total = 0.0
+    for process in (psutil.Process(), *map(psutil.Process, others)):
+        own = process.cpu_times()
+        total += own.user + own.system + own.children_user + own.children_system
+        for child in process.children(recursive=True):
+            with contextlib.suppress(psutil.Error):  # a child may end while it is asked
+                times = child.cpu_times()
+                total += times.user + times.system
+    return total
 
 
 class ConditionMonitor:
     """Context manager that notes the conditions of a measurement; ask ``columns`` at its end, inside it.
 
-    ``other_load_ratio`` is the share of all cores' time that was spent by neither this process nor its children.
+    ``other_load_ratio`` is the share of all cores' time that was spent by neither this process, nor those that compute
+    with it (``pids``), nor their children. Further ``boards``, NVIDIA's UUIDs, are only asked what slows them.
     """
 
-    def __init__(self, device: torch.device) -> None:
+    def __init__(self, device: torch.device, pids: Sequence[int] = (), boards: Sequence[str | None] = ()) -> None:
+        self._pids = pids
+        self._others = [handle for board in boards if (handle := board and nvml.handle_of(board)) is not None]
         self._handle = nvml_handle(device)
         self._is_mac = is_apple_gpu(device) or (device.type == "cpu" and sys.platform == "darwin")
         self._is_cpu = device.type == "cpu"
@@ -187,7 +192,7 @@ class ConditionMonitor:
         self._start = self._state()
         self._seen = set(self._start.get("reasons", []))
         self._stood_still_ns = held_back_ns()
-        self._began, self._busy, self._own = time.monotonic(), _busy_s(), _own_s()
+        self._began, self._busy, self._own = time.monotonic(), _busy_s(), _own_s(self._pids)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -196,7 +201,8 @@ class ConditionMonitor:
     def note(self) -> None:
         """Note what slows the device right now, such as after each round; a Mac is asked every second at most."""
         if self._handle is not None:
-            self._seen.update(_nvml_reasons(self._handle) or [])
+            for handle in (self._handle, *self._others):
+                self._seen.update(_nvml_reasons(handle) or [])
         elif self._is_mac and time.monotonic() - self._asked >= ASK_EVERY_S:
             self._seen.update(_mac_pressure() or [])
             self._asked = time.monotonic()
@@ -208,7 +214,7 @@ class ConditionMonitor:
             round_medians: Median step of each round, which speak where nothing else does.
         """
         wall = time.monotonic() - self._began
-        others = max(0.0, (_busy_s() - self._busy) - (_own_s() - self._own))
+        others = max(0.0, (_busy_s() - self._busy) - (_own_s(self._pids) - self._own))
         end = self._state()
         is_known = "reasons" in self._start and "reasons" in end
         held_back = held_back_reasons(self._start.get("held_back_ns", {}), end.get("held_back_ns", {}), wall)

@@ -10,12 +10,13 @@ import contextlib
 import functools
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from sweeps.measure.device import nvml
 from sweeps.measure.device.device import is_apple_gpu, nvml_handle
 
 POWERCAP = Path("/sys/class/powercap")
@@ -59,6 +60,20 @@ class NvmlSource(EnergySource):
             return float(pynvml.nvmlDeviceGetTotalEnergyConsumption(self._handle)) * 1e-3
         except pynvml.NVMLError:
             return None
+
+
+class SummedSource(EnergySource):
+    """Several counters of a kind as one: the boards that compute a cell together."""
+
+    def __init__(self, sources: Sequence[EnergySource]) -> None:
+        self._sources = sources
+        self.name, self.period_s = sources[0].name, sources[0].period_s
+        self.domain = f"{len(sources)} {sources[0].domain}s"
+
+    def read_j(self) -> float | None:
+        found = [source.read_j() for source in self._sources]
+        known = [joules for joules in found if joules is not None]
+        return sum(known) if len(known) == len(found) else None
 
 
 class PowercapSource(EnergySource):
@@ -147,11 +162,18 @@ def apple_source() -> AppleSource | None:
     return source if source.read_j() is not None else None
 
 
-def open_energy_source(device: torch.device) -> EnergySource:
-    """The counter that covers a device; one that knows nothing if there is none that this process may read."""
+def open_energy_source(device: torch.device, others: Sequence[str | None] = ()) -> EnergySource:
+    """The counter that covers a device; one that knows nothing if there is none that this process may read.
+
+    Args:
+        device: An open device.
+        others: UUIDs of further boards that it is to cover; where one counter covers all devices they are None.
+    """
     handle = nvml_handle(device)
     if handle is not None:
-        source = NvmlSource(handle)
+        handles = [handle, *(nvml.handle_of(str(uuid)) for uuid in others)]
+        sources = [NvmlSource(each) for each in handles]
+        source: EnergySource = sources[0] if len(sources) == 1 else SummedSource(sources)
         return source if source.read_j() is not None else EnergySource()
     if is_apple_gpu(device):
         return apple_source() or EnergySource()

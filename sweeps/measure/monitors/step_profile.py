@@ -45,6 +45,8 @@ _COMPUTE_NOTHING = {
         "_unsafe_view", "view", "view_as",
     ]
 }  # fmt: skip
+_COLLECTIVE = "nccl"
+"""In the names of the kernels of NCCL, and of AMD's library that stands in for it."""
 _NOT_ON_DEVICE = "the profiler records no kernels on {}; the operations are those that the host called"
 _NOT_SEEN = "the profiler sees less than 1 % of the step: its work is not PyTorch's operations"
 
@@ -214,6 +216,19 @@ def _shares(pieces: Sequence[_Piece], whole_s: float) -> dict[str, Any]:
         "host_share_ratio": 1.0 - busy_s / whole_s,
         "device_copy_share_ratio": (busy_s - computing_s) / whole_s,
         "computation_share_ratio": computing_s / whole_s,
+        **_communication([piece for piece in work if piece.kind != COPY], computing_s, whole_s),
+    }
+
+
+def _communication(kernels: Sequence[_Piece], busy_s: float, whole_s: float) -> dict[str, float]:
+    """The share of the step with a collective's kernel, and that with no other kernel beside it; none without any."""
+    others = [kernel.span for kernel in kernels if _COLLECTIVE not in kernel.name.lower()]
+    if len(others) == len(kernels):
+        return {}
+    sending_s = _covered(kernel.span for kernel in kernels if _COLLECTIVE in kernel.name.lower())
+    return {
+        "communication_share_ratio": sending_s / whole_s,
+        "exposed_communication_share_ratio": (busy_s - _covered(others)) / whole_s,
     }
 
 

@@ -110,6 +110,11 @@ class WarmUp:
     n_steps: int
     seconds: list[float]
 
+    @property
+    def columns(self) -> dict[str, float]:
+        """Columns of the trials table."""
+        return {"first_step_s": self.first_step_s, "warmup_s": self.warmup_s, "n_warmup_steps": self.n_steps}
+
 
 def warm_up(
     step: Step, timer: Timer, *, max_s: float = 10.0, max_steps: int = MAX_WARMUP_STEPS,

@@ -1,4 +1,4 @@
-"""What a queue of one worker does to requests, from the services that were measured: the upper bound of its p99.
+"""What a queue of one worker or several does to requests, from services that were measured: an upper bound of its p99.
 
 The latency of each request follows from the arrivals and the services alone (Lindley, "The theory of queues with a
 single server", 1952), and of a Poisson process the arrivals are known. So the p99 at a rate is that of very many
@@ -9,6 +9,7 @@ variance of their number is three to two hundred times that of independent ones.
 
 from __future__ import annotations
 
+import heapq
 import math
 
 import numpy as np
@@ -23,6 +24,8 @@ SHARE = 0.99
 N_REPLICATES, N_REQUESTS = 12, 40_000
 N_DISCARDED = N_REQUESTS // 8
 """The queue begins empty; until it has filled its requests are not counted."""
+N_OF_SEVERAL = 10_000
+"""Requests to several workers, which are followed one by one."""
 N_BLOCKS = 20
 PRECISION = 2e-3
 MIN_LOAD, MAX_LOAD = 1e-3, 0.995
@@ -31,6 +34,11 @@ MIN_LOAD, MAX_LOAD = 1e-3, 0.995
 def services_of(result: ServerResult) -> np.ndarray:
     """Seconds of each request from when it could begin to its end: its service, and what the harness was late by."""
     ends = result.scheduled_s + result.latency_s
+    if result.n_servers > 1:
+        free = [0.0] * result.n_servers
+        begins = np.array([max(at, heapq.heapreplace(free, end))
+                           for at, end in zip(result.scheduled_s.tolist(), ends.tolist(), strict=True)])  # fmt: skip
+        return np.asarray(ends - begins)
     return np.asarray(ends - np.maximum(result.scheduled_s, np.concatenate([[0.0], ends[:-1]])))
 
 
@@ -41,16 +49,34 @@ def latencies(gaps_s: np.ndarray, services_s: np.ndarray) -> np.ndarray:
     return np.asarray(total - np.minimum.accumulate(total, axis=-1) + services_s)
 
 
+def latencies_of_several(gaps_s: np.ndarray, services_s: np.ndarray, n_servers: int) -> np.ndarray:
+    """The same for several workers, of whom the one that is free first takes the next request; shape (k, n).
+
+    J. Kiefer and J. Wolfowitz, "On the theory of queues with many servers", 1955.
+    """
+    arrivals = np.cumsum(gaps_s, axis=-1)
+    free, found = np.zeros((len(arrivals), n_servers)), np.empty_like(arrivals)
+    every = np.arange(len(arrivals))
+    for i in range(arrivals.shape[1]):
+        first = free.argmin(axis=1)
+        ends = np.maximum(arrivals[:, i], free[every, first]) + services_s[:, i]
+        free[every, first] = ends
+        found[:, i] = ends - arrivals[:, i]
+    return found
+
+
 class QueueModel:
     """The p99 over the arrival rate for services that were measured.
 
     Args:
         services_s: Seconds, shape (n,), in the order of measurement.
         seed: Of arrivals and resampling; all rates are judged by the same ones.
+        n_servers: Workers that share the queue.
     """
 
-    def __init__(self, services_s: np.ndarray, seed: int) -> None:
+    def __init__(self, services_s: np.ndarray, seed: int, n_servers: int = 1) -> None:
         generator = np.random.default_rng([seed, 1])
+        self._n_servers = n_servers
         self._gaps = generator.standard_exponential((N_REPLICATES, N_REQUESTS))
         self._services = np.stack([_resampled(services_s, generator) for _ in range(N_REPLICATES)])
         self._mean_s = float(np.mean(services_s))
@@ -61,7 +87,11 @@ class QueueModel:
         Each replicate has arrivals of its own, and services drawn from a resampled measurement; the bound is Student's
         of the logarithms of their p99, for one more of them.
         """
-        found = latencies(self._gaps / rate_per_s, self._services)[:, N_DISCARDED:]
+        if self._n_servers == 1:
+            found = latencies(self._gaps / rate_per_s, self._services)[:, N_DISCARDED:]
+        else:
+            gaps, services = self._gaps[:, :N_OF_SEVERAL] / rate_per_s, self._services[:, :N_OF_SEVERAL]
+            found = latencies_of_several(gaps, services, self._n_servers)[:, N_OF_SEVERAL // 8 :]
         place = int(SHARE * found.shape[1])
         logs = np.log(np.partition(found, place, axis=1)[:, place])
         reach = float(stats.t.ppf(CONFIDENCE, N_REPLICATES - 1)) * (1 + 1 / N_REPLICATES) ** 0.5
@@ -69,7 +99,7 @@ class QueueModel:
 
     def highest_rate(self, limit_s: float) -> float | None:
         """The highest rate whose upper bound is within the limit; None if not even a worker nearly idle holds it."""
-        low, high = MIN_LOAD / self._mean_s, MAX_LOAD / self._mean_s
+        low, high = (load * self._n_servers / self._mean_s for load in (MIN_LOAD, MAX_LOAD))
         if self.p99_high_s(low) > limit_s:
             return None
         if self.p99_high_s(high) <= limit_s:

@@ -69,6 +69,7 @@ def find_max_rate(
     *,
     seed: int = 0,
     min_s: float = 1.0,
+    n_servers: int = 1,
 ) -> RateSearch | None:
     """Search the highest mean rate whose 99th percentile holds a limit.
 
@@ -78,12 +79,13 @@ def find_max_rate(
         max_latency_s: The limit.
         seed: Of all arrivals.
         min_s: Least seconds of a run.
+        n_servers: Workers that serve.
 
     Returns:
         None if the requests that a p99 takes do not arrive in the time there is.
     """
-    start = QueueModel(np.array([service_s]), seed).highest_rate(max_latency_s) or 0.0
-    rate = min(max(FIRST_SHARE * start, MIN_SAMPLES["p99"] / FIRST_S), MAX_LOAD / service_s)
+    start = QueueModel(np.array([service_s]), seed, n_servers).highest_rate(max_latency_s) or 0.0
+    rate = min(max(FIRST_SHARE * start, MIN_SAMPLES["p99"] / FIRST_S), MAX_LOAD * n_servers / service_s)
     tried: list[RateTried] = []
     seen = np.empty(0)
     spent = 0.0
@@ -95,7 +97,7 @@ def find_max_rate(
         result = serve(poisson_arrivals(rate, n, seed=(seed, index)))
         spent += result.duration_s
         seen = np.concatenate([seen, services_of(result)])
-        model = QueueModel(seen[-max(n, MIN_SAMPLES["p99"]) :], seed)
+        model = QueueModel(seen[-max(n, MIN_SAMPLES["p99"]) :], seed, n_servers)
         tried.append(_judged(rate, result, max_latency_s, model))
         best = model.highest_rate(max_latency_s)
         if best is None:
@@ -110,7 +112,7 @@ def find_max_rate(
 
 def judged(rate: float, result: ServerResult, limit_s: float | None, seed: int) -> RateTried:
     """A run whose rate was given, by its own services; ``limit_s`` in seconds."""
-    return _judged(rate, result, limit_s, QueueModel(services_of(result), seed))
+    return _judged(rate, result, limit_s, QueueModel(services_of(result), seed, result.n_servers))
 
 
 def _judged(rate: float, result: ServerResult, limit_s: float | None, model: QueueModel) -> RateTried:

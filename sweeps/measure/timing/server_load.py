@@ -57,6 +57,7 @@ class ServerResult:
         duration_s: From the start to the last completion.
         busy_s: Time in which a request was served.
         late_s: How much later than possible each served request began: the clock's own fault.
+        n_servers: Workers that served them.
     """
 
     latency_s: np.ndarray
@@ -67,6 +68,7 @@ class ServerResult:
     duration_s: float
     busy_s: float
     late_s: np.ndarray = field(repr=False)
+    n_servers: int = 1
 
     def columns(self, deadline_s: float | None, items_per_step: int) -> dict[str, Any]:
         """Columns of the trials table; the percentiles are null from too few requests."""

@@ -87,7 +87,7 @@ def test_a_worker_ends_its_children_but_not_the_helpers_that_libraries_keep() ->
 
 
 def test_the_kernels_count_of_processes_killed_for_memory_is_read() -> None:
-    from sweeps.launch.memory_kills import n_memory_kills
+    from sweeps.launch.team.memory_kills import n_memory_kills
 
     if not sys.platform.startswith("linux"):
         pytest.skip("Linux counts them")

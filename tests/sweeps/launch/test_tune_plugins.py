@@ -90,7 +90,7 @@ def test_the_searcher_hands_out_each_cell_with_what_its_worker_needs_and_then_no
     books.ledger.device_facts["cpu"] = {"a None": {"timing_verified": True}}
     given = [books.searcher.suggest(f"t{i}") for i in range(2)]
     assert [TrialConfig.from_dict(g["cell"]) for g in given] == books.cells
-    assert given[0]["resources"] == {"CPU": 16}
+    assert given[0]["bundles"] == [{"CPU": 16}]
     assert given[0]["on_nodes"] is None, "one node alone needs no name"
     assert given[0]["measure"]["min_rounds"] == books.config.measure.min_rounds
     assert given[0]["device_facts"] == {"a None": {"timing_verified": True}}

@@ -46,7 +46,7 @@ def test_each_of_four_accelerators_of_one_host_runs_a_trial_and_one_more_waits()
     (cell, *_) = config_of(cluster, device=(GPU,)).cells()
     assert placement.n_concurrent == 5
     placed = [placement.place(f"t{i}", cell) for i in range(5) if placement.has_room(cell)]
-    assert [pool.needs for pool in placed if pool] == [(("CPU", 4), ("GPU", 1))] * 5
+    assert [pool.needs for pool in placed if pool] == [{"CPU": 4, "GPU": 1}] * 5
     assert not placement.has_room(cell)
     placement.release("t2")
     assert placement.has_room(cell)

@@ -45,6 +45,15 @@ def test_a_real_step_on_the_cpu_is_told_by_its_operations_and_its_trace_names_no
     assert sum(e.get("name") == STEP for e in trace["traceEvents"]) == 1, "one step alone"
 
 
+def test_communication_is_told_with_what_computes_beside_it() -> None:
+    kernels = [event("kernel", "gemm", 0, 40, 7), event("kernel", "ncclDevKernel_AllReduce_Sum_f32", 30, 30, 8)]
+    found = read(kernels, "cuda", step_s=100e-6)
+    assert found.columns["communication_share_ratio"] == pytest.approx(0.3)
+    assert found.columns["exposed_communication_share_ratio"] == pytest.approx(0.2)
+    assert found.columns["computation_share_ratio"] == pytest.approx(0.6)
+    assert "communication_share_ratio" not in read(kernels[:1], "cuda", step_s=100e-6).columns
+
+
 def test_an_accelerator_without_a_kernel_waits_for_the_host() -> None:
     kernels = [event("kernel", "gemm", 10, 20, 7), event("kernel", "gemm", 20, 20, 8), event("kernel", "relu", 50, 5, 7),
                event("gpu_memcpy", "Memcpy HtoD", 52, 13, 9), event("gpu_user_annotation", STEP, 0, 100, 7)]  # fmt: skip

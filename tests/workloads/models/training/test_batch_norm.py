@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from workloads.base import BatchTooSmallError, UnsupportedError
-from workloads.models.batch_norm import check_batch_norm
+from workloads.models.training.batch_norm import check_batch_norm
 
 
 def network() -> nn.Module:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,31 +16,18 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.base import CellContext
 from workloads.images.batches import laid_out
-from workloads.models.optimizer import adamw
 from workloads.models.rounding import Rounding
+from workloads.models.training.optimizer import adamw
+from workloads.models.training.steps import N_STEPS, Steps, steps_of
 from workloads.precision import PRECISIONS, autocast, held_dtype
 
-N_STEPS = 2
 N_ITEMS = 8
 FLOP_OF_ALL = 16e9
 """Forward, of all items: a larger network is given fewer of them, two at least."""
 WHOLE_BITS = 23
 """Stored bits of float32."""
-HIGHEST_SCALE, LOWEST_SCALE = 2.0**16, 2.0**-4
+HIGHEST_SCALE = 2.0**16
 _SAME_RANDOM = "the compiled step draws random numbers that the reference cannot reproduce"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Steps:
-    """What the first steps came to.
-
-    Attributes:
-        losses: One for each step.
-        gradient: Of the first step, of all parameters that are trained, in one row.
-    """
-
-    losses: tuple[float, ...]
-    gradient: torch.Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +51,7 @@ class FirstSteps:
 
 
 def n_items_of(module: nn.Module, image: torch.Tensor, batch_size: int, *, is_compiled: bool) -> int:
-    """How many items to compare, told from the network's work; a compiled step has its batch filled with them evenly.
+    """How many items each process compares, told from the network's work; a compiled step has its batch full of them.
 
     Args:
         module: In evaluation mode.
@@ -102,51 +88,6 @@ def draws_random_numbers(module: nn.Module, inputs: torch.Tensor) -> bool:
         return not torch.equal(before, torch.random.get_rng_state())
 
 
-def steps_of(
-    forward: Callable[..., Any],
-    parameters: Sequence[nn.Parameter],
-    batch: tuple[torch.Tensor, torch.Tensor],
-    optimizer: torch.optim.Optimizer,
-    lowered: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext,
-    *,
-    scale: float = 1.0,
-    n_steps: int = N_STEPS,
-) -> Steps:
-    """Train for a few steps on one batch, which leaves the parameters changed.
-
-    Args:
-        forward: What gives the scores.
-        parameters: Those that are trained, and that ``optimizer`` has.
-        batch: Inputs and int64 labels, where the parameters are.
-        optimizer: New.
-        lowered: Autocast, if any.
-        scale: Of the loss, at first; where gradients overflow it is made smaller, as a training would.
-        n_steps: How many.
-    """
-    inputs, labels = batch
-    losses: list[float] = []
-    gradient = torch.empty(0)
-    for step in range(n_steps):
-        while True:
-            optimizer.zero_grad(set_to_none=True)
-            with lowered():
-                scores = forward(inputs)
-                loss = nn.functional.cross_entropy(scores if scores.dtype == torch.float64 else scores.float(), labels)
-            (loss * scale).backward()
-            gradients = [p.grad for p in parameters if p.grad is not None]
-            if scale <= LOWEST_SCALE or all(bool(g.isfinite().all()) for g in gradients) or not loss.isfinite():
-                break
-            scale /= 16
-        for part in gradients:
-            part.div_(scale)
-        if step == 0:
-            gradient = torch.cat([part.detach().cpu().double().flatten() for part in gradients])
-        losses.append(float(loss.detach()))
-        if step < n_steps - 1:  # the last step's weights are nobody's
-            optimizer.step()
-    return Steps(losses=tuple(losses), gradient=gradient)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Training:
     """What is trained, and how.
@@ -157,6 +98,7 @@ class Training:
         trained: The parameters that are trained.
         context: The cell.
         rate: Learning rate of the first steps.
+        whole: A copy on the CPU, where the module is cut into shares.
     """
 
     module: nn.Module
@@ -164,21 +106,39 @@ class Training:
     trained: list[nn.Parameter]
     context: CellContext
     rate: float
+    whole: nn.Module | None = None
+
+    @property
+    def copied(self) -> nn.Module:
+        """A copy of the module, its parameters whole, on the CPU, in the modes in which the module is."""
+        copied = copy.deepcopy(self.module if self.whole is None else self.whole).cpu()
+        modes = {name: layer.training for name, layer in self.module.named_modules()}
+        for name, layer in copied.named_modules():
+            layer.training = modes[name]
+        return copied
 
 
 def _on_the_cpu(
     training: Training, inputs: torch.Tensor, labels: torch.Tensor, kind: torch.dtype, *, n_steps: int = 1,
     bits: int = WHOLE_BITS,
 ) -> Steps:  # fmt: skip
-    """The steps of a copy of the module as it stands, on the CPU in a type, rounded to fewer bits if so asked."""
-    copied = copy.deepcopy(training.module).to("cpu", kind)
+    """The steps of a copy of the module as it stands, on the CPU in a type, rounded to fewer bits if so asked.
+
+    On all items of all processes, which it normalises as each of these does its own.
+    """
+    copied = training.copied.to(kind)
+    n_parts = training.context.group.size
+
+    def forward(items: torch.Tensor) -> torch.Tensor:
+        return torch.cat([copied(part) for part in items.chunk(n_parts)]) if n_parts > 1 else copied(items)
+
     known = dict(copied.named_parameters())
     trained = [known[name] for name, p in training.module.named_parameters() if p.requires_grad]
     batch = inputs.to(kind), labels
     if bits == WHOLE_BITS:
-        return steps_of(copied, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
+        return steps_of(forward, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
     with Rounding(bits):
-        return steps_of(copied, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
+        return steps_of(forward, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
 
 
 def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> FirstSteps:
@@ -190,35 +150,41 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
         labels: Theirs, int64, on the CPU.
     """
     module, context = training.module, training.context
-    is_compiled, batch_size = context.compile != "none", context.batch_size
-    copied = copy.deepcopy(module).to("cpu", torch.float32)
+    is_compiled, batch_size, group = context.compile != "none", context.batch_size, context.group
+    copied = training.copied.to(torch.float32)
     n = n_items_of(copied.eval(), inputs[:1], batch_size, is_compiled=is_compiled)
-    inputs, labels = inputs[:n], labels[:n]
-    n = len(labels)
+    n = min(n, len(labels) // group.size)
+    n_all = n * group.size
+    inputs, labels = inputs[:n_all], labels[:n_all]
     if is_compiled and draws_random_numbers(copied.train(module.training), inputs):
-        return FirstSteps(n_items=n, reason=_SAME_RANDOM)
+        return FirstSteps(n_items=n_all, reason=_SAME_RANDOM)
     filled = torch.arange(batch_size if is_compiled else n) % n
-    on_device = laid_out(inputs[filled].to(context.device, held_dtype(context.precision)), context.memory_format)
-    batch = on_device, labels[filled].to(context.device)
+    mine, its_labels = group.share(inputs)[filled], group.share(labels)[filled]
+    mine = laid_out(mine.to(context.device, held_dtype(context.precision)), context.memory_format)
+    batch = mine, its_labels.to(context.device)
     scale = HIGHEST_SCALE if PRECISIONS[context.precision].scales_gradients else 1.0
 
     def own(n_steps: int) -> Steps:
         return steps_of(
             training.forward, training.trained, batch, adamw(training.trained, training.rate),
-            lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps,
+            lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps, group=group,
         )  # fmt: skip
 
     # Gradients through statistics of so few items amplify rounding a thousandfold, so they are those at the statistics
     # that the network came with; but a compiled step has one mode.
     with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=False):
-        exact = _on_the_cpu(training, inputs, labels, torch.float64)
-        bits = PRECISIONS[context.precision].stored_bits
-        rounded = _on_the_cpu(training, inputs, labels, torch.float32, bits=bits)
+        exact = rounded = None
+        if group.rank == 0:
+            exact = _on_the_cpu(training, inputs, labels, torch.float64)
+            bits = PRECISIONS[context.precision].stored_bits
+            rounded = _on_the_cpu(training, inputs, labels, torch.float32, bits=bits)
         gradient = None if is_compiled else own(1).gradient
     with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=True):
-        losses = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS).losses
+        if exact is not None:
+            losses = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS).losses
+            exact = dataclasses.replace(exact, losses=losses)
         steps = own(N_STEPS)
     return FirstSteps(
-        n_items=n, reference=dataclasses.replace(exact, losses=losses), rounded=rounded,
+        n_items=n_all, reference=exact, rounded=rounded,
         own=steps if gradient is None else dataclasses.replace(steps, gradient=gradient),
     )  # fmt: skip

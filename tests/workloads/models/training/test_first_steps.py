@@ -11,7 +11,7 @@ from torch import nn
 from sweeps.measure.agreement import compare_training, wrong_training
 from tests.workloads.conftest import prepared
 from workloads.base import CellContext
-from workloads.models.first_steps import N_STEPS, FirstSteps, Training, compared, draws_random_numbers
+from workloads.models.training.first_steps import N_STEPS, FirstSteps, Training, compared, draws_random_numbers
 from workloads.precision import PRECISIONS, compute_dtype
 
 

@@ -1,0 +1,79 @@
+"""Cells on two processes of the CPU, whole sweeps: each way in which one of them can end is one row, and nothing is left."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+
+from sweeps.commands import main
+from tests.sweeps.installed import install
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("ray"),
+    pytest.mark.skipif((psutil.cpu_count() or 1) < 2, reason="a process needs a CPU of its own"),
+]
+WHO = "rank 1 of 2"
+
+
+def processes() -> list[str]:
+    """What Ray runs of cells on several devices."""
+    return [p.info["name"] for p in psutil.process_iter(["name"]) if "Rank" in (p.info["name"] or "")]
+
+
+@pytest.fixture
+def rows(shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    """The rows of a sweep of ``pair`` by what its second process does, and the number of devices."""
+    if not (shared_ray / "pair.py").exists():
+        install(shared_ray, "pair:Pair", Path(__file__).with_name("pair.py").read_text())
+
+    def run(*arguments: str) -> dict[tuple[str, int], pd.Series]:
+        plain = [
+            "--device",
+            "cpu",
+            "--no-report",
+            "--no-recheck",
+            "--output",
+            "out",
+            "--min-s",
+            "0.01",
+            "--max-s",
+            "0.1",
+        ]
+        main(["pair", *plain, *arguments])
+        found = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
+        return {(json.loads(row["options"])["does"], row["n_devices"]): row for _, row in found.iterrows()}
+
+    return run
+
+
+def test_two_processes_are_one_row_and_a_death_of_one_is_too(rows) -> None:
+    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "die", "fail")
+    one, two = found["fine", 1], found["fine", 2]
+    assert (one["status"], two["status"]) == ("complete", "complete"), two["error_message"]
+    assert (one["items_per_step"], two["items_per_step"], two["global_batch_size"]) == (3, 6, 6)
+    assert one["n_threads"] >= two["n_threads"] >= 1
+    assert two["worker_pid"] != one["worker_pid"]
+
+    dead = found["die", 2]
+    assert (dead["status"], dead["status_reason"]) == ("crashed", f"{WHO} died")
+    assert found["die", 1]["status"] == "complete", "of one device nobody dies"
+    failed = found["fail", 2]
+    assert (failed["status"], failed["error_type"]) == ("error", "ValueError")
+    assert failed["status_reason"] == f"{WHO}: no such luck"
+    assert failed["error_frames"]
+    many = found["fine", 99]
+    assert many["status"] == "unsupported"
+    assert many["status_reason"].startswith("needs 99 CPUs in one node; the most that one has is ")
+    assert not processes()
+
+
+def test_a_process_that_hangs_ends_the_cell_and_is_ended(rows) -> None:
+    row = rows("--n-devices", "2", "--does", "stop", "--trial-timeout", "20s")["stop", 2]
+    assert row["status"] == "timeout"
+    assert row["status_reason"] == f"over --trial-timeout 20 s; {WHO} hangs"
+    assert not processes()

@@ -1,0 +1,61 @@
+"""A small network trained for two steps by two processes, or by one with all their items."""
+
+from __future__ import annotations
+
+import multiprocessing
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+from workloads.models.training.parallel import spread
+from workloads.models.training.steps import Steps, steps_of
+from workloads.runtime.group import Group
+
+N_ITEMS = 8
+
+
+def network() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 8, 3), nn.ReLU(),
+        nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5),
+    )  # fmt: skip
+
+
+def items() -> tuple[torch.Tensor, torch.Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(N_ITEMS, 3, 16, 16, generator=generator), torch.arange(N_ITEMS) % 5
+
+
+def trained(group: Group, how: str) -> Steps:
+    """The first steps in evaluation mode, where a batch's statistics, of which each process has its own, play no part."""
+    module = network().eval()
+    forward, _ = spread(module, group, torch.device("cpu"), how)
+    parameters = list(module.parameters())
+    inputs, labels = items()
+    optimizer = torch.optim.AdamW(parameters, lr=1e-2)
+    return steps_of(forward, parameters, (group.share(inputs), group.share(labels)), optimizer, group=group)
+
+
+def _other(port: int, how: str) -> None:
+    trained(_group(1, dist.TCPStore("127.0.0.1", port, is_master=False, wait_for_workers=False)), how)
+
+
+def _group(rank: int, store: Any) -> Group:
+    return Group(rank=rank, size=2, store=store, timeout_s=60)
+
+
+def trained_by_two(how: str) -> Steps:
+    """The first of two processes, as which this one takes part."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    other = multiprocessing.get_context("spawn").Process(target=_other, args=(store.port, how))
+    other.start()
+    group = _group(0, store)
+    try:
+        return trained(group, how)
+    finally:
+        group.leave()
+        other.join(30)
+        assert other.exitcode == 0
