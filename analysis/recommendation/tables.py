@@ -164,6 +164,7 @@ def runtimes_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
         columns.in_word("nodes run by", "nodes_by_provider")._replace(needs=["nodes_by_provider"]),
         columns.plain("conversion (s)", "convert_s"),
         columns.plain("session (s)", "session_s"),
+        columns.plain("first step (s)", "first_step_s"),
     ]
     return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:], *more])
 
