@@ -70,7 +70,10 @@ def _converted(asked: Asked) -> Any:
     import openvino as ov
 
     try:
-        return ov.convert_model(exported(asked))
+        model = ov.convert_model(exported(asked))
+        # The conversion forgets the shapes, which the export fixed; kernels for any shape are slower.
+        model.reshape({port: list(given.shape) for port, given in zip(model.inputs, asked.examples, strict=True)})
+        return model
     except UnsupportedError:
         raise
     except Exception as error:  # of classes that its front ends do not promise

@@ -18,6 +18,7 @@ def test_it_answers_as_the_network_does_with_as_many_threads_as_it_is_given() ->
     session = check_answers("openvino", "fp32", 1e-5)
     assert session.ran.types == ("float32",)
     assert "INFERENCE_NUM_THREADS=1" in session.ran.runtime_settings
+    assert all(port.partial_shape.is_static for port in session._request.model_inputs)  # type: ignore[attr-defined]
     assert "INFERENCE_PRECISION_HINT=float32" in session.ran.runtime_settings
 
 
