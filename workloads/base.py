@@ -25,7 +25,7 @@ __all__ = [
     "axes_of", "constants_of",
 ]  # fmt: skip
 MEMORY_FORMATS = ("contiguous", "channels_last")
-COMPILE_MODES = ("none", "default", "reduce-overhead", AUTOTUNE := "max-autotune")
+COMPILE_MODES = ("none", "default", "reduce-overhead", AUTOTUNE := "max-autotune", AHEAD := "aot")
 
 
 class UnsupportedError(Exception):
@@ -232,6 +232,8 @@ class Extras:
     """Members that every process of a cell on several devices calls when the first one does."""
     why_one_device: Callable[[Any], str | None] = lambda _: "this workload computes on one device"
     """Why no cell with these options can be computed by several devices; None if some can."""
+    weights_flops: float | None = None
+    """FLOPs of a step in layers of which the weights alone are quantised."""
     sending: Sending = field(default_factory=Sending)
     """The scenario of this cell, with what it needs."""
 

@@ -133,7 +133,7 @@ class Finetune:
         heads.last_layer(self._module)[1].requires_grad_()
         trained, self._whole = parallel.spread(self._module, self._group, context.device, self._options.parallel[0])
         self._trained = [parameter for parameter in self._module.parameters() if parameter.requires_grad]
-        self._forward = models.compiled(trained, context.compile)
+        self._forward = models.compiled_to_train(trained, context.compile)
 
     def _load_data(self) -> labelled.LabelledImages:
         size, seed = self._options.image_size, self._context.seed

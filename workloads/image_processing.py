@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
+from workloads.base import AHEAD, BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.jpeg import NoDecoderError, check_decoder
 from workloads.images.photographs import check_photographs, load_photographs
-from workloads.precision import compute_dtype, holds_weights
+from workloads.precision import compute_dtype, holds_weights, is_quantised
 from workloads.runtime.late import late
 from workloads.scenarios import SteadyWork
 
@@ -89,8 +89,10 @@ class ImageProcessing(SteadyWork):
             check_photographs(options.images)
 
     def setup(self) -> SetupFacts:
-        if holds_weights(precision := self._context.precision):
-            raise UnsupportedError(f"{precision}: image processing has no weights; bf16 and fp16 compute in that type")
+        if holds_weights(precision := self._context.precision) or is_quantised(precision):
+            raise UnsupportedError(f"{precision}: image processing has no weights; bf16 and fp16 compute in their type")
+        if self._context.compile == AHEAD:
+            raise UnsupportedError("aot: a pipeline is no network to export; --compile default compiles it")
         photographs = load_photographs(self._options.images)
         n = self._context.batch_size
         height, width = compared.HEIGHT, compared.WIDTH

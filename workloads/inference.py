@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from typing_extensions import Doc
-
-from workloads.base import BadInputError, CellContext, Defaults, SetupFacts, UnsupportedError
+from workloads.base import AHEAD, CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
-from workloads.models.runtimes.table import HELP as RUNTIMES_HELP
-from workloads.models.runtimes.table import NAMES as RUNTIME_NAMES
+from workloads.models.options import InferenceOptions
 from workloads.models.runtimes.table import TORCH, check_installed
 from workloads.models.sources import DEFAULT_MODEL, check_model
-from workloads.precision import apply_precision, autocast, compute_dtype, holds_weights
+from workloads.precision import apply_precision, autocast, compute_dtype, holds_weights, is_quantised, rest_dtype
 from workloads.runtime.late import late
-from workloads.scenarios import HELP, SCENARIOS, Scenario, Sending, SteadyWork, is_served
+from workloads.scenarios import SCENARIOS, Scenario, Sending, SteadyWork
 
 if TYPE_CHECKING:
     import torch
@@ -26,51 +21,18 @@ if TYPE_CHECKING:
     from workloads.images import batches
     from workloads.models import freezing, randomised, reference
     from workloads.models import loading as models
+    from workloads.models.quantising import network
     from workloads.models.runtimes import elsewhere
 
-    ScenarioName = str
-    RuntimeName = str
 else:
     torch, batches = late("torch"), late("workloads.images.batches")
+    network = late("workloads.models.quantising.network")
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
     randomised = late("workloads.models.randomised")
     models = late("workloads.models.loading")
     elsewhere = late("workloads.models.runtimes.elsewhere")
-    ScenarioName, RuntimeName = Literal[tuple(SCENARIOS)], Literal[RUNTIME_NAMES]
 
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
-
-
-@dataclass(frozen=True, kw_only=True)
-class InferenceOptions:
-    scenario: Annotated[tuple[ScenarioName, ...], Doc(HELP)] = ("single-stream",)
-    implementation: tuple[Literal["eager", "frozen"], ...] = ("eager",)
-    """Axis. eager: the network as trained; frozen: batch normalisation folded into the convolutions and
-    weights held in the precision. Either goes through torch.compile where --compile says so."""
-    runtime: Annotated[tuple[RuntimeName, ...], Doc(RUNTIMES_HELP)] = (TORCH,)
-    rate: tuple[float, ...] = ()
-    """Axis of the server scenario: mean arrivals per second. Default: search for the highest that meets the limit."""
-    max_latency_ms: float | None = None
-    """Limit: milliseconds per step, by the 99th percentile where it is known, otherwise by the median. The server
-    scenario searches for the highest rate that meets it."""
-    include_copy: bool = False
-    """Copy each batch from the host to the device as part of the step."""
-    images: Path | None = None
-    """Folder with your photographs. Default: the two that scikit-learn ships."""
-    weights: Path | None = None
-    """Your weights: a state dictionary, or a checkpoint that contains one, by torch.save or as .safetensors; the head
-    determines the number of classes."""
-
-    def __post_init__(self) -> None:
-        for name in filter(is_served, self.scenario):
-            if not self.rate and self.max_latency_ms is None:
-                raise BadInputError(
-                    f"--scenario {name}: needs --rate, or --max-latency-ms to search for the highest rate"
-                )
-        if any(rate <= 0 for rate in self.rate):
-            raise BadInputError(f"--rate: {list(self.rate)} must be over 0")
-        if self.max_latency_ms is not None and self.max_latency_ms <= 0:
-            raise BadInputError(f"--max-latency-ms: {self.max_latency_ms} must be over 0")
 
 
 class Inference(SteadyWork):
@@ -165,7 +127,14 @@ class Inference(SteadyWork):
         if self._is_frozen:
             freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
         self._module.to(self._held).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
-        self._forward = models.compiled(self._module, context.compile)
+        found = network.Quantised(module=self._module)
+        if is_quantised(context.precision):
+            calibration = lambda n: self._crops(n, context.seed + 1)  # noqa: E731
+            found = network.quantised(self._module, self._to_device(self._host), calibration, context)
+        self._module, self.weights_flops = found.module, found.weights_flops
+        self._forward = found.forward or models.compiled(found.module, context.compile)
+        if found.is_fixed or context.compile == AHEAD:
+            self.step_varying = None  # type: ignore[assignment, method-assign]
 
     def _open_session(self, module: torch.nn.Module) -> None:
         """Have another runtime run the network, which takes batches of one size."""
@@ -191,6 +160,8 @@ class Inference(SteadyWork):
     @property
     def _held(self) -> torch.dtype:
         """The type of weights and inputs."""
+        if is_quantised(self._context.precision) and self._runtime == TORCH:
+            return rest_dtype(self._context.device)
         return compute_dtype(self._context.precision if self._is_cast else "fp32")
 
     def compute(self, batch: torch.Tensor) -> torch.Tensor:

@@ -27,7 +27,11 @@ class Precision:
         note: What to say after the name in a command line's help.
         autocast: The type of torch that autocast computes in, by name; None for no autocast.
         cast: The type of torch that weights and inputs are held in, by name, without autocast; None for float32.
-        quantised: The type of torch, by name, that weights and activations are quantised to; None where nothing is.
+        quantised: The type of torch, by name, that weights are quantised to, and activations unless ``is_weight_only``;
+            None for neither. The rest is in ``rest_dtype``.
+        is_weight_only: Products are computed in the type of the rest.
+        recipe: torchao's class that says how linear layers are quantised.
+        granularity: torchao's class that says what shares a scale; empty for the recipe's own.
         float32_matmul: torch's setting for float32 matrix products and convolutions: ``highest`` or ``high``.
         scales_gradients: Small gradients underflow in a training unless its loss is scaled up.
         not_trained: Why nothing is trained in it; empty where it can be.
@@ -39,6 +43,9 @@ class Precision:
     autocast: str | None = None
     cast: str | None = None
     quantised: str | None = None
+    is_weight_only: bool = False
+    recipe: str = ""
+    granularity: str = ""
     float32_matmul: str = "highest"
     scales_gradients: bool = False
     not_trained: str = ""
@@ -50,6 +57,8 @@ class Precision:
 
 
 _CAST = "weights and inputs cast, no autocast"
+_TORCHAO = "quantised, by torchao or int8 by the runtime"
+_INFERENCE = "is for inference alone"
 # Unit roundoff is 6e-8 (fp32), 5e-4 (tf32 and fp16, 10 stored bits) and 4e-3 (bf16, 7 stored bits). Errors of the
 # some 50 layers of a deep network grow by about the square root of their number to their number (Higham, Accuracy and
 # Stability of Numerical Algorithms, 4.2 and 3.1); each tolerance is some 60 to 120 units, and for fp32, where the order
@@ -67,8 +76,20 @@ PRECISIONS: dict[str, Precision] = {
     ),
     # What scales and outliers do to an answer no number of bits explains: the bound tells noise from an answer.
     "int8": Precision(
-        tolerance=0.5, stored_bits=7, note="quantised by another runtime", quantised="int8",
-        not_trained="is for inference alone",
+        tolerance=0.5, stored_bits=7, note=_TORCHAO, quantised="int8", recipe="Int8DynamicActivationInt8WeightConfig",
+        not_trained=_INFERENCE,
+    ),
+    "int8-weight": Precision(
+        tolerance=0.25, stored_bits=7, note=_TORCHAO, quantised="int8", is_weight_only=True,
+        recipe="Int8WeightOnlyConfig", not_trained=_INFERENCE,
+    ),
+    "fp8": Precision(
+        tolerance=0.5, stored_bits=3, note=_TORCHAO, quantised="float8_e4m3fn",
+        recipe="Float8DynamicActivationFloat8WeightConfig", granularity="PerTensor", not_trained=_INFERENCE,
+    ),
+    "fp8-row": Precision(
+        tolerance=0.5, stored_bits=3, note=_TORCHAO, quantised="float8_e4m3fn",
+        recipe="Float8DynamicActivationFloat8WeightConfig", granularity="PerRow", not_trained=_INFERENCE,
     ),
 }  # fmt: skip
 
@@ -80,7 +101,10 @@ def check_trains(name: str) -> None:
 
 
 def product_type(name: str) -> str:
-    """What matrix products and convolutions are computed in, as ``computed_dtype`` of a row names it."""
+    """What matrix products and convolutions are computed in, as ``computed_dtype`` of a row names it.
+
+    Of quantised layers their operands; of quantised weights alone, what these are held in.
+    """
     row = PRECISIONS[name]
     return row.quantised or row.lowered or ("tf32" if row.float32_matmul == "high" else "float32")
 
@@ -119,6 +143,18 @@ def compute_dtype(name: str) -> torch.dtype:
 def holds_weights(name: str) -> bool:
     """Whether weights and inputs are held in the type that a precision computes in."""
     return PRECISIONS[name].cast is not None
+
+
+def is_quantised(name: str) -> bool:
+    """Whether a precision is one of 8-bit weights."""
+    return PRECISIONS[name].quantised is not None
+
+
+def rest_dtype(device: torch.device) -> torch.dtype:
+    """The type of what is not quantised: on a CPU float32, whose bfloat16 is often slow, else what is deployed."""
+    import torch
+
+    return torch.float32 if device.type == "cpu" else torch.bfloat16
 
 
 def held_dtype(name: str) -> torch.dtype:

@@ -46,7 +46,8 @@ TRIAL_NUMBERS = ("batch_size", "threads", "n_devices", "global_batch_size", "com
                  "device_held_before_bytes",
                  "steps_per_sample", "epochs_run", "n_train_items", "mean_power_w", "peak_power_w", "idle_power_w",
                  "bandwidth_share_ratio", "n_compared", "rms_rel_diff", "rounding_rel_diff", "loss_rel_diff",
-                 "gradient_cosine", "compile_warm_s", "convert_s", "session_s")  # fmt: skip
+                 "gradient_cosine", "compile_warm_s", "convert_s", "session_s",
+                 "quantised_share_ratio", "start_cold_s", "start_warm_s", "start_loaded_s")  # fmt: skip
 TRIAL_FLAGS = ("timing_verified", "is_drifting", "is_throttled", "is_precise", "input_is_synthetic", "constraints_held")
 SAMPLE_COLUMNS = ("trial_key", "phase", "round", "index", "seconds", "scheduled_s")
 TARGET_COLUMNS = ["time_to_target_s", "energy_to_target_j"]

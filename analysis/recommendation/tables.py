@@ -83,6 +83,10 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
         columns.plain("energy to target (J)", "energy_to_target_j"),
         columns.plain("compilation (s)", "compile_s"),
         columns.plain("compilation, caches warm (s)", "compile_warm_s"),
+        columns.plain("first step, nothing kept (s)", "start_cold_s"),
+        columns.plain("first step, cache warm (s)", "start_warm_s"),
+        columns.plain("first step from the artefact (s)", "start_loaded_s"),
+        columns.part("work quantised", "quantised_share_ratio"),
         columns.Column(f"compilation pays off after ({item})", won_back, [WON_BACK]),
         agreement.top1_column(),
         columns.in_word("computed in", "computed_dtype")._replace(needs=["computed_dtype"]),
@@ -104,7 +108,7 @@ def choices_table(frame: pd.DataFrame, found: Sequence[Row]) -> str:
         return ""
     chosen = prepared(pd.DataFrame(found))
     tail = () if chosen["latency_p99_s"].notna().any() else ("p99",)
-    left_out = ("95 % interval", "computed in", "share of FLOP/s", "compilation", "missed", *tail)
+    left_out = ("95 % interval", "computed in", "share of FLOP/s", "compilation", "missed", "first step", *tail)
     figures = [c for c in figure_columns(chosen) if not c.title.startswith(left_out)]
     wants = columns.Column("best for", lambda row: ", ".join(want.text for want in row["wants"]))
     return f"{_named_table(frame, chosen, figures, lead=[wants])}\n\n{_legend(found)}"

@@ -19,7 +19,8 @@ from sweeps.measure.compile_caches import warm_compile_s
 from sweeps.measure.products import NOT_SEEN, ProductTypes, wrong_type
 from sweeps.measure.timing.clock import Timer
 from sweeps.plan.config import TrialConfig
-from workloads.base import Comparable, Extras, Workload
+from workloads.base import AHEAD, Comparable, Extras, Workload
+from workloads.precision import PRECISIONS
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ def answer_columns(
     computed: dict[str, Any] = products.columns(
         cell.precision, is_compiled=extras.is_compiled, elsewhere=extras.product_types
     )
-    yield computed
+    yield computed | _quantised(extras, cell.precision, row, products)
     wrong = wrong_type(computed["computed_dtype"], cell.precision)
     if isinstance(workload, Comparable):
         columns, disagrees = _agreement(workload, extras, cell.precision, computed)
@@ -53,10 +54,23 @@ def answer_columns(
         yield columns
         wrong = wrong or wrong_training(columns, cell.precision)
     # Forgets what was compiled, which has given its answers.
-    if row.get("compile_s") is not None and row.get("step_median_s") is not None:
+    if cell.compile != AHEAD and row.get("compile_s") is not None and row.get("step_median_s") is not None:
         yield {"compile_warm_s": warm_compile_s(workload.step, Timer(device).time, row["step_median_s"])}
     if wrong is not None:
         raise WrongResultError(wrong)
+
+
+def _quantised(
+    extras: Extras, precision: str, row: Mapping[str, Any], products: ProductTypes
+) -> dict[str, float | None]:  # fmt: skip
+    """Which share of the products' FLOPs ran quantised; of weights alone, in layers that hold them so."""
+    own = PRECISIONS[precision].quantised
+    if own is None or extras.product_types is not None:
+        return {}
+    if not PRECISIONS[precision].is_weight_only:
+        return {"quantised_share_ratio": products.share(own)}
+    flops, of_all = extras.weights_flops, row.get("flops_per_step")
+    return {"quantised_share_ratio": min(1.0, flops / of_all) if flops and of_all else None}
 
 
 def _agreement(

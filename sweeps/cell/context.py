@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sweeps.measure.device.allocators import check_allocator
-from sweeps.measure.device.device import memory_of, unsupported_reason
+from sweeps.measure.device.device import memory_of, open_device, set_threads, synchronize, unsupported_reason
 from sweeps.measure.device.memory_counters import memory_now
 from sweeps.measure.monitors.memory import resident_bytes
+from sweeps.measure.timing.clock import Timer
 from sweeps.plan.cell_options import options_instance
 from sweeps.plan.config import TrialConfig
 from sweeps.store.rows import round_columns
 from workloads.base import CellContext, Workload
 from workloads.models.runtimes.table import TORCH
+from workloads.precision import apply_precision
 from workloads.registry import load_workload
 from workloads.runtime.group import Group
 
@@ -61,3 +63,18 @@ def round_row(
         "energy_j": None if before is None or after is None else after - before,
         "device_bytes": memory_now(device).allocated_bytes, **round_columns(reached),
     }  # fmt: skip
+
+
+def first_step_s(cell: TrialConfig, n_threads: int) -> float:
+    """Seconds of the first step of a cell in this process, after its set-up."""
+    set_threads(n_threads)
+    device = open_device(cell.device)
+    apply_precision(cell.precision)
+    kind, context = context_of(cell, device, 1, Group())
+    workload = kind(context)
+    try:
+        workload.setup()
+        synchronize(device)
+        return Timer(device).time(workload.step)
+    finally:
+        workload.teardown()

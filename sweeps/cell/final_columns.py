@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.contract.plausible import CEILING_AGAIN, plausible
 from sweeps.cell.answer_columns import answer_columns
 from sweeps.cell.device_facts import DeviceFacts
+from sweeps.cell.starts import start_columns
 from sweeps.cell.training_columns import training_columns, training_energy
+from sweeps.measure.device.allocators import environment_of
 from sweeps.measure.monitors.energy import energy_figures, sustained_energy
 from sweeps.measure.monitors.energy_sources import EnergySource, open_energy_source
 from sweeps.measure.monitors.leak import check_leak
@@ -20,7 +22,7 @@ from sweeps.measure.timing.clock import Timer
 from sweeps.measure.timing.transfer import measure_transfers
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
-from workloads.base import Countable, Extras, Transferable, Workload
+from workloads.base import AHEAD, Countable, Extras, Transferable, Workload
 
 if TYPE_CHECKING:
     import torch
@@ -78,6 +80,8 @@ def final_columns(  # noqa: PLR0913 (all that a cell has come to)
         yield asdict(measure_transfers(device, host, workload.compute, known_s))
     if measure.leak_check:
         yield asdict(check_leak(workload.step, extras.step_varying, device))
+    if cell.compile == AHEAD:
+        yield start_columns(cell, row["n_threads"], environment_of(cell.allocator))
     yield from answer_columns(workload, extras, device, cell, row, products)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import traceback
 from dataclasses import dataclass
 
-from sweeps.cell.time_limit import TimeLimitError
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
+from sweeps.measure.timing.time_limit import TimeLimitError
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
 from workloads.runtime.memory import NeverFitsError

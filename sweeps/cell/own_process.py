@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import importlib
 import os
 import signal
 import subprocess
@@ -19,7 +20,7 @@ from collections.abc import Mapping
 from multiprocessing.connection import Connection, Pipe
 from typing import Any
 
-BEGIN, ADVANCE, CLOSE = "begin", "advance", "close"
+BEGIN, ADVANCE, CLOSE, FIRST_STEP = "begin", "advance", "close", "first step"
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -112,8 +113,8 @@ def run_until_told(run: Any, report_every_s: float) -> None:
 def _serve(pipe: Connection) -> None:
     """Measure the cells that the worker asks for, until it is gone."""
     sys.path[:] = pipe.recv()
-    from sweeps.cell.cell_run import CellRun
-
+    # By name: a cell that is measured asks for processes of its own, too.
+    kind = importlib.import_module("sweeps.cell.cell_run").CellRun
     run: Any = None
     while True:
         try:
@@ -121,14 +122,26 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         if what == BEGIN:
-            run = CellRun(**arguments)
+            run = kind(**arguments)
             pipe.send(None)
         elif what == ADVANCE:
             run_until_told(run, **arguments)
             pipe.send((run.take_message(), run.is_finished, run.is_whole, run.ended_well))
+        elif what == FIRST_STEP:
+            pipe.send(_first_step(**arguments))
         else:
             run.close()
             pipe.send(None)
+
+
+def _first_step(**arguments: Any) -> float | str:
+    """Seconds of a cell's first step, or why there is none."""
+    from sweeps.cell.context import first_step_s
+
+    try:
+        return first_step_s(**arguments)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
 
 
 if __name__ == "__main__":

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from analysis.contract.cells import MIN_SAMPLES
-from sweeps.cell.time_limit import time_limit
 from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
 from sweeps.measure.timing.rate_search import MAX_LOAD, MAX_RUN_S, RateTried, find_max_rate, judged
 from sweeps.measure.timing.replicas import run_servers
 from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals, run_server
+from sweeps.measure.timing.time_limit import time_limit
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import AUTOTUNE, Extras, UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending

@@ -24,7 +24,8 @@ MOST_EXPLAINED = 0.5
 """Of the gradient: where rounding alone changes more of it, nothing else can be told from it."""
 _COARSEST_TIMES = 4.0
 """Of what bfloat16 explains: from there on a type of four bits fewer would explain more."""
-_TYPES = {product_type(name): row.stored_bits for name, row in PRECISIONS.items()}
+_TYPES = {product_type(name): row.stored_bits for name, row in PRECISIONS.items() if row.quantised is None}
+"""Those that round; what scales of 8-bit numbers do is not told by their bits alone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +84,9 @@ def rounding_in(precision: str, by_ten_bits: float | None) -> float | None:
 
     None of a quantised one, whose scales decide.
     """
-    return (
-        None
-        if not by_ten_bits or PRECISIONS[precision].quantised
-        else math.ldexp(by_ten_bits, ROUNDED_BITS - PRECISIONS[precision].stored_bits)
-    )
+    row = PRECISIONS[precision]
+    known = by_ten_bits if row.quantised is None else None
+    return math.ldexp(known, ROUNDED_BITS - row.stored_bits) if known else None
 
 
 def compare_outputs(

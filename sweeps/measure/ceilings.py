@@ -11,7 +11,7 @@ from sweeps.measure.device.device import total_bytes, unsupported_reason
 from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.measure.device.precisions import float32_products
 from sweeps.measure.timing.clock import Timer
-from workloads.precision import compute_dtype
+from workloads.precision import compute_dtype, is_quantised
 
 MAX_PRODUCTS_S = 0.15
 """The next larger product is tried only if three of them are expected within this time."""
@@ -42,13 +42,15 @@ def _product_s(timer: Timer, n: int, dtype: torch.dtype) -> float:
 def measure_flop_ceiling(device: torch.device, precision: str) -> float | None:
     """FLOP/s of the best square matrix product in a precision, over growing sizes; None if the device lacks it.
 
+    None as well of quantised precisions, whose products no plain matrix stands for.
+
     Takes about half a second, on slow devices too, and sets the process's float32 precision only meanwhile.
 
     Args:
         device: An open device.
         precision: One of ``workloads.precision.PRECISIONS``.
     """
-    if unsupported_reason(device, precision) is not None:
+    if is_quantised(precision) or unsupported_reason(device, precision) is not None:
         return None
     timer, best = Timer(device), 0.0
     with float32_products(precision):

@@ -21,6 +21,8 @@ training took 625 ms a step instead of 536 (nanochat discussion 685).
 
 def needed_ceilings(precision: str) -> tuple[str, ...]:
     """The precisions whose ceilings ``precision_note`` compares."""
+    if PRECISIONS[precision].quantised is not None:
+        return ()
     return (precision,) if PRECISIONS[precision].lowered is None else ("fp32", precision)
 
 
@@ -33,6 +35,8 @@ def precision_note(device: torch.device, precision: str, flop_per_s: Mapping[str
         flop_per_s: The device's ceilings (``measure_flop_ceiling``), of ``needed_ceilings`` at least.
     """
     if unsupported_reason(device, precision) is not None:
+        return None
+    if PRECISIONS[precision].quantised is not None:
         return None
     if PRECISIONS[precision].lowered is None:
         return reduced_float32(device) if PRECISIONS[precision].float32_matmul == "highest" else None

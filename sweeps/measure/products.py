@@ -5,14 +5,15 @@ Eager steps are watched as they are dispatched, compiled ones in the graphs that
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
-from sweeps.measure.formulas import product_flops
-from workloads.precision import product_type
+from sweeps.measure.formulas import eight_bit_flops, product_flops
+from workloads.precision import PRECISIONS, product_type
 from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
 
 LEAST_SHARE = 0.01
@@ -21,8 +22,19 @@ NO_PRODUCTS = "the step computes no matrix product or convolution"
 NOT_SEEN = "the compiled step does not show its products"
 
 
+_EIGHT_BITS = {torch.uint8: torch.int8, torch.int8: torch.int8}
+"""Whole numbers that products are made of; how the sign is told is no other type."""
+
+
 def _operands(args: Any) -> Counter[torch.dtype]:
-    return Counter(a.dtype for a in leaves_of(args) if isinstance(a, torch.Tensor) and a.dtype.is_floating_point)
+    found = (a.dtype for a in leaves_of(args) if isinstance(a, torch.Tensor))
+    return Counter(_EIGHT_BITS.get(t, t) for t in found if t.is_floating_point or t in _EIGHT_BITS)
+
+
+def _is_eight_bits(func: Any) -> bool:
+    """Whether a call is a quantised layer of oneDNN, as it is dispatched or as a compiled graph has it."""
+    name = str(getattr(func.func, "__qualname__", "") if isinstance(func, functools.partial) else func)
+    return (name.startswith("onednn.q") or "quantized" in name) and any(w in name for w in ("qconv", "qlinear"))
 
 
 class ProductTypes(TorchDispatchMode):
@@ -54,10 +66,19 @@ class ProductTypes(TorchDispatchMode):
                 self._note(node.target, args, kwargs, node.meta.get("val"))
 
     def _note(self, func: Any, args: Any, kwargs: Any, out: Any) -> None:
-        operands = _operands((args, kwargs)).most_common(1)
-        flops = product_flops(getattr(func, "overloadpacket", None), args, kwargs, out)
+        if _is_eight_bits(func):
+            operands = [(torch.int8, 1)]  # whatever their scales are
+            flops: int | None = eight_bit_flops(args, kwargs, out)
+        else:
+            operands = _operands((args, kwargs)).most_common(1)
+            flops = product_flops(getattr(func, "overloadpacket", None), args, kwargs, out)
         if flops is not None and operands:
             self._flops[operands[0][0]] += flops
+
+    def share(self, name: str) -> float | None:
+        """Of all products' FLOPs those of a type; None where no product was seen."""
+        total = sum(self._flops.values())
+        return self._flops[getattr(torch, name)] / total if total else None
 
     @property
     def types(self) -> list[str]:
@@ -82,7 +103,8 @@ class ProductTypes(TorchDispatchMode):
 
 def wrong_type(computed: str | None, precision: str) -> str | None:
     """Why products are computed in another type than the precision's, or None; the one with most FLOPs decides."""
-    own = product_type(precision)
-    if computed is None or computed.split(", ")[0] == own:
+    own, row = product_type(precision), PRECISIONS[precision]
+    seen = (computed or own).split(", ")
+    if seen[0] == own or (row.quantised and (row.is_weight_only or own in seen)):
         return None
     return f"products are computed in {computed}, where {precision} stands for {own}"

@@ -93,7 +93,7 @@ def _agrees(device: torch.device) -> Verdict:
         network, images = network.to(device), images.to(device)
         told, right = [], True
         for precision, row in PRECISIONS.items():
-            if row.float32_matmul != "highest" or unsupported_reason(device, precision) is not None:
+            if row.quantised or row.float32_matmul != "highest" or unsupported_reason(device, precision) is not None:
                 continue
             held = held_dtype(precision)
             with autocast(device, precision):

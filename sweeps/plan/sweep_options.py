@@ -32,7 +32,8 @@ class SweepOptions:
     memory_format: tuple[str, ...] = ("contiguous",)
     """Axis: contiguous, channels_last."""
     compile: tuple[str, ...] = ("none",)
-    """Axis: torch.compile mode: none, default, reduce-overhead, max-autotune."""
+    """Axis: torch.compile mode: none, default, reduce-overhead, max-autotune. aot: ahead of time instead, by
+    torch.export and AOTInductor (inference)."""
     threads: Told[tuple[int, ...]] = ()
     """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS if set, otherwise one per CPU, or
     one per fast core on a chip with two kinds of core."""

@@ -86,6 +86,13 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("convert_s", FLOAT, "s", "inference through another runtime: torch.export, conversion to its format, and its quantiser; part of setup_s", "first"),
         ("session_s", FLOAT, "s", "inference through another runtime: creating its session from what was converted; part of setup_s", "first"),
     ]),
+    ("starts", [
+        ("start_cold_s", FLOAT, "s", "--compile aot: first step in a fresh process with nothing kept: export, compilation, loading and the step; imports and weights are there", "latest"),
+        ("start_warm_s", FLOAT, "s", "the same with what the compiler kept on disk", "latest"),
+        ("start_loaded_s", FLOAT, "s", "first step in a fresh process from the saved artefact", "latest"),
+        ("artefact_bytes", INT, "B", "the artefact, weights included", "latest"),
+        ("start_reason", STRING, "", "why a start is null", "latest"),
+    ]),
     ("timing", [
         ("timing_verified", BOOL, "", "true if this device's timer showed work of known growth growing as it must", "latest"),
         ("timer_overhead_s", FLOAT, "s", "one empty timed sample", "latest"),
@@ -180,6 +187,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("precision_note", STRING, "", "how the device's arithmetic differs from what the precision's name says: emulated, or reduced", "latest"),
         ("computed_dtype", STRING, "", "type of the operands of matrix products and convolutions as dispatched or compiled, most FLOPs first; tf32 is float32 with shorter products", "latest"),
         ("computed_dtype_reason", STRING, "", "why computed_dtype is null", "latest"),
+        ("quantised_share_ratio", FLOAT, "1", "int8, fp8: share of the products' FLOPs with operands of that type, as dispatched or compiled; int8-weight: share in layers that hold such weights", "latest"),
         ("n_compared", INT, "items", "different items whose answers were compared with the reference", "latest"),
         ("rms_rel_diff", FLOAT, "1", "root mean square of the difference over that of the reference; finetune: of the first step's gradients", "latest"),
         ("rounding_rel_diff", FLOAT, "1", "rms_rel_diff expected from the precision's rounding alone, from the reference computed with rounded products", "latest"),
@@ -234,7 +242,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ("environment", WHAT_MEASURED),
 ]  # fmt: skip
 
-VISITED = ("phases", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "profile",
+VISITED = ("phases", "starts", "timing", "latency", "transfers", "memory", "energy", "agreement", "limits", "profile",
            "finetune")  # fmt: skip
 """Groups whose figures each visit finds anew."""
 HOW_VISITS_JOIN = {column[0]: column[4] for _, columns in TRIAL_GROUPS for column in columns if len(column) > 4}

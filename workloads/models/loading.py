@@ -12,10 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from workloads.base import BadInputError
+from workloads.base import AHEAD, BadInputError, UnsupportedError
 from workloads.models.heads import with_classes
 from workloads.models.sources import LoadedModel, check_model
 from workloads.models.state_files import fitted, read_state
+from workloads.runtime.ahead import Ahead
+from workloads.runtime.memory import parts_of
 
 log = logging.getLogger(__name__)
 
@@ -102,10 +104,23 @@ def check_weights(file: Path, names: Sequence[str], num_classes: int | None = No
 
 
 def static_bytes(module: nn.Module) -> int:
-    """Bytes of a module's parameters and buffers."""
-    return sum(t.numel() * t.element_size() for t in (*module.parameters(), *module.buffers()))
+    """Bytes of a module's parameters and buffers, of quantised ones as they are held."""
+    held = (part for tensor in (*module.parameters(), *module.buffers()) for part in parts_of(tensor))
+    return sum(part.numel() * part.element_size() for part in held)
+
+
+def compiled_to_train(module: nn.Module, mode: str) -> Callable[..., Any]:
+    """``compiled``; UnsupportedError for ``aot``."""
+    if mode == AHEAD:
+        raise UnsupportedError("aot: what is trained cannot be compiled ahead of time")
+    return compiled(module, mode)
 
 
 def compiled(module: nn.Module, mode: str) -> Callable[..., Any]:
-    """What a cell's steps call: a module itself, or through torch.compile in a mode; ``none`` for neither."""
+    """What a cell's steps call: a module itself, or through torch.compile in a mode; ``none`` for neither.
+
+    ``aot`` is compiled ahead of time, for inference alone.
+    """
+    if mode == AHEAD:
+        return Ahead(module)
     return module if mode == "none" else torch.compile(module, mode=mode)

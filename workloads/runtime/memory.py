@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from workloads.runtime.late import late
 
@@ -11,6 +12,15 @@ if TYPE_CHECKING:
     import torch
 else:
     torch = late("torch")
+
+
+def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
+    """The plain tensors that a tensor is made of: itself, or of a class of its own those within it."""
+    if hasattr(tensor, "__tensor_flatten__"):
+        for name in tensor.__tensor_flatten__()[0]:
+            yield from parts_of(getattr(tensor, name))
+    else:
+        yield tensor
 
 
 class NeverFitsError(MemoryError):

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "compile_options", "forget_compiled", "has_compiled", "is_overload", "lacks_compiler",
-           "lacks_triton", "leaves_of", "operator_database", "own_compile_caches", "tree_map",
-           "watching_graphs"]  # fmt: skip
+__all__ = ["TorchDispatchMode", "compile_ahead", "compile_options", "forget_compiled", "frozen_weights",
+           "has_compiled", "is_overload", "lacks_compiler", "lacks_triton", "leaves_of", "load_ahead",
+           "operator_database", "own_compile_caches", "tree_map", "watching_graphs", "with_overloads"]  # fmt: skip
 
 if TYPE_CHECKING:
     from torch.utils._python_dispatch import TorchDispatchMode
@@ -174,6 +174,56 @@ def watching_graphs(look: Callable[[Any], object]) -> Iterator[None]:
         yield
     finally:
         config.post_grad_custom_post_pass = before
+
+
+def frozen_weights() -> contextlib.AbstractContextManager[Any]:
+    """Let torch.compile take weights for constants, as a packed one must be; without the name: as it is.
+
+    Dynamo asks the setting itself, whatever the options of a compilation say.
+    """
+    try:
+        from torch._inductor import config
+
+        patched: contextlib.AbstractContextManager[Any] = config.patch(freezing=True)
+    except (ImportError, AttributeError):
+        return contextlib.nullcontext()
+    return patched
+
+
+def compile_ahead(exported: Any, file: Path) -> None:
+    """Compile an exported program into an artefact; NotImplementedError where torch cannot."""
+    try:
+        from torch._inductor import aoti_compile_and_package
+    except ImportError as error:
+        raise NotImplementedError(f"torch {torch.__version__} compiles nothing ahead of time") from error
+    aoti_compile_and_package(exported, package_path=str(file))
+
+
+def load_ahead(file: Path) -> Any:
+    """What an artefact of ``compile_ahead`` computes, to be called as the network."""
+    from torch._inductor import aoti_load_package
+
+    return aoti_load_package(str(file))
+
+
+@contextlib.contextmanager
+def with_overloads() -> Iterator[None]:
+    """Have graphs call the overload where a function is asked for that has one alone, as torchao's passes do.
+
+    Inductor takes overloads alone since torch 2.14. Without the names: as it is.
+    """
+    original = torch.fx.Graph.call_function
+    packet = getattr(torch._ops, "OpOverloadPacket", ())
+
+    def call(graph: Any, function: Any, *arguments: Any, **named: Any) -> Any:
+        chosen = getattr(function, "default", function) if isinstance(function, packet) else function
+        return original(graph, chosen, *arguments, **named)
+
+    torch.fx.Graph.call_function = call  # type: ignore[method-assign,assignment]
+    try:
+        yield
+    finally:
+        torch.fx.Graph.call_function = original  # type: ignore[method-assign]
 
 
 def is_overload(function: Any) -> bool:

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator
 import torch
 
 from sweeps.measure.device.errors import is_out_of_memory
-from workloads.precision import PRECISIONS, apply_precision, autocast, compute_dtype, held_dtype
+from workloads.base import UnsupportedError
+from workloads.precision import PRECISIONS, apply_precision, autocast, compute_dtype, held_dtype, rest_dtype
 from workloads.runtime.words import in_short
 
 _TF32_ERROR = 1e-5
@@ -32,7 +33,7 @@ def probe(device: torch.device, precision: str) -> str | None:
     """Why a device does not compute in a precision, or None if it does, by what the table says of the precision."""
     row = PRECISIONS[precision]
     if row.quantised is not None:
-        return f"{precision} is for inference by another runtime (--runtime): PyTorch has no quantiser here"
+        return probe_quantised(device, precision)
     if row.lowered is not None:
         return probe_lowered(device, precision)
     return None if row.float32_matmul == "highest" else probe_tf32(device)
@@ -44,6 +45,33 @@ def probe_tf32(device: torch.device) -> str | None:
         return None
     told = f"this {device.type} stayed in fp32 although tf32 was allowed"
     return f"tf32 needs hardware that supports it (NVIDIA since 2020); {told}"
+
+
+def probe_quantised(device: torch.device, precision: str) -> str | None:
+    """Why a device has no quantised layers, or None if a small one is right; torchao is imported for it.
+
+    Raises:
+        RuntimeError: The device is out of memory, which says nothing about the precision.
+    """
+    from workloads.models.quantising.layers import quantise_layers
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        layer, inputs = torch.nn.Sequential(torch.nn.Linear(64, 64)), torch.rand(32, 64)
+    exact = layer(inputs).detach()
+    try:
+        layer, inputs = layer.to(device, rest_dtype(device)), inputs.to(device, rest_dtype(device))
+        quantise_layers(layer, inputs, precision)
+        with torch.inference_mode():
+            off = float((layer(inputs).float().cpu() - exact).abs().max() / exact.abs().max())
+    except UnsupportedError as error:
+        return str(error)
+    except (RuntimeError, NotImplementedError, TypeError) as error:
+        if is_out_of_memory(error):
+            raise
+        return f"{device.type} lacks {precision}: {in_short(str(error))}"
+    allowed = PRECISIONS[precision].tolerance
+    return None if off <= allowed else f"{device.type} computes wrongly in {precision}: off by {off:.2g}"
 
 
 def product_errors(device: torch.device, precision: str) -> dict[str, float]:

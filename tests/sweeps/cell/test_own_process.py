@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from sweeps.cell import own_process
 from sweeps.cell.message import Message, Place
 from sweeps.cell.own_process import ProcessEndedError, RunElsewhere, end_own_process, run_until_told
+from sweeps.cell.starts import start_columns
 from sweeps.measure.device import allocators
 from sweeps.measure.device.allocators import check_allocator, environment_of, lacks
 from sweeps.plan.config import TrialConfig
@@ -83,6 +85,15 @@ def test_a_process_that_is_killed_is_an_error_that_says_so_and_the_next_cell_has
     run.close()
     assert measured("kept")["status"] == "complete"
     assert len(own_process._kept) == 1
+
+
+def test_a_start_is_the_first_step_in_three_fresh_processes_and_what_fails_there_is_a_reason() -> None:
+    cell = TrialConfig(workload="tiny", device="cpu", batch_size=1, options={"does": "fine"})
+    columns = start_columns(cell, 1, {})
+    assert set(columns) == {"start_cold_s", "start_warm_s", "start_loaded_s", "artefact_bytes"}
+    assert all(columns[name] >= 0.001 for name in columns if name != "artefact_bytes"), "a step sleeps a millisecond"
+    failing = dataclasses.replace(cell, options={"does": "fail in step"})
+    assert start_columns(failing, 1, {}) == {"start_reason": "KeyError: 'no such thing'"}
 
 
 def test_what_the_machine_lacks_is_unsupported_and_a_process_without_it_is_found_out(

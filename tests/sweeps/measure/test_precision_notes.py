@@ -46,6 +46,7 @@ def test_what_a_device_lacks_has_no_note(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_only_lowered_precisions_are_compared_with_fp32() -> None:
     assert (needed_ceilings("fp32"), needed_ceilings("tf32")) == (("fp32",), ("tf32",))
+    assert all(needed_ceilings(name) == () for name, row in PRECISIONS.items() if row.quantised)
     assert all(needed_ceilings(name) == ("fp32", name) for name, row in PRECISIONS.items() if row.lowered)
 
 

@@ -43,6 +43,17 @@ def test_weights_held_in_a_precision_and_mixed_types_are_told_by_their_share() -
     assert seen(lambda: (half @ half, square[:2, :2] @ square[:2, :2])) == ["float16"], "a few are not told"
 
 
+def test_products_of_eight_bits_are_told_whatever_their_sign_and_their_share_is_known() -> None:
+    a, b = torch.ones(32, 64, dtype=torch.int8), torch.ones(64, 16, dtype=torch.int8)
+    products = ProductTypes()
+    with products:
+        flops, _ = count_step(lambda: (torch._int_mm(a, b), torch.rand(32, 64) @ torch.rand(64, 16)))
+    assert flops == 2 * 2 * 32 * 64 * 16
+    assert set(products.types) == {"int8", "float32"}
+    assert products.share("int8") == pytest.approx(0.5)
+    assert ProductTypes().share("int8") is None
+
+
 def test_a_step_without_products_says_so() -> None:
     products = ProductTypes()
     with products:
@@ -68,6 +79,11 @@ def test_another_type_than_the_precisions_is_wrong(precision: str) -> None:
     assert wrong_type(own, precision) is None
     assert wrong_type(f"{own}, float64", precision) is None
     assert wrong_type(None, precision) is None
+    row = PRECISIONS[precision]
+    assert (wrong_type(f"bfloat16, {own}", precision) is None) == (row.quantised is not None or own == "bfloat16")
+    if row.is_weight_only:
+        assert wrong_type("float32", precision) is None, "its weights alone are of the type"
+        return
     told = wrong_type("float64", precision)
     assert told == f"products are computed in float64, where {precision} stands for {own}"
 

@@ -85,7 +85,7 @@ def test_a_sweep_survives_json() -> None:
     ("changes", "told"),
     [
         ({"batch_size": (0,)}, "--batch-size: 0"),
-        ({"precision": ("fp8",)}, "'fp8' is not one of fp32"),
+        ({"precision": ("fp4",)}, "'fp4' is not one of fp32"),
         ({"memory_format": ("nhwc",)}, "'nhwc'"),
         ({"compile": ("max",)}, "'max'"),
         ({"device": ()}, "--device: needs"),

@@ -16,7 +16,7 @@ CASES = {
     "workload": (["dance"], ["'dance'", "finetune"]),
     "device name": (["inference", "--device", "tpu9"], ["--device", "'tpu9'", "cpu"]),
     "device not here": (["inference", "--device", "cpu", "xpu"], ["--device", "'xpu'", "cpu"]),
-    "precision": (["inference", "--precision", "fp8"], ["--precision", "'fp8'", "bf16"]),
+    "precision": (["inference", "--precision", "fp4"], ["--precision", "'fp4'", "bf16"]),
     "model": (["inference", "--model", "resnet51"], ["--model", "'resnet51'", "resnet50"]),
     "batch size 0": (["inference", "--batch-size", "0"], ["--batch-size", "'0'", "positive"]),
     "batch size abc": (["inference", "--batch-size", "abc"], ["--batch-size", "'abc'", "positive"]),

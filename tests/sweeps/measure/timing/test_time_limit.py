@@ -9,7 +9,7 @@ import time
 import pytest
 
 from sweeps.cell.outcome import outcome_of
-from sweeps.cell.time_limit import TimeLimitError, time_limit
+from sweeps.measure.timing.time_limit import TimeLimitError, time_limit
 
 LONG_S = 20.0
 

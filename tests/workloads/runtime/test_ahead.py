@@ -1,0 +1,50 @@
+"""A network compiled ahead of time answers as it did, also from its saved artefact in another process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from tests.workloads.conftest import prepared
+from workloads.base import UnsupportedError
+from workloads.models.loading import compiled_to_train
+from workloads.runtime.ahead import ARTEFACT, Ahead
+
+LOADED = """
+import sys, torch
+from workloads.runtime.ahead import Ahead
+print(Ahead(None)(torch.ones(2, 8)).sum().item())
+"""
+
+
+def test_an_artefact_is_made_at_the_first_call_and_loaded_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "network.pt2"
+    monkeypatch.setenv(ARTEFACT, str(file))
+    network = nn.Sequential(nn.Linear(8, 4), nn.ReLU()).eval()
+    ahead = Ahead(network)
+    with torch.inference_mode():
+        answer = ahead(torch.ones(2, 8))
+        torch.testing.assert_close(answer, network(torch.ones(2, 8)))
+    assert file.is_file()
+    done = subprocess.run([sys.executable, "-c", LOADED], capture_output=True, text=True, check=True)
+    assert float(done.stdout) == pytest.approx(float(answer.sum()), rel=1e-5)
+
+
+def test_what_cannot_be_exported_or_is_no_inference_is_unsupported() -> None:
+    class Asks(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x * 2 if x.sum().item() > 0 else x
+
+    with pytest.raises(UnsupportedError, match="aot: the network cannot be exported"):
+        Ahead(Asks())(torch.ones(2, 3))
+    with pytest.raises(UnsupportedError, match="what is trained"):
+        compiled_to_train(nn.Linear(1, 1), "aot")
+    with pytest.raises(UnsupportedError, match="no network to export"):
+        prepared("image-processing", pipeline=("resize",), compile="aot")

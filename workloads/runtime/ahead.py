@@ -1,0 +1,51 @@
+"""A network compiled ahead of time: exported, compiled to an artefact by AOTInductor, and loaded from it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from workloads.base import UnsupportedError
+from workloads.runtime.torch_private import compile_ahead, load_ahead
+from workloads.runtime.words import in_short
+
+ARTEFACT = "ACCELSWEEP_ARTEFACT"
+"""Variable that names the artefact: made there, or loaded where it is there already."""
+
+
+class Ahead:
+    """Calls a network through its artefact, which is made or loaded at the first call.
+
+    Args:
+        module: In evaluation mode. It is exported as it is called first: for a batch of that shape, under autocast
+            where there is one.
+    """
+
+    def __init__(self, module: torch.nn.Module) -> None:
+        self._module = module
+        self._loaded: Any = None
+
+    def __call__(self, batch: torch.Tensor) -> Any:
+        if self._loaded is None:
+            self._loaded = self._made(batch)
+        return self._loaded(batch)
+
+    def _made(self, batch: torch.Tensor) -> Any:
+        with contextlib.ExitStack() as held:
+            named = os.environ.get(ARTEFACT)
+            file = Path(named or held.enter_context(tempfile.TemporaryDirectory(prefix="accelsweep-")) + "/network.pt2")
+            if not file.exists():
+                with torch.inference_mode(False), torch.no_grad():
+                    compile_ahead(self._exported(batch), file)
+            return load_ahead(file)
+
+    def _exported(self, batch: torch.Tensor) -> Any:
+        try:
+            return torch.export.export(self._module, (batch,))
+        except Exception as error:  # whatever a network does that cannot be exported
+            raise UnsupportedError(f"aot: the network cannot be exported: {in_short(error)}") from error
