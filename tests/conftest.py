@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import os
 import shutil
 import signal
@@ -48,3 +49,11 @@ def pytest_configure() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def what_is_there_already_is_not_looked_through() -> None:
+    """Freeze what earlier tests imported: each cell collects garbage, and would look through all of it each time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000)

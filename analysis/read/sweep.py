@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from analysis.contract.allocators import DEFAULT
@@ -149,8 +150,10 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     types = [(TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object")]
     frame = with_columns(frame, {name: dtype for names, dtype in types for name in names})
     for name in TRIAL_NUMBERS:
-        numbers = pd.to_numeric(frame[name], errors="coerce")
-        frame[name] = numbers.mask(numbers.isin([math.inf, -math.inf]))  # of a step of no time, which is no measurement
+        if frame[name].dtype.kind not in "iuf":
+            frame[name] = pd.to_numeric(frame[name], errors="coerce")
+        if (is_infinite := np.isinf(frame[name])).any():  # of a step of no time, which is no measurement
+            frame[name] = frame[name].mask(is_infinite)
     frame["allocator"] = frame["allocator"].fillna(DEFAULT)  # of all devices, so that it varies only where it was set
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps

@@ -168,13 +168,16 @@ def test_a_damaged_file_is_named_and_its_cell_measured_again(
     assert rows_of(tmp_path / "results")["status"].tolist() == ["complete"]
 
 
-def test_energy_is_no_objective_where_no_counter_can_be_read(tmp_path: Path, capsys: Say) -> None:
+def test_energy_is_no_objective_where_no_counter_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Say
+) -> None:
     import torch
 
     from sweeps.measure.monitors.energy_sources import open_energy_source
 
     if open_energy_source(torch.device("cpu")).read_j() is not None:
         pytest.skip("this machine's processor counts its energy")
+    put_loop(monkeypatch)
     for option, arguments in (
         ("--objective", ("--search", "tpe", "--trials", "2", "--objective", "energy_per_item")),
         ("--prune-on", ("--pruner", "median", "--prune-on", "energy_per_item")),

@@ -54,7 +54,7 @@ def test_profiles_and_traces_stay_with_their_rows(machines) -> None:
         row = store.rows()[0]
         store.record(row, None, [], [{"rank": 1, "name": folder.name}], folder.name.encode())
         assert store.rows()[0]["trace"] == f"traces/{row['trial_key']}.json.gz"
-    folder = merged(*machines)
+    folder = merged(*machines, "--no-report")
     trials = pd.read_parquet(folder / "trials").dropna(subset="trace").set_index("trial_key")
     assert {key: (folder / name).read_bytes().decode() for key, name in trials["trace"].items()} == dict(
         trials["sweep_id"]
@@ -87,11 +87,11 @@ def test_the_report_tells_the_machines_apart_and_compare_makes_sides_of_them(mac
 
 
 def test_a_merged_sweep_can_be_merged_again_but_not_with_what_is_in_it(machines, tmp_path: Path, capsys) -> None:
-    first = merged(*machines)
+    first = merged(*machines, "--no-report")
     third = write(tmp_path / "c", "new", "s-three", sizes=(2,), began="2026-02-02")
     assert main(["merge", str(first), str(machines[0]), "--output", "out"]) == 2
     assert "same measurements" in capsys.readouterr().err
-    again = merged(first, third)
+    again = merged(first, third, "--no-report")
     trials = pd.read_parquet(again / "trials")
     assert trials.groupby("sweep_id").size().to_dict() == {"s-one": 2, "s-three": 1, "s-two": 3}
     assert trials["trial_key"].nunique() == 6
@@ -100,7 +100,7 @@ def test_a_merged_sweep_can_be_merged_again_but_not_with_what_is_in_it(machines,
 
 def test_machines_that_began_in_the_same_second_are_told_apart(machines, tmp_path: Path) -> None:
     other = write(tmp_path / "c", "new", "s-one")
-    trials = pd.read_parquet(merged(machines[0], other) / "trials")
+    trials = pd.read_parquet(merged(machines[0], other, "--no-report") / "trials")
     assert trials.groupby("sweep_id")["host"].unique().map(list).to_dict() == {"s-one": ["old"], "s-one-2": ["new"]}
 
 

@@ -104,7 +104,19 @@ def test_a_file_that_is_not_the_sweeps_own_changes_nothing(
     whole = everything(folder)
     assert whole["trials"] == Counter(KEYS)
     assert set(whole["samples"].values()) == {3}
-    assert main(["merge", str(folder), str(write(tmp_path / "b", "new", "s2")), "--output", str(tmp_path / "m")]) == 0
+    assert (
+        main(
+            [
+                "merge",
+                str(folder),
+                str(write(tmp_path / "b", "new", "s2")),
+                "--output",
+                str(tmp_path / "m"),
+                "--no-report",
+            ]
+        )
+        == 0
+    )
     merged = capsys.readouterr().out
     assert all(f"s1/trials/{name}" in merged for name in left_out)
     assert len(load_sweep(tmp_path / "m")) == 5
@@ -148,4 +160,16 @@ def test_a_copied_description_makes_no_sweep_of_the_results_folder(tmp_path: Pat
     shutil.copy(folder / "sweep.json", folder / "sweep 2.json")
     shutil.copy(folder / "sweep.json", tmp_path / "sweep.json")
     assert load_sweep(tmp_path).attrs["path"] == str(folder)
-    assert main(["merge", str(tmp_path), str(write(tmp_path / "b", "new", "s2")), "--output", str(tmp_path / "m")]) == 0
+    assert (
+        main(
+            [
+                "merge",
+                str(tmp_path),
+                str(write(tmp_path / "b", "new", "s2")),
+                "--output",
+                str(tmp_path / "m"),
+                "--no-report",
+            ]
+        )
+        == 0
+    )
