@@ -158,6 +158,8 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
     frame["n_devices"] = frame["n_devices"].fillna(1)  # of older sweeps
+    # What shares a training's work says nothing of one device, which is held against several that share it as usual.
+    frame.loc[(frame["workload"] == "finetune") & frame["parallel"].isna(), "parallel"] = "ddp"
     frame = checked(frame)
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}

@@ -17,9 +17,9 @@ from analysis.stats.estimate import Figure, ratio
 from analysis.stats.told_apart import MIN_CHANGE, Verdict, verdict
 
 AXES = ("device", "precision", "compile", "implementation", "runtime", "memory_format", "feed", "allocator",
-        "batch_size", "threads", "learning_rate")  # fmt: skip
+        "batch_size", "threads", "n_devices", "parallel", "learning_rate")  # fmt: skip
 """What a user can choose, in the order in which it is told; options of a workload that are an axis follow."""
-NUMBERS = ("batch_size", "threads", "learning_rate")
+NUMBERS = ("batch_size", "threads", "n_devices", "learning_rate")
 FIRST = {"precision": "fp32", "device": "cpu", **PLAIN}
 """What the other values of an axis are held against, where it was measured."""
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import gc
 import os
+import secrets
+import sys
 import threading
 import time
 from multiprocessing.connection import Client, Connection, Listener
@@ -66,7 +68,9 @@ class Rank:
 
     def listen(self) -> Any:
         """The first process: the address at which the others reach it."""
-        self._listener = Listener(authkey=self._key)
+        # Linux has sockets without a file, whose name no temporary folder's can make too long.
+        address = f"\0accelsweep-{secrets.token_hex(8)}" if sys.platform == "linux" else None
+        self._listener = Listener(address, authkey=self._key)
         return self._listener.address
 
     def accept(self) -> None:

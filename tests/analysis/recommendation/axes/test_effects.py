@@ -47,6 +47,19 @@ def test_each_axis_has_its_ratio_how_often_and_where_it_is_otherwise(write_sweep
     assert "| memory format | channels\\_last over contiguous | 1.00" in text
 
 
+def test_further_devices_are_an_axis_though_one_has_nothing_to_share(write_sweep: Write) -> None:
+    rows = [
+        row(i, workload="finetune", scenario=None, n_devices=n, parallel=how, batch_size=batch, step_median_s=batch / rate)
+        for i, (n, how, batch, rate) in enumerate(
+            [(1, None, 8, 100), (2, "ddp", 8, 190), (2, "fsdp", 8, 150), (1, None, 16, 100), (2, "ddp", 16, 190)]
+        )
+    ]  # fmt: skip
+    found = {(one.contrast.axis, one.contrast.value): one for one in effects(loaded(write_sweep, rows))}
+    assert found["n_devices", 2].n == 2
+    assert found["n_devices", 2].ratio.value == pytest.approx(1.9)
+    assert found["parallel", "fsdp"].ratio.value == pytest.approx(150 / 190)
+
+
 def test_repeats_widen_the_interval_by_what_all_cells_of_a_run_share(write_sweep: Write) -> None:
     def repeated(slowed: float) -> list[dict[str, Any]]:
         runs = []
