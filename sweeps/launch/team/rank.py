@@ -56,6 +56,7 @@ class Rank:
         self._rank, self._size, self._port, self._key = rank, size, port, key
         self._links: list[Connection] = []
         self._listener: Listener | None = None
+        self._is_frozen = False
         self._run: CellRun | None = None
         self._ranks: Ranks | None = None
         self._doing: Follower | None = None
@@ -108,6 +109,13 @@ class Rank:
 
         threading.Thread(target=beat, daemon=True, name="accelsweep-beat").start()
 
+    def _clear_away(self) -> None:
+        """Leave nothing of the cell before; what libraries made at their import stays, and is not looked through."""
+        gc.collect()
+        if not self._is_frozen:
+            gc.freeze()
+            self._is_frozen = True
+
     def _n_done(self) -> int:
         doing = self._ranks or self._doing
         return 0 if doing is None else doing.n_done
@@ -121,7 +129,7 @@ class Rank:
         from sweeps.cell.cell_run import CellRun
         from sweeps.cell.ranks import Ranks
 
-        gc.collect()
+        self._clear_away()
         measure, place = MeasureConfig(**config["measure"]), place_here()
         self._ranks = Ranks(self._group(config), self._links)
         self._run = CellRun(
@@ -147,7 +155,7 @@ class Rank:
         """Every other process: follow the first through a cell; how that ended if not well."""
         from sweeps.cell.follower import Follower
 
-        gc.collect()
+        self._clear_away()
         measure = MeasureConfig(**config["measure"])
         self._doing = Follower(
             TrialConfig.from_dict(config["cell"]), n_compared=measure.n_compared,
