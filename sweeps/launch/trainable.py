@@ -34,8 +34,9 @@ class CellTrial(tune.Trainable):
 
     The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
     MeasureConfig as a dictionary), ``bundles`` (the resources of each of its processes), ``n_cpus`` (with which each
-    computes), ``timeout_s``, ``on_nodes`` (a label selector, or None), ``is_fresh`` (no worker that measured before may
-    run it) and ``device_facts`` (by the device's place: its node and its number there).
+    computes), ``timeout_s`` (of the cell), ``hang_s`` (how long a process of several may be silent), ``on_nodes`` (a
+    label selector, or None), ``is_fresh`` (no worker that measured before may run it) and ``device_facts`` (by the
+    device's place: its node and its number there).
 
     A cell on one device runs in this process. One on several runs in a process for each, which this one, having no
     device and no core of its own, watches.

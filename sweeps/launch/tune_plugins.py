@@ -18,6 +18,7 @@ from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.ray_private import forget, kill_actor, reporter
 from sweeps.launch.team.memory_kills import n_memory_kills
+from sweeps.launch.team.team_run import HANG_S
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
@@ -51,6 +52,7 @@ class CellSearcher(Searcher):
                     "bundles": [dict(bundle) for bundle in pool.bundles],
                     "n_cpus": pool.n_cpus,
                     "timeout_s": self._config.timeout_of(cell),
+                    "hang_s": HANG_S,
                     "on_nodes": None if self._is_one_node else label_selector(pool),
                     "device_facts": self._ledger.device_facts.get(cell.device, {}),
                 }

@@ -44,7 +44,7 @@ class TeamRun:
 
     def __init__(self, team: Team, config: Mapping[str, Any]) -> None:
         self._team, self._began = team, time.monotonic()
-        self._timeout_s = config["timeout_s"]
+        self._timeout_s, self._hang_s = config["timeout_s"], config["hang_s"]
         self._n_kills = n_memory_kills()
         team.n_cells += 1
         told = {**config, "cell_name": f"cell {team.n_cells}", "group_timeout_s": config["timeout_s"] + 60}
@@ -149,7 +149,7 @@ class TeamRun:
 
     def _hangs(self) -> Outcome | None:
         """That a process hangs, or that the cell is over its time."""
-        silent = self._team.silent(HANG_S)
+        silent = self._team.silent(self._hang_s)
         if silent is not None:
             return Outcome(status="timeout", status_reason=f"{silent} hangs")
         if time.monotonic() - self._began > max(self._timeout_s / 2, self._timeout_s - EARLY_S):
