@@ -21,6 +21,7 @@ CROSS_CUTTING = {
     "tests/scripts/test_check_pages.py": "scripts/check_pages",
     "tests/scripts/test_language.py": "the words of all packages, docs/ and README.md",
     "tests/scripts/test_macos_names.py": "scripts/macos_names.py",
+    "tests/scripts/test_package.py": "pyproject.toml: the sdist and the wheel",
     "tests/scripts/test_workflows.py": ".github/workflows and docs/mac.md, which cannot be run here",
     "tests/test_imports.py": "the one-way imports of all packages",
     "tests/test_layout.py": "this file",

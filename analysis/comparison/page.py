@@ -26,6 +26,7 @@ from analysis.comparison.best import best_cells
 from analysis.comparison.caveats import caveats, difference_text
 from analysis.comparison.comparison import Comparison, compare
 from analysis.comparison.forest import MAX_ROWS, Ratio, draw_forest
+from analysis.comparison.in_json import as_json, write
 from analysis.comparison.sides import check_known, check_unambiguous, load_sides
 from analysis.page.command_line import OneLineParser, write_page, writing
 from analysis.page.environment import environment_table
@@ -149,6 +150,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--output", type=Path, default=Path("compare.md"), help="the Markdown file (default: "
                         "compare.md)")  # fmt: skip
     parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
+    parser.add_argument("--json", action="store_true", help="also write what was found, with the exit code, as JSON")
     parser.add_argument("--baseline", metavar="NAME", help="the side to compare with, such as 'mac cpu' of --across "
                         "device (default: the first)")  # fmt: skip
     parser.add_argument("--min-change", type=_share, default=MIN_CHANGE, metavar="PERCENT", help="the change of a "
@@ -159,14 +161,24 @@ def main(arguments: Sequence[str]) -> int:
     with writing(options.output):
         text, found = build(sides, options.allow_different, options.across, options.output.parent, options.min_change)
         sys.stdout.write(f"{write_page(options.output, text, html=options.html)}\n")
+        code, word, why = _verdict(found, sides[0].label)
+        if options.json:
+            told = as_json(found, [side.label for side in sides], exit_code=code, word=word, why=why)
+            write(options.output.with_suffix(".json"), told)
+    if why is not None:
+        sys.stderr.write(f"compare.py: {word}: {why}\n")
+    return code
+
+
+def _verdict(found: Comparison, baseline: str) -> tuple[int, str, str | None]:
+    """The exit code, its word, and the reason where there is one."""
     for code, word, told in (
-        (REGRESSION, "regression", regression(found, sides[0].label)),
-        (UNDECIDED, "undecided", undecided(found, sides[0].label)),
+        (REGRESSION, "regression", regression(found, baseline)),
+        (UNDECIDED, "undecided", undecided(found, baseline)),
     ):
         if told is not None:
-            sys.stderr.write(f"compare.py: {word}: {told}\n")
-            return code
-    return SAME
+            return code, word, told
+    return SAME, "no regression", None
 
 
 def _share(text: str) -> float:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pandas as pd
 
 from analysis.cells.identity import with_identity
+from analysis.cells.money import Prices, with_costs
 from analysis.cells.naming import common
-from analysis.cells.rows import counts_text
+from analysis.cells.rows import counts_text, items_of
 from analysis.contract.limits import Limits
 from analysis.page.caveats.caveat import Caveat, heaviest_first
 from analysis.page.caveats.of_sweep import caveats
@@ -25,13 +26,14 @@ from analysis.page.templates import render
 from analysis.read.sweep import AnalysisError, unreadable_parts
 from analysis.read.sweeps import Page, find_sweeps
 from analysis.recommendation import figures, tables, why_slow
-from analysis.recommendation.answer import answer
+from analysis.recommendation.answering.answer import answer
 from analysis.recommendation.axes.effects import Effect, effects
 from analysis.recommendation.axes.figure import draw_effects
 from analysis.recommendation.axes.tables import effects_table
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
+from analysis.recommendation.summary import Told, summary, write_summary
 from analysis.text import escape, is_missing, significant, visible
 
 COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s",
@@ -43,6 +45,11 @@ LIMITS = {
     "max_memory_gb": "recommend only cells within this peak memory, in 1e9 bytes",
     "max_energy_j": "recommend only cells within this energy per item",
     "min_accuracy": "recommend only cells with at least this held-out accuracy, 0 to 1",
+}
+PRICES = {
+    "price_per_hour": "what an hour of the machine costs: adds the cost per million items, in the same currency",
+    "price_per_kwh": "what a kWh costs: added to that cost, by the joules measured",
+    "gco2_per_kwh": "grams of CO2 that a kWh emits: adds those per million items, by the joules measured",
 }
 
 
@@ -116,9 +123,9 @@ def _drawn_effects(page: Page, bought: Sequence[Effect]) -> Drawings:
     return Drawings(figures=[] if told is None else [(path, told)])
 
 
-def build(page: Page, limits: Limits) -> str:
-    """The report's Markdown; its figures are written into ``page.figures``."""
-    frame = with_compilation(with_identity(page.trials))
+def build(page: Page, limits: Limits, prices: Prices) -> str:
+    """The report's Markdown; its figures are written into ``page.figures``, and ``summary.json`` beside them."""
+    frame = with_costs(with_compilation(with_identity(page.trials)), prices)
     found = tasks(frame)
     held = [replace(task, cells=within(limits, task.cells)) for task in found]
     drawn, n_not_drawn = figures.draw_all(frame, page.rounds, page.figures, limits)
@@ -130,6 +137,12 @@ def build(page: Page, limits: Limits) -> str:
     bought = effects(frame)
     told_answer = answer(frame, limits)
     cells, cells_shown = tables.cells_table(frame)
+    doubts = _doubts(page, frame, held, n_not_drawn)
+    said = Told(
+        title=shared, caveats=doubts, bought=bought, sweeps=list(page.descriptions), answer=told_answer.by_task,
+        limits=limits, prices=prices,
+    )  # fmt: skip
+    write_summary(page.figures.parent / "summary.json", summary(frame, held, said))
     return render(
         "recommendation/page.md.j2",
         title=f"{escape(shared)}: what this machine should use",
@@ -138,7 +151,8 @@ def build(page: Page, limits: Limits) -> str:
         answer_table=told_answer.table,
         axes=effects_table(bought),
         axes_figure=_drawn_effects(page, bought),
-        caveats=[caveat.told(frame) for caveat in _doubts(page, frame, held, n_not_drawn)],
+        caveats=[caveat.told(frame) for caveat in doubts],
+        formulas=[escape(text) for text in prices.formulas(items_of(frame))],
         within=told(limits),
         choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
         precisions=tables.precisions_table(frame, found),
@@ -166,8 +180,9 @@ def write_report(
 ) -> Path:
     """Write the report of one sweep, or of several as one, by default as ``report.md`` in the sweep's folder.
 
-    Without limits (of ``Limits``) it takes those that the sweep itself was asked to hold. The path returned is that of
-    the self-contained HTML file where ``html`` asks for one too.
+    Without limits (of ``Limits``; prices, of ``Prices``, go with them) it takes those that the sweep itself was asked
+    to hold. The path returned is that of the self-contained HTML file where ``html`` asks for one too. ``summary.json``
+    says the same for programs, in the page's folder.
 
     Raises:
         AnalysisError: If there is no sweep, a limit makes no sense, or the page cannot be written.
@@ -176,19 +191,20 @@ def write_report(
     target = output or default_output(sweeps, "report")
     page = page_of(sweeps, COLUMNS, target)
     try:
+        prices = Prices(**{name: limits.pop(name, None) for name in PRICES})
         given = Limits(**limits)
         asked = given if given.asked else limits_of(list(page.descriptions.values()))
     except ValueError as error:
         raise AnalysisError(str(error)) from error
     with writing(target):
-        return write_page(target, build(page, asked), html=html)
+        return write_page(target, build(page, asked, prices), html=html)
 
 
 def main(arguments: Sequence[str]) -> int:
     described = parser("Write the report: everything about a sweep on one page.")
-    for name, told_of_it in LIMITS.items():
+    for name, told_of_it in (LIMITS | PRICES).items():
         described.add_argument(f"--{name.replace('_', '-')}", type=float, help=told_of_it)
     options = described.parse_args(arguments)
-    limits = {name: getattr(options, name) for name in LIMITS}
+    limits = {name: getattr(options, name) for name in LIMITS | PRICES}
     sys.stdout.write(f"{write_report(options.results, options.output, html=options.html, **limits)}\n")
     return 0

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, groups
+from analysis.cells.money import COST
 from analysis.cells.naming import present, varying
 from analysis.cells.ranking import Ranking, accuracy, intervals_part, plain, rank, speed, step, widened
 from analysis.cells.rows import Row, complete, items_of, memory_bytes, records
@@ -184,6 +185,7 @@ def choices(task: Task) -> list[Row]:
         ("memory", "least memory within 5 % of the highest throughput",
             None if task.is_server else counted_alike(_least_memory(near))),
         ("energy", frugal_words(task, fastest), most_frugal(task, fastest)),
+        ("cost", f"least cost per million {task.item}", rank(rows, cost, is_lower_better=True)),
         ("accuracy", "best accuracy", most_accurate(rows)),
         ("time to target", "soonest at the target accuracy", soonest(rows)),
         ("energy to target", "least energy to the target accuracy",
@@ -196,6 +198,11 @@ def choices(task: Task) -> list[Row]:
             entry = found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})
             entry["wants"].append(Want(word=word, told=want, n_rivals=len(ranking.rivals)))
     return list(found.values())
+
+
+def cost(row: Row) -> Figure:
+    """What a million items cost, where prices were named."""
+    return Figure(value=known(row.get(COST)))
 
 
 def most_accurate(rows: Sequence[Row]) -> Ranking | None:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import groups, line_columns, word_columns
+from analysis.cells.money import COST, GCO2
 from analysis.cells.naming import varying
 from analysis.cells.rows import Row, items_of, memory_bytes, records, with_role
 from analysis.cells.usable import front, judged, speed
@@ -77,6 +78,8 @@ def figure_columns(frame: pd.DataFrame) -> list[columns.Column]:
         columns.count("missed deadline", "n_missed"),
         columns.plain("peak memory (GiB)", "peak", 2**-30),
         columns.plain("energy (J/item)", "energy_per_item_j"),
+        columns.plain(f"cost (per million {item})", COST),
+        columns.plain(f"CO2 (g per million {item})", GCO2),
         columns.part("best accuracy", "accuracy_best"),
         columns.part("its standard deviation", ACCURACY_SD),
         columns.plain("time to target (s)", "time_to_target_s"),
@@ -149,7 +152,7 @@ def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:
     if len(best) < 2:
         return ""
     chosen = prepared(pd.DataFrame([{**row, "over": over} for row, over in best]))
-    titles = ("throughput", "95 %", "peak", "energy (", "best acc", "top-1")
+    titles = ("throughput", "95 %", "peak", "energy (", "cost (", "CO2 (", "best acc", "top-1")
     figures = [c for c in figure_columns(chosen) if c.title.startswith(titles)]
     gain = columns.estimated("speed over fp32", lambda row: row["over"] or Figure(value=None), ["over"])
     return _named_table(frame, chosen, [*figures[:2], gain, *figures[2:]])

@@ -198,3 +198,80 @@ def test_what_the_page_does_not_hold_is_not_fetched(show: Open, tmp_path: Path) 
     assert page.locator("img").count() == 0
     assert "a tracker" in page.inner_text("main")
     assert page.evaluate("window.ran") is None
+
+
+@pytest.fixture
+def many(write_sweep: Write) -> Path:
+    """A report with a table of cells that is worth filtering."""
+    cells = [(p, c, b) for p in ("fp32", "bf16") for c in ("none", "default") for b in (1, 8, 64)]
+    rows = [
+        row(i, precision=p, compile=c, batch_size=b, step_median_s=0.01 * b / (1 + i))
+        for i, (p, c, b) in enumerate(cells)
+    ]
+    return write_report(write_sweep(rows), html=True)
+
+
+def cells_table(page: Any) -> Any:
+    return page.locator("h2", has_text="Every cell measured").locator("xpath=following::table[1]")
+
+
+def test_on_a_phone_the_throughput_is_seen_beside_what_names_the_cell(show: Open, many: Path) -> None:
+    page = show(many, viewport={"width": 390, "height": 844})
+    assert page.seen["complaints"] == []
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    table = cells_table(page)
+    column = [text.split(" (")[0] for text in table.locator("th").all_inner_texts()].index("throughput")
+    box = table.locator("tbody tr").first.locator("td").nth(column).bounding_box()
+    assert 0 <= box["x"] <= 390 - box["width"]
+    name = table.locator("tbody td.name").first
+    assert name.is_visible()
+    assert name.inner_text() == "cpu, fp32, batch 1"
+    before = name.bounding_box()["x"]
+    table.locator("xpath=..").evaluate("scroll => scroll.scrollLeft = 200")
+    assert name.bounding_box()["x"] == before, "it stays where it is"
+
+
+def test_on_a_desk_the_first_column_and_the_header_stay_in_view(show: Open, many: Path) -> None:
+    page = show(many, viewport={"width": 800, "height": 500})
+    table = cells_table(page)
+    assert not table.locator("td.name").first.is_visible()
+    first = table.locator("tbody tr").first.locator("td.first")
+    before = first.bounding_box()["x"]
+    table.locator("xpath=..").evaluate(
+        "scroll => { scroll.style.maxHeight = '100px'; scroll.scrollLeft = 300; scroll.scrollTop = 90 }"
+    )
+    assert first.bounding_box()["x"] == before
+    scroll = table.locator("xpath=..").bounding_box()
+    assert abs(table.locator("th.first").bounding_box()["y"] - scroll["y"]) < 2
+
+
+def test_a_table_shows_the_rows_with_all_words_of_its_filter(show: Open, many: Path) -> None:
+    page = show(many)
+    table = cells_table(page)
+    table.locator("xpath=preceding::input[1]").fill("bf16 DEFAULT")
+    assert table.locator("tbody tr:visible").count() == 3
+    assert "3 of 12 rows" in page.inner_text("main")
+
+
+def test_a_link_finds_its_cell_even_behind_a_filter(show: Open, many: Path) -> None:
+    page = show(many)
+    table = cells_table(page)
+    row_ = table.locator("#cell-k004")
+    assert row_.locator("a.link").get_attribute("href") == "#cell-k004"
+    table.locator("xpath=preceding::input[1]").fill("bf16")
+    assert not row_.is_visible()
+    page.evaluate("location.hash = '#cell-k004'")
+    page.wait_for_function("!document.getElementById('cell-k004').hidden")
+    assert row_.is_visible()
+    page.goto(many.resolve().as_uri() + "#cell-k011")
+    page.reload()
+    assert page.locator("tr:target").get_attribute("id") == "cell-k011"
+
+
+def test_figures_follow_dark_mode(show: Open, many: Path) -> None:
+    looks = [
+        show(many, color_scheme=s).locator("img").first.evaluate("i => getComputedStyle(i).filter")
+        for s in ("light", "dark")
+    ]
+    assert looks[0] == "none"
+    assert "invert" in looks[1]

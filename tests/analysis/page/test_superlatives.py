@@ -79,7 +79,7 @@ def page(name: str, folder: Path, tmp_path: Path, *more: str) -> str:
     return output.read_text()
 
 
-PAGES = ("report", *(subject for subject in SUBJECTS if subject != "coverage"))
+PAGES = ("report", *(subject for subject in SUBJECTS if subject not in ("coverage", "history")))
 
 
 @pytest.mark.usefixtures("undrawn")

@@ -18,7 +18,7 @@ from tests.analysis.conftest import Write, row
 from tests.analysis.subjects.filled import FILLED, operation, write_operations
 
 ROOT = Path(__file__).parents[3]
-COVERAGE = "coverage"
+COVERAGE, HISTORY = "coverage", "history"  # which have tests of their own
 SCRIPTS = {script.stem.removeprefix("report_"): script for script in sorted((ROOT / "analysis").glob("report_*.py"))}
 # As the interpreter starts a script, but pandas and matplotlib are loaded once for all of them.
 RUN_EACH = """
@@ -56,12 +56,13 @@ every_subject = pytest.mark.parametrize("subject", FILLED)
 
 
 def test_every_script_is_of_a_subject_that_is_tried_here() -> None:
-    assert set(SCRIPTS) == {*FILLED, COVERAGE}
+    assert set(SCRIPTS) == {*FILLED, COVERAGE, HISTORY}
 
 
 def test_the_scripts_run_from_anywhere_and_write_beside_the_results(write_sweep: Write, tmp_path: Path) -> None:
     folders = {subject: write_sweep([row()], subject) for subject in FILLED}
     folders["finetune"] = write_sweep(FILLED["finetune"]().rows[:1], "trained")
+    folders[HISTORY] = write_sweep([row()], HISTORY)
     folders[COVERAGE] = write_operations(
         tmp_path / "operations", [operation(), operation("svd", verdict="unsupported")]
     )

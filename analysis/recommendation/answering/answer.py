@@ -16,9 +16,10 @@ from analysis.contract.choice import UNSTABLE, doubts
 from analysis.contract.limits import Limits
 from analysis.page.caveats.machines import count_machines
 from analysis.page.runs import spread_of
-from analysis.recommendation import compilation, training
+from analysis.recommendation import compilation
 from analysis.recommendation import limits as limit_words
-from analysis.recommendation.answer_table import answer_table
+from analysis.recommendation.answering import training
+from analysis.recommendation.answering.answer_table import answer_table
 from analysis.recommendation.recommend import (
     Best,
     Task,
@@ -44,6 +45,7 @@ class Answer:
     """What to use, in Markdown: of one task in sentences; of several a table, and what is said before and after it."""
 
     sentences: list[str]
+    by_task: list[str]  # the whole of each task's answer, a paragraph each
     lead: str = ""
     table: str = ""
 
@@ -52,15 +54,17 @@ def answer(frame: pd.DataFrame, limits: Limits) -> Answer:
     """What to use for each task of a sweep."""
     found = tasks(frame)
     if not found:
-        return Answer(sentences=[NOTHING])
+        return Answer(sentences=[NOTHING], by_task=[NOTHING])
     tellers = [Teller(frame, task, limits) for task in found]
+    by_task = [" ".join(teller.sentences()) for teller in tellers]
     if len(tellers) == 1:
-        return Answer(sentences=[*tellers[0].sentences(), *_energy_known(frame)])
+        return Answer(sentences=[*tellers[0].sentences(), *_energy_known(frame)], by_task=by_task)
     said = [sentence for teller in tellers for sentence in teller.beside_table()][:MAX_SENTENCES]
     within = f" within {limit_words.told(limits)}" if limits.asked else ""
     lead = f"A setting to use{within} for each of {len(found):,} tasks, on each device."
     shared, table = answer_table(frame, found, limits)
-    return Answer(lead=f"{lead} {shared}".strip(), table=table, sentences=[*said, *_energy_known(frame)])
+    said += _energy_known(frame)
+    return Answer(lead=f"{lead} {shared}".strip(), table=table, sentences=said, by_task=by_task)
 
 
 def _energy_known(frame: pd.DataFrame) -> list[str]:

@@ -1,0 +1,68 @@
+"""The sweeps of results folders in the order in which they were made, each with its cells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from analysis.cells.identity import with_identity
+from analysis.cells.pooling import with_runs_pooled
+from analysis.contract.parts import DESCRIPTION
+from analysis.read.sweep import AnalysisError, load_description
+from analysis.read.sweeps import load_sweeps
+
+VERSIONS = ("torch_version", "torchvision_version", "driver_version", "accelsweep_version", "git_commit")
+"""What may have made a cell slower, in the order in which it is named."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Sweep:
+    """A sweep: its folder, when it was made (ISO 8601, or empty), and its cells with the runs of each as one."""
+
+    folder: Path
+    created_at: str
+    cells: pd.DataFrame
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @property
+    def day(self) -> str:
+        return self.created_at[:10]
+
+    def version(self, column: str) -> str:
+        """The versions that measured, joined where there are several; empty where unknown."""
+        return ", ".join(sorted(self.cells[column].dropna().astype(str).unique()))
+
+
+def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
+    """Every sweep that lies in the folders, or is one of the paths, oldest first; and in words those not readable.
+
+    AnalysisError if there is none at all.
+    """
+    folders: dict[Path, Path] = {}
+    for path in map(Path, paths):
+        inside = sorted(file.parent for file in path.glob(f"*/{DESCRIPTION}"))
+        for folder in inside or ([path] if (path / "trials").is_dir() or path.is_file() else []):
+            folders.setdefault(folder.resolve(), folder)
+    found, lost = [], []
+    for folder in folders.values():
+        try:
+            found.append(_read(folder))
+        except AnalysisError as error:
+            lost.append(f"{folder.name}: {error}")
+    if not found:
+        shown = ", ".join(repr(str(path)) for path in paths)
+        raise AnalysisError(f"{shown} contains no sweep; run one with `accelsweep finetune`, or name its folder")
+    return sorted(found, key=lambda sweep: (sweep.created_at, sweep.name)), lost
+
+
+def _read(folder: Path) -> Sweep:
+    description: dict[str, Any] = load_description(folder) if folder.is_dir() else {}
+    cells = with_identity(with_runs_pooled(load_sweeps([folder], (*VERSIONS, "rate_per_s", "device_name"))))
+    return Sweep(folder=folder, created_at=str(description.get("created_at") or ""), cells=cells)
