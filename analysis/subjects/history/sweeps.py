@@ -33,7 +33,8 @@ class Sweep:
 
     @property
     def day(self) -> str:
-        return self.created_at[:10]
+        """The date and the minute of its making."""
+        return self.created_at[:16].replace("T", " ")
 
     def version(self, column: str) -> str:
         """The versions that measured, joined where there are several; empty where unknown."""
