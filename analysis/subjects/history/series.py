@@ -82,7 +82,8 @@ def series_of(sweeps: Sequence[Sweep]) -> list[Series]:
     again = [points for points in found.values() if len({id(p.sweep) for p in points}) > 1]
     rows = pd.DataFrame([points[0].row for points in again])
     columns = varying(rows, (*CELL_COLUMNS, *PLACE)) if len(rows) else []
-    told = list(dict.fromkeys([*columns, *(c for c in ("device", "precision", "batch_size") if c in rows)]))
+    always = ("device", "precision", "batch_size")
+    told = [c for c in (*CELL_COLUMNS, *PLACE) if c in columns or (c in always and c in rows)]
     return [
         Series(name=label(points[0].row, told), item=str(points[0].row.get("item") or "items"), points=points)
         for points in again
