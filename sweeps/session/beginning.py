@@ -23,8 +23,13 @@ threads side by side, nor before Ray has set the environment that it reads."""
 
 
 def imported_ahead(workload: str) -> tuple[str, ...]:
-    """What a first worker imports while Ray starts, in a thread each: what measures, and what that and Ray need."""
-    return (f"{module_of(workload)} sweeps.cell.cell_run torchvision", f"{RAY_NEEDS} {TORCH_NEEDS} {TUNE_NEEDS}")
+    """What a first worker imports while Ray starts, in a thread each: what measures, and what that and Ray need.
+
+    Of a third party's workload nothing more is known; torchvision takes as long as torch, and need not be its.
+    """
+    module = module_of(workload)
+    ours = " torchvision" if module.startswith("workloads.") else ""
+    return (f"{module} sweeps.cell.cell_run{ours}", f"{RAY_NEEDS} {TORCH_NEEDS} {TUNE_NEEDS}")
 
 
 @contextlib.contextmanager
