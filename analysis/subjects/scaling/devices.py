@@ -135,6 +135,11 @@ def _sentence(pair: Shared, n: int, item: str) -> str:
     return f"{who[0].upper()}{who[1:]} {said} ({escape(pair.label)})."
 
 
+def _link(row: Row) -> str:
+    link = row.get("device_link")
+    return MISSING if is_missing(link) else escape(link)
+
+
 def _factor(value: float) -> str:
     return f"{value:.2f}x"
 
@@ -144,7 +149,7 @@ def devices_table(found: Sequence[Shared], item: str) -> str:
     columns = [
         Column("setting", lambda pair: escape(joined(pair.task, pair.label))),
         Column("devices", lambda pair: str(pair.n_devices)),
-        Column("linked by", lambda pair: escape(pair.several.get("device_link") or MISSING)),
+        Column("linked by", lambda pair: _link(pair.several)),
         valued(f"one ({item}/s)", lambda pair: _rate(pair.one)),
         valued(f"all ({item}/s)", lambda pair: _rate(pair.several)),
         estimated("speed-up", lambda pair: pair.speedup),

@@ -67,9 +67,11 @@ def test_old_rows_are_of_one_device_and_servers_are_judged_by_their_rates(write_
 
 
 def test_the_page_begins_with_it_and_has_every_pair(write_sweep: Write) -> None:
-    folder = write_sweep([cell(0, 100, 1), cell(1, 190, 2, device_link="PCIe (a host bridge)")])
+    unlinked = [cell(2, 100, 1, batch_size=4), cell(3, 150, 2, batch_size=4)]
+    folder = write_sweep([cell(0, 100, 1), cell(1, 190, 2, device_link="PCIe (a host bridge)"), *unlinked])
     assert run_main(main, [str(folder)]) == 0
     text = (folder / "report_scaling.md").read_text()
     assert text.index("A second cpu device gives") < text.index("## Over devices")
     assert "PCIe (a host bridge)" in text
     assert "95.0" in text
+    assert "nan" not in text, "of what is not known of the second pair"
