@@ -42,7 +42,7 @@ def answer(sweeps: Sequence[Sweep], found: Sequence[Series], steps: Sequence[Ste
         said.append(f"{what}, {n:,}{of} {noun} {'is' if n == 1 else 'are'} {word}: {escape(far.series.name)} at"
                     f" {far.ratio.factor_text} its speed before.")  # fmt: skip
     if steps and not sure:
-        said.append("No step is told apart from how far runs differ by themselves (`--repeats`, or more sweeps of the"
+        said.append("No step is larger than runs differ by themselves for certain (`--repeats`, or more sweeps of the"
                     " same cells, resolve smaller ones).")  # fmt: skip
     if not found:
         said.append("Nothing can be followed over time: no cell was measured twice on one machine.")
