@@ -2,3 +2,7 @@
 
 May import ``workloads`` and ``analysis``; each folder here only those that stand below it (``tests/test_imports.py``).
 """
+
+from sweeps.api import sweep
+
+__all__ = ["sweep"]

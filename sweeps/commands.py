@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -22,6 +22,9 @@ from sweeps.session.reports import report_safely
 from sweeps.text import one_line, printable
 from workloads.base import BadInputError
 from workloads.registry import left_out, load_workload, workload_names
+
+if TYPE_CHECKING:
+    from sweeps.session.running import Ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +188,26 @@ def _overview() -> str:
     )
 
 
+def run_workload(name: str, words: Sequence[str]) -> Ended:
+    """Run a sweep of a workload by the words of its command line.
+
+    Raises:
+        BadInputError: With the option, the value given and what is allowed.
+    """
+    names = workload_names()
+    if name not in names:
+        raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
+    if line := left_out().get(name):
+        sys.stderr.write(f"accelsweep: {one_line(line)}\n")
+    workload = load_workload(name)
+    rest, ranges = split_ranges(workload, words)
+    options = parse(sweep_command(workload), name, rest)
+    with begun(workload, options, ranges) as here:
+        from sweeps.session.running import run_sweep
+
+        return run_sweep(workload, options, ["accelsweep", name, *words], ranges, here)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
@@ -205,18 +228,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             return run(parse(kind, name, rest))
         if name in PAGES:
             return _page(name, rest)
-        names = workload_names()
-        if name not in names:
-            raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
-        if line := left_out().get(name):
-            sys.stderr.write(f"accelsweep: {one_line(line)}\n")
-        workload = load_workload(name)
-        rest, ranges = split_ranges(workload, rest)
-        options = parse(sweep_command(workload), name, rest)
-        with begun(workload, options, ranges) as here:
-            from sweeps.session.running import run_sweep
-
-            return run_sweep(workload, options, ["accelsweep", *arguments], ranges, here)
+        return run_workload(name, rest).exit_code
     except BadInputError as error:
         sys.stderr.write(f"accelsweep: error: {one_line(error)}\n")
         return EXIT_USAGE

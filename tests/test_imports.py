@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 SOURCES = [p for folder in ("sweeps", "workloads", "analysis") for p in sorted((ROOT / folder).rglob("*.py"))]
 SWEEPS = (
-    "sweeps.run", "sweeps.commands", "sweeps.coverage", "sweeps.coverage.child", "sweeps.session", "sweeps.launch", "sweeps.scheduling",
+    "sweeps.run", "sweeps.api", "sweeps.commands", "sweeps.coverage", "sweeps.coverage.child", "sweeps.session", "sweeps.launch", "sweeps.scheduling",
     "sweeps.choosing", "sweeps.cell", "sweeps.store", "sweeps.plan",
     "sweeps.measure", "sweeps.measure.monitors", "sweeps.measure.timing", "sweeps.measure.device", "sweeps.text",
 )  # fmt: skip

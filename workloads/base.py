@@ -19,6 +19,9 @@ from workloads.scenarios import Sending
 if TYPE_CHECKING:
     import torch
 
+    Outputs = torch.Tensor | Mapping[str, torch.Tensor]
+    Batch = torch.Tensor | tuple[torch.Tensor, ...]
+
 __all__ = [
     "COMPILE_MODES", "MEMORY_FORMATS", "BadInputError", "BatchTooSmallError", "CellContext", "Comparable", "Countable",
     "Defaults", "Extras", "LatencyLimited", "NoOptions", "SetupFacts", "Transferable", "UnsupportedError", "Workload",
@@ -108,6 +111,10 @@ class SetupFacts:
     """What decodes the files that are decoded while it is measured, with its version."""
     static_bytes: int | None = None
     """Bytes of parameters and buffers."""
+    item: str | None = None
+    """What is counted, where it is not what the workload usually does."""
+    code_commit: str | None = None
+    """git's commit of the user's own model, with ``+`` where its code is changed."""
     n_train_items: int | None = None
     n_heldout_items: int | None = None
 
@@ -175,10 +182,11 @@ class Workload(Protocol):
 class Comparable(Protocol):
     """A workload whose answer can be compared with a slower, trusted one; the harness then judges it."""
 
-    def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def outputs_and_reference(self) -> tuple[Outputs, Outputs]:
         """Outputs of ``context.n_compared`` different items from the cell's device and precision, and the CPU's.
 
-        Both are on the CPU, floating point of one shape, items first; the CPU's in fp64 or fp32.
+        Both are on the CPU, floating point of one shape, items first; the CPU's in fp64 or fp32. Several outputs have
+        names.
         """
 
 
@@ -186,11 +194,11 @@ class Comparable(Protocol):
 class Transferable(Protocol):
     """A workload whose step has a copy in, a computation and a copy out that can be timed apart."""
 
-    def host_batch(self) -> torch.Tensor | None:
+    def host_batch(self) -> Batch | None:
         """One batch on the host, in pageable memory; None in a cell whose step takes no batch."""
 
-    def compute(self, batch: torch.Tensor) -> torch.Tensor:
-        """The step's work on a batch that is on the device already; the result stays there."""
+    def compute(self, batch: Any) -> Any:
+        """The step's work on a batch that is on the device already; the result, tensors in any structure, stays."""
 
 
 @runtime_checkable
@@ -212,7 +220,7 @@ class Extras:
 
     relative_tolerance: float | None = None
     """The largest difference over the reference's largest value that is no error where 8-bit images are rounded."""
-    rounded_reference: Callable[[], torch.Tensor] | None = None
+    rounded_reference: Callable[[], Outputs] | None = None
     """The reference's answers to the first of the items compared, with each product rounded to ten stored bits."""
     first_steps: Callable[[], Any] | None = None
     """A training's first steps and a reference's, as ``workloads.models.training.first_steps`` has them."""

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from workloads.base import CellContext, Defaults, SetupFacts, UnsupportedError
 from workloads.finetune_options import FinetuneOptions
 from workloads.images.classes import check_image_folder
-from workloads.models.preflight import check_trainable
-from workloads.models.sources import DEFAULT_MODEL, check_model
+from workloads.models.checks.asked import check_models
+from workloads.models.sources import DEFAULT_MODEL
 from workloads.precision import PRECISIONS, autocast, check_trains, held_dtype
 from workloads.runtime.group import TRAINED_TOGETHER
 from workloads.runtime.late import late
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from workloads.images import batches, feeds, labelled, orders, scores
     from workloads.models import heads
     from workloads.models import loading as models
+    from workloads.models.calls import answers
+    from workloads.models.calls import inputs as calls
     from workloads.models.training import batch_norm, first_steps, optimizer, parallel
 else:
     torch, nn = late("torch"), late("torch.nn")
@@ -33,6 +35,7 @@ else:
     batch_norm, models = late("workloads.models.training.batch_norm"), late("workloads.models.loading")
     optimizer, heads = late("workloads.models.training.optimizer"), late("workloads.models.heads")
     first_steps, parallel = late("workloads.models.training.first_steps"), late("workloads.models.training.parallel")
+    answers, calls = late("workloads.models.calls.answers"), late("workloads.models.calls.inputs")
 
 BATCH_NORM_MOMENTUM = 0.1
 """EfficientNet's own 0.01 lets the running statistics lag behind in so short a training, by 20 points of accuracy."""
@@ -74,13 +77,8 @@ class Finetune:
 
     @classmethod
     def check(cls, options: FinetuneOptions, model_names: tuple[str, ...]) -> None:
-        for name in model_names:
-            check_model(name)
         n_classes = N_DIGITS if options.data is None else len(check_image_folder(options.data))
-        if options.weights is not None:
-            models.check_weights(options.weights, model_names, num_classes=n_classes)
-        for name in model_names:
-            check_trainable(name, options.image_size, n_classes)
+        check_models(model_names, options.weights, image_size=options.image_size, n_classes=n_classes)
 
     def setup(self) -> SetupFacts:
         context, options = self._context, self._options
@@ -97,7 +95,7 @@ class Finetune:
         loaded = models.build_model(context.model, num_classes=len(data.classes), weights_file=options.weights)
         device = context.device
         self._mean, self._std = loaded.mean, loaded.std
-        self._data = data
+        self._data, self._n_classes = data, len(data.classes)
         if options.feed == ("resident",):
             self._train, self._train_labels = data.train.to(device), data.train_labels.to(device)
         self._heldout, self._heldout_labels = data.heldout.to(device), data.heldout_labels.to(device)
@@ -120,14 +118,15 @@ class Finetune:
             static_bytes=models.static_bytes(self._module),
             n_train_items=len(data.train_labels),
             n_heldout_items=len(data.heldout_labels),
+            code_commit=loaded.commit,
         )
 
     def _prepare(self, module: nn.Module) -> None:
         """Bring the network to the device, ready to train the whole of it or its head."""
         context = self._context
         batch_norm.set_momentum(module, BATCH_NORM_MOMENTUM)
-        laid_out = batches.MEMORY_FORMATS[context.memory_format]
-        self._module = module.to(context.device, held_dtype(context.precision)).to(memory_format=laid_out)
+        self._module = module.to(context.device, held_dtype(context.precision))
+        calls.lay_out(self._module, context.memory_format)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
         heads.last_layer(self._module)[1].requires_grad_()
@@ -199,7 +198,7 @@ class Finetune:
         assert self._feed is not None
         inputs, labels = self._feed.next()
         with autocast(self._context.device, self._context.precision):
-            logits = forward(inputs)
+            logits = answers.class_scores(forward(inputs), self._n_classes)
             loss = nn.functional.cross_entropy(logits.float(), labels)
         self._optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()
@@ -216,15 +215,14 @@ class Finetune:
             self._train_s += time.monotonic() - self._round_began
             self._round_began = None
         self._module.eval()
-        n_classes = len(self._data.classes)
-        self._score, loss = scores.held_out(self._scores_of, self._heldout, self._heldout_labels, n_classes)
+        self._score, loss = scores.held_out(self._scores_of, self._heldout, self._heldout_labels, self._n_classes)
         self._train_mode()
         return {**self._score.columns, "loss": loss}
 
     def _scores_of(self, images: torch.Tensor) -> torch.Tensor:
         with torch.no_grad(), autocast(self._context.device, self._context.precision):
-            scored: torch.Tensor = self._module(self._inputs(images)).float()
-        return scored
+            scored = self._module(self._inputs(images))
+            return answers.class_scores(scored, self._n_classes).float()
 
     def is_done(self) -> bool:
         # A round is a third of an epoch, which can be far longer than the time allowed: the round that runs counts too.
@@ -237,6 +235,7 @@ class Finetune:
         training = first_steps.Training(
             module=self._module, forward=self._forward, trained=self._trained, context=self._context,
             rate=self._optimizer.param_groups[0]["lr"], whole=self._whole,
+            n_classes=self._n_classes,
         )  # fmt: skip
         few = slice(first_steps.N_ITEMS * self._group.size)
         inputs = batches.to_model_input(self._heldout[few].cpu(), self._mean, self._std)

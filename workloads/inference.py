@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from workloads.base import AHEAD, CellContext, Defaults, SetupFacts, UnsupportedError
-from workloads.images.photographs import check_photographs, load_photographs, photograph_batch
-from workloads.models.options import InferenceOptions
+from workloads.images.photographs import check_photographs
+from workloads.models.calls.taken import parse_inputs
+from workloads.models.checks.asked import check_models
+from workloads.models.checks.options import InferenceOptions
 from workloads.models.runtimes.table import TORCH, check_installed
-from workloads.models.sources import DEFAULT_MODEL, check_model
+from workloads.models.sources import DEFAULT_MODEL
 from workloads.precision import apply_precision, autocast, compute_dtype, holds_weights, is_quantised, rest_dtype
 from workloads.runtime.late import late
 from workloads.scenarios import SCENARIOS, Scenario, Sending, SteadyWork
@@ -18,17 +21,19 @@ from workloads.scenarios import SCENARIOS, Scenario, Sending, SteadyWork
 if TYPE_CHECKING:
     import torch
 
-    from workloads.images import batches
-    from workloads.models import freezing, randomised, reference
+    from workloads.base import Batch, Outputs
+    from workloads.models import freezing, reference
     from workloads.models import loading as models
+    from workloads.models.calls import answers
+    from workloads.models.calls import inputs as calls
     from workloads.models.quantising import network
     from workloads.models.runtimes import elsewhere
 
 else:
-    torch, batches = late("torch"), late("workloads.images.batches")
+    torch, calls = late("torch"), late("workloads.models.calls.inputs")
+    answers = late("workloads.models.calls.answers")
     network = late("workloads.models.quantising.network")
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
-    randomised = late("workloads.models.randomised")
     models = late("workloads.models.loading")
     elsewhere = late("workloads.models.runtimes.elsewhere")
 
@@ -74,34 +79,32 @@ class Inference(SteadyWork):
 
     @classmethod
     def check(cls, options: InferenceOptions, model_names: tuple[str, ...]) -> None:
-        for name in model_names:
-            check_model(name)
         if options.images is not None:
             check_photographs(options.images)
         for name in options.runtime:
             check_installed(name)
-        if options.weights is not None:
-            models.check_weights(options.weights, model_names)
+        check_models(model_names, options.weights, options.input)
 
     def setup(self) -> SetupFacts:
-        context = self._context
+        context, options = self._context, self._options
         if not context.group.is_alone and not self.sending.scenario.takes_replicas:
             raise UnsupportedError("one batch at a time is sent, which leaves the replicas on other devices idle")
         if self._runtime != TORCH:
-            elsewhere.check_its_own(self._runtime, context, self._options.implementation[0])
-        photographs = load_photographs(self._options.images)
-        torch.manual_seed(context.seed)  # random weights, where there are no others, must be the same in each cell
-        loaded = models.build_model(context.model, weights_file=self._options.weights)
-        if loaded.weights == "random":
-            randomised.settle(loaded, context.model)
-        self._loaded = loaded
-        n_values = 3 * loaded.input_size**2 * context.batch_size
-        width = self._held.itemsize
-        context.check_fits("the batch", on_host=n_values * torch.float32.itemsize, on_device=n_values * width)
-        own = (reference.identity_of(self._options.weights), str(self._options.images))
+            elsewhere.check_its_own(self._runtime, context, options.implementation[0])
+        loaded, self._make = models.model_and_inputs(
+            context.model, asked=parse_inputs(options.input), images=options.images, seed=context.seed,
+            weights_file=options.weights,
+        )  # fmt: skip
+        self._loaded, make = loaded, self._make
+        if loaded.is_quantised and (context.precision != "fp32" or context.device.type != "cpu" or self._is_cast):
+            raise UnsupportedError(f"{context.model} computes in 8 bits on the CPU: ask for cpu, fp32 and eager")
+        n_bytes = make.bytes_of(context.batch_size)
+        context.check_fits(
+            "the batch", on_host=n_bytes, on_device=n_bytes * self._held.itemsize // torch.float32.itemsize
+        )
+        own = (reference.identity_of(options.weights), str(options.images), make.shape, loaded.code)
         self._network = (context.model, loaded.weights, *own, context.seed)
-        self._photographs = photographs
-        self._host = self._crops(context.batch_size)
+        self._host = make(context.batch_size)
         self._reference_module = copy.deepcopy(loaded.module)
         self._takes = context.device
         if self._runtime == TORCH:
@@ -110,14 +113,11 @@ class Inference(SteadyWork):
             self._open_session(loaded.module)
         self._batch = self._to_device(self._host)
         facts = SetupFacts(
-            input_shape=f"3x{loaded.input_size}x{loaded.input_size}",
-            input_source=photographs.source,
-            weights=loaded.weights,
-            head=loaded.head,
-            n_images_skipped=photographs.n_skipped,
-            input_left_out=photographs.left_out,
+            item=None if make.is_image else "items", input_shape=make.shape, input_source=make.source,
+            input_is_synthetic=make.is_synthetic, weights=loaded.weights, head=loaded.head, code_commit=loaded.commit,
+            n_images_skipped=make.photographs.n_skipped, input_left_out=make.photographs.left_out,
             static_bytes=None if self._session else models.static_bytes(self._module),
-        )
+        )  # fmt: skip
         return self._session.with_facts(facts) if self._session else facts
 
     def _prepare(self, module: torch.nn.Module) -> None:
@@ -126,11 +126,13 @@ class Inference(SteadyWork):
         self._module = module.to(context.device)
         if self._is_frozen:
             freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(self._held).to(memory_format=batches.MEMORY_FORMATS[context.memory_format])
+        self._module.to(self._held)
+        calls.lay_out(self._module, context.memory_format)
         found = network.Quantised(module=self._module)
         if is_quantised(context.precision):
-            calibration = lambda n: self._crops(n, context.seed + 1)  # noqa: E731
-            found = network.quantised(self._module, self._to_device(self._host), calibration, context)
+            later = dataclasses.replace(self._make, seed=context.seed + 1)
+            batch = calls.only_tensor(self._to_device(self._host))
+            found = network.quantised(self._module, batch, lambda n: calls.only_tensor(later(n)), context)
         self._module, self.weights_flops = found.module, found.weights_flops
         self._forward = found.forward or models.compiled(found.module, context.compile)
         if found.is_fixed or context.compile == AHEAD:
@@ -138,24 +140,17 @@ class Inference(SteadyWork):
 
     def _open_session(self, module: torch.nn.Module) -> None:
         """Have another runtime run the network, which takes batches of one size."""
-        calibration = lambda n: self._crops(n, self._context.seed + 1)  # noqa: E731
+        calibration = dataclasses.replace(self._make, seed=self._context.seed + 1)
         self._session = elsewhere.Elsewhere(self._runtime, module, self._host, calibration, self._context)
         self._takes, self.product_types = self._session.takes, self._session.types
         self.step_varying = None  # type: ignore[assignment, method-assign]
 
-    def _crops(self, n: int, seed: int | None = None) -> torch.Tensor:
-        """So many different crops, as the network takes them; by default with the cell's seed."""
-        loaded = self._loaded
-        pixels = photograph_batch(self._photographs, n, loaded.input_size, self._context.seed if seed is None else seed)
-        return batches.to_model_input(pixels, loaded.mean, loaded.std)
+    def _to_device(self, batch: calls.Inputs) -> calls.Inputs:
+        return self._as_weights(batch.to(self._takes)).laid_out(self._context.memory_format)
 
-    def _to_device(self, batch: torch.Tensor) -> torch.Tensor:
-        moved = self._as_weights(batch.to(self._takes))
-        return batches.laid_out(moved, self._context.memory_format)
-
-    def _as_weights(self, batch: torch.Tensor) -> torch.Tensor:
+    def _as_weights(self, batch: calls.Inputs) -> calls.Inputs:
         """A batch in the type of the weights; autocast takes float32."""
-        return batch.to(self._held)
+        return batch.to(dtype=self._held) if self._is_cast else batch
 
     @property
     def _held(self) -> torch.dtype:
@@ -164,22 +159,22 @@ class Inference(SteadyWork):
             return rest_dtype(self._context.device)
         return compute_dtype(self._context.precision if self._is_cast else "fp32")
 
-    def compute(self, batch: torch.Tensor) -> torch.Tensor:
-        """Class scores, items x classes, of a normalised batch on the device."""
-        if self._session:
-            return self._session(batch)
-        return self._run(self._forward, batch)
+    def compute(self, batch: Batch) -> Any:
+        """The network's answer to a batch on the device, as ``host_batch`` has it."""
+        return self._answer(self._batch.with_tensors(batch if isinstance(batch, tuple) else (batch,)))
 
-    def _run(self, forward: Callable[..., Any], batch: torch.Tensor) -> torch.Tensor:
+    def _answer(self, batch: calls.Inputs) -> Any:
+        return self._session(batch) if self._session else self._run(self._forward, batch)
+
+    def _run(self, forward: Callable[..., Any], batch: calls.Inputs) -> Any:
         precision = "fp32" if self._is_cast else self._context.precision
         with torch.inference_mode(), autocast(self._context.device, precision):
-            out: torch.Tensor = forward(self._as_weights(batch))
-        return out
+            return self._as_weights(batch).call(forward)
 
     def plain_step(self) -> None:
         if self._session:
             with torch.inference_mode():
-                self._reference_module(self._host)
+                self._host.call(self._reference_module)
         else:
             self._run(self._module, self._batch)
 
@@ -188,38 +183,40 @@ class Inference(SteadyWork):
         return None
 
     def step(self) -> None:
-        self.compute(self._to_device(self._host) if self._options.include_copy else self._batch)
+        self._answer(self._to_device(self._host) if self._options.include_copy else self._batch)
 
     def step_varying(self) -> None:
         """A step whose batch changes its size each time, for the search of leaks."""
         share = VARYING_SHARES[self._n_varied % len(VARYING_SHARES)]
         self._n_varied += 1
-        self.compute(self._batch[: max(1, round(share * len(self._batch)))])
+        self._answer(self._batch[: max(1, round(share * len(self._batch)))])
 
-    def host_batch(self) -> torch.Tensor | None:
+    def host_batch(self) -> Batch | None:
         """In the cell's memory format, as a copy keeps it: another one would compile the network a second time.
 
         None where another runtime copies batches to the device by itself.
         """
         if self._takes != self._context.device:
             return None
-        return batches.laid_out(self._host, self._context.memory_format)
+        tensors = self._host.laid_out(self._context.memory_format).tensors
+        return tensors[0] if len(tensors) == 1 else tensors
 
-    def outputs_and_reference(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Of as many crops as the context asks for, whatever the batch size, in batches of the shape measured."""
-        n = self._context.n_compared
-        size = self._context.batch_size
-        crops = self._host[:n] if size >= n else self._crops(n)
-        outputs = batches.by_batches(lambda index: self.compute(self._to_device(crops[index])), n, size)
-        return outputs, self._reference(crops).outputs
+    def outputs_and_reference(self) -> tuple[Outputs, Outputs]:
+        """Of as many items as the context asks for, whatever the batch size, in batches of the shape measured."""
+        n, size = self._context.n_compared, self._context.batch_size
+        expected = self._reference(items := self._host[:n] if size >= n else self._make(n))
+        n = min((len(output) for output in expected.outputs.values()), default=0)
+        outputs = answers.by_batches(lambda i: self._answer(self._to_device(items[i])), expected.layout, n, size)
+        return outputs, answers.plain(expected.outputs)
 
-    def rounded_reference(self) -> torch.Tensor:
+    def rounded_reference(self) -> Outputs:
         """What rounding to ten stored bits makes of the first of these answers."""
-        return self._reference(self._crops(self._context.n_compared)).rounded
+        return answers.plain(self._reference(self._make(self._context.n_compared)).rounded)
 
-    def _reference(self, crops: torch.Tensor) -> reference.Reference:
+    def _reference(self, items: calls.Inputs) -> reference.Reference:
         apply_precision("fp32")
         try:
-            return reference.reference_of((*self._network, len(crops)), self._reference_module, crops)
+            network = (*self._network, len(items))
+            return reference.reference_of(network, self._reference_module, items, self._loaded.code)
         finally:
             apply_precision(self._context.precision)

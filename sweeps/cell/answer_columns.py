@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sweeps.cell.outcome import WrongResultError
 from sweeps.measure.agreement import (
+    Agreement,
     compare_outputs,
     compare_training,
     nearest_type,
@@ -73,6 +74,31 @@ def _quantised(
     return {"quantised_share_ratio": min(1.0, flops / of_all) if flops and of_all else None}
 
 
+def _by_name(outputs: Any) -> Mapping[str, torch.Tensor]:
+    """Outputs by name, of which a tensor has none."""
+    return outputs if isinstance(outputs, Mapping) else {} if outputs is None else {"": outputs}
+
+
+def _over_rounding(found: Agreement) -> float:
+    """How far an output differs, in terms of what rounding explains, where that is known."""
+    return (found.rms_rel_diff or 0.0) / (found.rounding_rel_diff or 1.0)
+
+
+def _judged(
+    name: str, output: torch.Tensor, reference: torch.Tensor, rounded: torch.Tensor | None, precision: str,
+    extras: Extras, computed: Mapping[str, Any],
+) -> tuple[Agreement, str | None, dict[str, Any]]:  # fmt: skip
+    """How one output compares, why it is wrong if it is, and the columns that say so."""
+    found = compare_outputs(output, reference, rounded, precision)
+    wrong = wrong_reason(
+        found, precision, extras.relative_tolerance, is_seen=computed["computed_dtype"] is not None
+    )  # fmt: skip
+    columns = asdict(that_can_fail(found, reference) if wrong is None else found)
+    if name:
+        wrong = wrong and f"{name}: {wrong}"
+    return found, wrong, {**columns, "compared_output": name or None}
+
+
 def _agreement(
     workload: Comparable, extras: Extras, precision: str, computed: Mapping[str, Any]
 ) -> tuple[dict[str, Any], str | None]:
@@ -80,13 +106,16 @@ def _agreement(
 
     Where the products of what was compiled were not seen, their type is the one that the answers show.
     """
-    outputs, reference = workload.outputs_and_reference()
-    rounded = None if extras.rounded_reference is None else extras.rounded_reference()
-    found = compare_outputs(outputs, reference, rounded, precision)
-    wrong = wrong_reason(
-        found, precision, extras.relative_tolerance, is_seen=computed["computed_dtype"] is not None
-    )  # fmt: skip
-    columns = asdict(that_can_fail(found, reference) if wrong is None else found)
+    outputs, reference = (_by_name(given) for given in workload.outputs_and_reference())
+    rounded = _by_name(None if extras.rounded_reference is None else extras.rounded_reference())
+    if not outputs or not reference:
+        told = "no output of floating-point numbers has a value for each item, whatever the others are"
+        return {"agreement_reason": told}, None
+    judged = [
+        _judged(name, outputs[name], reference[name], rounded.get(name), precision, extras, computed)
+        for name in reference if name in outputs
+    ]  # fmt: skip
+    found, wrong, columns = max(judged, key=lambda one: (one[1] is not None, _over_rounding(one[0])))
     if computed["computed_dtype_reason"] == NOT_SEEN and found.rms_rel_diff is not None and found.rounding_rel_diff:
         shown = nearest_type(found.rms_rel_diff, found.rounding_rel_diff, precision)
         columns |= {"computed_dtype": shown, "computed_dtype_reason": NOT_SEEN if shown is None else None}

@@ -145,7 +145,7 @@ class CellRun:
             self._monitors.enter_context(compiled_apart(device, self._products.look_at))
         facts = self._workload.setup()
         synchronize(device)  # what was handed to the device is part of it, not of the first step
-        self._row.update(asdict(facts), setup_s=time.perf_counter() - began, item=kind.item)
+        self._row.update(asdict(facts), setup_s=time.perf_counter() - began, item=facts.item or kind.item)
         self._row["items_per_step"] = self._workload.items_per_step
         self._next = self._warm_up
 

@@ -9,6 +9,7 @@ from sweeps.measure.device.errors import is_out_of_memory, is_unsupported
 from sweeps.measure.timing.time_limit import TimeLimitError
 from sweeps.text import without_paths
 from workloads.base import UnsupportedError
+from workloads.models.origins.running import own_frame
 from workloads.runtime.memory import NeverFitsError
 from workloads.runtime.words import in_short, shortened
 
@@ -62,6 +63,8 @@ def outcome_of(error: BaseException) -> Outcome:
         reason = "wrong-result"
     elif isinstance(error, DivergedError):
         reason = f"diverged: {message}"
+    elif (frame := own_frame(error)) is not None:
+        reason = f"{frame}: {in_short(error)}"
     frames = traceback.extract_tb(error.__traceback__)[-N_FRAMES:]
     shown = "\n".join(f"{f.filename}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames)
     return Outcome(

@@ -113,6 +113,8 @@ def run_until_told(run: Any, report_every_s: float) -> None:
 def _serve(pipe: Connection) -> None:
     """Measure the cells that the worker asks for, until it is gone."""
     sys.path[:] = pipe.recv()
+    from workloads.models.origins.own_code import give_sent
+
     # By name: a cell that is measured asks for processes of its own, too.
     kind = importlib.import_module("sweeps.cell.cell_run").CellRun
     run: Any = None
@@ -122,6 +124,7 @@ def _serve(pipe: Connection) -> None:
         except EOFError:
             return
         if what == BEGIN:
+            give_sent(arguments.pop("code", None))
             run = kind(**arguments)
             pipe.send(None)
         elif what == ADVANCE:

@@ -20,6 +20,7 @@ from sweeps.measure.device.allocators import environment_of
 from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
+from workloads.models.origins.own_code import give_sent
 
 if TYPE_CHECKING:
     from sweeps.cell.cell_run import CellRun
@@ -35,8 +36,8 @@ class CellTrial(tune.Trainable):
     The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
     MeasureConfig as a dictionary), ``bundles`` (the resources of each of its processes), ``n_cpus`` (with which each
     computes), ``timeout_s`` (of the cell), ``hang_s`` (how long a process of several may be silent), ``on_nodes`` (a
-    label selector, or None), ``is_fresh`` (no worker that measured before may run it) and ``device_facts`` (by the
-    device's place: its node and its number there).
+    label selector, or None), ``is_fresh`` (no worker that measured before may run it), ``code`` (the user's model as
+    text, or None) and ``device_facts`` (by the device's place: its node and its number there).
 
     A cell on one device runs in this process. One on several runs in a process for each, which this one, having no
     device and no core of its own, watches.
@@ -71,6 +72,7 @@ class CellTrial(tune.Trainable):
     def setup(self, config: dict[str, Any]) -> None:
         from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
 
+        give_sent(config["code"])
         self._measure = MeasureConfig(**config["measure"])
         if len(config["bundles"]) > 1:
             self._run = self._on_a_team(config)
@@ -84,7 +86,8 @@ class CellTrial(tune.Trainable):
         variables = environment_of(cell.allocator)
         if not variables:
             end_own_process()
-        self._run = RunElsewhere(variables, self._measure.report_every_s, **asked) if variables else CellRun(**asked)
+        elsewhere: dict[str, Any] = {"report_every_s": self._measure.report_every_s, "code": config["code"], **asked}
+        self._run = RunElsewhere(variables, **elsewhere) if variables else CellRun(**asked)
 
     def _on_a_team(self, config: dict[str, Any]) -> TeamRun | NeverBegan:
         """The cell on processes that wait for one, or on new ones."""

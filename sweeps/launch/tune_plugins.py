@@ -19,10 +19,12 @@ from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.ray_private import forget, kill_actor, reporter
 from sweeps.launch.team.memory_kills import n_memory_kills
 from sweeps.launch.team.team_run import HANG_S
+from sweeps.plan.cell_options import CODE
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
+from workloads.models.origins.own_code import code_of
 
 
 class CellSearcher(Searcher):
@@ -54,6 +56,7 @@ class CellSearcher(Searcher):
                     "timeout_s": self._config.timeout_of(cell),
                     "hang_s": HANG_S,
                     "on_nodes": None if self._is_one_node else label_selector(pool),
+                    "code": asdict(code_of(cell.model)) if CODE in cell.options else None,
                     "device_facts": self._ledger.device_facts.get(cell.device, {}),
                 }
             self._ledger.give_up(trial_id, *placement.why_none(cell))

@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sweeps.text import usable_path
 from workloads.base import Workload
+
+CODE = "code"
+"""The option of a cell that tells the user's own model code from other code."""
+
+
+def code_option(told: Mapping[str, str] | None) -> dict[str, str]:
+    """What the cells of a model have among their options where it is the user's own code."""
+    return {} if told is None else {CODE: told["digest"]}
 
 
 def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:

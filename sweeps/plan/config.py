@@ -13,6 +13,7 @@ from typing import Any
 from analysis.contract.allocators import ALLOCATORS, DEFAULT
 from analysis.contract.cells import OPTION_COLUMNS, TASK_OPTIONS
 from analysis.contract.limits import Limits
+from sweeps.plan.cell_options import code_option
 from sweeps.plan.grid import LATER_OPTIONS, combinations
 from sweeps.plan.labels import label_of
 from sweeps.plan.measuring import MeasureConfig, check_choice
@@ -22,11 +23,9 @@ from workloads.base import AUTOTUNE, COMPILE_MODES, MEMORY_FORMATS, BadInputErro
 from workloads.precision import PRECISIONS
 from workloads.scenarios import is_served
 
-LARGEST_WHOLE = 2**63 - 1
-"""What a column of whole numbers can hold."""
-LARGEST_BATCH = 2**31 - 1
-MOST_THREADS = 4096
-MOST_REPEATS = 1000
+LARGEST_WHOLE, LARGEST_BATCH = 2**63 - 1, 2**31 - 1
+"""What a column of whole numbers can hold, and what a batch."""
+MOST_THREADS, MOST_REPEATS = 4096, 1000
 LARGEST_SEED = 2**32 - 1
 """What every random generator takes; NumPy's is the narrowest."""
 MOST_DEVICES = 1024
@@ -163,6 +162,8 @@ class SweepConfig:
     pruning: PruningConfig = field(default_factory=PruningConfig)
     search: SearchConfig | None = None
     limits: Limits = field(default_factory=Limits)
+    code: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Of each model that is the user's code: ``name``, by which it is found again, and ``digest``."""
 
     def __post_init__(self) -> None:
         axes = {**{name: getattr(self, name) for name in AXES}, "seed": (self.seed, *self.other_seeds)}
@@ -215,7 +216,7 @@ class SweepConfig:
         }  # fmt: skip
         return [
             TrialConfig(workload=self.workload, **common, seed=self.seed, node=node,
-                        options={**self.option_constants, **own})
+                        options={**self.option_constants, **own, **code_option(self.code.get(common["model"]))})
             for common, own in combinations(axes, self.option_axes)
             for node in self.node_kinds.get(common["device"]) or (None,)
         ]  # fmt: skip

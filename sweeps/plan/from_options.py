@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from sweeps.plan.search_options import SearchOptions, limits, pruning_config, se
 from sweeps.plan.sweep_options import SweepOptions
 from sweeps.text import portable_path
 from workloads.base import BadInputError, Extras, LatencyLimited, Workload, axes_of, constants_of
+from workloads.models.origins.own_code import Code, collect, give, is_own
 
 
 def _portable(value: Any) -> Any:
@@ -26,13 +29,32 @@ def _portable(value: Any) -> Any:
     return portable_path(value) if isinstance(value, Path) else value
 
 
-_SAME = ("precision", "model", "memory_format", "compile", "repeats", "isolate", "on_node", "accelerator_type")
+_SAME = ("precision", "memory_format", "compile", "repeats", "isolate", "on_node", "accelerator_type")
 _SAME_MEASURE = ("min_rounds", "min_s", "max_s", "precision_target", "rounds", "leak_check", "profile",
                  "record_hostname")  # fmt: skip
 """What a sweep and its measuring take from the option of the same name as it is."""
 
 SMOKE_COMPARED = 8
 """Items compared with the reference with ``--smoke``."""
+
+
+def code_of_models(names: Sequence[str]) -> dict[str, Code]:
+    """The user's own code among models, by what they called it; from now on its name in tables means it here.
+
+    Two that would have one name in tables keep what they were called.
+    """
+    own = {name: collect(name) for name in names if is_own(name)}
+    shown = Counter(code.name for code in own.values())
+    own = {name: code if shown[code.name] == 1 else replace(code, name=name) for name, code in own.items()}
+    for code in own.values():
+        give(code)
+    return own
+
+
+def portable_code(code: Code) -> str:
+    """What finds code again from any folder of this machine."""
+    where = code.module if code.is_installed else f"{code.root}/{next(iter(code.files))}"
+    return f"{where}:{code.attribute}"
 
 
 def build_config(
@@ -58,6 +80,7 @@ def build_config(
         )
     asked = devices_asked(common.device, devices, is_here=kinds is None)
     workload.check(own, common.model)
+    codes = code_of_models(common.model)
     if common.smoke:
         common = _small(workload, common)
     option_axes, option_constants = _own_options(workload, own, search, smoke=common.smoke)
@@ -81,6 +104,8 @@ def build_config(
         n_devices=_n_devices(workload, common.n_devices, own),
         seed=common.seed[0],
         other_seeds=common.seed[1:],
+        code={code.name: {"name": portable_code(code), "digest": code.digest} for code in codes.values()},
+        model=tuple(codes[name].name if name in codes else name for name in common.model),
         recheck=common.recheck and not common.smoke,
         **{name: getattr(common, name) for name in _SAME},
     )
@@ -142,7 +167,8 @@ def _own_options(
     # An axis that the user left empty has one value: none.
     axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
     axes |= {name: (r.low,) for name, r in (search.ranges if search else {}).items() if name in axes}
-    constants = {name: _portable(value) for name, value in constants_of(own).items()}
+    # Nor is a list of nothing an option: cells keep the keys that they had before there was one.
+    constants = {name: _portable(value) for name, value in constants_of(own).items() if value != []}
     plain = workload.Options()
     for name, value in workload.defaults.smoke_options.items() if smoke else ():
         if getattr(own, name) == getattr(plain, name):

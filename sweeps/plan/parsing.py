@@ -45,13 +45,17 @@ class _Words(argparse.ArgumentParser):
             is_positional = tyro.conf.Positional in getattr(hint, "__metadata__", ())
             option = name if is_positional else f"--{name.replace('_', '-')}"
             bare = _bare(hint)
-            more = get_args(bare) if get_origin(bare) is tuple else ()
+            more = get_args(bare) if get_origin(bare) in (tuple, list) else ()
             if dataclasses.is_dataclass(bare):
                 self.add_options(cast("type[Any]", bare))
             elif bare is bool:
                 self.add_argument(option, action=argparse.BooleanOptionalAction)
             elif more:
-                self.add_argument(option, nargs="*" if more[-1] is ... else len(more), type=_reader(more[0]))
+                self.add_argument(
+                    option,
+                    nargs="*" if more[-1] is ... or get_origin(bare) is list else len(more),
+                    type=_reader(more[0]),
+                )
             else:
                 self.add_argument(option, type=_reader(bare), metavar=name.upper())
 

@@ -28,7 +28,8 @@ class SweepOptions:
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
     precision: Annotated[tuple[str, ...], Doc(f"Axis: {precisions_in_words()}.")] = ()
     model: tuple[str, ...] = ()
-    """Axis: model names."""
+    """Axis: efficientnet_lite0, a model of torchvision, timm/NAME, hf/NAME, or your own: path/to/net.py:FUNCTION or
+    package.module:FUNCTION, a function or class that needs no arguments and gives a torch.nn.Module."""
     memory_format: tuple[str, ...] = ("contiguous",)
     """Axis: contiguous, channels_last."""
     compile: tuple[str, ...] = ("none",)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from analysis.contract.cells import EXIT_OK
+from analysis.contract.cells import EXIT_INTERRUPTED, EXIT_OK
 from analysis.contract.runs import is_first
 from sweeps.choosing.auto_batch import AutoBatch
 from sweeps.choosing.chooser import Chooser
@@ -28,20 +30,37 @@ from sweeps.session.summary import Ending, resume_command, sum_up
 from sweeps.session.sweep import Sweep, new_sweep, resumed_sweep
 from sweeps.session.terminal import Terminal
 from sweeps.store.part_files import DAMAGED
+from sweeps.store.rows import cell_columns
 from sweeps.store.store import ResultStore
 from sweeps.text import cells_told
 from workloads.base import Workload
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """What became of a sweep.
+
+    Attributes:
+        exit_code: 0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
+        folder: Where it is kept; None of a dry run.
+        planned: Of a dry run what its cells are, as columns of the trials table.
+    """
+
+    exit_code: int
+    folder: Path | None = None
+    planned: Sequence[dict[str, Any]] = ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        return self.exit_code == EXIT_INTERRUPTED
+
+
 def run_sweep(
     workload: type[Workload], options: Any, command: Sequence[str], ranges: Mapping[str, Range], here: RayHere | None
-) -> int:
+) -> Ended:
     """Run or resume a sweep and write its report, by what ``sweep_command`` made of the command line.
 
     ``here`` is Ray where ``begun`` starts it. Whatever ends it, what is measured is kept and told.
-
-    Returns:
-        0 if every cell was measured or is unsupported, 1 if some failed or are left, 130 if interrupted.
 
     Raises:
         BadInputError: With the option, the value given and what is allowed.
@@ -59,7 +78,7 @@ def run_sweep(
             sweep = new_sweep(workload, options, ranges, cluster, command, held)
         if common.dry_run:
             _print_grid(sweep)
-            return EXIT_OK
+            return Ended(exit_code=EXIT_OK, planned=[cell_columns(cell) for cell in sweep.left])
         for name in sweep.store.damaged:
             sweep.say(f"damaged: {name} is not what was written; it was moved to {sweep.store.folder / DAMAGED}, and"
                       " its cells are measured again")  # fmt: skip
@@ -67,7 +86,7 @@ def run_sweep(
             sweep.say(f"ignored, as accelsweep did not write it: {', '.join(sweep.store.strangers)}")
         held.enter_context(terminable())
         _introduce(sweep)
-        return sum_up(sweep, Ending.of(lambda: _measure(sweep, here)))
+        return Ended(exit_code=sum_up(sweep, Ending.of(lambda: _measure(sweep, here))), folder=sweep.store.folder)
 
 
 def _print_grid(sweep: Sweep) -> None:

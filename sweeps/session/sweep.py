@@ -22,6 +22,7 @@ from sweeps.session.terminal import SweepConsole, say
 from sweeps.store.lock import sweep_lock
 from sweeps.store.store import ResultStore, claim_folder
 from workloads.base import BadInputError, Workload
+from workloads.models.origins.own_code import collect, give
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,10 +103,23 @@ def resumed_sweep(
     config, cells = _described(common.resume, description)
     if config.workload != workload.name:
         raise BadInputError(f"--resume: {common.resume!r} is a sweep of {config.workload}, not of {workload.name}")
+    _find_code(common.resume, config)
     machines = machines_again(config, common, cluster)
     again, incomplete = (RETRIED if common.retry_failed else ()), store.incomplete()
     done = [r for r in store.rows() if r["status"] not in again and r["trial_key"] not in incomplete]
     return Sweep(options=common, config=config, cells=cells, store=store, machines=machines, done=done)
+
+
+def _find_code(name: str, config: SweepConfig) -> None:
+    """Find the user's models of a sweep again; BadInputError if they are no longer what was measured."""
+    for model, told in config.code.items():
+        code = collect(told["name"], model)
+        if code.digest != told["digest"]:
+            hashes = f"its hash was {told['digest']} and is {code.digest}"
+            raise BadInputError(
+                f"--resume: {name!r}: {model!r} was changed since ({hashes}); restore it, or start a new sweep"
+            )
+        give(code)
 
 
 def _described(name: str, description: Mapping[str, Any]) -> tuple[SweepConfig, list[TrialConfig]]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from analysis.contract.cells import MEASURED, OPTION_COLUMNS, Row
+from sweeps.plan.cell_options import CODE
 from sweeps.plan.config import CELL_COLUMNS, TrialConfig
 from sweeps.plan.grid import OF_SEVERAL
 from sweeps.store.schema import ROUNDS, SAMPLES, TRIALS
@@ -98,6 +99,7 @@ def cell_columns(cell: TrialConfig) -> dict[str, Any]:
         **({OPTION_COLUMNS[name]: None for name in OF_SEVERAL} if cell.n_devices == 1 else {}),
         **{name: getattr(cell, name) for name in CELL_COLUMNS},
         "trial_key": cell.key,
+        "code_hash": cell.options.get(CODE),
         "options": json.dumps(cell.told_options, sort_keys=True, default=str),
     }
 

@@ -15,13 +15,14 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from workloads.models.calls.inputs import Inputs
 from workloads.precision import compute_dtype
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
-def foldable_pairs(module: nn.Module, example: torch.Tensor) -> list[tuple[str, str]]:
+def foldable_pairs(module: nn.Module, example: Inputs | torch.Tensor) -> list[tuple[str, str]]:
     """Names of each convolution and of the batch normalisation that alone follows it, each called once.
 
     Args:
@@ -49,7 +50,7 @@ def foldable_pairs(module: nn.Module, example: torch.Tensor) -> list[tuple[str, 
             hooks.append(layer.register_forward_pre_hook(functools.partial(before_norm, name)))
     try:
         with torch.no_grad():
-            module(example)
+            Inputs.of(example).call(module)
     finally:
         for hook in hooks:
             hook.remove()
@@ -62,7 +63,7 @@ def _replace(module: nn.Module, name: str, layer: nn.Module) -> None:
     setattr(module.get_submodule(parent), attribute, layer)
 
 
-def freeze(module: nn.Module, example: torch.Tensor, precision: str) -> int:
+def freeze(module: nn.Module, example: Inputs | torch.Tensor, precision: str) -> int:
     """Fold the network's batch normalisation into its convolutions and hold its weights in a precision, in place.
 
     Args:

@@ -5,12 +5,17 @@ from __future__ import annotations
 from torch import nn
 
 from workloads.base import BadInputError
+from workloads.models.calls.inputs import Inputs
 
 Head = nn.Linear | nn.Conv2d
+_NOTED = "_accelsweep_head"
+"""The attribute in which a network carries the name of its head; a name goes along when it is copied."""
 
 
 def last_layer(module: nn.Module) -> tuple[str, Head]:
     """Name and layer of a classifier's head: what the model itself calls so (timm's do), else its last such layer.
+
+    That is the one defined last, or called last where ``note_last_called`` has looked.
 
     Raises:
         BadInputError: If the model has none.
@@ -18,10 +23,34 @@ def last_layer(module: nn.Module) -> tuple[str, Head]:
     layers = [(name, layer) for name, layer in module.named_modules() if isinstance(layer, Head)]
     own = getattr(module, "get_classifier", None)
     told = own() if callable(own) else None
+    noted = getattr(module, _NOTED, None)
+    if noted is not None:
+        told = dict(layers).get(noted)
     for name, layer in reversed(layers):
         if layer is told or not isinstance(told, Head):
             return name, layer
     raise BadInputError(f"--model: {type(module).__name__} has no linear or convolutional layer at its end to train")
+
+
+def note_last_called(module: nn.Module, inputs: Inputs) -> None:
+    """Note which linear or convolutional layer is called last, for a network whose author defines layers in any order.
+
+    Args:
+        module: The network.
+        inputs: What it is called with.
+    """
+    called: list[str] = []
+    hooks = [
+        layer.register_forward_hook(lambda *_, name=name: called.append(name))
+        for name, layer in module.named_modules() if isinstance(layer, Head)
+    ]  # fmt: skip
+    try:
+        inputs.call(module)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if called:
+        setattr(module, _NOTED, called[-1])
 
 
 def n_outputs(layer: Head) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +12,17 @@ import torch
 from torch import nn
 
 from workloads.base import AHEAD, BadInputError, UnsupportedError
+from workloads.images.photographs import load_photographs
+from workloads.models import randomised
+from workloads.models.calls.examples import InputMaker
+from workloads.models.calls.taken import Taken
 from workloads.models.heads import with_classes
-from workloads.models.sources import LoadedModel, check_model
-from workloads.models.state_files import fitted, read_state
+from workloads.models.origins.loaded import LoadedModel
+from workloads.models.origins.own import note_head
+from workloads.models.origins.state_files import fitted, read_state
+from workloads.models.sources import check_model
 from workloads.runtime.ahead import Ahead
 from workloads.runtime.memory import parts_of
-
-log = logging.getLogger(__name__)
 
 MAX_KEPT_BYTES = 256 * 2**20
 """A larger model is built anew each time, for a copy beside it would be a burden on the host's memory."""
@@ -75,8 +78,11 @@ def _with_user_weights(built: LoadedModel, name: str, file: Path, num_classes: i
         BadInputError: If they do not fit; without a number of classes also if they have no head.
     """
     state = read_state(file, name)
-    own = fitted(built.module, state, name, file).n_classes
-    if num_classes is None and own is None:
+    if built.code is not None:
+        note_head(built)
+    there = fitted(built.module, state, name, file)
+    own = there.n_classes
+    if num_classes is None and not there.has_head and own is None:
         raise BadInputError(
             f"--weights: {str(file)!r} has no head of {name}, whose answers would be random without one"
         )
@@ -89,18 +95,64 @@ def _with_user_weights(built: LoadedModel, name: str, file: Path, num_classes: i
     return dataclasses.replace(built, module=module, weights=file.name, head=told)
 
 
-def check_weights(file: Path, names: Sequence[str], num_classes: int | None = None) -> None:
+def check_weights(file: Path, names: Sequence[str], num_classes: int | None = None) -> str | None:
     """Check that the user's weights fit every model named, by putting them in; before Ray starts.
 
-    A head that cannot be theirs is told in the log. Imports torchvision, or timm, for their models.
+    Imports torchvision, or timm, for their models.
+
+    Returns:
+        What is to be said of heads that cannot be theirs; None for nothing.
 
     Raises:
         BadInputError: See ``build_model``.
     """
-    for name in names:
-        loaded = build_model(name, num_classes=num_classes, weights_file=file)
-        if loaded.head not in (None, "loaded"):
-            log.warning("the body of %s is loaded from %r, its head is %s", name, file.name, loaded.head)
+    told = (head_told(build_model(name, num_classes=num_classes, weights_file=file), name, file) for name in names)
+    return "; ".join(filter(None, told)) or None
+
+
+def head_told(loaded: LoadedModel, name: str, file: Path | None) -> str | None:
+    """What is to be said of a head that is not the weights' own."""
+    if file is None or loaded.head in (None, "loaded"):
+        return None
+    return f"the body of {name} is loaded from {file.name!r}, its head is {loaded.head}"
+
+
+def model_and_inputs(
+    name: str, *, asked: Sequence[Taken] = (), images: Path | None = None, seed: int = 0,
+    weights_file: Path | None = None, pretrained: bool = True,
+) -> tuple[LoadedModel, InputMaker]:  # fmt: skip
+    """THE way to a network that can be run: any ``--model`` as a module, and what makes items to call it with.
+
+    ``make(n).call(module)`` is its answer to ``n`` different items. Random weights are settled: their answers depend on
+    the input and stay in range.
+
+    Args:
+        name: As for ``build_model``.
+        asked: What ``--input`` says; by default what the network itself says, or one image.
+        images: A folder of photographs; by default those that scikit-learn ships.
+        seed: Of random weights, crops and random numbers.
+        weights_file: As for ``build_model``.
+        pretrained: As for ``build_model``.
+
+    Raises:
+        BadInputError: As ``build_model``, or for a folder without images.
+    """
+    torch.manual_seed(seed)  # random weights, where there are no others, must be the same in each cell
+    loaded = build_model(name, weights_file=weights_file, pretrained=pretrained)
+    takes = loaded.takes or (Taken(shape=(3, loaded.input_size, loaded.input_size)),)
+    if len(asked) == len(takes):
+        takes = tuple(
+            dataclasses.replace(one, is_list=own.is_list, name=one.name or own.name)
+            for one, own in zip(asked, takes, strict=True)
+        )
+    make = InputMaker(
+        photographs=load_photographs(images), takes=takes if len(asked) in (0, len(takes)) else tuple(asked),
+        example=None if asked else loaded.example, mean=loaded.mean, std=loaded.std, seed=seed,
+    )  # fmt: skip
+    loaded.module.requires_grad_(False)
+    if loaded.weights == "random" and not loaded.is_quantised:
+        randomised.settle(loaded, name, make)
+    return loaded, make
 
 
 def static_bytes(module: nn.Module) -> int:

@@ -11,6 +11,7 @@ amplify each rounding error a hundredfold, as no trained one does.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import math
 from pathlib import Path
@@ -21,37 +22,44 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from workloads.base import BadInputError
-from workloads.images.batches import to_model_input
-from workloads.images.photographs import load_photographs, photograph_batch
+from workloads.images.photographs import load_photographs
+from workloads.models.calls.examples import InputMaker
+from workloads.models.calls.inputs import Inputs
+from workloads.models.calls.taken import Taken
 from workloads.models.heads import last_layer
-from workloads.models.sources import LoadedModel
+from workloads.models.origins.loaded import LoadedModel
 from workloads.runtime.kept import digest_of, kept, versions
 
-N_IMAGES = 16
+N_IMAGES, N_OTHERS = 16, 4
+"""Items that weights are settled by: fewer where each takes long, as of clips."""
 SHIFT = 1.0
 TINY = 1e-2
 """A constant scale under it hides the branch that it scales."""
 _LAYERS = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def settle(loaded: LoadedModel, name: str) -> None:
+def settle(loaded: LoadedModel, name: str, make: InputMaker | None = None) -> None:
     """Change random weights in place, the same way each time; kept on disk where little was changed.
 
     Args:
         loaded: The model in evaluation mode, on the CPU, in float32.
         name: What it is called.
+        make: Makes items for it, images of its size if not told; those that it is settled by are the same whatever the
+            user's photographs and seed.
     """
     module = loaded.module
-    images = photograph_batch(load_photographs(None), N_IMAGES, loaded.input_size, 0)
-    inputs = to_model_input(images, loaded.mean, loaded.std)
+    image = Taken(shape=(3, loaded.input_size, loaded.input_size))
+    make = make or InputMaker(photographs=load_photographs(), takes=(image,), mean=loaded.mean, std=loaded.std)
+    make = dataclasses.replace(make, photographs=load_photographs(), seed=0)
+    inputs = make(N_IMAGES if make.is_image else N_OTHERS)
     state = module.state_dict()
-    told = digest_of([name, Path(__file__), *versions(), inputs, *state, *state.values()])
+    told = digest_of([name, Path(__file__), *versions(), *inputs.tensors, *state, *state.values()])
     found = kept(told, lambda: _settled(module, inputs))
     module.load_state_dict(found, strict=False)
 
 
 @torch.no_grad()
-def _settled(module: nn.Module, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+def _settled(module: nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
     """Settle a module; the tensors of it that were changed."""
     changed = _without_zeros(module)
     norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
@@ -74,7 +82,7 @@ def _settled(module: nn.Module, inputs: torch.Tensor) -> dict[str, torch.Tensor]
             layer.bias.fill_(SHIFT)
         layer.train()
     try:
-        module(inputs)
+        inputs.call(module)
     finally:
         for hook in hooks:
             hook.remove()

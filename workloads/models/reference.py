@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,21 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.models import rounding
-from workloads.models.rounding import outputs_rounded
+from workloads.models.calls import answers
+from workloads.models.calls.answers import Answers, Layout, joined
+from workloads.models.calls.inputs import Inputs
+from workloads.models.rounding import rounded_answer
 from workloads.runtime.kept import digest_of, kept, versions
 
 MAX_DOUBLE_FLOP = 10e9
 """Networks of more for an item are computed in float32: so the type is the network's, and not the machine's load."""
+MAX_COMPARED_FLOP, LEAST_COMPARED = 4e12, 2
+"""Of all items that are compared, on the CPU: of a network for clips that is a minute's work; and the fewest items."""
 N_ROUNDED = 8
 """Items computed with rounded products too."""
 BATCH = 8
+N_OTHER = 3
+"""Items of a second answer, which shows where the items are in it."""
 _CONV2D = ("x", "weight", "bias", "stride", "padding", "dilation", "groups")
 
 
@@ -97,25 +104,26 @@ class _Exact(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def outputs_in_double(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor | None:
+def outputs_in_double(module: torch.nn.Module, inputs: Inputs, layout: Layout) -> Answers | None:
     """Outputs in float64; None where the model cannot compute so. Its weights are float32's again afterwards."""
-    outputs: list[torch.Tensor] = []
+    outputs: list[Answers] = []
     module.double()
     try:
-        for items in inputs.double().split(BATCH):
+        for items in inputs.to(dtype=torch.float64).split(BATCH):
             with torch.inference_mode(), _Exact():
-                outputs.append(module(items))
+                outputs.append(layout.items_first(items.call(module)))
     except RuntimeError:  # a constant in float32 inside of the model does not meet float64
         return None
     finally:
         module.float()
-    return torch.cat(outputs) if outputs[0].dtype == torch.float64 else None
+    return joined(outputs) if all(t.dtype == torch.float64 for t in outputs[0].values()) else None
 
 
-def outputs_in_single(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def outputs_in_single(module: torch.nn.Module, inputs: Inputs, layout: Layout) -> Answers:
     """Outputs in float32."""
     with torch.inference_mode():
-        return torch.cat([module(items) for items in inputs.split(BATCH)]).float()
+        found = joined([layout.items_first(items.call(module)) for items in inputs.split(BATCH)])
+    return {name: output.float() for name, output in found.items()}
 
 
 def identity_of(path: Path | None) -> Hashable:
@@ -131,39 +139,70 @@ class Reference:
     """What a network should answer.
 
     Attributes:
-        outputs: Items first; their type says what they were computed in.
+        outputs: By name, items first, as many as ``MAX_COMPARED_FLOP`` allows; their type says what computed them.
         rounded: Of the first ``N_ROUNDED`` items, with operations rounded to ten stored bits; float32.
+        layout: Where the items are in the network's answers.
     """
 
-    outputs: torch.Tensor
-    rounded: torch.Tensor
+    outputs: Answers
+    rounded: Answers
+    layout: Layout
 
 
 _known: dict[Hashable, Reference] = {}
 
 
-def reference_of(network: Hashable, module: torch.nn.Module, inputs: torch.Tensor) -> Reference:
+def reference_of(
+    network: Hashable, module: torch.nn.Module, inputs: Inputs | torch.Tensor, code: str | None = None
+) -> Reference:
     """The reference for a network on the CPU: from this process, from the disk, or computed now.
 
     Args:
         network: Everything that decides the module's weights and inputs; equal values mean equal ones.
         module: In evaluation mode, with float32 weights, on the CPU; its weights keep their values.
-        inputs: Items x channels x height x width in float32, on the CPU.
+        inputs: In float32, on the CPU.
+        code: What tells the module's code from other code of the same layers.
     """
     if network not in _known:
-        state = module.state_dict()
-        code = (Path(__file__), Path(rounding.__file__))
-        name = digest_of([*code, *versions(), str(module), inputs, *state, *state.values()])
+        inputs, state = Inputs.of(inputs), module.state_dict()
+        files = (Path(__file__), Path(rounding.__file__), Path(answers.__file__))
+        given = (repr(inputs.args), repr(inputs.kwargs), *inputs.tensors)
+        name = digest_of([*files, *versions(), str(module), code, *given, *state, *state.values()])
         found = kept(name, lambda: _computed(module, inputs))
         _known.clear()
-        _known[network] = Reference(outputs=found["outputs"], rounded=found["rounded"])
+        _known[network] = _unpacked(found)
     return _known[network]
 
 
-def _computed(module: torch.nn.Module, inputs: torch.Tensor) -> dict[str, torch.Tensor]:
+def _computed(module: torch.nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
     few = inputs[:N_ROUNDED]
+    fewer = few[: min(N_OTHER, len(few) - 1)] if len(few) > 1 else few[torch.tensor([0, 0])]
     with FlopCounterMode(display=False) as flops:
-        rounded = outputs_rounded(module, few)
-    is_cheap = flops.get_total_flops() <= MAX_DOUBLE_FLOP * len(few)
-    outputs = outputs_in_double(module, inputs) if is_cheap else None
-    return {"outputs": outputs_in_single(module, inputs) if outputs is None else outputs, "rounded": rounded}
+        rounded = rounded_answer(module, few)
+    with torch.inference_mode():
+        layout = Layout.of((rounded, len(few)), (fewer.call(module), len(fewer)))
+    per_item = flops.get_total_flops() / len(few)
+    inputs = inputs[: max(LEAST_COMPARED, int(MAX_COMPARED_FLOP / max(1.0, per_item)))]
+    is_cheap = per_item <= MAX_DOUBLE_FLOP
+    outputs = outputs_in_double(module, inputs, layout) if is_cheap else None
+    if outputs is None:
+        outputs = outputs_in_single(module, inputs, layout)
+    packed = {f"{_DIM}{name}": torch.tensor(dim) for name, dim in layout.dims.items()}
+    packed |= {f"{_LEFT_OUT}{name}": torch.empty(0) for name in layout.left_out}
+    packed |= {
+        f"{_ROUNDED}{name}": output[: len(inputs)].float() for name, output in layout.items_first(rounded).items()
+    }
+    return {_LISTED: torch.tensor(layout.is_listed), **packed, **{f"{_OUTPUT}{k}": v for k, v in outputs.items()}}
+
+
+_LISTED, _DIM, _LEFT_OUT, _ROUNDED, _OUTPUT = "listed", "dim ", "left out ", "rounded ", "output "
+"""What the tensors of a reference are kept under."""
+
+
+def _unpacked(kept_tensors: Mapping[str, torch.Tensor]) -> Reference:
+    def of(prefix: str) -> Answers:
+        return {name.removeprefix(prefix): t for name, t in kept_tensors.items() if name.startswith(prefix)}
+
+    dims = {name: int(dim) for name, dim in of(_DIM).items()}
+    layout = Layout(dims=dims, is_listed=bool(kept_tensors[_LISTED]), left_out=tuple(of(_LEFT_OUT)))
+    return Reference(outputs=of(_OUTPUT), rounded=of(_ROUNDED), layout=layout)

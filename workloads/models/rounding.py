@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 
+from workloads.models.calls.inputs import Inputs
 from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
 
 ROUNDED_BITS = 10
-_PRODUCTS = ("conv", "mm", "bmm", "matmul", "linear", "attention", "dot")
+_PRODUCTS = ("conv", "mm", "bmm", "matmul", "linear", "attention", "dot", "rnn", "lstm", "gru")
 _KEPT = ("norm", "softmax", "mean", "sum", "copy", "empty")
 """Parts of the names of operations that autocast leaves in float32, or that compute nothing."""
 
@@ -53,13 +54,12 @@ class Rounding(TorchDispatchMode):
         return out
 
 
-def outputs_rounded(module: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
-    """A network's outputs in float32 with operations of ``ROUNDED_BITS`` stored bits."""
+def rounded_answer(module: torch.nn.Module, inputs: Inputs | torch.Tensor) -> Any:
+    """A network's answer in float32 with operations of ``ROUNDED_BITS`` stored bits."""
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)  # attention as one operation hides its products
     try:
         with torch.no_grad(), Rounding():
-            outputs: torch.Tensor = module(inputs)
+            return Inputs.of(inputs).call(module)
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-    return outputs.float()

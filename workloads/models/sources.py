@@ -8,53 +8,33 @@ import functools
 import importlib.util
 import inspect
 import io
-import logging
 import re
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workloads.base import BadInputError
+from workloads.models.origins.loaded import LoadedModel
+from workloads.models.origins.own_code import code_of, is_own
+from workloads.models.origins.published import with_weights_or_without
 from workloads.runtime.late import late
-from workloads.runtime.words import in_short
 
 if TYPE_CHECKING:
     from torch import nn
 
     from workloads.models import heads
+    from workloads.models.origins import hub, own, zoo
 else:
-    heads = late("workloads.models.heads")
+    heads, own = late("workloads.models.heads"), late("workloads.models.origins.own")
+    hub, zoo = late("workloads.models.origins.hub"), late("workloads.models.origins.zoo")
 
 DEFAULT_MODEL = "efficientnet_lite0"
-TIMM_PREFIX = "timm/"
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+TIMM_PREFIX, HUB_PREFIX = "timm/", "hf/"
+INCEPTION_SIZE = 299
 LITE0_MEAN, LITE0_STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)
-DOWNLOAD_TIMEOUT_S = 10.0
 _REGISTERED = re.compile(r"^@register_model\((?:name=)?[\"']?(\w*)[\"']?\)$.*?^def (\w+)", re.DOTALL | re.MULTILINE)
 """In torchvision's files a function that builds a model, under a name of its own or the function's."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class LoadedModel:
-    """A model with what its input must be.
-
-    Attributes:
-        module: On the CPU, in fp32, in evaluation mode.
-        weights: ``imagenet``, ``random`` or the weight file's name.
-        input_size: Height and width in pixels.
-        mean: Per channel, of pixel values from 0 to 1.
-        std: Per channel.
-        head: Of the user's weights: whether their head is the model's; None of others.
-    """
-
-    module: nn.Module
-    weights: str
-    input_size: int = 224
-    mean: tuple[float, ...] = IMAGENET_MEAN
-    std: tuple[float, ...] = IMAGENET_STD
-    head: str | None = None
 
 
 Build = Callable[[str, bool, int | None], LoadedModel]
@@ -79,25 +59,19 @@ class Source:
     prefix: str | None = None
     package: str | None = None
     near: Callable[[str], Sequence[str]] | None = None
+    is_one: Callable[[str], bool] | None = None
+    """Whether a name is one of its, where neither a list nor a prefix says so."""
+    is_classifier: bool = True
+    """Its models tell classes of images apart, or may, and can be trained to."""
+    extra: str | None = None
+    """The extra of ours that installs the package."""
+    is_tried: bool = False
+    """Only running its models tells whether they can be run: others' code, in a process of its own."""
 
     def has(self, name: str) -> bool:
+        if self.is_one is not None:
+            return self.is_one(name)
         return name in self.names() or (self.prefix is not None and name.startswith(self.prefix))
-
-
-def _with_weights_or_without(name: str, pretrained: bool, make: Callable[[bool], nn.Module]) -> tuple[nn.Module, str]:
-    """What ``make`` builds with weights, and where they are from; without, where none are asked for or can be had."""
-    if pretrained:
-        previous = socket.getdefaulttimeout()
-        socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_S)  # a machine without internet must not hang
-        try:
-            return make(True), "imagenet"
-        except (OSError, RuntimeError, ValueError) as error:
-            logging.getLogger(__name__).warning(
-                "no weights for %s are available (%s); random ones are used", name, in_short(error)
-            )
-        finally:
-            socket.setdefaulttimeout(previous)
-    return make(False), "random"
 
 
 def _lite0(_: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
@@ -141,12 +115,13 @@ def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> Loaded
     builder = torchvision.models.get_model_builder(name)
     has_auxiliary = "aux_logits" in _parameters(builder)
     untrained: dict[str, Any] = {"aux_logits": False, "init_weights": False} if has_auxiliary else {}
-    module, weights = _with_weights_or_without(
+    module, weights = with_weights_or_without(
         name, pretrained, lambda is_trained: builder(weights="DEFAULT") if is_trained else builder(**untrained)
     )
     if has_auxiliary:
         _drop_auxiliary(module)
-    size = getattr(module, "image_size", 224)  # of a vision transformer, whose positions are those of one size
+    # Vision transformers say it, whose positions are those of one size.
+    size = getattr(module, "image_size", INCEPTION_SIZE if name == "inception_v3" else 224)
     return LoadedModel(module=heads.with_classes(module, num_classes), weights=weights, input_size=size)
 
 
@@ -172,7 +147,7 @@ def _timm(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
     import timm
 
     changes = {} if num_classes is None else {"num_classes": num_classes}
-    module, weights = _with_weights_or_without(
+    module, weights = with_weights_or_without(
         name, pretrained,
         lambda is_trained: timm.create_model(name.removeprefix(TIMM_PREFIX), pretrained=is_trained, **changes),
     )  # fmt: skip
@@ -180,6 +155,18 @@ def _timm(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
     return LoadedModel(
         module=module, weights=weights, input_size=data["input_size"][-1], mean=data["mean"], std=data["std"]
     )
+
+
+def _hub(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    return hub.build(name, pretrained, num_classes)
+
+
+def _zoo(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    return zoo.build(name, pretrained, num_classes)
+
+
+def _own(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    return own.build(name, pretrained, num_classes)
 
 
 def _near_timm(name: str) -> Sequence[str]:
@@ -199,8 +186,15 @@ def _near_timm(name: str) -> Sequence[str]:
 
 SOURCES = (
     Source(names=lambda: (DEFAULT_MODEL,), build=_lite0),
+    Source(
+        is_one=lambda name: not name.startswith((TIMM_PREFIX, HUB_PREFIX)) and is_own(name),
+        build=_own,
+        is_tried=True,
+    ),
     Source(prefix=TIMM_PREFIX, package="timm", build=_timm, near=_near_timm),
+    Source(prefix=HUB_PREFIX, package="transformers", extra="hf", build=_hub, is_tried=True),
     Source(names=_classifiers, build=_torchvision),  # last: its zoo takes seconds to import
+    Source(names=lambda: zoo.names(), build=_zoo, is_classifier=False),  # noqa: PLW0108 (it would be imported)
 )
 """Every source of models; the first that has a name builds it."""
 
@@ -219,10 +213,14 @@ def check_model(name: str) -> Source:
     source = next((source for source in SOURCES if source.has(name)), None)
     if source is None:
         near = difflib.get_close_matches(name, model_names(), n=4) or model_names()[:4]
-        more = "".join(f" (or {source.prefix}NAME)" for source in SOURCES if source.prefix is not None)
+        more = "".join(f", {source.prefix}NAME" for source in SOURCES if source.prefix is not None)
+        more = f" (or{more[1:]}, path/to/net.py:FUNCTION, package.module:FUNCTION)"
         raise BadInputError(f"--model: {name!r} is unknown; similar names: {', '.join(near)}{more}")
+    if source.is_one is not None:
+        code_of(name)
     if source.package is not None and importlib.util.find_spec(source.package) is None:
-        raise BadInputError(f"--model: {name!r} needs the package {source.package}, which is not installed")
+        how = f": pip install 'accelsweep[{source.extra}]'" if source.extra else ""
+        raise BadInputError(f"--model: {name!r} needs the package {source.package}, which is not installed{how}")
     if source.near is not None and (nearest := source.near(name)):
         raise BadInputError(f"--model: {name!r} is not known to {source.package}; similar names: {', '.join(nearest)}")
     return source

@@ -30,22 +30,22 @@ class Ahead:
         self._module = module
         self._loaded: Any = None
 
-    def __call__(self, batch: torch.Tensor) -> Any:
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._loaded is None:
-            self._loaded = self._made(batch)
-        return self._loaded(batch)
+            self._loaded = self._made(args, kwargs)
+        return self._loaded(*args, **kwargs)
 
-    def _made(self, batch: torch.Tensor) -> Any:
+    def _made(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         with contextlib.ExitStack() as held:
             named = os.environ.get(ARTEFACT)
             file = Path(named or held.enter_context(tempfile.TemporaryDirectory(prefix="accelsweep-")) + "/network.pt2")
             if not file.exists():
                 with torch.inference_mode(False), torch.no_grad():
-                    compile_ahead(self._exported(batch), file)
+                    compile_ahead(self._exported(args, kwargs), file)
             return load_ahead(file)
 
-    def _exported(self, batch: torch.Tensor) -> Any:
+    def _exported(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         try:
-            return torch.export.export(self._module, (batch,))
+            return torch.export.export(self._module, args, kwargs)
         except Exception as error:  # whatever a network does that cannot be exported
             raise UnsupportedError(f"aot: the network cannot be exported: {in_short(error)}") from error

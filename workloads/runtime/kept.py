@@ -53,7 +53,8 @@ def digest_of(parts: Iterable[object]) -> str:
     for part in parts:
         if isinstance(part, torch.Tensor):
             made.update(f"{part.dtype} {tuple(part.shape)}".encode())
-            made.update(part.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+            values = part.dequantize() if part.is_quantized else part
+            made.update(values.detach().contiguous().reshape(-1).view(torch.uint8).numpy().data)
         else:
             made.update(part.read_bytes() if isinstance(part, Path) else repr(part).encode())
         made.update(b"\0")

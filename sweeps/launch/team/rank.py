@@ -20,6 +20,7 @@ from sweeps.launch.leftovers import end_children
 from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
+from workloads.models.origins.own_code import give_sent
 from workloads.runtime.group import Group
 from workloads.runtime.late import late
 
@@ -130,6 +131,7 @@ class Rank:
         from sweeps.cell.ranks import Ranks
 
         self._clear_away()
+        give_sent(config["code"])
         measure, place = MeasureConfig(**config["measure"]), place_here()
         self._ranks = Ranks(self._group(config), self._links)
         self._run = CellRun(
@@ -156,6 +158,7 @@ class Rank:
         from sweeps.cell.follower import Follower
 
         self._clear_away()
+        give_sent(config["code"])
         measure = MeasureConfig(**config["measure"])
         self._doing = Follower(
             TrialConfig.from_dict(config["cell"]), n_compared=measure.n_compared,

@@ -13,13 +13,17 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from sweeps.measure.device.device import has_unified_memory
 from sweeps.measure.timing.clock import Step, Timer
+from workloads.models.calls.answers import tensors_of
 from workloads.runtime.streams import has_streams, pinned
+
+Tensors = tuple[torch.Tensor, ...]
 
 BANDWIDTH_BYTES = 64 * 2**20
 REPEATS = 7
@@ -87,9 +91,9 @@ def _release_pinned() -> None:
 
 def _overlapped_s(
     timer: Timer,
-    host: torch.Tensor,
-    landing: torch.Tensor,
-    compute: Callable[[torch.Tensor], torch.Tensor],
+    host: Tensors,
+    landing: Tensors,
+    compute: Callable[[Tensors], object],
     longest_s: float,
 ) -> float | None:
     """Seconds per step when the next batch is copied in on a stream of its own while this one is computed.
@@ -103,15 +107,16 @@ def _overlapped_s(
     device = timer.device
     if not has_streams(device.type):
         return None
-    source, out = pinned(host), _pinned_like(landing)
-    if source is None or out is None:
+    source = [held for tensor in host if (held := pinned(tensor)) is not None]
+    out = [held for tensor in landing if (held := _pinned_like(tensor)) is not None]
+    if (len(source), len(out)) != (len(host), len(landing)):
         return None
     n_steps = max(MIN_PIPELINE_STEPS, min(MAX_PIPELINE_STEPS, int(MAX_S / longest_s)))
     copies, main = torch.Stream(device), torch.accelerator.current_stream(device)
 
-    def fetch() -> tuple[torch.Tensor, torch.Event]:
+    def fetch() -> tuple[Tensors, torch.Event]:
         with copies:
-            batch = source.to(device, non_blocking=True)
+            batch = tuple(tensor.to(device, non_blocking=True) for tensor in source)
             return batch, copies.record_event()
 
     def run() -> None:
@@ -121,10 +126,21 @@ def _overlapped_s(
             if left:  # as many copies as steps: nothing computes what would be fetched after the last one
                 ready = fetch()
             main.wait_event(copied)
-            batch.record_stream(main)
-            out.copy_(compute(batch), non_blocking=True)
+            for tensor in batch:
+                tensor.record_stream(main)
+            for there, made in zip(out, tensors_of(compute(batch)), strict=False):
+                there.copy_(made, non_blocking=True)
 
     return _median_s(lambda: timer.time(run)) / n_steps
+
+
+def _like(tensors: Tensors, device: str | None = None) -> Tensors:
+    return tuple(torch.empty_like(tensor, device=device) for tensor in tensors)
+
+
+def _copy(targets: Tensors, sources: Tensors) -> None:
+    for target, source in zip(targets, sources, strict=True):
+        target.copy_(source)
 
 
 @functools.cache
@@ -151,28 +167,30 @@ def _bandwidths(device: torch.device) -> dict[str, float | None]:
 
 def measure_transfers(
     device: torch.device,
-    host_batch: torch.Tensor,
-    compute: Callable[[torch.Tensor], torch.Tensor],
+    host_batch: torch.Tensor | Tensors,
+    compute: Callable[[Any], object],
     compute_s: float | None = None,
 ) -> Transfers:
     """Time a step's copy in, computation and copy out, one after the other and overlapped.
 
     Args:
         device: An open device.
-        host_batch: A batch in pageable host memory.
-        compute: The step on a batch that is on the device; its result stays there.
+        host_batch: A batch in pageable host memory, of one tensor or several.
+        compute: The step on a batch that is on the device; its result, tensors in any structure, stays there.
         compute_s: What the computation takes, in seconds, where it has been timed already.
     """
-    timer = Timer(device)
-    batch = host_batch.to(device)
-    result = compute(batch)
-    target, landing = torch.empty_like(batch), torch.empty_like(result, device="cpu")
-    copy_in = _copy_s(timer, lambda: target.copy_(host_batch))
+    timer, is_one = Timer(device), isinstance(host_batch, torch.Tensor)
+    host: Tensors = (host_batch,) if isinstance(host_batch, torch.Tensor) else host_batch
+    step = (lambda batch: compute(batch[0])) if is_one else compute
+    batch = tuple(tensor.to(device) for tensor in host)
+    result = tuple(tensors_of(step(batch)))
+    target, landing = _like(batch), _like(result, device="cpu")
+    copy_in = _copy_s(timer, lambda: _copy(target, host))
     # Before the computation is timed: the next one takes the result's memory back where its graph was captured.
-    copy_out = _copy_s(timer, lambda: landing.copy_(result))
+    copy_out = _copy_s(timer, lambda: _copy(landing, result))
     # By the host's clock: what the host takes to launch the first kernel is part of a step.
-    computing = _median_s(lambda: timer.time(lambda: compute(batch))) if compute_s is None else compute_s
-    overlapped = _overlapped_s(timer, host_batch, landing, compute, max(copy_in, computing, copy_out))
+    computing = _median_s(lambda: timer.time(lambda: step(batch))) if compute_s is None else compute_s
+    overlapped = _overlapped_s(timer, host, landing, step, max(copy_in, computing, copy_out))
     if overlapped is not None:
         _release_pinned()
     return Transfers(

@@ -16,7 +16,7 @@ from sweeps.measure.step_work import count_step
 from sweeps.plan.config import TrialConfig
 from sweeps.store.schema import TRIALS
 from workloads.base import Extras
-from workloads.models.rounding import outputs_rounded
+from workloads.models.rounding import rounded_answer
 from workloads.precision import autocast
 from workloads.runtime.torch_private import own_compile_caches
 
@@ -46,7 +46,7 @@ class Network:
         return outputs, exact
 
     def rounded_reference(self) -> torch.Tensor:
-        return outputs_rounded(self.module, self.inputs)
+        return rounded_answer(self.module, self.inputs)
 
 
 def judged(network: Network, called: str, products: ProductTypes, **row: Any) -> tuple[dict[str, Any], str | None]:

@@ -8,9 +8,9 @@ from torch import nn
 
 from tests.workloads.conftest import prepared
 from workloads.base import BadInputError
+from workloads.models.checks.preflight import on_meta
 from workloads.models.heads import last_layer, n_outputs, with_classes
 from workloads.models.loading import build_model
-from workloads.models.preflight import on_meta
 
 
 @pytest.mark.parametrize(

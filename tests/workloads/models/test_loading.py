@@ -12,7 +12,9 @@ from workloads.models import loading as models
 from workloads.models import sources
 from workloads.models.heads import last_layer
 from workloads.models.loading import build_model, static_bytes
-from workloads.models.sources import LoadedModel, Source, check_model, model_names
+from workloads.models.origins.loaded import LoadedModel
+from workloads.models.origins.published import with_weights_or_without
+from workloads.models.sources import Source, check_model, model_names
 
 PALACE, DAISY = 698, 985
 """ImageNet classes: china.jpg shows a hall of the Summer Palace, flower.jpg a daisy."""
@@ -100,7 +102,7 @@ def test_a_source_is_one_entry_and_the_first_that_has_a_name_builds_it(monkeypat
     assert build_model("mine/any", num_classes=5).weights == "mine/any's True"
     assert build_model("resnet18", pretrained=False).weights == "resnet18's False"
     assert model_names()[0] == "resnet18"
-    with pytest.raises(BadInputError, match=r"\(or mine/NAME\) \(or timm/NAME\)"):
+    with pytest.raises(BadInputError, match=r"\(or mine/NAME, timm/NAME, hf/NAME, path/to/net.py:FUNCTION"):
         check_model("nothing")
 
 
@@ -117,7 +119,7 @@ def test_where_weights_cannot_be_had_they_are_random_and_the_row_says_so(caplog:
             raise OSError("no route to host")
         return torch.nn.Linear(1, 1)
 
-    _, weights = sources._with_weights_or_without("a model", True, make)
+    _, weights = with_weights_or_without("a model", True, make)
     assert weights == "random"
     assert "no weights for a model are available (OSError: no route to host)" in caplog.text
-    assert sources._with_weights_or_without("a model", False, make)[1] == "random"
+    assert with_weights_or_without("a model", False, make)[1] == "random"

@@ -11,8 +11,8 @@ import torchvision
 from torch import nn
 
 from workloads.models import randomised
+from workloads.models.origins.loaded import LoadedModel
 from workloads.models.randomised import settle
-from workloads.models.sources import LoadedModel
 
 SIZE = 64
 

@@ -26,7 +26,7 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def reference_outputs(module: nn.Module, images: torch.Tensor) -> torch.Tensor:
     """The answers of a network that nothing is known of yet."""
-    return reference_of(object(), module, images).outputs
+    return reference_of(object(), module, images).outputs[""]
 
 
 def small() -> nn.Sequential:
@@ -139,16 +139,16 @@ def test_each_network_is_computed_once_for_all_sweeps_and_anew_for_other_weights
 ) -> None:
     images, module = torch.rand(10, 3, 8, 8), Counted().eval()
     first = reference_of("a", module, images)
-    assert first.rounded.shape[0] == N_ROUNDED
+    assert first.rounded[""].shape[0] == N_ROUNDED
     for network in ("a", "b", "a"):  # a new process knows what is on disk
         again = reference_of(network, module, images)
-        assert torch.equal(again.outputs, first.outputs)
-        assert torch.equal(again.rounded, first.rounded)
+        assert torch.equal(again.outputs[""], first.outputs[""])
+        assert torch.equal(again.rounded[""], first.rounded[""])
     assert module.n_items == 10
     reference_of("c", module, images[:4])
     assert module.n_items == 14
     nn.init.ones_(module.layer.bias)
-    assert not torch.equal(reference_of("d", module, images).outputs, first.outputs)
+    assert not torch.equal(reference_of("d", module, images).outputs[""], first.outputs[""])
     assert module.n_items == 24
     for file in (tmp_path / "kept").iterdir():
         file.write_bytes(file.read_bytes()[:-9])

@@ -9,9 +9,9 @@ import torch
 import torchvision
 from torch import nn
 
+from workloads.models.origins.loaded import LoadedModel
 from workloads.models.randomised import settle
-from workloads.models.rounding import outputs_rounded, rounded
-from workloads.models.sources import LoadedModel
+from workloads.models.rounding import rounded, rounded_answer
 
 
 def test_values_are_rounded_to_nearest_as_fp16_does() -> None:
@@ -35,7 +35,7 @@ def test_what_rounding_does_is_foretold_for_each_precision(make) -> None:
     settle(LoadedModel(module=module, weights="random", input_size=64), "foretold")
     images = nn.functional.interpolate(torch.randn(4, 3, 8, 8), 64, mode="bilinear")
     weights = [p.clone() for p in module.parameters()]
-    ten_bits = outputs_rounded(module, images)
+    ten_bits = rounded_answer(module, images)
     assert all(torch.equal(p, kept) for p, kept in zip(module.parameters(), weights, strict=True))
     with torch.inference_mode():
         exact = module.double()(images.double())

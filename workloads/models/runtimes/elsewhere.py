@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 
 from workloads.base import CellContext, SetupFacts, UnsupportedError
+from workloads.models.calls.answers import Answers, leaves
+from workloads.models.calls.inputs import Inputs
 from workloads.models.runtimes import table
 from workloads.models.runtimes.base import N_CALIBRATED, Asked, Tensors
 from workloads.precision import PRECISIONS
@@ -39,14 +41,14 @@ def check_its_own(name: str, context: CellContext, implementation: str) -> None:
 
 
 class _Flat(torch.nn.Module):
-    """A network with a tuple of tensors for its answer."""
+    """A network that takes its tensors one after the other and answers with a tuple of them."""
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, batch: Inputs) -> None:
         super().__init__()
-        self.network = network
+        self.network, self._batch = network, batch
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
-        return (self.network(*inputs),)
+        return tuple(leaves(self._batch.with_tensors(inputs).call(self.network)).values())
 
 
 class Elsewhere:
@@ -67,23 +69,27 @@ class Elsewhere:
         self,
         name: str,
         module: torch.nn.Module,
-        batch: torch.Tensor,
-        calibration: Callable[[int], torch.Tensor],
+        batch: Inputs,
+        calibration: Callable[[int], Inputs],
         context: CellContext,
     ) -> None:
         size = len(batch)
+        with torch.inference_mode():
+            self._names = tuple(leaves(batch[:1].call(module)))
         n = -(-N_CALIBRATED // size) * size  # whole batches, as sessions take no others
         asked = Asked(
-            network=_Flat(module).eval(), examples=(batch,), device=context.device, precision=context.precision,
-            n_threads=torch.get_num_threads(), calibration=lambda: [(part,) for part in calibration(n).split(size)],
+            network=_Flat(module, batch).eval(), examples=batch.tensors, device=context.device,
+            precision=context.precision, n_threads=torch.get_num_threads(),
+            calibration=lambda: [part.tensors for part in calibration(n).split(size)],
         )  # fmt: skip
         self._session = table.open_session(name, asked)
         is_quantised = PRECISIONS[context.precision].quantised is not None
         self._version = table.RUNTIMES[name].version(is_quantised=is_quantised)
         self.takes, self.types = self._session.takes, self._session.ran.types
 
-    def __call__(self, batch: torch.Tensor) -> torch.Tensor:
-        return self._session.run(batch)[0]
+    def __call__(self, batch: Inputs) -> Answers:
+        """The network's floating-point outputs by name."""
+        return dict(zip(self._names, self._session.run(*batch.tensors), strict=True))
 
     def with_facts(self, facts: SetupFacts) -> RuntimeFacts:
         """What a row records of the cell's set-up, and of the runtime."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.base import CellContext
 from workloads.images.batches import laid_out
+from workloads.models.calls.answers import class_scores
 from workloads.models.rounding import Rounding
 from workloads.models.training.optimizer import adamw
 from workloads.models.training.steps import N_STEPS, Steps, steps_of
@@ -99,6 +101,7 @@ class Training:
         context: The cell.
         rate: Learning rate of the first steps.
         whole: A copy on the CPU, where the module is cut into shares.
+        n_classes: Of the labels, by which scores are found among several outputs.
     """
 
     module: nn.Module
@@ -107,6 +110,7 @@ class Training:
     context: CellContext
     rate: float
     whole: nn.Module | None = None
+    n_classes: int | None = None
 
     @property
     def copied(self) -> nn.Module:
@@ -116,6 +120,10 @@ class Training:
         for name, layer in copied.named_modules():
             layer.training = modes[name]
         return copied
+
+    def scores_of(self, network: Callable[..., Any], items: torch.Tensor) -> torch.Tensor:
+        """Class scores of what a network answers."""
+        return class_scores(network(items), self.n_classes)
 
 
 def _on_the_cpu(
@@ -130,7 +138,7 @@ def _on_the_cpu(
     n_parts = training.context.group.size
 
     def forward(items: torch.Tensor) -> torch.Tensor:
-        return torch.cat([copied(part) for part in items.chunk(n_parts)]) if n_parts > 1 else copied(items)
+        return torch.cat([training.scores_of(copied, part) for part in items.chunk(n_parts)])
 
     known = dict(copied.named_parameters())
     trained = [known[name] for name, p in training.module.named_parameters() if p.requires_grad]
@@ -166,7 +174,8 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
 
     def own(n_steps: int) -> Steps:
         return steps_of(
-            training.forward, training.trained, batch, adamw(training.trained, training.rate),
+            functools.partial(training.scores_of, training.forward), training.trained, batch,
+            adamw(training.trained, training.rate),
             lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps, group=group,
         )  # fmt: skip
 

@@ -9,7 +9,7 @@ import pytest
 from workloads.base import BadInputError
 from workloads.finetune import Finetune
 from workloads.finetune_options import FinetuneOptions
-from workloads.models.preflight import check_trainable
+from workloads.models.checks.preflight import check_trainable
 from workloads.models.sources import check_model
 
 

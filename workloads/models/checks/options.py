@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from typing_extensions import Doc
 
 from workloads.base import BadInputError
+from workloads.models.calls.taken import parse_inputs
 from workloads.models.runtimes.table import HELP as RUNTIMES_HELP
 from workloads.models.runtimes.table import NAMES as RUNTIME_NAMES
 from workloads.models.runtimes.table import TORCH
@@ -37,11 +38,15 @@ class InferenceOptions:
     """Copy each batch from the host to the device as part of the step."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
+    input: list[str] = field(default_factory=list)
+    """What the network takes of one item: 3x224x224 (float32), several of them, whole numbers under a limit in quotes
+    ('ids:int64:1x128<30522'; a name where it is taken by name). Default: what --model itself says, or 3x224x224."""
     weights: Path | None = None
     """Your weights: a state dictionary, or a checkpoint that contains one, by torch.save or as .safetensors; the head
     determines the number of classes."""
 
     def __post_init__(self) -> None:
+        parse_inputs(self.input)
         for name in filter(is_served, self.scenario):
             if not self.rate and self.max_latency_ms is None:
                 raise BadInputError(

@@ -115,8 +115,7 @@ def _without_prefix(state: State, own: Iterable[str]) -> dict[str, torch.Tensor]
     What lies beside the prefix belongs to something else than the model.
     """
     names = set(own)
-    first = next(name for name in names if "." in name or len(names) == 1)
-    prefixes = {""} | {name.removesuffix(first) for name in state if name.endswith(f".{first}")}
+    prefixes = {""} | {name.removesuffix(own) for own in names for name in state if name.endswith(f".{own}")}
     best = max(sorted(prefixes), key=lambda prefix: sum(prefix + name in state for name in names))
     return {name.removeprefix(best): value for name, value in state.items() if name.startswith(best)}
 
@@ -136,6 +135,14 @@ class Fitted:
     has_head: bool
 
 
+def _head_of(module: nn.Module) -> str | None:
+    """The name of a network's head; None where it has none."""
+    try:
+        return last_layer(module)[0]
+    except BadInputError:
+        return None
+
+
 def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
     """Weights as a model takes them: all of its body, and its head where that is of the model's size.
 
@@ -143,13 +150,13 @@ def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
         BadInputError: If they are another architecture's, with what differs.
     """
     own = module.state_dict()
-    head = last_layer(module)[0]
-    of_head = {key for key in own if key.startswith(f"{head}.")}
+    head = _head_of(module)
+    of_head = {key for key in own if head is not None and key.startswith(f"{head}.")}
     there = _without_prefix(state, own)
     there = {k: v for k, v in there.items() if k in own or not (k.startswith(_AUXILIARY) or k.endswith(_COUNTERS))}
     missing = {key for key in own if key not in there and not key.endswith(_COUNTERS)}
     # A head that the user has built otherwise lies where the model's own does: ``fc.1.weight`` for ``fc.weight``.
-    strange = {key for key in there if key not in own and key.split(".")[0] != head.split(".")[0]}
+    strange = {key for key in there if key not in own and (head is None or key.split(".")[0] != head.split(".")[0])}
     other = {key for key in there if key in own and there[key].shape != own[key].shape}
     in_head = {key for key in other & of_head if there[key].shape[1:] == own[key].shape[1:]}
     if missing - of_head or strange or other - in_head:

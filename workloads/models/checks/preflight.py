@@ -9,18 +9,21 @@ import warnings
 from typing import TYPE_CHECKING
 
 from workloads.base import BadInputError
-from workloads.models.sources import DEFAULT_MODEL, LoadedModel, check_model
+from workloads.models.origins.loaded import LoadedModel
+from workloads.models.sources import DEFAULT_MODEL, check_model
 from workloads.runtime.late import late
-from workloads.runtime.words import in_short
 
 if TYPE_CHECKING:
     import torch
     from torch import nn
 
     from workloads.models import heads
+    from workloads.models.calls import answers as calls
+    from workloads.models.origins import running
     from workloads.runtime import meta
 else:
     torch, heads, meta = late("torch"), late("workloads.models.heads"), late("workloads.runtime.meta")
+    calls, running = late("workloads.models.calls.answers"), late("workloads.models.origins.running")
 
 SIZES = (64, 96, 128, 160, 224, 256, 299, 384, 448, 518)
 """Image sizes that are proposed where a model's own does not help."""
@@ -42,14 +45,15 @@ def on_meta(name: str, num_classes: int | None) -> LoadedModel:
 
 def _refusal(module: nn.Module, size: int, num_classes: int) -> str | None:
     """Why a model does not train on images of a size; None if it does."""
-    inputs = torch.empty(2, 3, size, size, device="meta")
+    inputs = torch.zeros(2, 3, size, size, device=next(module.parameters()).device)
     try:
         with torch.no_grad(), warnings.catch_warnings(action="ignore"):
             answers = [module.train(is_training)(inputs) for is_training in (True, False)]
     except Exception as error:  # models refuse sizes in all ways
-        return in_short(error, 160)
+        return running.told(error, 160)
     for answer in answers:
-        if not isinstance(answer, torch.Tensor) or answer.shape != (2, num_classes):
+        scores = calls.scores_of(answer, num_classes)
+        if scores is None or scores.shape != (2, num_classes):
             given = tuple(answer.shape) if isinstance(answer, torch.Tensor) else type(answer).__name__
             return f"it returns {given} instead of 2 x {num_classes} class scores"
     return None
@@ -63,7 +67,10 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
     """
     if name == DEFAULT_MODEL:
         return  # from 32 pixels on, which is the least that the option takes; nothing need be imported to know it
-    loaded = on_meta(name, num_classes)
+    source = check_model(name)
+    if not source.is_classifier:
+        raise BadInputError(f"--model: {name!r} cannot be trained here: it does not tell classes of images apart")
+    loaded = source.build(name, False, num_classes) if source.is_tried else on_meta(name, num_classes)
     module = loaded.module
     heads.last_layer(module)
     reason = _refusal(module, image_size, num_classes)
