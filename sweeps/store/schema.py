@@ -1,6 +1,6 @@
 """The columns of the Parquet tables: name, type, unit and meaning, written once.
 
-README's table of columns is made from this file and from ``trial_columns.py`` (``accelsweep schema``). Raise
+``docs/columns.md`` is made from this file and from ``trial_columns.py`` (``accelsweep schema``). Raise
 SCHEMA_VERSION when a column changes meaning.
 """
 
