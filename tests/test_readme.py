@@ -18,7 +18,9 @@ from sweeps.store.store import ResultStore
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-COLUMNS, RESULTS, WORKLOAD = ((ROOT / "docs" / name).read_text() for name in ("columns.md", "results.md", "add-a-workload.md"))
+COLUMNS, RESULTS, WORKLOAD = (
+    (ROOT / "docs" / name).read_text() for name in ("columns.md", "results.md", "add-a-workload.md")
+)
 QUERIES = [block for block in re.findall(r"```python\n(.*?)```", RESULTS, re.DOTALL) if "results" in block]
 BEST = {("cpu", "fp32"): 40.0, ("cpu", "bf16"): 90.0}
 

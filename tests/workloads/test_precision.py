@@ -16,7 +16,8 @@ from workloads.precision import PRECISIONS, Precision, apply_precision, autocast
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = "workloads/precision.py"
-OF_ELEMENTS = ("workloads/operations/", "sweeps/coverage/", "analysis/subjects/coverage/", "workloads/models/runtimes/")
+OF_ELEMENTS = ("workloads/operations/", "sweeps/coverage/", "analysis/subjects/coverage/", "workloads/models/runtimes/",
+               "workloads/models/calls/taken.py")  # fmt: skip
 """Operations are run in types of their inputs, int8 and uint8 among them, which are no precisions of a cell, and other
 runtimes are told types of products."""
 

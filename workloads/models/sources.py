@@ -92,14 +92,19 @@ def _lite0(_: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
 @functools.cache
 def _classifiers() -> tuple[str, ...]:
     """What torchvision has, by its files, as a mistyped name is told at once and importing its models takes seconds."""
-    return _read_classifiers() or _ask_for_classifiers()
+    return _read_names("*.py") or _ask_for_classifiers()
 
 
-def _read_classifiers() -> tuple[str, ...]:
-    """None where its files are not there or are written in another way."""
+@functools.cache
+def _other_networks() -> tuple[str, ...]:
+    return _read_names("*/*.py") or zoo.names()
+
+
+def _read_names(files: str) -> tuple[str, ...]:
+    """Names in such files of torchvision's models; none where they are not there or are written in another way."""
     spec = importlib.util.find_spec("torchvision")
     folders = (spec.submodule_search_locations if spec else None) or []
-    texts = [file.read_text(encoding="utf-8") for folder in folders for file in Path(folder, "models").glob("*.py")]
+    texts = [file.read_text(encoding="utf-8") for folder in folders for file in Path(folder, "models").glob(files)]
     return tuple(sorted(own or function for text in texts for own, function in _REGISTERED.findall(text)))
 
 
@@ -194,7 +199,7 @@ SOURCES = (
     Source(prefix=TIMM_PREFIX, package="timm", build=_timm, near=_near_timm),
     Source(prefix=HUB_PREFIX, package="transformers", extra="hf", build=_hub, is_tried=True),
     Source(names=_classifiers, build=_torchvision),  # last: its zoo takes seconds to import
-    Source(names=lambda: zoo.names(), build=_zoo, is_classifier=False),  # noqa: PLW0108 (it would be imported)
+    Source(names=_other_networks, build=_zoo, is_classifier=False),
 )
 """Every source of models; the first that has a name builds it."""
 

@@ -330,7 +330,7 @@ def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp
         report = write_report(folder, tmp_path / name / "report.md", html=True)
         made.append({p.name: p.read_bytes() for p in sorted(report.parent.rglob("*")) if p.is_file()})
     assert made[0] == made[1]
-    assert sorted(made[0]) == ["axes.png", "report.html", "report.md", "settings.png"]
+    assert sorted(made[0]) == ["axes.png", "report.html", "report.md", "settings.png", "summary.json"]
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def test_the_page_says_who_is_frugal_who_is_fast_and_at_what_price(write_sweep: 
     assert "Energy was not measured on cpu (1 cell): no counter could be read there." in text
     assert "gpu: nvml, which covers the gpu board." in text
     assert "2 cells on the Pareto front" in text
-    assert "| gpu | fp32 | yes | 1 | 100 | 0.500 | 0.375 | 2.00 | 200 |" in text
+    assert "gpu | fp32 | yes | 1 | 100 | 0.500 | 0.375 | 2.00 | 200 |" in text
 
 
 def test_the_one_cell_whose_energy_is_known_is_the_most_frugal_of_nothing(write_sweep: Write, tmp_path: Path) -> None:

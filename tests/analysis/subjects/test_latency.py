@@ -275,8 +275,8 @@ def test_of_more_copies_than_bars_the_fastest_of_each_batch_size_are_drawn_and_c
 def test_percentiles_that_take_more_samples_are_null_beside_their_number(write_sweep: Write, tmp_path: Path) -> None:
     rows = [row(0, latency_p50_s=0.1, latency_p90_s=0.11, n_samples=100), row(1, batch_size=16, n_samples=7)]
     text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "| cpu | fp32 | 8 | 100 | 100 | 110 |" in text
-    assert "| cpu | fp32 | 16 | 7 | n/a | n/a |" in text
+    assert "cpu | fp32 | 8 | 100 | 100 | 110 |" in text
+    assert "cpu | fp32 | 16 | 7 | n/a | n/a |" in text
     assert "p99 from 662" in text
     assert "No cell has a 99th percentile of its steps: it needs 662 samples." in text
 
@@ -308,7 +308,7 @@ def test_a_rate_whose_upper_bound_is_over_the_deadline_does_not_hold_it(write_sw
 def test_where_no_rate_holds_the_lowest_tried_is_named(write_sweep: Write, tmp_path: Path) -> None:
     text = states.page_of(report_latency.main, [write_sweep([server(0, 5.0, 0.2)])], tmp_path / "page.md")
     assert "At a deadline of 50 ms gpu, fp32, batch 1 sustained none of the rates tried, not even 5 requests/s." in text
-    assert "| gpu | fp32 | 1 | 50.0 | none | 5.00 |" in text
+    assert "gpu | fp32 | 1 | 50.0 | none | 5.00 |" in text
 
 
 def test_several_sweeps_make_one_page_and_a_parquet_file_needs_no_samples(write_sweep: Write, tmp_path: Path) -> None:

@@ -118,7 +118,7 @@ def test_the_page_says_which_limit_binds_and_what_was_reached(write_sweep: Write
     assert "cpu, bf16: the limit is the FLOP/s of a matrix product; batch 8 comes closest, at **90.0 %** of it." in text
     assert "1 of 4 cells reach less than 20 % of their limit" in text
     assert "1 cell came out above the roof and has no share of it" in text
-    assert "| cpu | bf16 | compute | 8 |" in text
+    assert "cpu | bf16 | compute | 8 |" in text
     assert "ridge (FLOP/B)" in text
 
 

@@ -35,11 +35,14 @@ ON_PURPOSE = {
     "sweeps/measure/timing/timer_proof.py:_launch_seconds": "what a clock sees that does not wait",
 }
 ELSEWHERE = {
+    "sweeps/cell/own_process.py:run_until_told": "how long a process of its own has been silent",
     "sweeps/coverage/child/prediction.py:_row": "of a prediction, which runs nothing on the device",
     "sweeps/coverage/child/prediction.py:predict_direction": "the same",
     "sweeps/coverage/child/prediction.py:predict_whole": "the same",
     "sweeps/measure/monitors/conditions.py:ConditionMonitor.note": "of a Mac, after a round, which has waited",
     "sweeps/measure/monitors/energy_sources.py:observed_period_s": "watches a counter, with no work",
+    "workloads/models/runtimes/onnx_runtime.py:open_session": "converts on the CPU",
+    "workloads/models/runtimes/open_vino.py:open_session": "the same",
     "sweeps/measure/selftest.py:_run": "seconds told to the user, of proofs that wait themselves",
 }
 """Places that read no clock of work on the device."""

@@ -144,8 +144,8 @@ def test_the_node_of_this_process_has_the_devices_that_it_was_told(stand_in: Cal
 
 
 def test_a_trial_is_bound_to_its_node_or_to_one_of_them() -> None:
-    one = Pool(needs=(), node_ids=("x",), n_slots=1)
-    several = Pool(needs=(), node_ids=("x", "y"), n_slots=2)
+    one = Pool(bundles=(), n_cpus=1, node_ids=("x",), n_slots=1)
+    several = Pool(bundles=(), n_cpus=1, node_ids=("x", "y"), n_slots=2)
     assert label_selector(one) == {NODE_ID: "x"}
     assert label_selector(several) == {NODE_ID: "in(x, y)"}
 

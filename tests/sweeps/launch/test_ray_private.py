@@ -20,7 +20,7 @@ from sweeps.scheduling.nodes import Cluster, Node, Pool
 
 LAUNCH = Path(ray_private.__file__).parent
 NODE = Node(node_id="a" * 56, host="h", resources={"CPU": 4.0}, devices={"cpu": 1})
-POOL = Pool(needs=(("CPU", 4.0),), node_ids=(NODE.node_id,), n_slots=1)
+POOL = Pool(bundles=((("CPU", 4.0),),), n_cpus=4, node_ids=(NODE.node_id,), n_slots=1)
 
 
 def waiting_for() -> str:

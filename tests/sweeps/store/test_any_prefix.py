@@ -123,7 +123,7 @@ class Driver:
         assert sorted(row["trial_index"] for row in rows) == list(range(len(rows))), "no two cells at one place"
         for row in rows:
             assert row["status"] in {self.statuses[row["batch_size"] - 1], "pruned"}
-        for table in TABLES:
+        for table in set(TABLES) - {"profiles"}:  # no cell was profiled
             assert len(list((self.folder / table).glob("[!._]*.parquet"))) == 1, "compacted"
         samples = ResultStore(self.folder).sample_blocks([row["trial_key"] for row in rows])
         for row in rows:

@@ -43,7 +43,8 @@ def test_unknown_names_are_told_with_the_nearest() -> None:
 
 
 def test_torchvisions_files_name_the_classifiers_that_it_has() -> None:
-    assert sources._read_classifiers() == sources._ask_for_classifiers()
+    assert sources._read_names("*.py") == sources._ask_for_classifiers()
+    assert sources._read_names("*/*.py") == tuple(sorted(sources.zoo.names()))
 
 
 def test_the_users_weights_are_loaded_without_running_code(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +22,13 @@ WHO = "rank 1 of 2"
 
 
 def processes() -> list[str]:
-    """What Ray runs of cells on several devices."""
-    return [p.info["name"] for p in psutil.process_iter(["name"]) if "Rank" in (p.info["name"] or "")]
+    """What Ray still runs of cells on several devices; it may take some seconds to end them."""
+    for _ in range(100):
+        found = [p.info["name"] for p in psutil.process_iter(["name"]) if "Rank" in (p.info["name"] or "")]
+        if not found:
+            break
+        time.sleep(0.2)
+    return found
 
 
 @pytest.fixture

@@ -81,8 +81,9 @@ def test_garbage_in_cycles_is_no_leak_and_the_collector_is_left_as_it_was() -> N
         made: list[object] = [torch.ones(MIB // 16)]
         made.append(made)
 
+    before = gc.get_freeze_count()
     assert check_leak(cycle, None, CPU, max_s=MAX_S).leak_verdict == "none"
-    assert gc.get_freeze_count() == 0
+    assert gc.get_freeze_count() <= before
     assert gc.isenabled()
 
 
