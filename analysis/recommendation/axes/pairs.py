@@ -13,7 +13,8 @@ from analysis.cells.naming import PLAIN, varying
 from analysis.cells.ranking import speed, widened
 from analysis.cells.rows import Row, complete, records
 from analysis.contract.cells import SERVER
-from analysis.stats.estimate import Figure, ratio
+from analysis.contract.runs import SPEED_SD
+from analysis.stats.estimate import Figure, known, ratio
 from analysis.stats.told_apart import MIN_CHANGE, Verdict, verdict
 
 AXES = ("device", "precision", "compile", "implementation", "runtime", "memory_format", "feed", "allocator",
@@ -34,8 +35,13 @@ class Pair:
 
     @property
     def verdict(self) -> Verdict:
-        """Of speeds without an interval differences under ``MIN_CHANGE`` are not taken for real."""
+        """Of speeds without an interval differences under ``MIN_CHANGE`` are not taken for real.
+
+        Those of several runs have none where these differ too much to tell anything.
+        """
         found = self.ratio
+        if found.low is None and any(known(row.get(SPEED_SD)) is not None for row in (self.over, self.under)):
+            return verdict(found)
         if found.value is not None and found.low is None and found.high is None:
             found = Figure(value=found.value, low=found.value / (1 + MIN_CHANGE), high=found.value * (1 + MIN_CHANGE))
         return verdict(found)
