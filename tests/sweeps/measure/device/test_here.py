@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,11 +16,17 @@ from workloads.base import BadInputError
 ASK = "import sys; from sweeps.measure.device.here import devices_here; print(devices_here(), 'torch' in sys.modules)"
 
 
-@pytest.fixture(autouse=True)
-def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+def forget() -> None:
     here._begin.cache_clear()
     here.devices_here.cache_clear()
-    monkeypatch.delitem(sys.modules, "torch")  # of this process, as of a driver
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    forget()
+    monkeypatch.delitem(sys.modules, "torch", raising=False)  # of this process, as of a driver
+    yield
+    forget()  # what a test pretended is no other test's answer
 
 
 def asked(monkeypatch: pytest.MonkeyPatch) -> None:
