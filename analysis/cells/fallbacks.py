@@ -9,7 +9,7 @@ from analysis.text import listed
 
 
 def fallbacks(frame: pd.DataFrame) -> list[str]:
-    """What is known of them, in sentences, not escaped."""
+    """What the rows say about them, in sentences, not escaped."""
     return [*_of_torch(frame), *_of_runtimes(frame)]
 
 

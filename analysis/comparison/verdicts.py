@@ -77,7 +77,7 @@ def _power(row: dict[str, Any]) -> list[str]:
 
 
 def _once(row: dict[str, Any], side: str, other: str) -> str:
-    """Runs that differ, without a verdict, and what is known of how far runs of the same thing do."""
+    """Runs that differ, without a verdict, and how far runs of the same thing do, as far as that was measured."""
     n, ratio, moved = row["n_cells"], row["ratio"], row["moved"]
     change = max(ratio, 1 / ratio) - 1
     mean = f", geometric mean of {counted(n)}" if n > 1 else ""

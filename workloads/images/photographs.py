@@ -133,23 +133,13 @@ def make_photograph_batch(photographs: Photographs, batch_size: int, size: int, 
     Returns:
         uint8, batch x 3 x size x size.
     """
-    from torchvision.transforms import v2
     from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
-    crop = v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True)
-    flip = v2.RandomHorizontalFlip()
-    n = len(photographs.images)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        items = []
-        for i in range(batch_size):
-            image = photographs.images[i % n]
-            if i < n:
-                image = _trimmed(image)
-                items.append(F.center_crop(F.resize(image, [round(size / 0.875)], antialias=True), [size, size]))
-            else:
-                items.append(flip(crop(image)))
-    return torch.stack(items)
+    whole = [
+        F.center_crop(F.resize(_trimmed(image), [round(size / 0.875)], antialias=True), [size, size])
+        for image in photographs.images[:batch_size]
+    ]
+    return _with_crops(whole, photographs, batch_size, (size, size), seed)
 
 
 def different_photographs(photographs: Photographs, n: int, size: tuple[int, int], seed: int) -> torch.Tensor:
@@ -164,11 +154,19 @@ def different_photographs(photographs: Photographs, n: int, size: tuple[int, int
     Returns:
         uint8, n x 3 x height x width.
     """
-    from torchvision.transforms import v2
     from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
+    whole = [F.resize(image, list(size), antialias=True) for image in photographs.images[:n]]
+    return _with_crops(whole, photographs, n, size, seed)
+
+
+def _with_crops(
+    whole: list[torch.Tensor], photographs: Photographs, n: int, size: tuple[int, int], seed: int
+) -> torch.Tensor:
+    """Images of one size, and after them crops of the photographs, in turns, seeded, until there are so many."""
+    from torchvision.transforms import v2
+
     images = photographs.images
-    whole = [F.resize(image, list(size), antialias=True) for image in images[:n]]
     crop = v2.Compose([v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True), v2.RandomHorizontalFlip()])
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

@@ -8,7 +8,7 @@ VERSIONS = {
     "torch_version": "torch", "torchvision_version": "torchvision", "python_version": "Python",
     "accelsweep_version": "accelsweep", "git_commit": "this program (commits)",
 }  # fmt: skip
-"""What is installed on a machine, by the column that records it; drivers are told apart by device."""
+"""What is installed on a machine, by the column that records it; drivers are listed by device."""
 CLOCK_S = 0.1  # clocks that differ by less count as equal
 
 

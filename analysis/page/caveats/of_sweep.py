@@ -21,7 +21,7 @@ MAX_FILES = 5  # files named of those that cannot be read
 MAX_NAMED = 8  # cells named of those with a wrong answer
 BUSY_RATIO = 0.1  # share of the machine's CPU time in other processes' hands from which a cell counts as disturbed
 SYSTEM_TIME_RATIO = 0.1
-"""The kernel's share of the processor time from which a cell that takes memory anew in each step is told."""
+"""The kernel's share of the processor time from which a cell is named for the page faults in each of its steps."""
 SLOW_TIMES = 2.0
 """Times fp32's time from which a smaller precision on a CPU is no slow kernel or two, but converted throughout."""
 MIN_RETRIES = 0.1

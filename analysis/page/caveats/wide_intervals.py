@@ -11,7 +11,7 @@ from analysis.text import significant
 
 
 def wide_intervals(done: pd.DataFrame) -> list[Caveat]:
-    """Caveats on the complete cells of a sweep; those of a single step are told apart.
+    """Caveats on the complete cells of a sweep; those of a single step are listed separately.
 
     A sweep's rows say whether the interval met the precision target (``is_precise``); null, as a server's rows and old
     ones have it, is not told of.

@@ -46,6 +46,12 @@ def add_of_another_sweep(folder: Path) -> None:
             shutil.copy(file, folder / table / "part-00000000000000aa.parquet")
 
 
+def merged_with_another(folder: Path, tmp_path: Path) -> int:
+    """Merge a sweep, or a folder of sweeps, with another one into ``m``; the exit code."""
+    other = write(tmp_path / "b", "new", "s2")
+    return main(["merge", str(folder), str(other), "--output", str(tmp_path / "m"), "--no-report"])
+
+
 STRANGE = {
     "mac and icloud": (copies("{0} 2.parquet"), "part-{key} 2.parquet"),
     "browser": (copies("{0} (1).parquet"), "part-{key} (1).parquet"),
@@ -106,19 +112,7 @@ def test_a_file_that_is_not_the_sweeps_own_changes_nothing(
     whole = everything(folder)
     assert whole["trials"] == Counter(KEYS)
     assert set(whole["samples"].values()) == {3}
-    assert (
-        main(
-            [
-                "merge",
-                str(folder),
-                str(write(tmp_path / "b", "new", "s2")),
-                "--output",
-                str(tmp_path / "m"),
-                "--no-report",
-            ]
-        )
-        == 0
-    )
+    assert merged_with_another(folder, tmp_path) == 0
     merged = capsys.readouterr().out
     assert all(f"s1/trials/{name}" in merged for name in left_out)
     assert len(load_sweep(tmp_path / "m")) == 5
@@ -162,16 +156,4 @@ def test_a_copied_description_makes_no_sweep_of_the_results_folder(tmp_path: Pat
     shutil.copy(folder / "sweep.json", folder / "sweep 2.json")
     shutil.copy(folder / "sweep.json", tmp_path / "sweep.json")
     assert load_sweep(tmp_path).attrs["path"] == str(folder)
-    assert (
-        main(
-            [
-                "merge",
-                str(tmp_path),
-                str(write(tmp_path / "b", "new", "s2")),
-                "--output",
-                str(tmp_path / "m"),
-                "--no-report",
-            ]
-        )
-        == 0
-    )
+    assert merged_with_another(tmp_path, tmp_path) == 0
