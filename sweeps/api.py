@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,13 +50,18 @@ def sweep(
 
     Raises:
         ValueError: With the command line's message, for what it would not take.
-        RuntimeError: Nothing was measured; what was printed says why.
+        RuntimeError: Nothing was measured, as what was printed says, or this process uses Ray already.
         KeyboardInterrupt: After Ctrl-C; everything measured is kept.
     """
     from sweeps.commands import run_workload
     from sweeps.text import one_line
     from workloads.base import BadInputError
+    from workloads.registry import workload_names
 
+    if workload not in (allowed := workload_names()):
+        raise ValueError(f"unknown workload {workload!r}; allowed: {', '.join(allowed)}")
+    if getattr(sys.modules.get("ray"), "is_initialized", bool)():
+        raise RuntimeError("this process uses Ray already, and a sweep starts its own: call ray.shutdown() before")
     named = {
         "model": model, "device": device, "batch_size": batch_size, "precision": precision,
         "memory_format": memory_format, "compile": compile, "threads": threads,
@@ -65,6 +71,8 @@ def sweep(
         ended = run_workload(workload, words)
     except BadInputError as error:
         raise ValueError(one_line(error)) from error
+    except SystemExit as error:
+        raise ValueError(f"help is for the command line: accelsweep {workload} --help") from error
     if ended.is_interrupted:
         raise KeyboardInterrupt
     return _frame(ended.folder, ended.planned)
@@ -91,6 +99,8 @@ def _frame(folder: Path | None, planned: Sequence[dict[str, object]]) -> pd.Data
         return pd.DataFrame(planned)
     try:
         frame = load_sweep(folder)
+        if frame.empty:
+            raise AnalysisError(f"{folder} has no rows")
     except AnalysisError as error:
         raise RuntimeError(f"nothing was measured; what was printed says why ({error})") from error
     frame.attrs["folder"] = str(folder)

@@ -242,6 +242,8 @@ class Extras:
     """Why no cell with these options can be computed by several devices; None if some can."""
     weights_flops: float | None = None
     """FLOPs of a step in layers of which the weights alone are quantised."""
+    incomparable: str | None = None
+    """Why no answer can be compared with a reference's."""
     sending: Sending = field(default_factory=Sending)
     """The scenario of this cell, with what it needs."""
 

@@ -125,7 +125,7 @@ class Finetune:
         """Bring the network to the device, ready to train the whole of it or its head."""
         context = self._context
         batch_norm.set_momentum(module, BATCH_NORM_MOMENTUM)
-        self._module = module.to(context.device, held_dtype(context.precision))
+        self._module = calls.cast(module.to(context.device), held_dtype(context.precision))
         calls.lay_out(self._module, context.memory_format)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)

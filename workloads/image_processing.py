@@ -206,7 +206,7 @@ class ImageProcessing(SteadyWork):
             return compared.sampled(self.compute(batch), index)
 
         outputs = batches.by_batches(answers, context.n_compared, context.batch_size)
-        return outputs, compared.reference_values(self._pipeline, *of_what)
+        return outputs, compared.reference_values(self._pipeline, images, context.seed, of_what)
 
     def teardown(self) -> None:
         if self._decoding is not None:

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from workloads.base import Batch, Outputs
     from workloads.models import freezing, reference
     from workloads.models import loading as models
-    from workloads.models.calls import answers
+    from workloads.models.calls import answers, behaviour
     from workloads.models.calls import inputs as calls
     from workloads.models.quantising import network
     from workloads.models.runtimes import elsewhere
 
 else:
     torch, calls = late("torch"), late("workloads.models.calls.inputs")
-    answers = late("workloads.models.calls.answers")
+    answers, behaviour = late("workloads.models.calls.answers"), late("workloads.models.calls.behaviour")
     network = late("workloads.models.quantising.network")
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
     models = late("workloads.models.loading")
@@ -67,6 +67,7 @@ class Inference(SteadyWork):
         self._session: elsewhere.Elsewhere | None = None
         self._is_cast = self._is_frozen or holds_weights(context.precision)
         self._n_varied = 0
+        self.incomparable: str | None = None
         self.step_is_compute = not self._options.include_copy and context.group.is_alone
 
     @staticmethod
@@ -96,6 +97,7 @@ class Inference(SteadyWork):
             weights_file=options.weights,
         )  # fmt: skip
         self._loaded, make = loaded, self._make
+        self.incomparable = behaviour.VARIES if loaded.varies else None
         if loaded.is_quantised and (context.precision != "fp32" or context.device.type != "cpu" or self._is_cast):
             raise UnsupportedError(f"{context.model} computes in 8 bits on the CPU: ask for cpu, fp32 and eager")
         n_bytes = make.bytes_of(context.batch_size)
@@ -126,7 +128,7 @@ class Inference(SteadyWork):
         self._module = module.to(context.device)
         if self._is_frozen:
             freezing.freeze(self._module, self._host[:1].to(context.device), context.precision)
-        self._module.to(self._held)
+        calls.cast(self._module, self._held)
         calls.lay_out(self._module, context.memory_format)
         found = network.Quantised(module=self._module)
         if is_quantised(context.precision):

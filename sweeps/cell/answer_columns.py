@@ -106,15 +106,19 @@ def _agreement(
 
     Where the products of what was compiled were not seen, their type is the one that the answers show.
     """
+    if extras.incomparable is not None:
+        return {"agreement_reason": extras.incomparable}, None
     outputs, reference = (_by_name(given) for given in workload.outputs_and_reference())
     rounded = _by_name(None if extras.rounded_reference is None else extras.rounded_reference())
-    if not outputs or not reference:
-        told = "no output of floating-point numbers has a value for each item, whatever the others are"
-        return {"agreement_reason": told}, None
     judged = [
         _judged(name, outputs[name], reference[name], rounded.get(name), precision, extras, computed)
         for name in reference if name in outputs
     ]  # fmt: skip
+    if not judged:
+        told = "no output of floating-point numbers has a value for each item, whatever the others are"
+        if outputs and reference:
+            told = f"the answers are {', '.join(outputs)}, those of the reference {', '.join(reference)}"
+        return {"agreement_reason": told}, None
     found, wrong, columns = max(judged, key=lambda one: (one[1] is not None, _over_rounding(one[0])))
     if computed["computed_dtype_reason"] == NOT_SEEN and found.rms_rel_diff is not None and found.rounding_rel_diff:
         shown = nearest_type(found.rms_rel_diff, found.rounding_rel_diff, precision)

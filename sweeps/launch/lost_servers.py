@@ -59,7 +59,13 @@ class RayWatch(threading.Thread):
 
     @contextlib.contextmanager
     def interrupting(self) -> Iterator[None]:
-        """Where the main thread is in Ray, and a loss interrupts it by KeyboardInterrupt; ``lost`` says which."""
+        """Where the main thread is in Ray, and a loss interrupts it by KeyboardInterrupt; ``lost`` says which.
+
+        Another thread is not interrupted: Python hands signals to the main one.
+        """
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
         is_inside = True
 
         def interrupt(_number: int, _frame: Any) -> None:

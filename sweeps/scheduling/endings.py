@@ -14,8 +14,9 @@ from typing import Any
 
 @contextlib.contextmanager
 def _handled(handler: Callable[[int, Any], None], *numbers: int) -> Iterator[None]:
-    """A handler for those of the signals that whoever started us did not have ignored."""
-    heeded = [number for number in numbers if signal.getsignal(number) is not signal.SIG_IGN]
+    """A handler for those of the signals that whoever started us did not have ignored; none in another thread."""
+    is_main = threading.current_thread() is threading.main_thread()  # Python hands signals to it alone
+    heeded = [number for number in numbers if is_main and signal.getsignal(number) is not signal.SIG_IGN]
     before = {number: signal.signal(number, handler) for number in heeded}
     try:
         yield
@@ -31,8 +32,7 @@ def terminable() -> Iterator[None]:
     def interrupt(_number: int, _frame: Any) -> None:
         raise KeyboardInterrupt
 
-    is_main = threading.current_thread() is threading.main_thread()  # Python hands signals to it alone
-    with _handled(interrupt, signal.SIGTERM, signal.SIGHUP) if is_main else contextlib.nullcontext():
+    with _handled(interrupt, signal.SIGTERM, signal.SIGHUP):
         yield
 
 

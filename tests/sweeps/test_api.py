@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -51,6 +52,19 @@ def test_bad_values_are_a_value_error_with_the_command_lines_message(
         sweep("inference", **options)
     assert main(["inference", *words]) == 2
     assert capsys.readouterr().err == f"accelsweep: error: {raised.value}\n"
+
+
+def test_what_is_no_sweep_is_told(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for workload in ("inferenc", "report", ""):
+        with pytest.raises(
+            ValueError, match=r"^unknown workload '\w*'; allowed: image-processing, inference, finetune"
+        ):
+            sweep(workload)
+    with pytest.raises(ValueError, match="accelsweep inference --help"):
+        sweep("inference", help=True)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
+    with pytest.raises(RuntimeError, match=r"call ray.shutdown\(\) before"):
+        sweep("inference")
 
 
 def test_a_dry_run_gives_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from workloads.models.calls.inputs import Inputs
+from workloads.models.calls.inputs import Inputs, cast
 from workloads.precision import compute_dtype
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -81,5 +81,5 @@ def freeze(module: nn.Module, example: Inputs | torch.Tensor, precision: str) ->
         _replace(module, conv, folded)
         _replace(module, norm, nn.Identity())
     module.requires_grad_(False)
-    module.to(compute_dtype(precision))
+    cast(module, compute_dtype(precision))
     return len(pairs)

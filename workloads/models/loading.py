@@ -14,6 +14,7 @@ from torch import nn
 from workloads.base import AHEAD, BadInputError, UnsupportedError
 from workloads.images.photographs import load_photographs
 from workloads.models import randomised
+from workloads.models.calls.behaviour import Behaviour, Sparing, is_lazy, settle_shapes
 from workloads.models.calls.examples import InputMaker
 from workloads.models.calls.taken import Taken
 from workloads.models.heads import with_classes
@@ -53,7 +54,7 @@ def build_model(
     if key not in _kept:
         _kept.clear()
         loaded = _build(name, num_classes, pretrained, None)
-        if static_bytes(loaded.module) > MAX_KEPT_BYTES:
+        if is_lazy(loaded.module) or static_bytes(loaded.module) > MAX_KEPT_BYTES:
             return loaded
         _kept[key] = loaded, torch.random.get_rng_state()
     kept, generator = _kept[key]
@@ -149,10 +150,23 @@ def model_and_inputs(
         photographs=load_photographs(images), takes=takes if len(asked) in (0, len(takes)) else tuple(asked),
         example=None if asked else loaded.example, mean=loaded.mean, std=loaded.std, seed=seed,
     )  # fmt: skip
-    loaded.module.requires_grad_(False)
+    if loaded.code is not None:
+        loaded, make = _spared(loaded, make)
+    for parameter in loaded.module.parameters():  # the module's own method is not TorchScript's
+        parameter.requires_grad_(False)
     if loaded.weights == "random" and not loaded.is_quantised:
         randomised.settle(loaded, name, make)
     return loaded, make
+
+
+def _spared(loaded: LoadedModel, make: InputMaker) -> tuple[LoadedModel, InputMaker]:
+    """A network of the user's, its shapes known, which leaves what it is called with as it is."""
+    items = make(1)
+    settle_shapes(loaded.module, items)
+    found = Behaviour.of(loaded.module, items)
+    module = Sparing(loaded.module) if found.changes_inputs else loaded.module
+    loaded = dataclasses.replace(loaded, module=module, varies=found.varies)
+    return loaded, dataclasses.replace(make, is_copied=found.changes_inputs)
 
 
 def static_bytes(module: nn.Module) -> int:

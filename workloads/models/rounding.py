@@ -25,8 +25,12 @@ def rounded(values: torch.Tensor, bits: int = ROUNDED_BITS) -> torch.Tensor:
     return scaled - (scaled - values)
 
 
+def _is_plain(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.layout == torch.strided
+
+
 def _is_single(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.dtype == torch.float32
+    return _is_plain(value) and value.dtype == torch.float32
 
 
 class Rounding(TorchDispatchMode):
@@ -46,7 +50,7 @@ class Rounding(TorchDispatchMode):
         out = func(*args, **kwargs)
         if any(word in name for word in _KEPT):
             return out
-        given = {t.untyped_storage()._cdata for t in leaves_of((args, kwargs)) if isinstance(t, torch.Tensor)}
+        given = {t.untyped_storage()._cdata for t in leaves_of((args, kwargs)) if _is_plain(t)}
         for made in leaves_of(out):
             # In place, as others may hold it already; a view, and what is computed in place, was made by another.
             if _is_single(made) and made.untyped_storage()._cdata not in given:

@@ -216,6 +216,10 @@ def check_model(name: str) -> Source:
         BadInputError: With the nearest names, or what is not installed.
     """
     source = next((source for source in SOURCES if source.has(name)), None)
+    if source is None and ".py" in name:
+        raise BadInputError(
+            f"--model: {name!r}: write path/to/net.py:NAME, where NAME is a function or class in the file"
+        )
     if source is None:
         near = difflib.get_close_matches(name, model_names(), n=4) or model_names()[:4]
         more = "".join(f", {source.prefix}NAME" for source in SOURCES if source.prefix is not None)

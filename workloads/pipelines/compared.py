@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Hashable
 from pathlib import Path
 
 import torch
@@ -43,14 +43,29 @@ def sampled(answers: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     return flat.gather(1, places.to(flat.device))[..., None]
 
 
-@functools.lru_cache(maxsize=8)
-def reference_values(pipeline: str, folder: Path | None, n: int, seed: int) -> torch.Tensor:
-    """What the pipeline as torchvision composes it makes of ``compared_images`` on the CPU in float32, ``sampled``."""
-    images = compared_images(folder, n, seed)
+_known: dict[Hashable, torch.Tensor] = {}
+MAX_KNOWN = 8
+
+
+def reference_values(pipeline: str, images: torch.Tensor, seed: int, which: Hashable) -> torch.Tensor:
+    """What the pipeline as torchvision composes it makes of images on the CPU in float32, ``sampled``.
+
+    Args:
+        pipeline: By its name.
+        images: Of ``compared_images``.
+        seed: Of the pipeline's parameters.
+        which: What tells these images from others; an answer to the same ones is kept.
+    """
+    key = (pipeline, seed, which)
+    if key in _known:
+        return _known[key]
     parameters = draw_parameters(HEIGHT, WIDTH, seed)
 
     def answers(index: torch.Tensor) -> torch.Tensor:
         return sampled(PIPELINES[pipeline](images[index], parameters, torch.float32), index)
 
+    while len(_known) >= MAX_KNOWN:
+        _known.pop(next(iter(_known)))
     with torch.inference_mode():
-        return by_batches(answers, n, min(n, REFERENCE_BATCH))
+        _known[key] = by_batches(answers, len(images), min(len(images), REFERENCE_BATCH))
+    return _known[key]

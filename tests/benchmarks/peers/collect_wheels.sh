@@ -21,12 +21,13 @@ build() { # build FOLDER REQUIREMENT...: pure Python that is published as source
     "$python" -m pip wheel --quiet --no-deps --wheel-dir "$to" "$@"
 }
 
-mkdir -p "$folder/optimum-benchmark" "$folder/pytorch-benchmark"
+mkdir -p "$folder/optimum-benchmark" "$folder/pytorch-benchmark" "$folder/kornia"
 fetch "$folder/optimum-benchmark" optimum-benchmark==0.6.0 'datasets>=4,<6' dill multiprocess xxhash hydra-core==1.3.* \
     omegaconf==2.3.* colorlog flatten-dict
 build "$folder/optimum-benchmark" antlr4-python3-runtime==4.9.3
 fetch "$folder/pytorch-benchmark" pytorch-benchmark==0.3.6 py-cpuinfo tqdm setuptools
 build "$folder/pytorch-benchmark" 'ptflops~=0.6.8' gputil
+fetch "$folder/kornia" kornia==0.9.0 kornia-rs==0.2.*
 
 size=$(find "$folder" -name '*.whl' -printf '%s\n' | awk '{ n += $1 } END { print n }')
 find "$folder" -name '*.whl' -printf '%9s %f\n' | sort -rn

@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[3]
 PACKAGES: dict[str, tuple[str, ...]] = {
     "optimum-benchmark": ("optimum-benchmark==0.6.0", "transformers==5.17.*", "accelerate==1.15.*"),
     "pytorch-benchmark": ("pytorch-benchmark==0.3.6", "setuptools"),
+    "kornia": ("kornia==0.9.0",),
     "torch.utils.benchmark": (),
     "timm's loop": (),
 }

@@ -107,6 +107,18 @@ def test_code_that_a_cache_serves_to_another_precision_is_a_wrong_result(monkeyp
     torch.compiler.reset()
 
 
+def test_what_cannot_be_compared_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network()
+    outputs, reference = network.outputs_and_reference()
+    monkeypatch.setattr(network, "outputs_and_reference", lambda: ({"a": outputs}, {"b": reference}))
+    monkeypatch.setattr(network, "rounded_reference", lambda: {"b": reference.float()})
+    told = "the answers are a, those of the reference b"
+    assert judged(network, "fp32", ProductTypes())[0]["agreement_reason"] == told
+    network.incomparable = "it draws random numbers"  # type: ignore[attr-defined]
+    found, wrong = judged(network, "fp32", ProductTypes())
+    assert (found["agreement_reason"], wrong, found.get("n_compared")) == ("it draws random numbers", None, None)
+
+
 def test_what_no_answer_could_fail_is_no_agreement() -> None:
     found, wrong = judged(Network(same=True), "fp32", ProductTypes())
     assert wrong is None

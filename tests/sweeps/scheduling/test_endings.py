@@ -7,9 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 
 import pytest
 
+from sweeps.launch.leftovers import Marked
+from sweeps.launch.lost_servers import RayWatch
+from sweeps.scheduling.endings import collected_signals, terminable
 from tests.sweeps.conftest import ROOT
 
 SCRIPT = """
@@ -45,6 +51,19 @@ def test_an_ignored_signal_stays_ignored_and_another_is_heeded(kind: str, name: 
     )  # fmt: skip
     heeded = ["noted"] if kind == "collected_signals" else []
     assert ended.stdout.split("\n")[:-1] == [*(["went on"] if is_ignored else heeded), "restored"], ended.stderr
+
+
+def test_in_another_thread_nothing_is_handled() -> None:
+    """Python takes handlers from the main thread alone."""
+
+    def enter(kind: Callable[[], AbstractContextManager[object]]) -> object:
+        with kind():
+            return signal.getsignal(signal.SIGTERM)
+
+    watch = RayWatch(Marked("none"), "")
+    with ThreadPoolExecutor(1) as other:
+        found = list(other.map(enter, (terminable, collected_signals, watch.interrupting)))
+    assert found == [signal.getsignal(signal.SIGTERM)] * 3
 
 
 def test_no_other_place_installs_a_handler() -> None:

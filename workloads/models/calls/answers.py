@@ -29,25 +29,31 @@ def _parts(value: Any) -> Iterator[tuple[str, Any]]:
         yield from vars(value).items()
 
 
+def _named(value: Any, name: str = "", above: tuple[int, ...] = ()) -> Iterator[tuple[str, torch.Tensor]]:
+    """Every tensor within a value by name, in order; what holds itself is gone through once."""
+    if isinstance(value, torch.Tensor):
+        yield name, value
+    elif id(value) not in above:
+        for part_name, part in _parts(value):
+            yield from _named(part, f"{name}.{part_name}" if name else part_name, (*above, id(value)))
+
+
 def tensors_of(answer: Any) -> Iterator[torch.Tensor]:
     """Every tensor of an answer, in order."""
-    if isinstance(answer, torch.Tensor):
-        yield answer
-        return
-    for _, part in _parts(answer):
-        yield from tensors_of(part)
+    return (tensor for _, tensor in _named(answer))
 
 
-def leaves(answer: Any, name: str = "") -> Answers:
-    """The floating-point tensors of an answer by name; complex ones as pairs of numbers."""
-    if isinstance(answer, torch.Tensor):
-        if answer.is_quantized:
-            answer = answer.dequantize()
-        answer = torch.view_as_real(answer) if answer.is_complex() else answer
-        return {name: answer} if answer.is_floating_point() else {}
+def leaves(answer: Any) -> Answers:
+    """The floating-point tensors of an answer by name; complex ones as pairs of numbers, sparse ones as dense ones."""
     found: Answers = {}
-    for part_name, part in _parts(answer):
-        found |= leaves(part, f"{name}.{part_name}" if name else part_name)
+    for name, tensor in _named(answer):
+        if tensor.is_nested:  # items of several shapes
+            continue
+        plain = tensor if tensor.layout == torch.strided else tensor.to_dense()
+        plain = plain.dequantize() if plain.is_quantized else plain
+        plain = torch.view_as_real(plain) if plain.is_complex() else plain
+        if plain.is_floating_point():
+            found[name] = plain
     return found
 
 

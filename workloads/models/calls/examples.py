@@ -30,6 +30,7 @@ class InputMaker:
         mean: Per channel, of pixel values from 0 to 1.
         std: Per channel.
         seed: Of the crops and of random numbers.
+        is_copied: Each call has a copy of the items, since the network changes them.
     """
 
     photographs: Photographs
@@ -38,6 +39,7 @@ class InputMaker:
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
     seed: int = 0
+    is_copied: bool = False
 
     @property
     def is_synthetic(self) -> bool:
@@ -51,11 +53,12 @@ class InputMaker:
 
     @property
     def source(self) -> str:
-        if self.example is not None:
-            return "numbers like those of the model's example inputs"
         kinds = {"photographs" if one.is_photograph or one.is_clip else "random" for one in self.takes}
         said = [self.photographs.source] if "photographs" in kinds else []
-        return ", ".join([*said, *(["random numbers"] if "random" in kinds else [])])
+        said += ["random numbers"] if "random" in kinds else []
+        if self.example is not None:
+            said = ["numbers like those of the model's example inputs"]
+        return ", ".join([*said, *(["copied in each step as the network changes them"] if self.is_copied else [])])
 
     @property
     def shape(self) -> str:
@@ -188,7 +191,7 @@ def read_example(example: Any, name: str) -> Inputs:
     tree = (tuple(map(_with_lists, args)), {key: _with_lists(value) for key, value in kwargs.items()})
     found: list[torch.Tensor] = []
     changed(tree, lambda leaf: found.append(t) if (t := _tensor_of(leaf)) is not None else None)
-    if not found:
+    if not found or not len(found[0]):
         raise BadInputError(f"--model: the example inputs of {name!r} hold no tensor with items; it gives "
                             f"{type(example).__name__}")  # fmt: skip
     reader = _Reader(n=len(found[0]))

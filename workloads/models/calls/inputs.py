@@ -114,6 +114,9 @@ class Inputs:
 
 
 _FIRST = Slot(number=0)
+_CASTS = {
+    torch.float32: "float", torch.float64: "double", torch.float16: "half", torch.bfloat16: "bfloat16",
+}  # fmt: skip
 
 
 def only_tensor(inputs: Inputs) -> torch.Tensor:
@@ -130,6 +133,12 @@ def only_tensor(inputs: Inputs) -> torch.Tensor:
 def laid_out(tensor: torch.Tensor, memory_format: str) -> torch.Tensor:
     """A tensor in a memory format, as far as it has as many dimensions as that is for."""
     return tensor.contiguous(memory_format=FORMATS[memory_format].get(tensor.ndim, torch.contiguous_format))
+
+
+def cast(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
+    """A module with its weights in a floating type, in place; ``nn.Module.to`` would cut complex ones to real."""
+    made: torch.nn.Module = getattr(module, _CASTS[dtype])()
+    return made
 
 
 def lay_out(module: torch.nn.Module, memory_format: str) -> None:

@@ -30,6 +30,7 @@ class LoadedModel:
         code: What tells the user's code from other code.
         commit: Of git, of the user's code.
         is_quantised: It computes in 8 bits on the CPU, whatever precision is asked for.
+        varies: Its answers to the same items differ from one call to the next.
     """
 
     module: nn.Module
@@ -43,3 +44,4 @@ class LoadedModel:
     code: str | None = None
     commit: str | None = None
     is_quantised: bool = False
+    varies: bool = False

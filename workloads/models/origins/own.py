@@ -40,9 +40,11 @@ def build(name: str, _pretrained: bool, num_classes: int | None) -> LoadedModel:
     if not isinstance(module, nn.Module):
         allowed = "a torch.nn.Module, or a pair of one and example inputs"
         raise BadInputError(f"--model: {name!r} gives {type(given).__name__}; allowed: {allowed}")
+    own_types = {p.dtype for p in module.parameters() if p.is_floating_point()}
+    inputs = None if example is None else read_example(example, name)
     loaded = LoadedModel(
         module=module.cpu().float().eval(), weights=AS_BUILT, code=code.digest, commit=code.commit,
-        example=None if example is None else read_example(example, name),
+        example=inputs and inputs.with_tensors([t.float() if t.dtype in own_types else t for t in inputs.tensors]),
     )  # fmt: skip
     if num_classes is not None:
         note_head(loaded)
@@ -54,6 +56,6 @@ def note_head(loaded: LoadedModel) -> None:
     """Note which layer of a network is its head, by calling it: with its example, or images of a size that it takes."""
     images = (Inputs.of(torch.zeros(1, 3, size, size)) for size in SIZES)
     for inputs in images if loaded.example is None else (loaded.example[:1],):
-        with contextlib.suppress(Exception), torch.inference_mode():  # it takes others, as it will say
+        with contextlib.suppress(Exception), torch.no_grad():  # it takes others, as it will say
             note_last_called(loaded.module, inputs)
             return

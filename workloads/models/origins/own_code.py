@@ -108,12 +108,21 @@ def _of_file(name: str, where: str) -> tuple[Path, str, Path]:
     if not file.is_file():
         raise BadInputError(f"--model: {name!r}: {where!r} is not a file")
     root, parts = file.parent, [file.stem]
-    while (root / "__init__.py").exists() and root.name.isidentifier() and root.parent != root:
+    n_above = _n_above(file)
+    while (len(parts) <= n_above or (root / "__init__.py").exists()) and root.name.isidentifier():
         parts.insert(0, root.name)
         root = root.parent
     if len(parts) == 1:  # of whatever name: nothing else imports it by that, nor is it to stand in for others
         return file, "accelsweep_model_" + re.sub(r"\W", "_", file.stem), root
     return file, ".".join(parts if parts[-1] != "__init__" else parts[:-1]), root
+
+
+def _n_above(file: Path) -> int:
+    """How many folders up a file's relative imports lead, each of them a package with or without an ``__init__.py``."""
+    with contextlib.suppress(OSError, ValueError, SyntaxError):
+        nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8-sig")))
+        return max((node.level for node in nodes if isinstance(node, ast.ImportFrom)), default=0)
+    return 0
 
 
 def _of_module(name: str, where: str) -> tuple[Path, str, Path]:

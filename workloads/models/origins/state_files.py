@@ -120,6 +120,16 @@ def _without_prefix(state: State, own: Iterable[str]) -> dict[str, torch.Tensor]
     return {name.removeprefix(best): value for name, value in state.items() if name.startswith(best)}
 
 
+def _with_tied(there: dict[str, torch.Tensor], own: State) -> dict[str, torch.Tensor]:
+    """Weights with those that a file leaves out as they are another's too; safetensors keep such a tensor once."""
+    twins: dict[tuple[int, torch.Size], list[str]] = {}
+    for name, tensor in own.items():
+        if tensor.numel() and tensor.data_ptr():
+            twins.setdefault((tensor.data_ptr(), tensor.shape), []).append(name)
+    known = {name: there[twin] for names in twins.values() for twin in names if twin in there for name in names}
+    return known | there
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
     """Weights that a model takes.
@@ -152,7 +162,7 @@ def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
     own = module.state_dict()
     head = _head_of(module)
     of_head = {key for key in own if head is not None and key.startswith(f"{head}.")}
-    there = _without_prefix(state, own)
+    there = _with_tied(_without_prefix(state, own), own)
     there = {k: v for k, v in there.items() if k in own or not (k.startswith(_AUXILIARY) or k.endswith(_COUNTERS))}
     missing = {key for key in own if key not in there and not key.endswith(_COUNTERS)}
     # A head that the user has built otherwise lies where the model's own does: ``fc.1.weight`` for ``fc.weight``.

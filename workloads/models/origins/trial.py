@@ -102,7 +102,7 @@ def tried(question: Question) -> dict[str, Any]:
     except _NoAnswerError as error:
         return {"refusal": f"--model: {question.name!r} does not work: {told(error.error)}{_hint(question)}"}
     except Exception as error:
-        return {"refusal": f"--model: {question.name!r} does not work: {told(error)}"}
+        return {"refusal": f"--model: {question.name!r} does not work: {told(error)}{_by_module(question.name, error)}"}
 
 
 class _NoAnswerError(Exception):
@@ -140,6 +140,17 @@ def _called(question: Question) -> str | None:
     except Exception as error:
         raise _NoAnswerError(error) from error
     return head_told(loaded, question.name, weights)
+
+
+def _by_module(name: str, error: Exception) -> str:
+    """How a file is named so that it finds a module which lies where the user is, where it lacks one."""
+    file, _, attribute = name.rpartition(".py:")
+    missing = ((isinstance(error, ModuleNotFoundError) and error.name) or ".").split(".")[0]
+    if not (missing and file and (Path(missing).is_dir() or Path(f"{missing}.py").is_file())):
+        return ""
+    parts = Path(file).parts
+    is_below = all(part.isidentifier() for part in parts)
+    return f"; --model {'.'.join(parts)}:{attribute} finds what lies in this folder" if is_below else ""
 
 
 def _hint(question: Question) -> str:

@@ -10,6 +10,7 @@ from typing import Protocol
 import torch
 
 from workloads.base import UnsupportedError
+from workloads.models.calls.inputs import cast
 from workloads.precision import product_type
 from workloads.runtime.words import in_short
 
@@ -127,7 +128,7 @@ class Lowered(torch.nn.Module):
         import copy
 
         super().__init__()
-        self.network, self.dtype = copy.deepcopy(network).to(dtype), dtype
+        self.network, self.dtype = cast(copy.deepcopy(network), dtype), dtype
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
         lowered = [tensor.to(self.dtype) if tensor.is_floating_point() else tensor for tensor in inputs]

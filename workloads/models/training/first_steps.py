@@ -18,6 +18,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from workloads.base import CellContext
 from workloads.images.batches import laid_out
 from workloads.models.calls.answers import class_scores
+from workloads.models.calls.behaviour import VARIES, Behaviour
+from workloads.models.calls.inputs import Inputs, cast
 from workloads.models.rounding import Rounding
 from workloads.models.training.optimizer import adamw
 from workloads.models.training.steps import N_STEPS, Steps, steps_of
@@ -123,7 +125,7 @@ class Training:
 
     def scores_of(self, network: Callable[..., Any], items: torch.Tensor) -> torch.Tensor:
         """Class scores of what a network answers."""
-        return class_scores(network(items), self.n_classes)
+        return class_scores(network(items.clone()), self.n_classes)  # a network may change what it is given
 
 
 def _on_the_cpu(
@@ -134,7 +136,7 @@ def _on_the_cpu(
 
     On all items of all processes, which it normalises as each of these does its own.
     """
-    copied = training.copied.to(kind)
+    copied = cast(training.copied, kind)
     n_parts = training.context.group.size
 
     def forward(items: torch.Tensor) -> torch.Tensor:
@@ -159,12 +161,14 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
     """
     module, context = training.module, training.context
     is_compiled, batch_size, group = context.compile != "none", context.batch_size, context.group
-    copied = training.copied.to(torch.float32)
-    n = n_items_of(copied.eval(), inputs[:1], batch_size, is_compiled=is_compiled)
+    copied = training.copied.float()
+    n = n_items_of(copied.eval(), inputs[:1].clone(), batch_size, is_compiled=is_compiled)
     n = min(n, len(labels) // group.size)
     n_all = n * group.size
     inputs, labels = inputs[:n_all], labels[:n_all]
-    if is_compiled and draws_random_numbers(copied.train(module.training), inputs):
+    if Behaviour.of(copied.eval(), Inputs.of(inputs[:2])).varies:
+        return FirstSteps(n_items=n_all, reason=VARIES)
+    if is_compiled and draws_random_numbers(copied.train(module.training), inputs.clone()):
         return FirstSteps(n_items=n_all, reason=_SAME_RANDOM)
     filled = torch.arange(batch_size if is_compiled else n) % n
     mine, its_labels = group.share(inputs)[filled], group.share(labels)[filled]

@@ -34,6 +34,15 @@ def made(n: int) -> dict[str, Any]:
     }
 
 
+def test_sparse_nested_and_circular_answers() -> None:
+    around = SimpleNamespace(y=torch.ones(2, 3))
+    around.me = [around]
+    assert list(leaves(around)) == ["y"]
+    assert [t.shape for t in tensors_of(around)] == [(2, 3)]
+    assert torch.equal(leaves({"s": torch.eye(3).to_sparse()})["s"], torch.eye(3))
+    assert not leaves(torch.nested.nested_tensor([torch.ones(2), torch.ones(3)]))
+
+
 @pytest.mark.parametrize(
     ("kind", "names"),
     [

@@ -84,3 +84,66 @@ def test_an_answer_with_the_items_in_its_second_dimension_is_compared() -> None:
     outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
     assert {name: tuple(output.shape) for name, output in outputs.items()} == {"0": (8, 5, 4), "1": (8, 1, 4)}
     assert all((outputs[name] - reference[name]).abs().max() < 1e-5 for name in outputs)
+
+
+OTHERS = """
+import torch
+from torch import nn
+
+class Complex(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(8, 4, dtype=torch.complex64)
+        self.second = nn.Linear(4, 3)
+
+    def forward(self, x):
+        return self.second(self.first(x).abs())
+
+class Sparse(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 6)
+
+    def forward(self, x):
+        return self.layer(x.mul_(2)).relu().to_sparse()
+
+class Lazy(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.net = nn.Sequential(nn.Flatten(), nn.LazyLinear(8), nn.ReLU(), nn.LazyLinear(10))
+
+    def forward(self, x):
+        return self.net(x)
+
+def half():
+    return nn.Linear(6, 2).bfloat16(), torch.randn(2, 6).bfloat16()
+
+def numbers():
+    return Complex(), torch.randn(2, 8, dtype=torch.complex64)
+
+def scripted():
+    return torch.jit.trace(nn.Sequential(nn.Linear(6, 6), nn.ReLU()).eval(), torch.randn(1, 6)), torch.randn(1, 6)
+
+def sparse():
+    return Sparse(), torch.randn(1, 6)
+"""
+
+
+@pytest.mark.parametrize("name", ["half", "numbers", "scripted", "sparse", "Lazy"])
+@pytest.mark.filterwarnings("ignore:.*torch.jit.*deprecated:FutureWarning")
+def test_networks_of_every_kind_answer_as_the_reference_does(name: str) -> None:
+    Path("others.py").write_text(OTHERS)
+    more = {"input": ["3x5x5"]} if name == "Lazy" else {}
+    workload = prepared("inference", model=f"others.py:{name}", batch_size=3, **more)
+    workload.step()
+    outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
+    assert outputs.shape == reference.shape
+    torch.testing.assert_close(outputs, reference.float(), atol=1e-5, rtol=1e-5)
+
+
+def test_a_lazy_network_is_trained() -> None:
+    Path("others.py").write_text(OTHERS)
+    workload = prepared("finetune", model="others.py:Lazy", batch_size=16, image_size=64)
+    assert workload.first_steps().reason is None  # type: ignore[attr-defined]
+    workload.step()
+    workload.teardown()

@@ -59,6 +59,17 @@ def test_a_module_is_found_without_importing_anything(folder: Path, monkeypatch:
     assert installed.commit is None
 
 
+def test_relative_imports_make_packages_of_the_folders_that_they_lead_to(folder: Path) -> None:
+    (folder / "far" / "net.py").write_text("from .away import thing\nfrom ..helpers import statistics\n")
+    code = collect("far/net.py:build")
+    assert (code.module, set(code.files)) == (
+        f"{folder.name}.far.net", {f"{folder.name}/{file}" for file in ("far/net.py", "far/away.py", "helpers.py")}
+    )  # fmt: skip
+    (folder / "far" / "net.py").write_text("from .away import thing\n")
+    code = collect("far/net.py:build")
+    assert (code.module, set(code.files)) == ("far.net", {"far/net.py", "far/away.py"})
+
+
 def test_each_change_of_what_travels_changes_the_hash(folder: Path) -> None:
     before = collect("net.py:build").digest
     (folder / "unused.py").write_text("x = 1\n")

@@ -16,7 +16,7 @@ from torch import nn
 from workloads.base import BadInputError
 from workloads.models.heads import last_layer
 from workloads.models.loading import build_model, check_weights
-from workloads.models.origins.state_files import read_state
+from workloads.models.origins.state_files import fitted, read_state
 
 MODEL = "squeezenet1_1"  # 5 MB, its head a convolution
 State = dict[str, Any]
@@ -66,6 +66,14 @@ def test_safetensors_are_read_by_what_they_are(name: str, tmp_path: Path, monkey
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     with pytest.raises(BadInputError, match=r"needs the package safetensors: pip install 'accelsweep\[safetensors\]'"):
         read_state(tmp_path / name, MODEL)
+
+
+def test_a_tensor_that_two_layers_share_may_be_in_a_file_once(tmp_path: Path) -> None:
+    tied = nn.Sequential(nn.Embedding(9, 4), nn.Linear(4, 9, bias=False))
+    tied[1].weight = tied[0].weight  # type: ignore[assignment]
+    for kept in ("0.weight", "1.weight"):
+        found = fitted(tied, {kept: torch.ones(9, 4)}, "tied", tmp_path)
+        assert (set(found.state), found.n_classes, found.has_head) == ({"0.weight", "1.weight"}, 9, True)
 
 
 def n_classes(file: Path, asked: int | None = None) -> int:

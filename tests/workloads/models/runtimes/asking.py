@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 
 from workloads.base import UnsupportedError
@@ -57,3 +58,20 @@ def check_answers(name: str, precision: str, off: float) -> Session:
     assert float((answer - right).abs().max()) <= off * float(right.abs().max())
     assert session.takes.type == "cpu"
     return session
+
+
+def check_unknown_operator(name: str) -> None:
+    """An operator that only PyTorch knows is named."""
+
+    @torch.library.custom_op(f"mine::for_{name}", mutates_args=())
+    def own(x: torch.Tensor) -> torch.Tensor:
+        return 2 * x
+
+    own.register_fake(torch.empty_like)
+
+    class Own(Small):
+        def forward(self, x: torch.Tensor) -> Tensors:
+            return (own(super().forward(x)[0]),)
+
+    with pytest.raises(UnsupportedError, match=rf"mine[.:]+for_{name}"):
+        table.open_session(name, asked_for(Own(), "fp32"))

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
-import torch
 
-from tests.workloads.models.runtimes.asking import Small, asked_for, check_answers, opened
+from tests.workloads.models.runtimes.asking import Small, asked_for, check_answers, check_unknown_operator, opened
 from workloads.base import UnsupportedError
 from workloads.models.runtimes import onnx_runtime, table
 
@@ -36,18 +33,7 @@ def test_a_precision_that_it_computes_otherwise_is_not_called_by_that_name(preci
 
 
 def test_an_operator_that_onnx_lacks_is_named() -> None:
-    @torch.library.custom_op("mine::doubled", mutates_args=())
-    def doubled(x: torch.Tensor) -> torch.Tensor:
-        return 2 * x
-
-    doubled.register_fake(torch.empty_like)
-
-    class Own(Small):
-        def forward(self, x: torch.Tensor) -> Any:
-            return (doubled(super().forward(x)[0]),)
-
-    with pytest.raises(UnsupportedError, match=r"mine[.:]+doubled"):
-        table.open_session("onnxruntime", asked_for(Own(), "fp32"))
+    check_unknown_operator("onnxruntime")
 
 
 def test_a_device_that_the_wheel_has_no_provider_for_is_told() -> None:

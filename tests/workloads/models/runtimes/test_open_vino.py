@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.workloads.models.runtimes.asking import Small, asked_for, check_answers, opened
+from tests.workloads.models.runtimes.asking import Small, asked_for, check_answers, check_unknown_operator, opened
 from workloads.base import UnsupportedError
 from workloads.models.runtimes import table
 
@@ -36,18 +36,7 @@ def test_its_quantiser_makes_it_compute_in_8_bits() -> None:
 
 
 def test_what_it_cannot_convert_is_named() -> None:
-    @torch.library.custom_op("mine::tripled", mutates_args=())
-    def tripled(x: torch.Tensor) -> torch.Tensor:
-        return 3 * x
-
-    tripled.register_fake(torch.empty_like)
-
-    class Own(Small):
-        def forward(self, x: torch.Tensor) -> Any:
-            return (tripled(super().forward(x)[0]),)
-
-    with pytest.raises(UnsupportedError, match=r"mine[.:]+tripled"):
-        table.open_session("openvino", asked_for(Own(), "fp32"))
+    check_unknown_operator("openvino")
 
 
 def test_what_depends_on_values_cannot_be_exported() -> None:
