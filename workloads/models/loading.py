@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Sequence
@@ -152,8 +153,8 @@ def model_and_inputs(
     )  # fmt: skip
     if loaded.code is not None:
         loaded, make = _spared(loaded, make)
-    for parameter in loaded.module.parameters():  # the module's own method is not TorchScript's
-        parameter.requires_grad_(False)
+    with contextlib.suppress(RuntimeError):  # TorchScript has none
+        loaded.module.requires_grad_(False)
     if loaded.weights == "random" and not loaded.is_quantised:
         randomised.settle(loaded, name, make)
     return loaded, make
