@@ -65,7 +65,8 @@ class Inference(SteadyWork):
         self._is_frozen = self._options.implementation == ("frozen",)
         self._runtime = self._options.runtime[0] if self._options.runtime else TORCH
         self._session: elsewhere.Elsewhere | None = None
-        self._is_cast = self._is_frozen or holds_weights(context.precision)
+        is_quantised_here = is_quantised(context.precision) and self._runtime == TORCH
+        self._is_cast = self._is_frozen or holds_weights(context.precision) or is_quantised_here
         self._n_varied = 0
         self.incomparable: str | None = None
         self.step_is_compute = not self._options.include_copy and context.group.is_alone

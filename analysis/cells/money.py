@@ -28,10 +28,6 @@ class Prices:
             if value is not None and not 0 <= value < math.inf:
                 raise ValueError(f"--{field.name.replace('_', '-')}: {value} is not a number from 0 up")
 
-    @property
-    def has_cost(self) -> bool:
-        return self.price_per_hour is not None or self.price_per_kwh is not None
-
     def formulas(self, item: str) -> list[str]:
         """How the columns come about, in words with the prices asked; empty without any."""
         parts = []

@@ -85,6 +85,11 @@ def out_of(mask: pd.Series) -> str:
     return f"{int(mask.sum()):,} of {counted(len(mask))}"
 
 
+def words_of(values: pd.Series) -> list[str]:
+    """The different texts of a column, sorted."""
+    return sorted(values.dropna().astype(str).unique())
+
+
 def equals(frame: pd.DataFrame, column: str, value: object) -> pd.Series:
     """Where a column has a value; null is no value."""
     return (frame[column] == value).fillna(False).astype(bool)

@@ -77,6 +77,12 @@ def memory_bytes(frame: pd.DataFrame) -> pd.Series:
     return frame["device_peak_allocated_bytes"].fillna(frame["peak_rss_bytes"])
 
 
+def peak_bytes(row: Row) -> float | None:
+    """The same of a row."""
+    on_device = known(row.get("device_peak_allocated_bytes"))
+    return known(row.get("peak_rss_bytes")) if on_device is None else on_device
+
+
 def are_peaks_comparable(a: Row, b: Row) -> bool:
     """Whether the peaks of two cells may be divided.
 

@@ -1,4 +1,4 @@
-"""The contract's choice over frames: which cells may be recommended, which is the best; and a cell's speed."""
+"""The contract's choice over frames: which cells may be recommended, and which is the best."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.cells.columns import THROUGHPUT
 from analysis.cells.rows import Row, first, records
 from analysis.contract import choice
 from analysis.contract.limits import Limits
-from analysis.stats.estimate import Figure, of_row
 
 
 def judged(cells: pd.DataFrame) -> list[Row]:
@@ -40,8 +38,3 @@ def best(cells: pd.DataFrame, objective: str = "throughput") -> Row | None:
 def front(cells: pd.DataFrame, objectives: Sequence[str], limits: Limits) -> NDArray[np.bool_]:
     """Which cells of one search are on its Pareto front, shape (len(cells),)."""
     return np.array(choice.front(judged(cells), objectives, limits), dtype=np.bool_)
-
-
-def speed(row: Row) -> Figure:
-    """A row's throughput with its interval, in items per second."""
-    return of_row(row, THROUGHPUT)

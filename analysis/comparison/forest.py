@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from analysis.comparison.comparison import most_telling
-from analysis.figures.panels import GREY, INK, name_rows, note_right, panels
+from analysis.figures.panels import GREY, INK, name_rows, note_right, panels, ratio_axis
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import Figure, known
 from analysis.stats.told_apart import MIN_CHANGE
@@ -107,15 +106,7 @@ def _draw_mean(axes: Axes, y: float, mean: Ratio) -> None:
 
 def _scale(axes: Axes, rows: Sequence[Ratio], min_change: float = MIN_CHANGE) -> None:
     ends = [v for row in rows for v in (row.ratio, row.low, row.high) if not math.isnan(v)]
-    low, high = min([*ends, 1 / (1 + min_change)]), max([*ends, 1 + min_change])
-    margin = (high / low) ** 0.04
-    axes.set_xscale("log")
-    axes.set_xlim(low / margin, high * margin)
-    narrow, wide = high / low < 4, high / low > 100
-    decimal = LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 5.0))
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if narrow else decimal)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda v, _: f"{v:.6g}"))
+    ratio_axis(axes, min([*ends, 1 / (1 + min_change)]), max([*ends, 1 + min_change]))
 
 
 def _legend(axes: Axes, verdicts: Sequence[str], min_change: float = MIN_CHANGE) -> None:

@@ -12,13 +12,15 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.container import Container
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from analysis.figures.style import canvas
 
 _LABEL_SHARE = 0.065  # of an axis' length that a label of four digits takes
 INK, GREY = "#222222", "#777777"
 WIDTH, HEIGHT = 7.2, 4.0  # of a figure of one panel, in inches
+_NARROW, _WIDE = 4, 100
+"""Ratios of an axis' ends up to which every tick is at a round number, and from which only decades have one."""
 
 
 @contextmanager
@@ -94,6 +96,16 @@ def log_ticks(axis: Axis, subs: Sequence[float] = (1.0, 2.0, 5.0)) -> None:
     axis.set_major_locator(LogLocator(subs=subs))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(written_out)
+
+
+def ratio_axis(axes: Axes, low: float, high: float) -> None:
+    """A logarithmic axis of ratios, a little wider than these; the narrower, the more of its ticks have a number."""
+    margin = (high / low) ** 0.04
+    axes.set_xscale("log")
+    axes.set_xlim(low / margin, high * margin)
+    log_ticks(axes.xaxis, (1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0))
+    if high / low < _NARROW:
+        axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
 
 
 def name_rows(axes: Axes, names: Sequence[str], places: Sequence[float] | None = None) -> None:

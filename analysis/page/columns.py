@@ -16,7 +16,7 @@ from analysis.text import MISSING, escape, is_missing, number, share, table
 
 MAX_ROWS = 500  # rows of a table; nobody reads more, and the Parquet files have them all
 NUMBERS = (("learning_rate", "learning rate"), ("batch_size", "batch size"), ("rate_per_s", "rate (1/s)"),
-           ("threads", "threads"))  # fmt: skip
+           ("threads", "threads"), ("n_devices", "devices"))  # fmt: skip
 
 
 class Column(NamedTuple):

@@ -7,6 +7,8 @@ import pandas as pd
 
 from analysis.contract.plausible import BOUNDS, Bound, notes
 
+OF_A_STEP = ("items_per_step", "flops_per_step", "bytes_per_step", "achieved_flop_per_s", "achieved_bytes_per_s",
+             "flop_share_ratio", "bandwidth_share_ratio")  # fmt: skip
 SPEED = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")
 
 
@@ -15,7 +17,7 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
 
     Older sweeps told a training's items over its median step. Of a complete one the items are those of its epochs; that
     rate has no interval, for the rounds are not in this table. ``rate_note`` says where the items are not known and the
-    rate is still the median step's.
+    rate is still the median step's. Of queries of several batches they told the work of one batch by the query's time.
     """
     rates = frame["epochs_run"] * frame["n_train_items"] / frame["measured_s"]
     is_training = (frame["workload"] == "finetune") & frame[SPEED[0]].notna()
@@ -27,6 +29,11 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     frame["rate_note"] = pd.Series(None, index=frame.index, dtype="object").mask(
         is_training & rates.isna(), "rate of the median step"
     )
+    # The items of a query, in its time, over those of a batch.
+    n_batches = (frame[SPEED[0]] * frame["step_median_s"] / frame["items_per_step"]).round()
+    is_query = (frame["scenario"] == "multi-stream") & (n_batches > 1)
+    for name in frame.columns.intersection(OF_A_STEP):
+        frame[name] = frame[name].mask(is_query, frame[name] * n_batches)
     is_single = frame["n_latency_samples"].isna() & ~(frame["steps_per_sample"] > 1)
     frame["n_latency_samples"] = frame["n_latency_samples"].mask(is_single, frame["n_samples"])
     for bound in BOUNDS:

@@ -15,6 +15,7 @@ from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import Group, file_names, groups, of, task_columns
 from analysis.cells.identity import narrowed
 from analysis.cells.naming import label, varying
+from analysis.cells.ranking import speed
 from analysis.cells.rows import Row, complete, curves, items_of, memory_bytes, records, setting_columns
 from analysis.contract.cells import SERVER
 from analysis.contract.choice import CHOSEN_BY
@@ -55,7 +56,7 @@ def draw_settings(path: Path, group: Group, rounds: pd.DataFrame, limits: Limits
     best = usable.best(held if len(held) else cells)
     assert best is not None, "every cell drawn has a throughput"
     told = label(best, setting_columns(cells))
-    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {usable.speed(best).text} {items_of(cells)}/s"
+    fastest = f"{ring.replace(chr(10), ' ')}: {told} with {speed(best).text} {items_of(cells)}/s"
     if cells["batch_size"].nunique() < 2:
         _draw_bars(path, cells, title=f"Throughput{of(group.name)}")
         return f"Throughput of {len(cells)} settings{of(group.name)}, with 95 % intervals; {fastest}"
@@ -94,7 +95,7 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
     speeds = [float(row[THROUGHPUT[0]]) for row in rows]
     with panels.panels(path, 1, size=(panels.WIDTH, 1.1 + 0.28 * len(rows))) as (_, (axes,)):
         for y, (row, value) in enumerate(zip(rows, speeds, strict=True)):
-            f = usable.speed(row)
+            f = speed(row)
             ends = [[max(0.0, value - (f.low or value))], [max(0.0, (f.high or value) - value)]]
             axes.errorbar([value], [-y], xerr=ends, marker="o", color=panels.INK, capsize=2.5)
             panels.note_right(axes, -y, f.text)
@@ -108,7 +109,7 @@ def _draw_bars(path: Path, cells: pd.DataFrame, *, title: str) -> None:
             axes.set_xlim(0, max(axes.get_xlim()[1], 1.03 * speeds[0]))
             axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
             axes.xaxis.set_major_formatter(panels.written_out)
-        known = " (95 % intervals where known)" if any(usable.speed(row).low is not None for row in rows) else ""
+        known = " (95 % intervals where known)" if any(speed(row).low is not None for row in rows) else ""
         axes.set(title=f"{title}{known}", xlabel=f"throughput ({items_of(cells)}/s)")
 
 

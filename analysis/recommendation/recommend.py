@@ -14,7 +14,7 @@ from analysis.cells.naming import present, varying
 from analysis.cells.ranking import Ranking, accuracy, intervals_part, plain, rank, speed, step, widened
 from analysis.cells.rows import Row, complete, items_of, memory_bytes, records
 from analysis.cells.usable import best, usable
-from analysis.contract.cells import SERVER, TASK_COLUMNS
+from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
 
 CLOSE_RATIO = 1.02
@@ -239,9 +239,8 @@ def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
     batch was measured or ran out of memory (the cells are all of the sweep's), or where there is no smaller one.
     """
     options = [str(c) for c in cells if str(c).startswith("option ")]
-    settings = ("precision", "memory_format", "compile", "implementation", "runtime", "feed", "learning_rate", "node",
-                *options)  # fmt: skip
-    names = present(cells, (*TASK_COLUMNS, *WHERE, *settings))
+    settings = [name for name in SETTINGS if name != "batch_size"]
+    names = present(cells, (*TASK_COLUMNS, *WHERE, *settings, "node", *options))
     line = cells[_same(cells, best, names) & cells["batch_size"].notna()]
     if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:
         return None

@@ -13,9 +13,9 @@ import pandas as pd
 
 from analysis.cells.columns import OPTION
 from analysis.cells.money import COST, GCO2, Prices
-from analysis.cells.naming import present
+from analysis.cells.naming import present, words_of
 from analysis.cells.ranking import speed, step
-from analysis.cells.rows import Row, status_counts
+from analysis.cells.rows import Row, peak_bytes, status_counts
 from analysis.contract.cells import SETTINGS, TASK_COLUMNS
 from analysis.contract.choice import doubts
 from analysis.contract.limits import Limits
@@ -26,7 +26,7 @@ from analysis.page.caveats.machines import VERSIONS
 from analysis.recommendation.axes.effects import Effect
 from analysis.recommendation.axes.tables import axis_name
 from analysis.recommendation.recommend import Task, choices
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import known
 
 SCHEMA = "accelsweep-summary/1"
 VERSIONED = {**VERSIONS, "driver_version": "drivers"}
@@ -71,11 +71,6 @@ def write_summary(path: Path, told: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def interval(figure: Figure) -> dict[str, float | None]:
-    """A figure with the ends of its 95 % interval, null where unknown."""
-    return {"value": figure.value, "low": figure.low, "high": figure.high}
-
-
 def plain(value: Any) -> Any:
     """A value of a row as JSON has it."""
     if value is None or value != value or value is pd.NA:  # noqa: PLR0124 # NaN
@@ -86,14 +81,13 @@ def plain(value: Any) -> Any:
 
 
 def _words(frame: pd.DataFrame, column: str) -> list[str]:
-    return sorted(frame[column].dropna().astype(str).unique()) if column in frame else []
+    return words_of(frame[column]) if column in frame else []
 
 
 def _recommended(row: Row, task: Task) -> dict[str, Any]:
     cells = task.cells
     options = [str(c) for c in cells if str(c).startswith(OPTION)]
     settings = [*SETTINGS, *options, "machine", "node"]
-    peak = known(row.get("device_peak_allocated_bytes"))
     return {
         "task": {name: plain(row.get(name)) for name in TASK_COLUMNS},
         "best_for": [{"word": w.word, "told": w.told, "n_indistinguishable": w.n_rivals} for w in row["wants"]],
@@ -101,11 +95,11 @@ def _recommended(row: Row, task: Task) -> dict[str, Any]:
         "sweep": plain(row.get("sweep")),
         "settings": {name.removeprefix(OPTION): plain(row.get(name)) for name in present(cells, settings)},
         "item": task.item,
-        "throughput_items_per_s": interval(speed(row)),
-        "step_median_s": interval(step(row)),
+        "throughput_items_per_s": asdict(speed(row)),
+        "step_median_s": asdict(step(row)),
         "n_runs": int(known(row.get(N_RUNS)) or 1),
         "between_runs_sd_ratio": known(row.get(SPEED_SD)),
-        "peak_memory_bytes": known(row.get("peak_rss_bytes")) if peak is None else peak,
+        "peak_memory_bytes": peak_bytes(row),
         "accuracy_best": learned_accuracy(row),
         **{name: known(row.get(name)) for name in PLAIN_FIGURES},
         "doubts": doubts(row),
@@ -117,7 +111,7 @@ def _axis(one: Effect) -> dict[str, Any]:
         "axis": axis_name(one.contrast.axis),
         "setting": plain(one.contrast.value),
         "over": plain(one.contrast.base),
-        "speed_ratio": interval(one.ratio),
+        "speed_ratio": asdict(one.ratio),
         "verdict": one.verdict,
         "n_pairs": one.n,
         "n_faster": one.count("faster"),
@@ -126,7 +120,7 @@ def _axis(one: Effect) -> dict[str, Any]:
         "energy_per_item_ratio": one.energy_ratio,
         "accuracy_change": one.accuracy_change,
         "otherwise": [
-            {"column": axis_name(i.column), "value": plain(i.value), "speed_ratio": interval(i.ratio),
+            {"column": axis_name(i.column), "value": plain(i.value), "speed_ratio": asdict(i.ratio),
              "verdict": i.verdict}
             for i in one.interactions
         ],

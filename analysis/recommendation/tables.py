@@ -11,8 +11,9 @@ from analysis.cells.columns import THROUGHPUT
 from analysis.cells.groups import groups, line_columns, word_columns
 from analysis.cells.money import COST, GCO2
 from analysis.cells.naming import varying
+from analysis.cells.ranking import speed
 from analysis.cells.rows import Row, items_of, memory_bytes, records, with_role
-from analysis.cells.usable import front, judged, speed
+from analysis.cells.usable import front, judged
 from analysis.contract.cells import BOUNDS_BATCH, MEASURED, MIN_SAMPLES, STATUSES, TASK_COLUMNS
 from analysis.contract.choice import falls_behind, misses_deadline
 from analysis.contract.limits import Limits

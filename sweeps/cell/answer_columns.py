@@ -27,6 +27,12 @@ if TYPE_CHECKING:
     import torch
 
 
+def batch_seconds(extras: Extras, row: Mapping[str, Any]) -> float | None:
+    """Median seconds of the workload's own step, a batch, of which a query that was timed may hold several."""
+    query_s = row.get("step_median_s")
+    return None if query_s is None else query_s / extras.sending.scenario.n_batches
+
+
 def answer_columns(
     workload: Workload,
     extras: Extras,
@@ -55,8 +61,9 @@ def answer_columns(
         yield columns
         wrong = wrong or wrong_training(columns, cell.precision)
     # Forgets what was compiled, which has given its answers.
-    if cell.compile != AHEAD and row.get("compile_s") is not None and row.get("step_median_s") is not None:
-        yield {"compile_warm_s": warm_compile_s(workload.step, Timer(device).time, row["step_median_s"])}
+    batch_s = batch_seconds(extras, row)
+    if cell.compile != AHEAD and row.get("compile_s") is not None and batch_s is not None:
+        yield {"compile_warm_s": warm_compile_s(workload.step, Timer(device).time, batch_s)}
     if wrong is not None:
         raise WrongResultError(wrong)
 
@@ -70,8 +77,8 @@ def _quantised(
         return {}
     if not PRECISIONS[precision].is_weight_only:
         return {"quantised_share_ratio": products.share(own)}
-    flops, of_all = extras.weights_flops, row.get("flops_per_step")
-    return {"quantised_share_ratio": min(1.0, flops / of_all) if flops and of_all else None}
+    n, flops, of_all = extras.sending.scenario.n_batches, extras.weights_flops, row.get("flops_per_step")
+    return {"quantised_share_ratio": min(1.0, n * flops / of_all) if flops and of_all else None}
 
 
 def _by_name(outputs: Any) -> Mapping[str, torch.Tensor]:

@@ -146,7 +146,8 @@ class CellRun:
         facts = self._workload.setup()
         synchronize(device)  # what was handed to the device is part of it, not of the first step
         self._row.update(asdict(facts), setup_s=time.perf_counter() - began, item=facts.item or kind.item)
-        self._row["items_per_step"] = self._workload.items_per_step
+        n_batches = Extras.of(self._workload).sending.scenario.n_batches
+        self._row["items_per_step"] = self._workload.items_per_step * n_batches
         self._next = self._warm_up
 
     def _warm_up(self) -> None:
@@ -191,7 +192,7 @@ class CellRun:
             seconds, n_steps = timed_round(workload, plan, self._timer, self._policy.length_s)
         energy_after = self._energy.read_j()
         self._conditions.note()
-        items_per_step = workload.items_per_step * plan.n_batches
+        items_per_step = self._row["items_per_step"]
         total, items = self._log.add(seconds, n_steps), n_steps * items_per_step
         self._items += items
         reached = workload.end_round(index)
@@ -215,16 +216,14 @@ class CellRun:
         self._row.update(self._energy.columns(self._items))
         self._row.update(self._conditions.columns(self._log.round_medians))
         self._row.update(self._ranks.memory(self._memory.columns()))
-        n_steps = self._items / self._workload.items_per_step
+        n_steps = self._items / self._row["items_per_step"]
         self._row.update(self._page_faults.columns(n_steps))
         self._row.update(self._memory.retry_columns(n_steps))
         if self._plan.steps_per_sample > 1 and self._workload.steps_per_round is None:
             seconds = single_steps(self._plan, self._timer, self._measure.max_s)
             self._new_samples.append((SINGLE, 0, seconds, None))
             self._row.update(latency_columns(seconds))
-        self._row["compile_s"] = compile_seconds(
-            self._cell.compile, self._workload, self._row["first_step_s"], self._row.get("step_median_s")
-        )
+        self._row["compile_s"] = compile_seconds(self._cell.compile, self._workload, self._row)
         self._row.update(self._workload.quality())
         self._row["status"] = "complete"
         # Judged last, so that a wrong answer keeps every figure and still ends as an error.

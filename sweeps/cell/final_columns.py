@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from analysis.contract.plausible import CEILING_AGAIN, plausible
-from sweeps.cell.answer_columns import answer_columns
+from sweeps.cell.answer_columns import answer_columns, batch_seconds
 from sweeps.cell.device_facts import DeviceFacts
 from sweeps.cell.starts import start_columns
 from sweeps.cell.training_columns import training_columns, training_energy
@@ -28,17 +28,17 @@ if TYPE_CHECKING:
     import torch
 
 
-def compile_seconds(
-    compile_mode: str, workload: Workload, first_step_s: float | None, step_median_s: float | None
-) -> float | None:
-    """Compilation's share of the first step: what it took over a step of the steady state; None if none is compiled.
+def compile_seconds(compile_mode: str, workload: Workload, row: Mapping[str, Any]) -> float | None:
+    """Compilation's share of the first batch: what it took over one of the steady state; None if none is compiled.
 
     Some implementations are compiled whatever the mode.
     """
-    is_compiled = compile_mode != "none" or Extras.of(workload).is_compiled
-    if not is_compiled or first_step_s is None or step_median_s is None:
+    extras = Extras.of(workload)
+    first_s: float | None = row["first_step_s"]
+    batch_s = batch_seconds(extras, row)
+    if (compile_mode == "none" and not extras.is_compiled) or first_s is None or batch_s is None:
         return None
-    return max(0.0, first_step_s - step_median_s)
+    return max(0.0, first_s - batch_s)
 
 
 def final_columns(  # noqa: PLR0913 (all that a cell has come to)
@@ -76,7 +76,7 @@ def final_columns(  # noqa: PLR0913 (all that a cell has come to)
     if isinstance(workload, Transferable) and (host := workload.host_batch()) is not None:
         # Steps that were synchronised one by one and copy nothing have timed the computation already.
         is_timed = extras.step_is_compute and row.get("steps_per_sample") == 1
-        known_s = row.get("step_median_s") if is_timed else None
+        known_s = batch_seconds(extras, row) if is_timed else None
         yield asdict(measure_transfers(device, host, workload.compute, known_s))
     if measure.leak_check:
         yield asdict(check_leak(workload.step, extras.step_varying, device))
@@ -95,6 +95,7 @@ def _of_limits(
     products: ProductTypes,
 ) -> dict[str, Any]:
     """The limits; where the cell does more than its ceilings, which a busy machine had lowered, by ceilings anew."""
+    row = {**row, "step_median_s": batch_seconds(extras, row)}
     is_opaque = extras.is_compiled or extras.product_types is not None
     if isinstance(workload, Countable) and is_opaque:
         columns: dict[str, Any] = limits_columns(workload.plain_step, row, compiled_bytes=workload.least_bytes)
@@ -104,6 +105,8 @@ def _of_limits(
     if facts is not None and "limits_note" in plausible(columns):
         columns |= {**facts.take_ceilings_again(device, precision), "limits_note": CEILING_AGAIN}
         columns |= shares({**row, **columns})
+    for name in ("flops_per_step", "bytes_per_step"):
+        columns[name] = columns[name] and columns[name] * extras.sending.scenario.n_batches
     return columns
 
 

@@ -123,8 +123,8 @@ def _serve(pipe: Connection) -> None:
             what, arguments = pipe.recv()
         except EOFError:
             return
+        give_sent(arguments.pop("code", None))
         if what == BEGIN:
-            give_sent(arguments.pop("code", None))
             run = kind(**arguments)
             pipe.send(None)
         elif what == ADVANCE:
@@ -148,5 +148,6 @@ def _first_step(**arguments: Any) -> float | str:
 
 
 if __name__ == "__main__":
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if sys.platform == "linux":  # elsewhere it ends with the pipe, when it has done what it does
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     _serve(Connection(int(sys.argv[1])))

@@ -34,12 +34,10 @@ class Plan:
 
     Attributes:
         step: The work of one sample's step: a query.
-        n_batches: Batches in such a step.
         steps_per_sample: Steps between two synchronisations.
     """
 
     step: Callable[[], object]
-    n_batches: int = 1
     steps_per_sample: int = 1
 
 
@@ -93,10 +91,10 @@ def plan_for(scenario: Scenario, step: Callable[[], object], step_s: float, time
 
     sent = step if scenario.n_batches == 1 else query
     if scenario.is_latency:
-        return Plan(step=sent, n_batches=scenario.n_batches)  # whatever the timer takes
+        return Plan(step=sent)  # whatever the timer takes
     fewest = choose_steps_per_sample(step_s, timer.overhead_s)
     fewest = max(fewest, min(MAX_OFFLINE_STEPS, math.ceil(scenario.sample_s / step_s)))
-    return Plan(step=sent, n_batches=scenario.n_batches, steps_per_sample=fewest)
+    return Plan(step=sent, steps_per_sample=fewest)
 
 
 def timed_round(workload: Workload, plan: Plan, timer: Timer, round_s: float) -> tuple[list[float], int]:

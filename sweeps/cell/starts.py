@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sweeps.cell.own_process import FIRST_STEP, OwnProcess, ProcessEndedError
+from sweeps.plan.cell_options import code_sent
 from sweeps.plan.config import TrialConfig
 from workloads.runtime.ahead import ARTEFACT
 from workloads.runtime.words import in_short
@@ -30,12 +31,13 @@ def start_columns(cell: TrialConfig, n_threads: int, variables: Mapping[str, str
             ("start_cold_s", caches, artefact), ("start_warm_s", caches, Path(folder, "second.pt2")),
             ("start_loaded_s", Path(folder, "none"), artefact),
         )  # fmt: skip
+        code = code_sent(cell.model, cell.options)
         columns: dict[str, Any] = {}
         for name, kept, file in plan:
             own = {"TORCHINDUCTOR_CACHE_DIR": str(kept / "inductor"), "TRITON_CACHE_DIR": str(kept / "triton")}
             process = OwnProcess({**variables, **own, ARTEFACT: str(file)})
             try:
-                told = process.ask(FIRST_STEP, cell=cell, n_threads=n_threads)
+                told = process.ask(FIRST_STEP, cell=cell, n_threads=n_threads, code=code)
             except ProcessEndedError as error:
                 told = str(error)
             finally:

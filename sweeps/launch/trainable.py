@@ -45,8 +45,7 @@ class CellTrial(tune.Trainable):
 
     _run: CellRun | RunElsewhere | TeamRun | NeverBegan | None = None
     _team: Team | None = None
-    _is_unclean = False
-    _is_frozen = False
+    _is_unclean = _has_told_all = _is_frozen = False
 
     @classmethod
     def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
@@ -73,6 +72,7 @@ class CellTrial(tune.Trainable):
         from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
 
         give_sent(config["code"])
+        self._has_told_all = False
         self._measure = MeasureConfig(**config["measure"])
         if len(config["bundles"]) > 1:
             self._run = self._on_a_team(config)
@@ -100,9 +100,15 @@ class CellTrial(tune.Trainable):
         return TeamRun(self._team, config)
 
     def step(self) -> dict[str, Any]:
-        """Measure until there is something worth sending; the last message holds the final row."""
-        if self._is_unclean:
-            raise UncleanWorkerError
+        """Measure until there is something worth sending; the last message holds the final row.
+
+        A pause or a failure comes after that: no kill meanwhile takes the row, nor is it part of the cell's time.
+        """
+        if self._has_told_all:
+            time.sleep(self._measure.cooldown_s)
+            if self._is_unclean:
+                raise UncleanWorkerError
+            return {"done": True}
         assert self._run is not None
         run_until_told(self._run, self._measure.report_every_s)
         message: Message = self._run.take_message()
@@ -111,9 +117,9 @@ class CellTrial(tune.Trainable):
             self._end_team()
         if message.is_final:
             end_children()
-            time.sleep(self._measure.cooldown_s)
+        self._has_told_all = self._is_unclean or (message.is_final and self._measure.cooldown_s > 0)
         sys.stdout.flush()
-        return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._is_unclean}
+        return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._has_told_all}
 
     def cleanup(self) -> None:
         self._close_run()

@@ -19,12 +19,11 @@ from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.ray_private import forget, kill_actor, reporter
 from sweeps.launch.team.memory_kills import n_memory_kills
 from sweeps.launch.team.team_run import HANG_S
-from sweeps.plan.cell_options import CODE
+from sweeps.plan.cell_options import code_sent
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
-from workloads.models.origins.own_code import code_of
 
 
 class CellSearcher(Searcher):
@@ -56,7 +55,7 @@ class CellSearcher(Searcher):
                     "timeout_s": self._config.timeout_of(cell),
                     "hang_s": HANG_S,
                     "on_nodes": None if self._is_one_node else label_selector(pool),
-                    "code": asdict(code_of(cell.model)) if CODE in cell.options else None,
+                    "code": code_sent(cell.model, cell.options),
                     "device_facts": self._ledger.device_facts.get(cell.device, {}),
                 }
             self._ledger.give_up(trial_id, *placement.why_none(cell))
@@ -135,10 +134,11 @@ class LedgerWatch(Callback):
     """Starts the clock of each trial, ends those over their time, and records workers that died."""
 
     def __init__(self, ledger: Ledger, nodes: NodeWatch | None) -> None:
-        self._ledger, self._nodes, self._n_kills = ledger, nodes, n_memory_kills()
+        self._ledger, self._nodes = ledger, nodes
+        self._n_kills: dict[str, int | None] = {}  # by the kernel, when each trial began
 
     def on_trial_start(self, iteration: int, trials: Any, trial: Any, **info: Any) -> None:
-        self._n_kills = n_memory_kills()
+        self._n_kills[trial.trial_id] = n_memory_kills()
 
     def on_step_begin(self, iteration: int, trials: Any, **info: Any) -> None:
         running = self._ledger.running
@@ -159,7 +159,8 @@ class LedgerWatch(Callback):
 
     def _was_killed_here(self, trial_id: str) -> bool:
         """Whether this machine's kernel killed for memory since a trial began that may have run here."""
-        if n_memory_kills() == self._n_kills:
+        now = n_memory_kills()
+        if now == self._n_kills.get(trial_id, now):
             return False
         node_id = self._ledger.node_of(trial_id)
         return node_id is None or node_id == ray.get_runtime_context().get_node_id()

@@ -10,12 +10,11 @@ from typing import Any
 
 import torch
 
+from workloads.models.rounding import ROUNDED_BITS
 from workloads.models.training.first_steps import FirstSteps
 from workloads.precision import PRECISIONS, product_type
 
 _REFERENCE_NAMES = {torch.float64: "cpu fp64", torch.float32: "cpu fp32"}
-ROUNDED_BITS = 10
-"""Stored bits of the rounded references that workloads give."""
 LEAST_SPREAD = 1e-6
 """Of the reference's largest magnitude; a reference that varies less between items is the same for all."""
 MOST_TIMES = {name: 30.0 if row.stored_bits > ROUNDED_BITS else 4.0 for name, row in PRECISIONS.items()}

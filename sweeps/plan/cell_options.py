@@ -9,6 +9,7 @@ from typing import Any
 
 from sweeps.text import usable_path
 from workloads.base import Workload
+from workloads.models.origins.own_code import code_of
 
 CODE = "code"
 """The option of a cell that tells the user's own model code from other code."""
@@ -17,6 +18,11 @@ CODE = "code"
 def code_option(told: Mapping[str, str] | None) -> dict[str, str]:
     """What the cells of a model have among their options where it is the user's own code."""
     return {} if told is None else {CODE: told["digest"]}
+
+
+def code_sent(model: str, options: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The user's own code of a cell with these options, for a process that may not find it; None where it has none."""
+    return dataclasses.asdict(code_of(model)) if CODE in options else None
 
 
 def options_instance(workload: type[Workload], values: dict[str, Any]) -> Any:

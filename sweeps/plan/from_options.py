@@ -79,8 +79,8 @@ def build_config(
             f"--rounds interleaved: the rounds of training build on one another; not available for {workload.name}"
         )
     asked = devices_asked(common.device, devices, is_here=kinds is None)
+    codes = code_of_models(common.model)  # before the models are tried: as their code is now, whatever ran before
     workload.check(own, common.model)
-    codes = code_of_models(common.model)
     if common.smoke:
         common = _small(workload, common)
     option_axes, option_constants = _own_options(workload, own, search, smoke=common.smoke)

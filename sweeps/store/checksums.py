@@ -65,6 +65,6 @@ class Checksums:
         noted, lines = self.noted(), []
         for name in sorted(names):
             digests = noted.get(name, set())
-            fitting = digests & {_digest(self._folder / name)} if digests else digests
+            fitting = digests & {_digest(self._folder / name)} if len(digests) > 1 else digests
             lines += [f"{digest}  {name}\n" for digest in sorted(fitting or digests)]
         write_durably(self._file, lambda file: file.write("".join(lines).encode()))

@@ -19,6 +19,7 @@ from analysis.contract.parts import (
     COMPACTED,
     DESCRIPTION,
     REPLACES,
+    TRACES,
     as_metadata,
     compacted_name,
     key_of,
@@ -163,14 +164,13 @@ class PartFiles:
             self._compacted = keys_in([file for table in TABLES for file in self.of(table, COMPACTED)])
         return self._compacted
 
-    def compact(self, tidy: list[str], pattern: re.Pattern[str] = ALL, rows: Mapping[str, Row] | None = None) -> None:
+    def compact(self, pattern: re.Pattern[str] = ALL, rows: Mapping[str, Row] | None = None) -> None:
         """Join files of each table into one, or their parts alone where all of them are very large.
 
         The new file names the parts it replaces, so that a crash between its rename and their removal
         can be finished by the next opening.
 
         Args:
-            tidy: Other files whose digests are kept.
             pattern: Of the files that are joined.
             rows: Rows of trials by the cell's key that are in memory, whose parts need not be read back.
         """
@@ -188,7 +188,8 @@ class PartFiles:
             self.write({f"{table}/{path.name}": parquet_bytes(whole)})
             self.compacted_keys().update(key for part in parts if (key := key_of(part)))
         self._finish_compaction()
-        self._sums.tidy([*tidy, *self.names()])
+        traces = (f"{TRACES}/{file.name}" for file in (self._folder / TRACES).glob("*.json.gz"))
+        self._sums.tidy([DESCRIPTION, *self.names(), *traces])
         pa.default_memory_pool().release_unused()
 
     def _finish_compaction(self) -> None:

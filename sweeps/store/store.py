@@ -146,7 +146,7 @@ class ResultStore:
         if self.compacts_on_the_way:
             self._pending.add(row, samples)
             if self._pending.is_due:
-                self._parts.compact([DESCRIPTION], PARTS, self._pending.rows)
+                self._parts.compact(PARTS, self._pending.rows)
                 self._pending.clear()
 
     def amend(self, key: str, columns: Mapping[str, Any]) -> None:
@@ -182,7 +182,7 @@ class ResultStore:
 
     def compact(self) -> None:
         """Join the files of each table into one, or into few where they are very large."""
-        self._parts.compact([DESCRIPTION], rows=self._pending.rows)
+        self._parts.compact(rows=self._pending.rows)
         self._pending.clear()
 
 

@@ -60,10 +60,10 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
     ]),
     ("input", [
         ("item", STRING, "", "what is counted, such as images"),
-        ("items_per_step", INT, "items", "items one step works through, on all devices of the cell"),
+        ("items_per_step", INT, "items", "items one step works through, on all devices of the cell; of multi-stream a query of eight batches"),
         ("input_shape", STRING, "", "channels x height x width of one item"),
         ("input_source", STRING, "", "where the items come from"),
-        ("input_is_synthetic", BOOL, "", "true if the input is random numbers, which happens only on request"),
+        ("input_is_synthetic", BOOL, "", "true if some of the input is random numbers, or made like a model's example inputs"),
         ("n_images_skipped", INT, "images", "input files that did not decode"),
         ("decoder", STRING, "", "decoder of the JPEG files that were measured, with its version"),
         ("input_left_out", STRING, "", "files in the input folder that were not read, counted: hidden and system files, other suffixes"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.workloads.conftest import prepared
 from workloads.base import BadInputError, BatchTooSmallError, Comparable, Transferable, UnsupportedError, Workload
 from workloads.finetune_options import FinetuneOptions
 from workloads.inference import InferenceOptions
+from workloads.models.quantising import network
 from workloads.pipelines.composed import PIPELINES
 from workloads.precision import PRECISIONS, compute_dtype, holds_weights, product_type
 from workloads.registry import load_workload, workload_names
@@ -98,6 +100,17 @@ def test_weights_and_inputs_are_held_in_the_precision_without_autocast(precision
     assert wrong_reason(found, precision, is_seen=True) is None
     with pytest.raises(UnsupportedError, match="has no weights"):
         prepared("image-processing", pipeline=("resize",), precision=precision)
+
+
+def test_beside_quantised_weights_a_batch_has_the_type_of_the_rest(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("workloads.inference.rest_dtype", lambda _: torch.bfloat16)  # as on a GPU
+    monkeypatch.setattr(network, "quantised", lambda module, *_: network.Quantised(module=module))
+    (tmp_path / "net.py").write_text("import torch\ndef build():\n    return torch.nn.Linear(4, 2)\n")
+    workload = prepared("inference", model=f"{tmp_path}/net.py:build", input=("4",), precision="int8-weight")
+    workload.step()
+    assert workload.compute(workload.host_batch()).dtype == torch.bfloat16  # type: ignore[attr-defined]
 
 
 def test_training_in_weights_of_a_precision_is_compared_or_told_to_be_impossible() -> None:

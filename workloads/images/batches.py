@@ -6,12 +6,16 @@ from collections.abc import Callable
 
 import torch
 
-MEMORY_FORMATS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+FORMATS = {
+    "contiguous": dict.fromkeys((4, 5), torch.contiguous_format),
+    "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
+}
+"""Memory formats by the dimensions of what is laid out; whatever has others has one order only."""
 
 
-def laid_out(batch: torch.Tensor, memory_format: str) -> torch.Tensor:
-    """A batch of images, items x channels x height x width, with its values in that order or each pixel's together."""
-    return batch.contiguous(memory_format=MEMORY_FORMATS[memory_format])
+def laid_out(tensor: torch.Tensor, memory_format: str) -> torch.Tensor:
+    """A tensor in a memory format, as far as it has as many dimensions as that is for."""
+    return tensor.contiguous(memory_format=FORMATS[memory_format].get(tensor.ndim, torch.contiguous_format))
 
 
 def to_model_input(batch: torch.Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> torch.Tensor:

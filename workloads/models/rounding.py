@@ -14,6 +14,7 @@ from workloads.models.calls.inputs import Inputs
 from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
 
 ROUNDED_BITS = 10
+"""Stored bits of the rounded references that workloads give."""
 _PRODUCTS = ("conv", "mm", "bmm", "matmul", "linear", "attention", "dot", "rnn", "lstm", "gru")
 _KEPT = ("norm", "softmax", "mean", "sum", "copy", "empty")
 """Parts of the names of operations that autocast leaves in float32, or that compute nothing."""

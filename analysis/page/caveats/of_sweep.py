@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.fallbacks import fallbacks
-from analysis.cells.naming import equals, labels, out_of
+from analysis.cells.naming import equals, labels, out_of, words_of
 from analysis.cells.torch_versions import old_torch
 from analysis.contract.allocators import DEFAULT, KEEP_MEMORY
 from analysis.page.agreement import other_types, without_agreement
@@ -59,13 +59,9 @@ def _of(n: int, one: str, many: str) -> str:
     return one if n == 1 else many
 
 
-def _words(values: pd.Series) -> list[str]:
-    return sorted(values.dropna().astype(str).unique())
-
-
 def _timing(done: pd.DataFrame) -> list[str]:
     failed, unknown = equals(done, "timing_verified", False), done["timing_verified"].isna()
-    on_failed, on_unknown = (", ".join(_words(done.loc[mask, "device"])) for mask in (failed, unknown))
+    on_failed, on_unknown = (", ".join(words_of(done.loc[mask, "device"])) for mask in (failed, unknown))
     told = [
         (failed, f"The timer did not pass its proof on {on_failed}: times measured there cannot be trusted."),
         (unknown, f"The timer was not proven on {on_unknown}: the times of {out_of(unknown)} may be wrong."),
@@ -91,18 +87,18 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
     said = []
     random = equals(done, "weights", "random")
     if random.any():
-        models = ", ".join(_words(done.loc[random, "model"]))
+        models = ", ".join(words_of(done.loc[random, "model"]))
         said.append(f"Random weights, since none were available: {models}. Speeds are valid; answers are meaningless.")
     if equals(done, "input_is_synthetic", True).any():
-        said.append("Some input was random numbers, as an option requested.")
+        said.append("Some input was made up: random numbers, or numbers like those of a model's example inputs.")
     skipped = frame["n_images_skipped"].max()
     if skipped > 0:
         images = _of(skipped, "input image did not decode and was", "input images did not decode and were")
         said.append(f"{int(skipped)} {images} left out.")
-    decoders = _words(done.loc[equals(done, "implementation", "eager"), "decoder"])
+    decoders = words_of(done.loc[equals(done, "implementation", "eager"), "decoder"])
     if len(decoders) > 1:
         said.append(f"Cells that name no decoder used {listed(decoders)}; --implementation names one.")
-    said += [f"Files in the input folder that were not read: {what}." for what in _words(done["input_left_out"])]
+    said += [f"Files in the input folder that were not read: {what}." for what in words_of(done["input_left_out"])]
     return said
 
 
@@ -155,7 +151,7 @@ def _slow_precisions(done: pd.DataFrame) -> list[str]:
     cells = done[equals(done, "device", "cpu")]
     alike = [c for c in ("host", *CELL_COLUMNS) if c in cells and c != "precision"]
     speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
-    used = ", ".join(_words(cells["cpu_capability"]))
+    used = ", ".join(words_of(cells["cpu_capability"]))
     said = []
     for precision in [name for name in map(str, speeds) if name.startswith(("bf16", "fp16")) and "fp32" in speeds]:
         times = (speeds["fp32"] / speeds[precision]).dropna().median()
@@ -188,7 +184,7 @@ def _memory(done: pd.DataFrame) -> list[Caveat]:
     fresh, kernel = worst["page_fault_bytes_per_step"] / 2**20, 100 * worst["system_time_ratio"]
     said = (f"{out_of(anew)} {_of(anew.sum(), 'spends', 'spend')} up to {kernel:.0f} % of the processor time in page"
             f" faults ({fresh:,.0f} MiB per step at batch {worst['batch_size']} in {worst['precision']}).")  # fmt: skip
-    if ", ".join(_words(done.loc[anew, "os"])).startswith("Linux"):
+    if ", ".join(words_of(done.loc[anew, "os"])).startswith("Linux"):
         said += (f" Another run may be faster or slower by as much. --allocator {DEFAULT} kept measures what"
                  f" it costs: with {KEEP_MEMORY} set before a command, glibc keeps the memory, in your programs"
                  " too.")  # fmt: skip

@@ -130,7 +130,7 @@ class Teller:
         return escape(label(row, [c for c in names if c != "rate_per_s" or not self._task.is_server]))
 
     def _rate(self, row: Row) -> str:
-        return f"{usable.speed(row).text} {escape(self._task.item)}/s{spread_of(row)}"
+        return f"{speed(row).text} {escape(self._task.item)}/s{spread_of(row)}"
 
     def _fastest(self, best: Best) -> str:
         row, ranking = best.row, self._first

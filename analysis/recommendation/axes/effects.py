@@ -12,7 +12,7 @@ import pandas as pd
 from analysis.cells.columns import CELL_COLUMNS, OPTION
 from analysis.cells.naming import varying
 from analysis.cells.ranking import widened
-from analysis.cells.rows import Row, are_peaks_comparable
+from analysis.cells.rows import Row, are_peaks_comparable, peak_bytes
 from analysis.contract.objectives import learned_accuracy
 from analysis.contract.runs import SPEEDS
 from analysis.recommendation.axes.pairs import NUMBERS, Contrast, Pair, contrasts
@@ -84,10 +84,12 @@ def _telling(axis: str, found: Sequence[Effect]) -> list[Effect]:
 
 def _effect(found: Contrast) -> Effect:
     peaks = [pair for pair in found.pairs if are_peaks_comparable(pair.over, pair.under)]
+    is_device, covers = found.axis == "device", "energy_domain"
+    counted = [pair for pair in found.pairs if not is_device or pair.over.get(covers) == pair.under.get(covers)]
     return Effect(
         contrast=found, ratio=_mean(found.pairs), interactions=_interactions(found),
-        memory_ratio=_mean_of([] if found.axis == "device" else peaks, _memory),
-        energy_ratio=_mean_of(found.pairs, _energy),
+        memory_ratio=_mean_of([] if is_device else peaks, peak_bytes),
+        energy_ratio=_mean_of(counted, lambda row: known(row.get("energy_per_item_j"))),
         accuracy_change=_accuracy(found.pairs),
     )  # fmt: skip
 
@@ -108,9 +110,9 @@ def _interactions(found: Contrast) -> list[Interaction]:
         for column in varying(rows, [c for c in (*CELL_COLUMNS, *options) if c != found.axis])
         for value in dict.fromkeys(rows[column].dropna())
     ]
-    logs = np.array([pair.ratio.value or np.nan for pair in found.pairs])
-    able = [(c, v, mask) for c, v, mask in groups if MIN_GROUP <= mask.sum() <= len(logs) - MIN_GROUP]
-    tested = [contrast(logs[mask].tolist(), logs[~mask].tolist()) for _, _, mask in able]
+    ratios = np.array([pair.ratio.value or np.nan for pair in found.pairs])
+    able = [(c, v, mask) for c, v, mask in groups if MIN_GROUP <= mask.sum() <= len(ratios) - MIN_GROUP]
+    tested = [contrast(ratios[mask].tolist(), ratios[~mask].tolist()) for _, _, mask in able]
     corrected = holm(np.array([p for _, p in tested])) if tested else np.empty(0)
     said = []
     for (column, value, mask), (difference, _), p in zip(able, tested, corrected, strict=True):
@@ -129,15 +131,6 @@ def _one_a_column(ranked: Sequence[Interaction]) -> list[Interaction]:
     for entry in ranked:
         first.setdefault(entry.column, entry)
     return list(first.values())
-
-
-def _memory(row: Row) -> float | None:
-    peak = known(row.get("device_peak_allocated_bytes"))
-    return known(row.get("peak_rss_bytes")) if peak is None else peak
-
-
-def _energy(row: Row) -> float | None:
-    return known(row.get("energy_per_item_j"))
 
 
 def _mean_of(pairs: Sequence[Pair], of_row: Callable[[Row], float | None]) -> float | None:

@@ -5,21 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
-
 from analysis.figures import panels
 from analysis.figures.style import COLOURS
 from analysis.recommendation.axes.effects import Effect
-from analysis.recommendation.axes.tables import axis_name, often, sentence
+from analysis.recommendation.axes.tables import axis_name, often, plain, sentence
 from analysis.stats.told_apart import MIN_CHANGE, Verdict
 
 MAX_ROWS = 16
 """More settings are not read from one figure; the table has all."""
 _ROW_INCHES, _DOT_AREA = 0.34, 14.0
 _COLOURS: dict[Verdict, str] = {"faster": COLOURS[0], "slower": COLOURS[1]}
-_NARROW, _WIDE = 4, 100
-"""Ratios of an axis' ends up to which every tick is at a round number, and from which only decades have one."""
 
 
 def draw_effects(path: Path, found: Sequence[Effect]) -> str | None:
@@ -42,7 +37,7 @@ def draw_effects(path: Path, found: Sequence[Effect]) -> str | None:
             ends += [*values, *(value for value in (low, high) if value)]
         panels.name_rows(axes, [_name(one) for one in shown])
         axes.set_ylim(-len(shown) + 0.4, 0.6)
-        _scale(axes, min(ends), max(ends))
+        panels.ratio_axis(axes, min(ends), max(ends))
         axes.set(xlabel="ratio of speeds, 95 % interval (dots: pairs)")
         axes.set_title("What each setting buys", loc="left", x=0)
     left = f"; {len(found) - len(shown)} more in the table" if len(found) > len(shown) else ""
@@ -50,15 +45,4 @@ def draw_effects(path: Path, found: Sequence[Effect]) -> str | None:
 
 
 def _name(one: Effect) -> str:
-    values = [f"{v:,g}" if isinstance(v, int | float) else str(v) for v in (one.contrast.value, one.contrast.base)]
-    return f"{axis_name(one.contrast.axis)}: {values[0]}\nover {values[1]}"
-
-
-def _scale(axes: Axes, low: float, high: float) -> None:
-    margin = (high / low) ** 0.04
-    axes.set_xscale("log")
-    axes.set_xlim(low / margin, high * margin)
-    decimal = LogLocator(subs=(1.0,) if high / low > _WIDE else (1.0, 2.0, 5.0))
-    axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]) if high / low < _NARROW else decimal)
-    axes.xaxis.set_minor_locator(NullLocator())
-    axes.xaxis.set_major_formatter(panels.written_out)
+    return f"{axis_name(one.contrast.axis)}: {plain(one.contrast.value)}\nover {plain(one.contrast.base)}"

@@ -38,7 +38,7 @@ def effects_table(found: Sequence[Effect]) -> str:
 
 def sentence(one: Effect) -> str:
     """``compile default over none: 1.41x (1.20 to 1.80), faster in 22 of 24 pairs; hurts sobel (0.80x)``; as it is."""
-    name = f"{axis_name(one.contrast.axis)} {_plain(one.contrast.value)} over {_plain(one.contrast.base)}"
+    name = f"{axis_name(one.contrast.axis)} {plain(one.contrast.value)} over {plain(one.contrast.base)}"
     told = f"{name}: {one.ratio.factor_text}, {often(one)}"
     where = told_interactions(one)
     return f"{told}; {where}" if where else told
@@ -58,10 +58,11 @@ def axis_name(axis: str) -> str:
 
 def setting_name(one: Effect) -> str:
     """``bf16 over fp32``."""
-    return escape(f"{_plain(one.contrast.value)} over {_plain(one.contrast.base)}")
+    return escape(f"{plain(one.contrast.value)} over {plain(one.contrast.base)}")
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A setting's value as a reader writes it."""
     return f"{value:,g}" if isinstance(value, int | float) else str(value)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -70,14 +71,16 @@ class Step:
 
 def series_of(sweeps: Sequence[Sweep]) -> list[Series]:
     """The cells that were measured to their end in two sweeps or more on one machine, doing the same work."""
-    found: dict[tuple[str, ...], list[Point]] = {}
+    found: dict[tuple[Any, ...], list[Point]] = {}
     for sweep in sweeps:
         cells = complete(sweep.cells)
         cells = cells[(cells["scenario"] != SERVER) & (cells["throughput_items_per_s"] > 0)]
         options = sorted(str(c) for c in cells if str(c).startswith(OPTION))
         names = [c for c in (*CELL_COLUMNS, *PLACE, *WORK_COLUMNS, *options) if c in cells]
         for row in records(cells):
-            key = tuple(f"{c}={row[c]}" for c in names if not is_missing(row[c]))
+            # Numbers as numbers: what one sweep has as 4 another has as 4.0.
+            kept = {c: row[c] for c in names if not is_missing(row[c])}
+            key = tuple((c, v if isinstance(v, int | float) else str(v)) for c, v in kept.items())
             found.setdefault(key, []).append(Point(sweep=sweep, row=row))
     again = [points for points in found.values() if len({id(p.sweep) for p in points}) > 1]
     rows = pd.DataFrame([points[0].row for points in again])

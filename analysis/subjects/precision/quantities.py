@@ -10,8 +10,8 @@ import pandas as pd
 from analysis.cells.groups import tasks
 from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import in_words, label, varying
+from analysis.cells.ranking import speed
 from analysis.cells.rows import Row, are_peaks_comparable, memory_bytes, records
-from analysis.cells.usable import speed
 from analysis.contract.cells import MEASURED, SERVER
 from analysis.stats.estimate import Figure, geometric_mean, known, ratio
 from analysis.text import is_missing, joined

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from analysis.cells.usable import speed
+from analysis.cells.ranking import speed
 from analysis.page.agreement import rounding_column
 from analysis.page.columns import Column, column_table, count, estimated, in_word, ranged, valued
 from analysis.stats.estimate import known

@@ -54,8 +54,10 @@ def _trust(studies: Sequence[Study]) -> list[str]:
     if not n_known:
         return []
     if not n_doubt:
-        subject = "its interval does" if n_known == 1 else f"the intervals of {n_known} of them do"
-        return [f"None of them could have been the best: {subject} not reach that of the best complete cell."]
+        known = (
+            "the one known interval does not reach" if n_known == 1 else f"none of {n_known} known intervals reaches"
+        )
+        return [f"Nothing shows one of them to be the best: {known} that of the best complete cell."]
     does = "has an interval that reaches" if n_doubt == 1 else "have intervals that reach"
     return [f"**{n_doubt} of the {n_known}** pruned cells with a known interval {does} that of the best complete cell "
             "of the study: there the pruner may have been wrong."]  # fmt: skip

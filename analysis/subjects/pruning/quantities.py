@@ -12,8 +12,8 @@ import pandas as pd
 from analysis.cells.columns import STRATUM
 from analysis.cells.identity import MACHINE, RUN, stratum_columns
 from analysis.cells.naming import in_words, label, varying
+from analysis.cells.ranking import speed
 from analysis.cells.rows import Row, records
-from analysis.cells.usable import speed
 from analysis.contract.objectives import OBJECTIVES, PRUNE_ON, told_values
 from analysis.contract.pruners import PRUNERS
 from analysis.stats.estimate import Figure, known

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from analysis.cells.groups import Task
-from analysis.cells.usable import speed
+from analysis.cells.ranking import speed
 from analysis.contract.cells import BOUNDS_BATCH
 from analysis.contract.objectives import OBJECTIVES, Objective
 from analysis.figures.lines import Series, draw_series, values

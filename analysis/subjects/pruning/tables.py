@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from analysis.cells.rows import Row, records
-from analysis.cells.usable import speed
+from analysis.cells.ranking import speed
+from analysis.cells.rows import Row, peak_bytes, records
 from analysis.contract.objectives import OBJECTIVES
 from analysis.page.columns import Column, column_table, in_word, valued, whole
-from analysis.stats.estimate import Figure, known
+from analysis.stats.estimate import Figure
 from analysis.subjects.pruning.quantities import Cell, Study, judged, may_be_best, progress, saving
 from analysis.subjects.pruning.searches import BatchSearch, Search
 from analysis.text import MISSING, escape, gibibytes, is_missing, number, seconds_as_ms, significant
@@ -127,5 +127,4 @@ def size_text(row: Row | None) -> str:
 
 
 def _memory(row: Row | None) -> str:
-    device = known((row or {}).get("device_peak_allocated_bytes"))
-    return gibibytes(device if device is not None else (row or {}).get("peak_rss_bytes"))
+    return gibibytes(None if row is None else peak_bytes(row))

@@ -70,16 +70,16 @@ def crossovers(found: Sequence[Curve], frame: pd.DataFrame) -> list[Crossover]:
     shared = [c for c in stratum_columns(frame) if c != "device"]
     met = []
     for task in by_task(found):
-        cpus = {_place(curve.row, shared): curve for curve in task.members if curve.device == CPU}
+        cpus = {place_of(curve.row, shared): curve for curve in task.members if curve.device == CPU}
         for other in task.members:
-            cpu = cpus.get(_place(other.row, shared))
+            cpu = cpus.get(place_of(other.row, shared))
             if other.device != CPU and cpu is not None:
                 met.append(_crossover(other.label.removeprefix(f"{other.device}, "), other, cpu))
         met += _fastest_crossovers(task.members, [c for c in shared if c in {MACHINE, RUN}])
     return [c for c in met if c is not None]
 
 
-def _place(row: Row, columns: Sequence[str]) -> tuple[object, ...]:
+def place_of(row: Row, columns: Sequence[str]) -> tuple[object, ...]:
     """A row's values of the columns, null in any of pandas' ways as None."""
     return tuple(None if is_missing(row.get(c)) else row.get(c) for c in columns)
 
@@ -88,7 +88,7 @@ def _fastest_crossovers(members: Sequence[Curve], origin: Sequence[str]) -> list
     """Accelerators against the CPU, each with its fastest settings at every batch, where there is a choice of them."""
     grouped: dict[tuple[object, ...], dict[str, list[Curve]]] = {}
     for curve in members:
-        grouped.setdefault(_place(curve.row, origin), {}).setdefault(curve.device, []).append(curve)
+        grouped.setdefault(place_of(curve.row, origin), {}).setdefault(curve.device, []).append(curve)
     met = []
     for place, devices in grouped.items():
         cpu = devices.pop(CPU, [])

@@ -17,6 +17,7 @@ from analysis.contract.cells import MEASURED, SERVER
 from analysis.page.columns import Column, column_table, estimated, valued
 from analysis.stats.estimate import Figure, known, of_row, ratio
 from analysis.stats.told_apart import verdict
+from analysis.subjects.scaling.crossover import place_of
 from analysis.text import MISSING, escape, is_missing, joined, share
 
 COLUMNS = ("n_devices", "parallel", "device_link", "energy_per_item_j", "mean_power_w", "max_rate_per_s",
@@ -82,16 +83,12 @@ def over_devices(frame: pd.DataFrame) -> list[Shared]:
         names = [c for c in (*stratum_columns(task.cells), "batch_size") if c not in HOW]
         told = [c for c in names if c in varying(task.cells, names) or c in ("device", "precision")]
         rows = [row for row in records(task.cells) if row["status"] in MEASURED and _rate(row).value]
-        ones = {_place(row, names): row for row in rows if row["n_devices"] == 1}
+        ones = {place_of(row, names): row for row in rows if row["n_devices"] == 1}
         for row in rows:
-            if row["n_devices"] > 1 and (one := ones.get(_place(row, names))) is not None:
+            if row["n_devices"] > 1 and (one := ones.get(place_of(row, names))) is not None:
                 words = label(row, [*told, *(["parallel"] if "parallel" in varying(task.cells, HOW) else [])])
                 found.append(Shared(task=task.name, label=words, one=one, several=row))
     return found
-
-
-def _place(row: Row, columns: Sequence[str]) -> tuple[object, ...]:
-    return tuple(None if is_missing(row.get(c)) else row.get(c) for c in columns)
 
 
 def devices_answer(found: Sequence[Shared], item: str) -> list[str]:

@@ -114,13 +114,13 @@ class Team:
 
     def end(self) -> None:
         """End all processes and what they started, also those that are stopped or stuck; safe to call twice."""
+        left = []
+        for process in self._processes:  # first: what a process started is not found by it once it is gone
+            with contextlib.suppress(psutil.Error):
+                left += [process, *process.children(recursive=True)]
         for actor in self.actors:
             with contextlib.suppress(Exception):
                 ray.kill(actor)
-        left = []
-        for process in self._processes:
-            with contextlib.suppress(psutil.Error):
-                left += [process, *process.children(recursive=True)]
         _, alive = psutil.wait_procs(left, timeout=END_S)
         for process in alive:
             with contextlib.suppress(psutil.Error):

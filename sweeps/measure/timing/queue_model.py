@@ -75,7 +75,7 @@ class QueueModel:
     """
 
     def __init__(self, services_s: np.ndarray, seed: int, n_servers: int = 1) -> None:
-        generator = np.random.default_rng([seed, 1])
+        generator = np.random.default_rng([seed, 1, 1])  # not the numbers of any run's arrivals
         self._n_servers = n_servers
         self._gaps = generator.standard_exponential((N_REPLICATES, N_REQUESTS))
         self._services = np.stack([_resampled(services_s, generator) for _ in range(N_REPLICATES)])

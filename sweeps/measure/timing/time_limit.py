@@ -44,6 +44,9 @@ def time_limit(seconds: float | None, told: str) -> Iterator[None]:
         if is_over.is_set():
             raise TimeLimitError(told) from error
         raise
+    else:
+        if is_over.is_set():  # and what ran within went on all the same
+            raise TimeLimitError(told)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.page.columns import between, column_table, interval, plain
+from analysis.page.columns import between, cell_table, column_table, interval, plain
 from analysis.text import MISSING, number, seconds_as_ms, significant
+from tests.analysis.conftest import row
 
 RNG = np.random.default_rng(0)
 
@@ -66,3 +67,8 @@ def test_what_is_unknown_is_told_as_such(column: object) -> None:
     frame = pd.DataFrame({"x": [None, 2.0], "low": [None, None], "high": [None, np.nan]}, dtype=object)
     rows = frame.to_dict("records")
     assert list(itertools.chain(column.texts(rows))) == [MISSING, "2.00"]  # type: ignore[attr-defined]
+
+
+def test_rows_that_differ_in_the_number_of_devices_alone_say_it() -> None:
+    cells = pd.DataFrame([row(i, n_devices=n) for i, n in enumerate((1, 2, 4))])
+    assert _cells(cell_table(cells, []), -1) == ["1", "2", "4"]

@@ -47,6 +47,13 @@ def test_what_contradicts_another_figure_is_null_with_its_reason(write_sweep: Wr
     assert found["limits_note"] == "FLOP/s over the ceiling"
 
 
+def test_the_work_of_an_older_query_is_that_of_all_its_batches(write_sweep: Write) -> None:
+    query = {"scenario": "multi-stream", "items_per_step": 4, "step_median_s": 0.08, "throughput_items_per_s": 400.0}
+    found = read(write_sweep, **query, flop_share_ratio=0.05)
+    assert (found["items_per_step"], found["flop_share_ratio"]) == (32, 0.4)
+    assert read(write_sweep, **{**query, "items_per_step": 32})["items_per_step"] == 32, "told as today"
+
+
 @pytest.mark.parametrize(("steps", "told"), [(1, 40.0), (None, 40.0), (16, None)])
 def test_samples_of_single_steps_are_counted_where_an_older_row_has_them(
     write_sweep: Write, steps: int | None, told: float | None

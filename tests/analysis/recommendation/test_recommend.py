@@ -198,6 +198,7 @@ def test_a_larger_batch_is_worth_a_try_only_where_the_last_step_gained(identifie
     assert grown(0.1, 0.3) is None, "the smaller one is the fastest"
     assert grown(0.1) is None, "no other to compare with"
     assert grown(0.1, 0.15, status="oom") is None, "a larger one does not fit"
+    assert grown(0.1, 0.15, n_devices=2) == pytest.approx(16 / 0.15 / 80), "of other devices"
 
 
 def test_limits_leave_only_cells_that_are_known_to_hold_them(identified: Any) -> None:

@@ -59,6 +59,13 @@ def test_a_step_that_no_version_explains_is_found_once(write_sweep: Write) -> No
     assert (step.at, step.change, step.verdict, step.series.name) == (3, "", "slower", "cpu, fp32, batch 16")
 
 
+def test_a_number_that_one_sweep_has_whole_and_another_as_a_float_is_the_same(write_sweep: Write) -> None:
+    write_sweep([row(0, n_threads=4)], "results/a", created_at="2026-01-01")
+    rows = [row(0, n_threads=4), row(1, batch_size=2, n_threads=None, status="error")]
+    folder = write_sweep(rows, "results/b", created_at="2026-01-02").parent
+    assert [len(one.points) for one in series_of(all_sweeps([folder])[0])] == [2]
+
+
 def test_other_machines_and_other_work_are_other_series(write_sweep: Write) -> None:
     write_sweep([row(0)], "results/a", created_at="2026-01-01")
     write_sweep([row(0, host="other")], "results/b", created_at="2026-01-02")

@@ -24,7 +24,7 @@ from sweeps.measure.device.device import available_devices, device_name, open_de
 from sweeps.measure.timing.clock import Timer
 from tests.benchmarks.near_limits import made
 from tests.benchmarks.operations.kernels import kernels, launch_s, longest, told_ms
-from workloads.images.batches import MEMORY_FORMATS
+from workloads.base import MEMORY_FORMATS
 from workloads.models.sources import DEFAULT_MODEL
 from workloads.precision import PRECISIONS, apply_precision
 

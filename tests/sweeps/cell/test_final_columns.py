@@ -19,6 +19,7 @@ from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from sweeps.store.rows import is_diverged, round_columns
 from sweeps.store.schema import TRIALS
+from workloads.scenarios import SCENARIOS, Sending
 
 CPU = torch.device("cpu")
 CELL = TrialConfig(workload="inference", device="cpu", batch_size=2)
@@ -182,11 +183,21 @@ def test_the_row_says_which_reference_the_answer_was_compared_with() -> None:
 
 def test_what_the_first_step_took_beyond_the_others_is_compilation_where_something_was_compiled() -> None:
     fused, plain = SimpleNamespace(is_compiled=True), SimpleNamespace()
-    assert compile_seconds("none", fused, 5.0, 0.5) == 4.5
-    assert compile_seconds("default", plain, 5.0, 0.5) == 4.5
-    assert compile_seconds("none", fused, 0.4, 0.5) == 0.0
-    assert compile_seconds("none", fused, 5.0, None) is None
-    assert compile_seconds("none", plain, 5.0, 0.5) is None
+    row = {"first_step_s": 5.0, "step_median_s": 0.5}
+    assert compile_seconds("none", fused, row) == compile_seconds("default", plain, row) == 4.5
+    assert compile_seconds("none", fused, {**row, "first_step_s": 0.4}) == 0.0
+    assert compile_seconds("none", fused, {**row, "step_median_s": None}) is None
+    assert compile_seconds("none", plain, row) is None
+
+
+def test_a_query_of_eight_batches_has_the_work_and_the_time_of_all_of_them() -> None:
+    work = Work(torch.eye(4), torch.eye(4))
+    vars(work).update(sending=Sending(scenario=SCENARIOS["multi-stream"]), is_compiled=True)
+    query = {"step_median_s": 0.8, "first_step_s": 0.3}
+    row = collected(work, query)
+    assert row["flops_per_step"] == 8 * 2 * 4**3
+    assert row["achieved_flop_per_s"] == pytest.approx(row["flops_per_step"] / row["step_median_s"])
+    assert compile_seconds("none", work, query) == pytest.approx(0.2), "the first step was one batch"  # type: ignore[arg-type]
 
 
 def test_a_wrong_answer_keeps_its_figures_and_ends_as_an_error() -> None:

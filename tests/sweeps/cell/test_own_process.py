@@ -14,13 +14,14 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps.cell import own_process
+from sweeps.cell import own_process, starts
 from sweeps.cell.message import Message, Place
 from sweeps.cell.own_process import ProcessEndedError, RunElsewhere, end_own_process, run_until_told
 from sweeps.cell.starts import start_columns
 from sweeps.measure.device import allocators
 from sweeps.measure.device.allocators import check_allocator, environment_of, lacks
 from sweeps.plan.config import TrialConfig
+from sweeps.plan.from_options import code_of_models
 from sweeps.plan.measuring import MeasureConfig
 from tests.sweeps.installed import install
 from workloads.base import UnsupportedError
@@ -94,6 +95,27 @@ def test_a_start_is_the_first_step_in_three_fresh_processes_and_what_fails_there
     assert all(columns[name] >= 0.001 for name in columns if name != "artefact_bytes"), "a step sleeps a millisecond"
     failing = dataclasses.replace(cell, options={"does": "fail in step"})
     assert start_columns(failing, 1, {}) == {"start_reason": "KeyError: 'no such thing'"}
+
+
+def test_a_process_that_finds_no_such_file_starts_with_the_code_that_it_is_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[Any] = []
+
+    class Asked:
+        def __init__(self, _variables: object) -> None: ...
+        def end(self) -> None: ...
+        def ask(self, _what: str, **arguments: Any) -> float:
+            sent.append(arguments["code"])
+            return 0.1
+
+    monkeypatch.setattr(starts, "OwnProcess", Asked)
+    (tmp_path / "net.py").write_text("def build(): ...\n")
+    code = code_of_models([f"{tmp_path}/net.py:build"]).popitem()[1]
+    plain = TrialConfig(workload="inference", device="cpu", batch_size=1, model="net.py:build")
+    for cell in (plain, dataclasses.replace(plain, options={"code": code.digest})):
+        start_columns(cell, 1, {})
+    assert sent == [*[None] * 3, *[dataclasses.asdict(code)] * 3]
 
 
 def test_what_the_machine_lacks_is_unsupported_and_a_process_without_it_is_found_out(

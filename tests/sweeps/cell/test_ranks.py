@@ -64,6 +64,7 @@ def ranks(tiny: ModuleType, ended: Told, request: pytest.FixtureRequest) -> Iter
     mine.close()
     thread.join(20)
     assert not thread.is_alive()
+    assert follower.n_done <= found.n_done, "one that heeds all words is never ahead, nor seen as behind"
 
 
 def led(ranks: Ranks, tiny: ModuleType):

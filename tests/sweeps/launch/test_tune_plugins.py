@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from ray.tune.search import Searcher
 
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT, Chooser
+from sweeps.launch import tune_plugins
 from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SweepStopper
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.endings import SweepLostError
@@ -199,6 +201,21 @@ def test_what_tune_wrote_of_a_worker_that_died_says_how_its_cell_ended(
     assert books.statuses() == {1: expected}
     (row,) = books.store.rows()
     assert row["error_message"] is None if error is None else error in row["error_message"]
+
+
+def test_a_kill_for_memory_is_that_of_a_trial_that_ran_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kills = [0]
+    monkeypatch.setattr(tune_plugins, "n_memory_kills", lambda: kills[0])
+    monkeypatch.setattr(ray, "get_runtime_context", lambda: SimpleNamespace(get_node_id=lambda: "here"))
+    books = Books(tmp_path)
+    watch, (first, second) = LedgerWatch(books.ledger, None), (trial(name, tmp_path) for name in ("t0", "t1"))
+    for one in (first, second):
+        books.searcher.suggest(one.trial_id)
+        watch.on_trial_start(0, [], one)
+        kills[0] += one is first
+    for one in (first, second):
+        watch.on_trial_error(1, [], one)
+    assert [books.statuses()[cell.batch_size][0] for cell in books.cells[:2]] == ["oom", "crashed"]
 
 
 def test_a_trials_clock_starts_when_tune_runs_it_and_its_worker_is_ended_when_it_is_over_its_time(

@@ -10,11 +10,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from analysis.contract.parts import digests, trace_name
 from sweeps.plan.config import SweepConfig
 from sweeps.store import part_files, schema
 from sweeps.store.durable import parquet_bytes
 from sweeps.store.part_files import Pending, joined
-from sweeps.store.rows import rows_table
+from sweeps.store.rows import cell_columns, rows_table
 from sweeps.store.schema import TRIALS
 from sweeps.store.store import ResultStore
 from tests.sweeps.store.made import n_samples, record
@@ -57,6 +58,14 @@ def test_parts_are_joined_before_there_are_many_and_nothing_is_lost(store: Resul
     assert all(len(files(store, table, "*")) == 1 for table in TABLES)
     assert statuses(store) == dict.fromkeys(keys, "complete")
     assert n_samples(store) == dict.fromkeys(sorted(keys), 3)
+
+
+def test_the_digest_of_a_trace_outlasts_the_joining_of_parts(store: ResultStore) -> None:
+    cell = CONFIG.cells()[0]
+    store.record({**cell_columns(cell), "status": "complete"}, None, [], trace=b"of a step")
+    record_cell(store, 1)
+    store.compact()
+    assert trace_name(cell.key) in digests(store.folder)
 
 
 def test_a_cell_measured_again_after_its_part_was_joined_replaces_its_row(store: ResultStore) -> None:

@@ -100,7 +100,7 @@ class InputMaker:
         generator = torch.Generator().manual_seed(self.seed + place)
         dtype = getattr(torch, one.dtype)
         if one.high is None:
-            return torch.randn(n, *one.shape, generator=generator).to(dtype)
+            return _normal(n, one.shape, generator).to(dtype)
         return torch.randint(0, one.high, (n, *one.shape), generator=generator).to(dtype)
 
     def _photographed(self, shape: Sequence[int], n: int, shift: int) -> torch.Tensor:
@@ -113,6 +113,11 @@ class InputMaker:
         return images if n_channels == len(self.mean) else images.mean(1, keepdim=True)
 
 
+def _normal(n: int, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Normal random numbers of which the first items are the same whatever ``n``: torch fills sixteen at a time."""
+    return torch.stack([torch.randn(*shape, generator=generator) for _ in range(n)])
+
+
 def _like(example: torch.Tensor, n: int, generator: torch.Generator) -> torch.Tensor:
     """The example's items, and as many more as ``n`` takes: of their values in another order, or drawn from them.
 
@@ -120,7 +125,7 @@ def _like(example: torch.Tensor, n: int, generator: torch.Generator) -> torch.Te
     """
     n_own, values = len(example), example.reshape(-1)
     if example.is_floating_point() and bool((values == values[0]).all()):
-        return torch.randn(n, *example.shape[1:], generator=generator).to(example.dtype)
+        return _normal(n, example.shape[1:], generator).to(example.dtype)
     items = [example[i] for i in range(min(n, n_own))]
     for i in range(n_own, n):
         own = example[i % n_own]

@@ -10,12 +10,7 @@ from typing import Any
 import torch
 
 from workloads.base import UnsupportedError
-
-FORMATS = {
-    "contiguous": dict.fromkeys((4, 5), torch.contiguous_format),
-    "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
-}
-"""Memory formats by the dimensions of what is laid out; whatever has others has one order only."""
+from workloads.images.batches import FORMATS, laid_out
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +123,6 @@ def only_tensor(inputs: Inputs) -> torch.Tensor:
     if len(inputs.tensors) > 1 or inputs.kwargs or inputs.args != (_FIRST,):
         raise UnsupportedError("a network is quantised that takes one tensor; this one takes more, or takes it by name")
     return inputs.tensors[0]
-
-
-def laid_out(tensor: torch.Tensor, memory_format: str) -> torch.Tensor:
-    """A tensor in a memory format, as far as it has as many dimensions as that is for."""
-    return tensor.contiguous(memory_format=FORMATS[memory_format].get(tensor.ndim, torch.contiguous_format))
 
 
 def cast(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:

@@ -54,16 +54,13 @@ def try_out(question: Question) -> str | None:
         BadInputError: If it does not work, with the last line of the user's own code that ran.
     """
     code = json.dumps(dataclasses.asdict(code_of(question.name))) if is_own(question.name) else ""
-    told = _answer(question, code)
-    if told.get("refusal"):
-        raise BadInputError(told["refusal"])
-    warning: str | None = told.get("warning")
-    return warning
+    weights = Path(question.weights or "")
+    return _answer(question, code, weights.stat().st_mtime_ns if weights.is_file() else None)
 
 
 @functools.lru_cache(maxsize=32)
-def _answer(question: Question, code: str) -> dict[str, Any]:
-    """The answer of a new process; the same question, of which a command asks twice, is answered once."""
+def _answer(question: Question, code: str, _weights_of: int | None) -> str | None:
+    """The answer of a new process, as ``try_out``; one that works, of which a command asks twice, is tried once."""
     path = os.pathsep.join([str(_ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     try:
         done = subprocess.run(
@@ -72,14 +69,16 @@ def _answer(question: Question, code: str) -> dict[str, Any]:
             errors="replace", timeout=TIMEOUT_S, check=False, env={**os.environ, "PYTHONPATH": path},
         )  # fmt: skip
     except subprocess.TimeoutExpired:
-        return {"warning": f"{question.name}: one item takes over {TIMEOUT_S:g} s on the CPU"}
+        return f"{question.name}: one item takes over {TIMEOUT_S:g} s on the CPU"
     *_, last = done.stdout.splitlines() or [""]
     if done.returncode == 0 and last.startswith("{"):
-        answer: dict[str, Any] = json.loads(last)
-        return answer
+        answer: dict[str, str | None] = json.loads(last)
+        if answer.get("refusal"):
+            raise BadInputError(answer["refusal"])
+        return answer.get("warning")
     *_, said = done.stderr.strip().splitlines() or [""]
     how = f"{_end(done.returncode)}{': ' if said else ''}{in_short(said)}"
-    return {"refusal": f"--model: {question.name!r} ends its process ({how})"}
+    raise BadInputError(f"--model: {question.name!r} ends its process ({how})")
 
 
 def _end(code: int) -> str:

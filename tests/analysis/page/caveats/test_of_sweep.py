@@ -26,7 +26,7 @@ def test_a_sound_sweep_has_none(write_sweep: Write) -> None:
         ({"timing_verified": False}, "The timer did not pass its proof on cpu: times measured there cannot be trusted."),
         ({"timing_verified": None}, "The timer was not proven on cpu: the times of 1 of 2 cells may be wrong."),
         ({"weights": "random"}, "Random weights, since none were available: m. Speeds are valid; answers are meaningless."),
-        ({"input_is_synthetic": True}, "Some input was random numbers, as an option requested."),
+        ({"input_is_synthetic": True}, "Some input was made up: random numbers, or numbers like those of a model's example inputs."),
         ({"n_images_skipped": 1}, "1 input image did not decode and was left out."),
         ({"input_left_out": "2 .heic"}, "Files in the input folder that were not read: 2 .heic."),
         ({"stability": "very unstable"},

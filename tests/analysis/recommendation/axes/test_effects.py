@@ -88,6 +88,14 @@ def test_a_server_is_no_pair_nor_are_cells_that_differ_in_two_settings(write_swe
     assert effects_table([]) == ""
 
 
+def test_energy_is_compared_where_one_counter_covers_both(write_sweep: Write) -> None:
+    rows = [row(0, device="cpu", energy_per_item_j=2.0, energy_domain="cpu package"),
+            row(1, device="gpu", energy_per_item_j=1.0, energy_domain="gpu board"),
+            row(2, device="gpu", energy_per_item_j=0.5, energy_domain="gpu board", precision="bf16")]  # fmt: skip
+    found = {one.contrast.axis: one.energy_ratio for one in effects(loaded(write_sweep, rows))}
+    assert found == {"device": None, "precision": 0.5}
+
+
 def test_of_many_sizes_the_fastest_and_the_largest_are_told(write_sweep: Write) -> None:
     sizes = {1: 1.0, 2: 1.9, 4: 3.5, 8: 3.0, 16: 2.5}
     rows = [row(i, batch_size=b, step_median_s=b / s) for i, (b, s) in enumerate(sizes.items())]

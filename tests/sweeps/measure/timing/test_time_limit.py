@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -31,7 +32,12 @@ def wrapped() -> None:
         raise RuntimeError("backend failed") from error
 
 
-@pytest.mark.parametrize("long", [wait, wrapped])
+def swallowed() -> None:
+    with contextlib.suppress(BaseException):
+        wait()
+
+
+@pytest.mark.parametrize("long", [wait, wrapped, swallowed])
 def test_it_is_ended_and_says_which_limit_it_was(long) -> None:
     before, began = signal.getsignal(signal.SIGALRM), time.monotonic()
     with (

@@ -52,6 +52,12 @@ def test_numbers_are_random_of_the_type_and_under_the_limit() -> None:
     assert make.bytes_of(2) == 2 * (9 * 4 + 5 * 8 + 2 * 2)
 
 
+def test_the_first_items_are_the_same_however_many_are_made() -> None:
+    for make in (maker("13"), maker("9", example=read_example(torch.zeros(2, 3), "net"))):
+        more, fewer = make(20).tensors[0], make(7).tensors[0]
+        assert torch.equal(more[:7], fewer)
+
+
 def test_items_like_an_example_have_its_values_and_differ() -> None:
     ids = torch.tensor([[3, 9, 4, 1, 7, 2, 8, 5]])
     example = read_example(

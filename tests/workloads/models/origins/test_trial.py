@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from workloads.base import BadInputError
+from workloads.models.origins import trial
 from workloads.models.origins.trial import Question, tried, try_out
 
 NET = """
@@ -60,6 +62,18 @@ def test_code_that_fails_or_ends_its_process_is_told() -> None:
     )
     with pytest.raises(BadInputError, match=r"^--model: 'net.py:ends' ends its process \(SIGSEGV"):
         try_out(Question(name="net.py:ends"))
+
+
+def test_what_works_is_tried_once_and_what_was_refused_again(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers = iter(['{"refusal": "no"}', '{"warning": "slow"}', '{"warning": "new weights"}'])
+    ended = lambda *_, **__: SimpleNamespace(returncode=0, stdout=next(answers), stderr="")  # noqa: E731
+    monkeypatch.setattr(trial.subprocess, "run", ended)
+    asked = Question(name="resnet18", weights=str(tmp_path / "w.pt"))
+    with pytest.raises(BadInputError, match="no"):
+        try_out(asked)
+    assert [try_out(asked), try_out(asked)] == ["slow", "slow"]
+    (tmp_path / "w.pt").write_bytes(b"trained")
+    assert try_out(asked) == "new weights"
 
 
 def test_weights_are_put_in_and_what_cannot_be_trained_is_refused(tmp_path: Path) -> None:
