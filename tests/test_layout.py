@@ -41,7 +41,7 @@ CROSS_CUTTING = {
     "tests/sweeps/cell/test_divergence.py": "a training that diverges, from its rounds to its row",
     "tests/sweeps/cell/test_sending.py": "a cell sent as its workload says, from set-up to row",
     "tests/sweeps/choosing/test_margin_pruner.py": "the pruner that holds others back, as optuna_study makes it",
-    "tests/analysis/subjects/test_nan.py": "a cell of NaN, through the pages of all subjects, report and comparison",
+    "tests/analysis/page/test_nan.py": "a cell of NaN, through the pages of all subjects, report and comparison",
     "tests/sweeps/choosing/test_pruning.py": "the pruned grid, the search and the studies that both write",
     "tests/sweeps/measure/test_public_names.py": "the names that the package hands on",
     "tests/sweeps/plan/test_any_config.py": "any configuration, through options, configuration and JSON",

@@ -38,7 +38,7 @@ def test_no_name_beside_a_script_is_one_of_the_standard_library(folder: Path) ->
 
 
 def test_importing_a_report_script_leaves_the_path_and_the_modules_alone() -> None:
-    assert len(REPORTS) == 12  # eleven reports, and the comparison
+    assert len(REPORTS) == 13  # twelve reports, and the comparison
     code = f"""
 import importlib, sys
 before = list(sys.path)

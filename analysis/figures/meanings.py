@@ -1,7 +1,7 @@
-"""What a colour and a marker mean: the same in every figure of a page, and never two things.
+"""What a colour and a marker mean: the same in every figure of a page, and never two things; and those figures.
 
-Seven colours and seven markers are told apart at a glance; beyond them a line's marker is its number, which the legend
-has too, and its colour one of a longer palette.
+A reader distinguishes seven colours and seven markers at a glance; from the eighth line on the marker is the line's
+number, which the legend has too, and the colour is one of a longer palette.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from pathlib import Path as FilePath
 
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.path import Path
 from matplotlib.textpath import TextPath
@@ -29,6 +31,7 @@ class Meanings:
     def __init__(self) -> None:
         self._coloured: list[str] = []
         self._marked: list[str] = []
+        self.drawn: dict[FilePath, Figure] = {}  # by their files, for a page that draws them once more
 
     def colour(self, word: str) -> str:
         """The colour of a word, no other word's."""

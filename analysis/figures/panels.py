@@ -14,6 +14,7 @@ from matplotlib.container import Container
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from analysis.figures.meanings import meanings
 from analysis.figures.style import canvas
 
 _LABEL_SHARE = 0.065  # of an axis' length that a label of four digits takes
@@ -35,6 +36,7 @@ def panels(
     with canvas(path, size) as drawn:
         shared = {"sharex": "col" if share_x else False, "sharey": "row" if share_y else False}
         yield drawn, list(drawn.subplots(n_rows, n_columns, squeeze=False, **shared).flat)
+    meanings().drawn[path.resolve()] = drawn
 
 
 def legend_entries(grid: Sequence[Axes]) -> tuple[list[Artist], list[str]]:

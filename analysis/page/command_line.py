@@ -17,7 +17,7 @@ from analysis.read.sweeps import Page, find_sweeps, load_sweeps
 from analysis.text import shortened, visible
 
 SUBJECTS = ("scaling", "precision", "latency", "memory", "energy", "roofline", "finetune", "pruning", "coverage",
-            "history")  # fmt: skip
+            "history", "distributions")  # fmt: skip
 _PAGES = {
     "report": "analysis.recommendation.page", "compare": "analysis.comparison.page",
     **{subject: f"analysis.subjects.{subject}.page" for subject in SUBJECTS},

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
 from markdown_it.token import Token
 
 ANCHOR = re.compile(r'(<a id="cell-[0-9A-Za-z-]+"></a>)')
@@ -16,14 +17,19 @@ _PARTS = Path(__file__).with_name("html")
 _SCROLL = '<div class="scroll" tabindex="0" role="region" aria-label="table">'
 
 
-def _embed_images(tokens: list[Token], folder: Path) -> None:
-    """Put each figure's bytes into the page; an image that is no file of ours becomes its text."""
+def _embed_images(tokens: list[Token], folder: Path, parser: MarkdownIt) -> None:
+    """Put each figure into the page: one that was drawn for it as SVG, another file's bytes, else its text."""
+    from analysis.figures.vector import inline_svg  # and matplotlib with it, which reading a command line does without
+
     for token in tokens:
         for child in token.children or []:
             if child.type != "image":
                 continue
             file = folder / str(child.attrs.get("src", ""))
-            if file.suffix in _TYPES and file.is_file():
+            told = RendererHTML().renderInlineAsText(child.children or [], parser.options, {})
+            if svg := inline_svg(file, told):
+                child.type, child.tag, child.children, child.content = "html_inline", "", None, svg
+            elif file.suffix in _TYPES and file.is_file():
                 content = base64.b64encode(file.read_bytes()).decode()
                 child.attrs["src"] = f"data:{_TYPES[file.suffix]};base64,{content}"
             else:
@@ -56,7 +62,7 @@ def to_html(markdown: str, folder: Path) -> str:
     parser.add_render_rule("table_open", lambda *_: f"{_SCROLL}<table>\n")
     parser.add_render_rule("table_close", lambda *_: "</table></div>\n")
     tokens = parser.parse(markdown)
-    _embed_images(tokens, folder)
+    _embed_images(tokens, folder, parser)
     _open_anchors(tokens)
     body = parser.renderer.render(tokens, parser.options, {})
     heading = re.search(r"<h1>(.*?)</h1>", body, re.DOTALL)

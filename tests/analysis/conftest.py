@@ -73,7 +73,8 @@ def look_at_figures(monkeypatch: pytest.MonkeyPatch, look: Callable[[Figure], No
 
     def saved(self: Figure, *arguments: Any, **options: Any) -> None:
         save(self, *arguments, **options)
-        look(self)
+        if options.get("format") != "svg":  # whose 72 dpi leave texts where they are no more; it has the same layout
+            look(self)
 
     monkeypatch.setattr(Figure, "savefig", saved)
 

@@ -103,8 +103,8 @@ def check_html(main: Main, folder: Path, tmp_path: Path) -> None:
     check_sensible(page_of(main, [folder], tmp_path / "page.md", "--html"))
     page = (tmp_path / "page.html").read_text()
     assert page.count("<script>") == 1, "only our own"
-    assert 'src="data:image/png;base64,' in page
-    assert 'alt=""' not in page
+    assert '<svg role="img" aria-label="' in page
+    assert 'aria-label=""' not in page
     assert not re.search(r'(src|href)="(https?:)?//', page)
 
 

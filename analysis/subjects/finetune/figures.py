@@ -1,16 +1,20 @@
-"""The figure of a finetuning report: held-out accuracy over time, over images and over joules, side by side."""
+"""Figures of a finetuning report: held-out accuracy over time, images and joules, side by side; against speed."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from analysis.cells.groups import Task, of
+from analysis.cells.groups import Group, Task, of
+from analysis.cells.rows import records
+from analysis.contract.objectives import learned_accuracy
+from analysis.figures.front import Trade, draw_front
 from analysis.figures.lines import Series, draw_series, mark_every
 from analysis.figures.panels import GREY, INK, legend_below, log_ticks, named, panels, written_out
 from analysis.stats.estimate import Figure
@@ -49,6 +53,14 @@ def draw_training(path: Path, task: Task[Training]) -> str:
         legend_below(drawn, grid, 3)
     lines = named([training.label for training in every], len(trainings))
     return f"{title} over {listed([COSTS[cost] for cost in costs])}, {lines}"
+
+
+def draw_accuracy_front(path: Path, task: Group) -> str | None:
+    """Speed against the best held-out accuracy, of those that learned."""
+    found = [learned_accuracy(row) for row in records(task.cells)]
+    cells = task.cells.assign(accuracy_percent=[math.nan if share is None else 100 * share for share in found])
+    trade = Trade(column="accuracy_percent", name="accuracy", axis="best held-out accuracy (%)", is_lower_better=False)
+    return draw_front(path, replace(task, cells=cells), trade)
 
 
 def most_accurate_curves(trainings: Sequence[Training]) -> list[Training]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from analysis.cells.groups import by_task
+from analysis.cells.groups import by_task, groups, task_columns
 from analysis.cells.identity import with_identity
 from analysis.contract.runs import ACCURACY_SD
 from analysis.page.command_line import report_main
@@ -12,7 +12,7 @@ from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
 from analysis.stats.estimate import known
 from analysis.subjects.finetune.answer import answer
-from analysis.subjects.finetune.figures import MAX_LINES, draw_training
+from analysis.subjects.finetune.figures import MAX_LINES, draw_accuracy_front, draw_training
 from analysis.subjects.finetune.quantities import COLUMNS, Training, trainings, with_rounds
 from analysis.subjects.finetune.tables import level_tables, trainings_table
 from analysis.text import counted
@@ -38,12 +38,15 @@ def left_out(found: Sequence[Training], n_rows: int) -> list[str]:
 
 def build(page: Page) -> str:
     """The report's Markdown; figures are written into ``page.figures``."""
-    found = trainings(with_identity(page.trials), page.rounds)
+    frame = with_identity(page.trials)
+    found = trainings(frame, page.rounds)
+    trained = frame[frame["accuracy_best"].notna()]
     drawn = draw_each(page, "finetune", by_task(with_rounds(found)), draw_training)
     return fill(
         "subjects/finetune/page.md.j2", page, "Accuracy and its cost",
         answer=shortened(answer(found)) or ["No cell finished training, so there is no accuracy to report."],
         figures=drawn.leaving_out(left_out(found, len(page.trials))),
+        fronts=draw_each(page, "front-accuracy", groups(trained, task_columns(trained)), draw_accuracy_front),
         trainings=trainings_table(found),
         levels=level_tables(found),
     )  # fmt: skip

@@ -41,9 +41,15 @@ def answer(sweeps: Sequence[Sweep], found: Sequence[Series], steps: Sequence[Ste
         noun = "cell" if (n_looked[change] if change else n) == 1 else "cells"
         said.append(f"{what}, {n:,}{of} {noun} {'is' if n == 1 else 'are'} {word}: {escape(far.series.name)} at"
                     f" {far.ratio.factor_text} its speed before.")  # fmt: skip
-    if steps and not sure:
-        said.append("No step is larger than runs differ by themselves for certain (`--repeats`, or more sweeps of the"
-                    " same cells, resolve smaller ones).")  # fmt: skip
+    if found and not sure:
+        unchanged = "" if n_looked else "No version changed between them. "
+        said.append(f"{unchanged}No step is larger than runs differ by themselves for certain (`--repeats`, or more"
+                    " sweeps of the same cells, resolve smaller ones).")  # fmt: skip
+    n_alone = sum(step.is_of_one_sweep for step in sure)
+    if n_alone:
+        said.append(f"In {n_alone:,} of these {counted(len(sure), 'step')} a side is one sweep, so that whatever else"
+                    " changed on the machine between the two counts as the version's: sweeps in turns with both"
+                    " versions tell it apart.")  # fmt: skip
     if not found:
         said.append("Nothing can be followed over time: no cell was measured twice on one machine.")
     return said

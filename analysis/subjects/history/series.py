@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -23,7 +24,7 @@ from analysis.stats.told_apart import MIN_CHANGE, Verdict, verdict
 from analysis.subjects.history.sweeps import VERSIONS, Sweep
 from analysis.text import is_missing
 
-PLACE = ("host", "cpu_name", "device_name", "n_threads")
+PLACE = ("host", "n_threads")
 """What else a cell shares with itself in another sweep; its versions are what may differ."""
 MAX_P = 0.05
 """Level, after correction for the number of steps looked for."""
@@ -60,13 +61,19 @@ class Series:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What a cell's speed became at a place of its series: the ratio of after over before."""
+    """What a cell's speed became: the ratio of after over before."""
 
     series: Series
-    at: int  # the first point after it
     change: str  # of the version, ``torch 2.11.0 to 2.14.1``; empty where none changed
+    before: list[Point]
+    after: list[Point]
     ratio: Figure
     verdict: Verdict
+
+    @property
+    def is_of_one_sweep(self) -> bool:
+        """Whether a side is a single sweep, of which nobody knows what else was different when it was made."""
+        return min(len(self.before), len(self.after)) < MIN_SIDE
 
 
 def series_of(sweeps: Sequence[Sweep]) -> list[Series]:
@@ -94,18 +101,20 @@ def series_of(sweeps: Sequence[Sweep]) -> list[Series]:
 
 
 def steps_of(found: Sequence[Series]) -> list[Step]:
-    """At each change of a version what became of each cell, and between them the largest step that is sure.
+    """What became of each cell from one version to the next, and within a version the largest step that is sure.
 
-    The spread between runs is pooled over all cells and their sides; p values are corrected for all places together.
+    Sweeps of one version are one side, whether they follow one another or were made in turns with others. The spread
+    between runs is pooled over all cells and their sides; p values are corrected for all places together.
     """
-    tried = [(one, at, change, *_sides(one, at)) for one in found for at, change in _places(one)]
-    spread = pooled([[before, after] for _, _, _, before, after in tried]) if tried else UNKNOWN
-    p = holm(np.array([spread.p_value(after, before) for _, _, _, before, after in tried])) if tried else np.empty(0)
-    steps = [
-        Step(series=one, at=at, change=change, ratio=ratio, verdict=_judged(ratio, float(of_step)))
-        for (one, at, change, before, after), of_step in zip(tried, p, strict=True)
-        for ratio in [spread.ratio(after, before)]
-    ]
+    tried = [(one, *place) for one in found for place in _places(one)]
+    sides = [(_runs(before), _runs(after)) for _, _, before, after in tried]
+    spread = pooled(sides) if tried else UNKNOWN
+    p = holm(np.array([spread.p_value(after, before) for before, after in sides])) if tried else np.empty(0)
+    steps = []
+    for (one, change, before, after), of_step, (runs_before, runs_after) in zip(tried, p, sides, strict=True):
+        ratio = spread.ratio(runs_after, runs_before)
+        steps.append(Step(series=one, change=change, before=before, after=after, ratio=ratio,
+                          verdict=_judged(ratio, float(of_step))))  # fmt: skip
     return [*(s for s in steps if s.change), *_largest([s for s in steps if not s.change and s.verdict != "unclear"])]
 
 
@@ -123,16 +132,23 @@ def _largest(steps: Sequence[Step]) -> list[Step]:
     return list(best.values())
 
 
-def _places(one: Series) -> list[tuple[int, str]]:
-    """Where a step is looked for: at each change of versions, and where two sweeps of the same lie on each side."""
-    places = []
-    for at, (before, after) in enumerate(pairwise(one.points), start=1):
-        change = _change(before.row, after.row)
-        n_before = at - _begin(one, at - 1)
-        n_after = _end(one, at) - at
-        if change or min(n_before, n_after) >= MIN_SIDE:
-            places.append((at, change))
-    return places
+def _places(one: Series) -> list[tuple[str, list[Point], list[Point]]]:
+    """Where a step is looked for: from each version to the next, and where two sweeps of one lie on each side."""
+    states: list[list[Point]] = []
+    for point in one.points:
+        alike = [state for state in states if not _change(state[0].row, point.row)]
+        if alike:
+            alike[0].append(point)
+        else:
+            states.append([point])
+    states.sort(key=lambda state: _numbers(state[0].row.get(VERSIONS[0])))
+    between = [(_change(a[0].row, b[0].row), a, b) for a, b in pairwise(states)]
+    within = [("", s[:at], s[at:]) for s in states for at in range(MIN_SIDE, len(s) - MIN_SIDE + 1)]
+    return [*between, *within]
+
+
+def _numbers(version: object) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", str(version))[:3]]
 
 
 def _change(before: Row, after: Row) -> str:
@@ -141,32 +157,10 @@ def _change(before: Row, after: Row) -> str:
     for column in VERSIONS:
         a, b = (row.get(column) for row in (before, after))
         if isinstance(a, str) and isinstance(b, str) and a != b:
-            told.append(f"{column.removesuffix('_version').replace('git_', '')} {a} to {b}")
+            told.append(f"{re.sub('_version|_name|git_', '', column)} {a} to {b}")
     return "; ".join(told)
 
 
-def _begin(one: Series, i: int) -> int:
-    """The first point of those around one that share its versions."""
-    while i > 0 and not _change(one.points[i - 1].row, one.points[i].row):
-        i -= 1
-    return i
-
-
-def _end(one: Series, i: int) -> int:
-    """One past the last of them."""
-    while i + 1 < len(one.points) and not _change(one.points[i].row, one.points[i + 1].row):
-        i += 1
-    return i + 1
-
-
-def _sides(one: Series, at: int) -> tuple[Runs, Runs]:
-    """The runs before and after a place, of the versions on its sides.
-
-    Of several sweeps each one's mean is a run, for what the runs of a sweep share they do not show.
-    """
-    before, after = one.points[_begin(one, at - 1) : at], one.points[at : _end(one, at)]
-    return _runs(before), _runs(after)
-
-
 def _runs(points: Sequence[Point]) -> Runs:
+    """The runs of a sweep; of several each one's mean, for what the runs of a sweep share they do not show."""
     return points[0].runs if len(points) == 1 else [point.speed for point in points]

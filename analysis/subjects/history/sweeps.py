@@ -15,8 +15,9 @@ from analysis.contract.parts import DESCRIPTION
 from analysis.read.sweep import AnalysisError, load_description
 from analysis.read.sweeps import load_sweeps
 
-VERSIONS = ("torch_version", "torchvision_version", "driver_version", "accelsweep_version", "git_commit")
-"""What may have made a cell slower, in the order in which it is named."""
+VERSIONS = ("torch_version", "torchvision_version", "driver_version", "accelsweep_version", "git_commit",
+            "device_name", "cpu_name")  # fmt: skip
+"""What may have made a cell slower, in the order in which it is named; of one machine another device or name of it."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,5 +66,5 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
 
 def _read(folder: Path) -> Sweep:
     description: dict[str, Any] = load_description(folder) if folder.is_dir() else {}
-    cells = with_identity(with_runs_pooled(load_sweeps([folder], (*VERSIONS, "rate_per_s", "device_name"))))
+    cells = with_identity(with_runs_pooled(load_sweeps([folder], (*VERSIONS, "rate_per_s"))))
     return Sweep(folder=folder, created_at=str(description.get("created_at") or ""), cells=cells)

@@ -69,7 +69,7 @@ def steps_table(found: Sequence[Step]) -> str:
     return columns.column_table(ordered, [
         columns.Column("cell", lambda step: escape(step.series.name)),
         columns.Column("what changed", lambda step: escape(step.change) or "nothing recorded"),
-        columns.Column("on", lambda step: escape(step.series.points[step.at].sweep.day)),
+        columns.Column("on", lambda step: escape(step.after[0].sweep.day)),
         columns.Column("verdict", lambda step: step.verdict),
         columns.estimated("speed after over before", lambda step: step.ratio),
     ], n_left=4)  # fmt: skip

@@ -1,9 +1,9 @@
-"""Figures of latency: percentiles of cells, the tail over the arrival rate, and copies as a share of a step."""
+"""Figures of latency: percentiles of cells, speed against latency, and copies as a share of a step."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -12,15 +12,14 @@ from matplotlib.ticker import FuncFormatter, NullLocator
 
 from analysis.cells.groups import Group, groups, line_columns, of, task_columns
 from analysis.cells.naming import label, labels, varying
-from analysis.cells.rows import records
+from analysis.cells.rows import complete, records
 from analysis.contract.cells import SERVER
+from analysis.figures.front import Trade, draw_front
 from analysis.figures.lines import Series, draw_series, in_unit, values
 from analysis.figures.panels import (
-    INK,
     WIDTH,
     legend_above,
     legend_right,
-    log_ticks,
     name_rows,
     named,
     note_right,
@@ -29,14 +28,13 @@ from analysis.figures.panels import (
 )
 from analysis.figures.style import COLOURS
 from analysis.stats.estimate import of_row
-from analysis.subjects.latency.quantities import PERCENTILES, TAIL, load_curves
+from analysis.subjects.latency.quantities import PERCENTILES, SHARES
 from analysis.text import is_missing, seconds_as_ms
 
 MAX_LINES = 8
 MAX_BARS = 24
 BARS_WIDTH, CHARACTER_WIDTH = 5.2, 0.075
 """Inches of the bars with what stands around them, and of a character of their names."""
-_SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 
 
 def nines(share: float) -> float:
@@ -62,7 +60,7 @@ def percentile_lines(cells: pd.DataFrame) -> tuple[list[Series], int]:
     lines = []
     for row, name in zip(records(shown), labels(shown, names), strict=True):
         kind = label(row, [n for n in names if n != coloured])
-        points = {nines(_SHARES[p]): of_row(row, [c]) for p, c in PERCENTILES.items() if not is_missing(row[c])}
+        points = {nines(SHARES[p]): of_row(row, [c]) for p, c in PERCENTILES.items() if not is_missing(row[c])}
         lines.append(Series(label=name, group=str(row[coloured]), kind=kind, x=list(points), y=list(points.values())))
     return lines, n
 
@@ -76,7 +74,7 @@ def draw_percentiles(path: Path, task: Group) -> str | None:
     title = f"Latency by percentile{of(task.name)}"
     scaled, unit = in_unit(lines)
     end = max(x for line in lines for x in line.x)
-    ticks = {name: nines(s) for name, s in _SHARES.items() if nines(s) <= end}
+    ticks = {name: nines(s) for name, s in SHARES.items() if nines(s) <= end}
     with panels(path) as (_, (axes,)):
         draw_series(axes, scaled)
         axes.set_xticks(list(ticks.values()), list(ticks))
@@ -88,53 +86,15 @@ def draw_percentiles(path: Path, task: Group) -> str | None:
     return f"{title}: p50 to p99.9 where samples are enough, {named([line.label for line in lines], n)}"
 
 
-def load_lines(curves: Sequence[Group]) -> list[Series]:
-    """The 99th percentile in seconds over the arrival rate, with its interval where the samples were kept.
-
-    A curve alone has its median and 90th percentile beside it.
-    """
-
-    def line(curve: Group, name: str, columns: Sequence[str]) -> Series:
-        rows = [row for row in records(curve.cells) if not is_missing(row[columns[0]])]
-        device = str(curve.row["device"]) if len(curves) > 1 else ""
-        return Series(label=name, group=device, kind=name.removeprefix(f"{device}, "),
-                      x=[row["offered_per_s"] for row in rows], y=[of_row(row, columns) for row in rows])  # fmt: skip
-
-    if len(curves) > 1:
-        return [line(curve, curve.name, TAIL) for curve in curves]
-    told = [("p99", TAIL), ("p90", ["latency_p90_s"]), ("p50", ["latency_p50_s"])]
-    return [line(curves[0], *one) for one in told if curves[0].cells[one[1][0]].notna().any()]
-
-
-def draw_load_curves(path: Path, task: Group) -> str | None:
-    """Tail latency over arrival rate; deadlines as dotted lines, overloaded points ringed."""
-    curves = load_curves(task.cells)[:MAX_LINES]
-    if not curves:
-        return None
-    title = f"Tail latency over arrival rate{of(task.name)}"
-    lines, unit = in_unit(load_lines(curves))
-    scale = 1.0 if unit == "s" else 1e3
-    deadlines = sorted({scale * float(v) for curve in curves for v in curve.cells["deadline_s"].dropna()})
-    with panels(path) as (_, (axes,)):
-        draw_series(axes, lines)
-        overloaded = [(row["offered_per_s"], scale * row["latency_p99_s"]) for curve in curves
-                      for row in records(curve.cells) if row["is_saturated"]]  # fmt: skip
-        if overloaded:
-            axes.plot(*zip(*overloaded, strict=True), linestyle="", marker="o", markersize=11, markerfacecolor="none",
-                      markeredgecolor="black", markeredgewidth=1.1, zorder=5, label="overloaded")  # fmt: skip
-        for deadline in deadlines:
-            axes.axhline(deadline, color=INK, linewidth=1.2, linestyle=(0, (1, 2)), zorder=1.5,
-                         label=f"deadline {deadline:g} {unit}")  # fmt: skip
-        rates = [x for line in lines for x in line.x]
-        if max(rates) > 8 * min(rates):
-            axes.set_xscale("log")
-            log_ticks(axes.xaxis)
-        value_axis(axes, [*values(lines), *deadlines])
-        what = "p99 latency" if len(curves) > 1 else "latency"
-        axes.set(title=title, xlabel="arrival rate (requests/s)", ylabel=f"{what} from scheduled arrival ({unit})")
-        legend_right(axes)
-    told = named([line.label for line in lines], len(lines))
-    return f"{title}: 99th percentile with 95 % intervals, deadlines as dotted lines, {told}"
+def draw_latency_front(path: Path, task: Group) -> str | None:
+    """Speed against the p99, or against the median step where not every cell has one; None of one batch size."""
+    cells = complete(task.cells)
+    if task.row["scenario"] == SERVER or cells["batch_size"].nunique() < 2:
+        return None  # with one batch size the one is the other's inverse
+    has_tails = bool(cells["latency_p99_s"].notna().all())
+    latency = cells["latency_p99_s" if has_tails else "step_median_s"]
+    trade = Trade(column="latency_ms", name="latency", axis="p99 (ms)" if has_tails else "median step (ms)")
+    return draw_front(path, replace(task, cells=cells.assign(latency_ms=1e3 * latency)), trade)
 
 
 def transfers_shown(cells: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from analysis.contract.limits import latency
 PERCENTILES = {"p50": "latency_p50_s", "p90": "latency_p90_s", "p95": "latency_p95_s", "p99": "latency_p99_s",
                "p99.9": "latency_p999_s"}  # fmt: skip
 """Names and columns, ascending."""
+SHARES = {"p50": 0.5, "p90": 0.9, "p95": 0.95, "p99": 0.99, "p99.9": 0.999}
 TAIL = ("latency_p99_s", "tail_low_s", "tail_high_s")
 """A cell's p99 and the ends of its interval, of ``tails.tail_intervals``."""
 FRAME_RATES = (100, 60, 30, 20, 10)

@@ -1,17 +1,18 @@
-"""The figure of a precision report: what a precision changes against fp32, a column of panels for each device."""
+"""Figures of a precision report: what a precision changes against fp32 on each device, speed against agreement."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
-from analysis.cells.groups import Task, of
+from analysis.cells.groups import Group, Task, of
 from analysis.cells.rows import Row
+from analysis.figures.front import Trade, draw_front
 from analysis.figures.lines import Series, draw_series
 from analysis.figures.lines import values as values_of
 from analysis.figures.panels import GREY, WIDTH, batch_axis, legend_beside, panels
@@ -70,6 +71,15 @@ def draw_precision(path: Path, task: Task[Pair]) -> str:
             legend_beside(drawn, grid[len(places) - 1])
     told = listed([panel.y_label.split("\n(")[0].replace("\n", " ") for panel in shown])
     return f"{title}: {told} of {lines} on {on}"
+
+
+def draw_agreement(path: Path, task: Group) -> str | None:
+    """Speed against the share of items of which the answer is the reference's."""
+    cells = task.cells.assign(agreement_percent=100 * task.cells["top1_agreement_ratio"].astype(float))
+    trade = Trade(
+        column="agreement_percent", name="agreement", axis="same answer as the reference (%)", is_lower_better=False
+    )
+    return draw_front(path, replace(task, cells=cells), trade)
 
 
 class _Over:

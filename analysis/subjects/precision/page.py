@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from analysis.cells.groups import by_task
+from analysis.cells.groups import by_task, groups, task_columns
 from analysis.cells.identity import with_identity
 from analysis.cells.rows import items_of
 from analysis.contract.cells import MEASURED, SERVER
@@ -15,7 +15,7 @@ from analysis.page.command_line import report_main
 from analysis.page.sections import draw_each, fill, shortened
 from analysis.read.sweeps import Page
 from analysis.subjects.precision.answer import answer
-from analysis.subjects.precision.figures import MAX_LINES, MAX_PLACES, draw_precision
+from analysis.subjects.precision.figures import MAX_LINES, MAX_PLACES, draw_agreement, draw_precision
 from analysis.subjects.precision.quantities import BASE, COLUMNS, Pair, overviews, pairs, unequal_outcomes
 from analysis.subjects.precision.tables import outcomes_table, overview_table, pairs_table
 from analysis.text import counted, escape
@@ -49,6 +49,7 @@ def build(page: Page) -> str:
         answer=shortened(answer(seen, reference))
         or ["No cell was measured both in fp32 and in another precision, so there is nothing to compare."],
         figures=drawn.leaving_out(left_out(frame, found, measured)),
+        fronts=draw_each(page, "front-agreement", groups(frame, task_columns(frame)), draw_agreement),
         overview=overview_table(seen),
         outcomes=outcomes_table(unequal_outcomes(found)),
         cells=pairs_table(measured, escape(items_of(frame))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +26,12 @@ class Filled:
 
     rows: Sequence[dict[str, Any]]
     rounds: Sequence[dict[str, Any]] = ()
+    samples: Sequence[dict[str, Any]] = ()
     config: dict[str, Any] | None = None
     files: frozenset[str] = frozenset()
 
     def write(self, write_sweep: Write) -> Path:
-        folder = write_sweep(self.rows, rounds=self.rounds)
+        folder = write_sweep(self.rows, rounds=self.rounds, samples=self.samples)
         if self.config is not None:
             path = folder / "sweep.json"
             path.write_text(json.dumps({**json.loads(path.read_text()), "config": self.config}))
@@ -76,7 +78,7 @@ def precisions() -> Filled:
         for i, (precision, agreement) in enumerate((("fp32", exact), ("bf16", rough)))
         for j, memory_format in enumerate(("contiguous", NASTY)) for k in range(2)
     ]  # fmt: skip
-    return Filled(rows=rows, files=files("precision.png"))
+    return Filled(rows=rows, files=files("precision.png", "front-agreement.png"))
 
 
 def studies() -> Filled:
@@ -106,7 +108,26 @@ def costs() -> Filled:
     return Filled(rows=[r | {"energy_source": NASTY} if r.get("energy_source") else r for r in states.full()])
 
 
+def samples_of(index: int, seconds: Sequence[float], *, n_rounds: int = 5) -> list[dict[str, Any]]:
+    """Measured samples of a cell in rounds of equal length."""
+    size = max(1, len(seconds) // n_rounds)
+    return [
+        {"trial_key": f"k{index:03d}", "phase": "measure", "round": i // size, "index": i % size, "seconds": value}
+        for i, value in enumerate(seconds)
+    ]
+
+
+def sampled() -> Filled:
+    """A cell measured twice, with samples that swing slowly, and one without."""
+    rows = [row(i, repeat=i + 1, model=NASTY, step_median_s=0.1, wall_s=3.0, drift_ratio=0.01) for i in range(2)]
+    samples = [s for i in range(2) for s in samples_of(i, [0.1 + 0.01 * math.sin(n / 9 + i) for n in range(200)])]
+    return Filled(
+        rows=[*rows, row(2, batch_size=1, model=NASTY)], samples=samples, files=files("samples-cpu-fp32-batch-8.png")
+    )
+
+
 FILLED = {
+    "distributions": sampled,
     "energy": costs, "finetune": trainings, "latency": lambda: Filled(rows=states.full()),
     "memory": lambda: Filled(rows=states.full()), "precision": precisions, "pruning": studies,
     "roofline": lambda: Filled(rows=states.full()), "scaling": rates,

@@ -10,9 +10,10 @@ from matplotlib.figure import Figure
 
 from analysis.cells.groups import groups
 from analysis.cells.identity import with_identity
+from analysis.figures.front import foremost
 from analysis.read.sweeps import load_sweeps
-from analysis.subjects.energy import figures as energy_figures
 from analysis.subjects.energy import page as report_energy
+from analysis.subjects.energy.figures import ENERGY
 from analysis.subjects.energy.quantities import best, costs, domain_columns, sources, unknown
 from tests.analysis import states
 from tests.analysis.conftest import Write, look_at_figures, row
@@ -133,10 +134,10 @@ def test_of_many_settings_the_most_frugal_are_drawn_and_large_rates_stay_apart(
     rows = [cell(100 * i + j, size * 1000.0 + i, (20 - i) / size, memory_format=f"f{i}", batch_size=size)
             for i in range(12) for j, size in enumerate((1, 30, 900))]  # fmt: skip
     frame = costs(frame_of(write_sweep, rows))
-    shown = energy_figures._frugal(groups(frame, ["memory_format"]))
+    shown = foremost(groups(frame, ["memory_format"]), ENERGY)
     assert [group.name for group in shown] == [f"f{i}" for i in range(4, 12)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert "the 8 most energy-efficient of 12 settings" in text
+    assert text.count("(8 of 12)") == 2
 
 
 def test_no_two_ways_of_doing_a_task_look_alike(write_sweep: Write, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -56,7 +56,8 @@ def test_one_run_a_version_proves_nothing_and_repeats_within_the_sweeps_do(write
 def test_a_step_that_no_version_explains_is_found_once(write_sweep: Write) -> None:
     folder = sweeps(write_sweep, ["2.14"] * 6, [1.0] * 3 + [1.5] * 3)
     (step,) = steps_of(series_of(all_sweeps([folder])[0]))
-    assert (step.at, step.change, step.verdict, step.series.name) == (3, "", "slower", "cpu, fp32, batch 16")
+    assert (step.change, step.verdict, step.series.name) == ("", "slower", "cpu, fp32, batch 16")
+    assert [point.sweep.name for point in step.after] == ["sweep3", "sweep4", "sweep5"]
 
 
 def test_a_number_that_one_sweep_has_whole_and_another_as_a_float_is_the_same(write_sweep: Write) -> None:
@@ -88,3 +89,20 @@ def test_a_sweep_that_cannot_be_read_is_named_and_without_any_it_is_one_line(
     (tmp_path / "none").mkdir()
     assert run_main(main, [str(tmp_path / "none")]) == 2
     assert "contains no sweep" in capsys.readouterr().err
+
+
+def test_sweeps_in_turns_with_two_releases_are_two_sides(write_sweep: Write) -> None:
+    folder = sweeps(write_sweep, ["2.15", "2.9"] * 3, [1.25, 1.0] * 3)
+    steps = steps_of(series_of(all_sweeps([folder])[0]))
+    assert [(s.change, s.verdict) for s in steps] == [("torch 2.9 to 2.15", "same"), ("torch 2.9 to 2.15", "slower")]
+    assert main([str(folder)]) == 0
+    assert "a side is one sweep" not in (folder / "report_history.md").read_text()
+
+
+def test_another_name_of_the_device_is_a_change_like_a_version(write_sweep: Write) -> None:
+    for i in range(4):
+        write_sweep([row(0, device_name="card A" if i < 2 else "card B", step_median_s=0.1 * NOISE[i])],
+                    f"results/s{i}", created_at=f"2026-01-0{i + 1}")  # fmt: skip
+    folder = write_sweep([row(0, device_name="card B")], "results/s4", created_at="2026-01-05").parent
+    (step,) = steps_of(series_of(all_sweeps([folder])[0]))
+    assert (step.change, step.verdict) == ("device card A to card B", "same")

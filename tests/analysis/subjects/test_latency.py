@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from analysis.read.sweeps import find_sweeps, load_sweeps
 from analysis.stats.quantiles import cluster_sizes, quantile_interval
 from analysis.subjects.latency import page as report_latency
 from analysis.subjects.latency.figures import MAX_LINES, nines, percentile_lines, transfers_shown
+from analysis.subjects.latency.over_rate import LOAD, TRIED, rate_lines
 from analysis.subjects.latency.quantities import (
     deadlines_s,
     held_rates,
@@ -26,7 +28,7 @@ from analysis.subjects.latency.quantities import (
     rates_at,
     timed,
 )
-from analysis.subjects.latency.tails import tail_intervals
+from analysis.subjects.latency.tails import run_percentiles, tail_intervals
 from analysis.subjects.latency.transfers import bandwidths, transfers
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
@@ -296,6 +298,35 @@ def test_the_rates_that_a_search_tried_are_a_table_a_curve_and_a_sentence(write_
         "yes", "no", "yes",
     ]  # fmt: skip
     assert list((tmp_path / "figures").rglob("rates-tried*.png"))
+
+
+def test_each_run_of_a_search_has_the_percentiles_of_its_own_samples(write_sweep: Write) -> None:
+    found = server(0, 50.0, 0.04) | {"rate_per_s": None}
+    samples = [{"trial_key": "k000", "phase": "measure", "round": r, "index": i, "seconds": (i + 1) * 1e-3 * (r + 1)}
+               for r, n in enumerate((100, 700)) for i in range(n)]  # fmt: skip
+    folder = write_sweep([found], samples=samples)
+    told = run_percentiles(load_sweeps([folder]), [folder])
+    assert told["round"].tolist() == [0, 1]
+    assert told["latency_p50_s"].tolist() == pytest.approx([0.05, 0.7])
+    assert told["latency_p90_s"].tolist() == pytest.approx([0.09, 1.26])
+    assert told["latency_p95_s"].isna().tolist() == [True, False], "which takes 130"
+    assert told["latency_p99_s"].tolist()[1] == pytest.approx(1.386)
+    assert told["latency_p999_s"].isna().all()
+    assert run_percentiles(load_sweeps([folder]).head(0), [folder]).empty
+
+
+def test_a_curve_alone_has_all_its_percentiles_and_each_of_several_a_figure_of_them(
+    write_sweep: Write, tmp_path: Path
+) -> None:
+    rows = [server(10 * i + j, rate, 0.02 * (j + 1), batch_size=batch) for i, batch in enumerate((1, 4))
+            for j, rate in enumerate((5.0, 10.0))]  # fmt: skip
+    curves = load_curves(frame_of(write_sweep, rows))
+    assert [line.label for line in rate_lines(curves, LOAD)] == ["gpu, fp32, batch 1", "gpu, fp32, batch 4"]
+    assert [line.label for line in rate_lines(curves[:1], LOAD)] == ["p99", "p95", "p90", "p50"]
+    assert [line.label for line in rate_lines(curves[:1], TRIED)] == ["p99", "p95", "p90", "p50"], "no bound is known"
+    text = states.page_of(report_latency.main, [write_sweep(rows)], tmp_path / "page.md")
+    drawn = re.findall(r"figures/(load-percentiles[^)]*)", text)
+    assert drawn == [f"load-percentiles{of}.png" for of in ("", "-gpu-fp32-batch-1", "-gpu-fp32-batch-4")]
 
 
 def test_a_rate_whose_upper_bound_is_over_the_deadline_does_not_hold_it(write_sweep: Write) -> None:
