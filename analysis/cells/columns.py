@@ -10,6 +10,8 @@ SETTING_COLUMNS = ("machine", "run", "node", *SETTINGS)
 ALWAYS_TOLD = ("device", "precision", "batch_size")
 OPTION = "option "
 """How the columns of options that have none of their own begin, in frames of ``identity.with_identity``."""
+CODE = f"{OPTION}code"
+"""The hash of a user's own network: an axis only where one of them was measured before and after it was edited."""
 JUDGING_COLUMNS = tuple(f"{OPTION}{name}" for name in JUDGING_OPTIONS)
 
 THROUGHPUT = ("throughput_items_per_s", "throughput_low_items_per_s", "throughput_high_items_per_s")

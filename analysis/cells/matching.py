@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from analysis.cells.columns import CELL_COLUMNS, JUDGING_COLUMNS, OPTION, WORK_COLUMNS
+from analysis.cells.columns import CELL_COLUMNS, CODE, JUDGING_COLUMNS, OPTION, WORK_COLUMNS
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import OPTION_COLUMNS, SERVER
 
@@ -108,7 +108,8 @@ def _is_axis(facts: pd.DataFrame, name: str) -> bool:
         return False
     if name in JUDGING_COLUMNS:
         facts = facts[facts["scenario"] == SERVER] if "scenario" in facts else facts.head(0)
-    return bool(facts.groupby("workload", dropna=False)[name].nunique(dropna=False).max() > 1)  # NaN where empty
+    of = ["workload", "model"] if name == CODE and "model" in facts else ["workload"]
+    return bool(facts.groupby(of, dropna=False)[name].nunique(dropna=False).max() > 1)  # NaN where empty
 
 
 @dataclass(frozen=True, kw_only=True)

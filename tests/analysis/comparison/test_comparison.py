@@ -252,6 +252,15 @@ def test_an_option_with_several_values_is_an_axis_and_with_one_a_fact_of_the_wor
     assert compare([plain, other], across=["size"]).differences == []
 
 
+def test_the_hash_of_a_users_network_is_an_axis_only_where_one_was_edited() -> None:
+    def axes(*codes: tuple[str, str]) -> list[str]:
+        rows = [{"workload": "w", "model": model, "options": f'{{"code": "{code}"}}'} for model, code in codes]
+        return key_columns([Side(label="one", trials=pd.DataFrame(rows))])
+
+    assert "option code" not in axes(("a.py:f", "1"), ("b.py:f", "2"))
+    assert "option code" in axes(("a.py:f", "1"), ("a.py:f", "3"), ("b.py:f", "2"))
+
+
 def test_input_size_and_weights_that_differ_are_found_and_numbers_of_equal_value_are_equal() -> None:
     a = side("a", [0.1, 0.1], rows=[{"input_shape": "3x224x224"}] * 2)
     b = side(
