@@ -134,8 +134,7 @@ class Inference(SteadyWork):
         found = network.Quantised(module=self._module)
         if is_quantised(context.precision):
             later = dataclasses.replace(self._make, seed=context.seed + 1)
-            batch = calls.only_tensor(self._to_device(self._host))
-            found = network.quantised(self._module, batch, lambda n: calls.only_tensor(later(n)), context)
+            found = network.quantised(self._module, self._to_device(self._host), later, context)
         self._module, self.weights_flops = found.module, found.weights_flops
         self._forward = found.forward or models.compiled(found.module, context.compile)
         if found.is_fixed or context.compile == AHEAD:

@@ -17,6 +17,7 @@ from workloads.images.photographs import load_photographs
 from workloads.models import randomised
 from workloads.models.calls.behaviour import Behaviour, Sparing, is_lazy, settle_shapes
 from workloads.models.calls.examples import InputMaker
+from workloads.models.calls.flat import Plain
 from workloads.models.calls.taken import Taken
 from workloads.models.heads import with_classes
 from workloads.models.origins.loaded import LoadedModel
@@ -189,5 +190,5 @@ def compiled(module: nn.Module, mode: str) -> Callable[..., Any]:
     ``aot`` is compiled ahead of time, for inference alone.
     """
     if mode == AHEAD:
-        return Ahead(module)
+        return Ahead(Plain(module).eval())
     return module if mode == "none" else torch.compile(module, mode=mode)

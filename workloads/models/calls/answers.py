@@ -43,18 +43,21 @@ def tensors_of(answer: Any) -> Iterator[torch.Tensor]:
     return (tensor for _, tensor in _named(answer))
 
 
-def leaves(answer: Any) -> Answers:
-    """The floating-point tensors of an answer by name; complex ones as pairs of numbers, sparse ones as dense ones."""
+def all_leaves(answer: Any) -> Answers:
+    """The tensors of an answer by name; complex ones as pairs of numbers, sparse ones as dense ones."""
     found: Answers = {}
     for name, tensor in _named(answer):
         if tensor.is_nested:  # items of several shapes
             continue
-        plain = tensor if tensor.layout == torch.strided else tensor.to_dense()
-        plain = plain.dequantize() if plain.is_quantized else plain
-        plain = torch.view_as_real(plain) if plain.is_complex() else plain
-        if plain.is_floating_point():
-            found[name] = plain
+        dense = tensor if tensor.layout == torch.strided else tensor.to_dense()
+        dense = dense.dequantize() if dense.is_quantized else dense
+        found[name] = torch.view_as_real(dense) if dense.is_complex() else dense
     return found
+
+
+def leaves(answer: Any) -> Answers:
+    """The floating-point ones among ``all_leaves``, which are compared."""
+    return {name: tensor for name, tensor in all_leaves(answer).items() if tensor.is_floating_point()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -121,7 +121,9 @@ def only_tensor(inputs: Inputs) -> torch.Tensor:
         UnsupportedError: It takes more, which are not quantised here.
     """
     if len(inputs.tensors) > 1 or inputs.kwargs or inputs.args != (_FIRST,):
-        raise UnsupportedError("a network is quantised that takes one tensor; this one takes more, or takes it by name")
+        raise UnsupportedError(
+            "a convolutional network is quantised that takes one tensor; this one takes more, or takes it by name"
+        )
     return inputs.tensors[0]
 
 

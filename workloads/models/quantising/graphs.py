@@ -1,11 +1,12 @@
 """Convolutional networks in int8 on the CPU: exported, calibrated on photographs, converted and lowered to oneDNN.
 
 PyTorch 2's way to quantise (PT2E) with torchao's quantiser for Inductor on x86. What is lowered calls int8 kernels by
-itself; torch.compile may fuse what is left between them.
+itself; torch.compile makes them of the graph as it was before, and fuses what is between them.
 """
 
 from __future__ import annotations
 
+import copy
 import platform
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +27,18 @@ _CANNOT_COMPILE = ("BackendCompilerFailed", "InductorError")
 _NOT_COMPILED = "torch.compile does not take the int8 network; --compile none runs it"
 
 
-def lowered(module: nn.Module, example: torch.Tensor, calibration: Callable[[int], torch.Tensor]) -> nn.Module:
+def lowered(
+    module: nn.Module, example: torch.Tensor, calibration: Callable[[int], torch.Tensor]
+) -> tuple[nn.Module, nn.Module]:
     """A network that takes batches of the example's shape, its convolutions and linear layers in int8.
 
     Args:
         module: In evaluation mode, in float32 on the CPU; left as it is.
         example: A batch.
         calibration: So many items, by which the ranges of activations are found.
+
+    Returns:
+        The network as it runs, and as torch.compile takes it, which fuses more than the lowering does.
 
     Raises:
         UnsupportedError: Another processor, torchao is missing or refuses, or there is nothing to quantise.
@@ -52,16 +58,25 @@ def lowered(module: nn.Module, example: torch.Tensor, calibration: Callable[[int
             for start in range(0, len(items), len(example)):
                 prepared(items[torch.arange(start, start + len(example)) % len(items)])
             graph = convert(prepared)
-            found, of_all = quantised_work(graph)
-            if found < LEAST_SHARE * of_all:
+            found, of_all = quantised_work(graph, example)
+            if not found or found < LEAST_SHARE * of_all:
                 told = (
                     f"{100 * found / max(1.0, of_all):.1f} % of the FLOPs are in layers that torchao's quantiser takes"
                 )
                 raise UnsupportedError(f"int8: nothing to quantise: {told}")
-            made: nn.Module = lower(graph, (example,))
+            made: nn.Module = _of_any_layout(lower(copy.deepcopy(graph), (example,)))
     except (RuntimeError, ValueError, AssertionError, NotImplementedError, TypeError) as error:
         raise UnsupportedError(f"int8: torchao cannot convert the network: {in_short(error)}") from error
-    return made
+    return made, graph
+
+
+def _of_any_layout(graph: Any) -> Any:
+    """A graph whose views copy where they must: what is lowered lays images out in its own way."""
+    for node in graph.graph.nodes:
+        if node.target is torch.ops.aten.view.default:
+            node.target = torch.ops.aten.reshape.default
+    graph.recompile()
+    return graph
 
 
 def _quantizer() -> Any:
@@ -72,25 +87,30 @@ def _quantizer() -> Any:
     return quantizer
 
 
-def quantised_work(graph: Any) -> tuple[float, float]:
-    """Of a converted graph, FLOPs of products of what was quantised before, and of all products."""
+class _Work(torch.fx.Interpreter):
+    """Runs a converted graph and adds up the FLOPs of its products."""
+
     found = of_all = 0.0
-    for node in graph.graph.nodes:
-        if node.op != "call_function" or not any(word in str(node.target) for word in ("conv", "linear")):
-            continue
-        out, weight = node.meta.get("val"), node.args[1].meta.get("val")
-        if out is None or weight is None:
-            continue
-        flops = 2 * out.numel() / weight.shape[0] * weight.numel()
-        of_all += flops
-        found += flops if "dequantize" in str(node.args[0]) else 0.0
-    return found, of_all
+
+    def run_node(self, n: torch.fx.Node) -> Any:
+        out = super().run_node(n)
+        if n.op == "call_function" and str(n.target).startswith(("aten.conv", "aten.linear")):
+            weight = self.fetch_args_kwargs_from_env(n)[0][1]
+            flops = 2 * out.numel() / weight.shape[0] * weight.numel()
+            self.of_all += flops
+            self.found += flops if "dequantize" in str(n.args[0]) else 0.0
+        return out
+
+
+def quantised_work(graph: Any, example: torch.Tensor) -> tuple[float, float]:
+    """Of a converted graph, FLOPs of products of what was quantised before, and of all products."""
+    work = _Work(graph)
+    work.run(example)
+    return work.found, work.of_all
 
 
 def compiled(graph: nn.Module, mode: str) -> Callable[..., Any]:
-    """What steps call of a lowered network: itself, or through torch.compile, to which its weights are constants."""
-    if mode == "none":
-        return graph
+    """A quantised network through torch.compile, to which its weights are constants."""
     if mode == AHEAD:
         raise UnsupportedError("aot: a network that was exported to be quantised is not exported again")
     through = torch.compile(graph, options=compile_options(mode))

@@ -11,6 +11,7 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.base import UnsupportedError
+from workloads.models.calls.inputs import Inputs
 from workloads.models.quantising.library import ours, recipe_of
 from workloads.precision import PRECISIONS
 from workloads.runtime.memory import parts_of
@@ -27,6 +28,9 @@ class SelfAttention(nn.Module):
 
     torch's own holds the first three as one bare parameter, which nothing that looks for layers finds.
     """
+
+    batch_first = False
+    """Items do come first; with True ``nn.TransformerEncoderLayer`` reads torch's parameters and does not call it."""
 
     def __init__(self, given: nn.MultiheadAttention) -> None:
         super().__init__()
@@ -62,7 +66,9 @@ def is_fit(layer: nn.Module, _name: str = "") -> bool:
     return isinstance(layer, nn.Linear) and layer.in_features % MULTIPLE == layer.out_features % MULTIPLE == 0
 
 
-def work_of(module: nn.Module, example: torch.Tensor, is_chosen: Callable[[nn.Module], bool]) -> tuple[float, float]:
+def work_of(
+    module: nn.Module, example: Inputs | torch.Tensor, is_chosen: Callable[[nn.Module], bool]
+) -> tuple[float, float]:
     """FLOPs of a forward pass: of the linear and convolutional layers chosen, and of all that torch counts."""
     flops = 0.0
 
@@ -74,14 +80,14 @@ def work_of(module: nn.Module, example: torch.Tensor, is_chosen: Callable[[nn.Mo
     hooks = [layer.register_forward_hook(count) for layer in module.modules() if is_chosen(layer)]
     try:
         with torch.no_grad(), FlopCounterMode(display=False) as counted:
-            module(example)
+            Inputs.of(example).call(module)
     finally:
         for hook in hooks:
             hook.remove()
     return flops, float(counted.get_total_flops())
 
 
-def few_rows(module: nn.Module, example: torch.Tensor) -> set[nn.Module]:
+def few_rows(module: nn.Module, example: Inputs | torch.Tensor) -> set[nn.Module]:
     """Linear layers whose inputs have ``MULTIPLE`` rows or fewer: those that see an item once, of a small batch."""
     few: set[nn.Module] = set()
 
@@ -92,14 +98,14 @@ def few_rows(module: nn.Module, example: torch.Tensor) -> set[nn.Module]:
     hooks = [layer.register_forward_hook(look) for layer in module.modules() if is_fit(layer)]
     try:
         with torch.no_grad():
-            module(example)
+            Inputs.of(example).call(module)
     finally:
         for hook in hooks:
             hook.remove()
     return few
 
 
-def quantise_layers(module: nn.Module, example: torch.Tensor, precision: str) -> float:
+def quantise_layers(module: nn.Module, example: Inputs | torch.Tensor, precision: str) -> float:
     """Exchange the weights of a network's linear layers, in place, on their device and in the type of the rest.
 
     Args:
@@ -115,10 +121,10 @@ def quantise_layers(module: nn.Module, example: torch.Tensor, precision: str) ->
     """
     quantize, row = ours("quantize_"), PRECISIONS[precision]
     open_attention(module)
-    takes_few = example.device.type == "cpu" or row.is_weight_only or row.quantised != "int8"
+    takes_few = Inputs.of(example).tensors[0].device.type == "cpu" or row.is_weight_only or row.quantised != "int8"
     few = set() if takes_few else few_rows(module, example)
     within, of_all = work_of(module, example, lambda layer: is_fit(layer) and layer not in few)
-    if within < LEAST_SHARE * of_all:
+    if not within or within < LEAST_SHARE * of_all:
         told = f"{100 * within / max(1.0, of_all):.1f} % of the FLOPs are in linear layers"
         raise UnsupportedError(f"{precision}: nothing to quantise: {told} whose sizes are multiples of {MULTIPLE}")
     try:

@@ -10,6 +10,8 @@ import torch
 from torch import nn
 
 from workloads.base import CellContext
+from workloads.models.calls.flat import Flat, Named
+from workloads.models.calls.inputs import Inputs, only_tensor
 from workloads.models.quantising import graphs
 from workloads.models.quantising.layers import is_fit, quantise_layers, work_of
 from workloads.precision import PRECISIONS
@@ -35,7 +37,7 @@ class Quantised:
 
 
 def quantised(
-    module: nn.Module, example: torch.Tensor, calibration: Callable[[int], torch.Tensor], context: CellContext
+    module: nn.Module, example: Inputs, calibration: Callable[[int], Inputs], context: CellContext
 ) -> Quantised:
     """Quantise a network for a cell; its module may be changed.
 
@@ -50,14 +52,17 @@ def quantised(
     """
     row = PRECISIONS[context.precision]
     is_int8 = row.quantised == "int8" and not row.is_weight_only
-    if is_int8 and example.device.type == "cpu" and is_convolutional(module, example):
-        graph = graphs.lowered(module, example, calibration)
-        return Quantised(module=graph, forward=graphs.compiled(graph, context.compile), is_fixed=True)
+    if is_int8 and context.device.type == "cpu" and is_convolutional(module, example):
+        flat = Flat(module, example).eval()
+        graph, whole = graphs.lowered(flat, only_tensor(example), lambda n: only_tensor(calibration(n)))
+        forward = graph if context.compile == "none" else graphs.compiled(whole, context.compile)
+        named, its_module = (Named(run, flat.names) for run in (forward, graph))
+        return Quantised(module=its_module, forward=named, is_fixed=True)
     flops = quantise_layers(module, example, context.precision)
     return Quantised(module=module, weights_flops=flops if row.is_weight_only else None)
 
 
-def is_convolutional(module: nn.Module, example: torch.Tensor) -> bool:
+def is_convolutional(module: nn.Module, example: Inputs | torch.Tensor) -> bool:
     """Whether convolutions do more of the work than linear layers that may be quantised one by one."""
     convolutions = work_of(module, example, lambda layer: isinstance(layer, _CONVOLUTIONS))[0]
     return convolutions > work_of(module, example, is_fit)[0]

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 
 from workloads.base import CellContext, SetupFacts, UnsupportedError
-from workloads.models.calls.answers import Answers, leaves
+from workloads.models.calls.answers import Answers
+from workloads.models.calls.flat import Flat
 from workloads.models.calls.inputs import Inputs
 from workloads.models.runtimes import table
-from workloads.models.runtimes.base import N_CALIBRATED, Asked, Tensors
+from workloads.models.runtimes.base import N_CALIBRATED, Asked
 from workloads.precision import PRECISIONS
 
 _OWN = {"memory_format": "contiguous", "compile": "none"}
@@ -40,17 +41,6 @@ def check_its_own(name: str, context: CellContext, implementation: str) -> None:
         raise UnsupportedError(f"{name} lays out, fuses and compiles a network by itself; {', '.join(told)} is torch's")
 
 
-class _Flat(torch.nn.Module):
-    """A network that takes its tensors one after the other and answers with a tuple of them."""
-
-    def __init__(self, network: torch.nn.Module, batch: Inputs) -> None:
-        super().__init__()
-        self.network, self._batch = network, batch
-
-    def forward(self, *inputs: torch.Tensor) -> Tensors:
-        return tuple(leaves(self._batch.with_tensors(inputs).call(self.network)).values())
-
-
 class Elsewhere:
     """A network through another runtime.
 
@@ -74,11 +64,11 @@ class Elsewhere:
         context: CellContext,
     ) -> None:
         size = len(batch)
-        with torch.inference_mode():
-            self._names = tuple(leaves(batch[:1].call(module)))
         n = -(-N_CALIBRATED // size) * size  # whole batches, as sessions take no others
+        flat = Flat(module, batch).eval()
+        self._names = flat.names
         asked = Asked(
-            network=_Flat(module, batch).eval(), examples=batch.tensors, device=context.device,
+            network=flat, examples=batch.tensors, device=context.device,
             precision=context.precision, n_threads=torch.get_num_threads(),
             calibration=lambda: [part.tensors for part in calibration(n).split(size)],
         )  # fmt: skip
@@ -88,7 +78,7 @@ class Elsewhere:
         self.takes, self.types = self._session.takes, self._session.ran.types
 
     def __call__(self, batch: Inputs) -> Answers:
-        """The network's floating-point outputs by name."""
+        """The network's outputs by name."""
         return dict(zip(self._names, self._session.run(*batch.tensors), strict=True))
 
     def with_facts(self, facts: SetupFacts) -> RuntimeFacts:
