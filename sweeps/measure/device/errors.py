@@ -23,6 +23,7 @@ _UNSUPPORTED_TEXTS = (
     "is not supported on", "not supported for", "not supported by", "not yet supported", "currently supported by the",
     "unsupported dtype", "unsupported data type", "does not support", "doesn't support",
     "dtypes not supported", "no kernel image is available", "could not run '", "not available for device",
+    "could not create a primitive descriptor",  # oneDNN, of an LSTM in fp16 on the CPU
     # torch.compile on a machine without what it compiles with.
     "no working c++ compiler found", "cannot find a working triton", "failed to find c compiler",
     "too old to be supported by the triton",

@@ -1,6 +1,6 @@
 """Image pipelines by torchvision, by kornia and fused: one page of all devices that were measured.
 
-    python tests/benchmarks/peers/images.py --device cpu --batch-size 8      some ten minutes on two cores
+    python tests/benchmarks/peers/images.py --device cpu --batch-size 4      some eight minutes on two cores
     python tests/benchmarks/peers/images.py --device cuda --wheels DIR       with what collect_wheels.sh fetched
 
 kornia is installed in an environment of its own (``environments.py``), where all run in turns in one process
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--pipeline", nargs="+", choices=PIPELINES, default=list(PIPELINES))
-    parser.add_argument("--rounds", type=int, default=9, help="turns of each tool")
+    parser.add_argument("--rounds", type=int, default=7, help="turns of each tool")
     parser.add_argument("--round-s", type=float, default=0.2, help="seconds of a turn")
     parser.add_argument("--wheels", type=Path, help="folder filled by collect_wheels.sh, instead of a registry")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "accelsweep-peers")

@@ -15,7 +15,8 @@ from workloads.models.origins.loaded import LoadedModel
 from workloads.models.origins.own_code import code_of
 from workloads.models.origins.running import made
 
-SIZES = (64, 224, 32, 96, 128, 384)
+SIZES = (48, 64, 224, 32, 96, 128, 384)
+"""Images by which a head is found; the first is what a training has by default, and lazy layers take its shapes."""
 AS_BUILT = "as built"
 """What the weights of a network are called that only its own code knows."""
 

@@ -42,6 +42,7 @@ class Code:
         files: Text by path below the root, with ``/``.
         is_installed: It is a package's module, which every node has by itself.
         commit: Of git, with ``+`` where a file is changed or not in git; None outside of a repository.
+        folder: Where the user was, for which names of files in the code are meant; ``~`` for the home folder.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Code:
     files: Mapping[str, str] = field(default_factory=dict)
     is_installed: bool = False
     commit: str | None = None
+    folder: str = ""
 
     @property
     def digest(self) -> str:
@@ -85,6 +87,7 @@ def collect(name: str, shown: str | None = None) -> Code:
     return Code(
         name=shown or short_name(name), module=module, attribute=attribute, root=_portable(root), files=files,
         is_installed=is_installed, commit=None if is_installed else _commit(root, list(files)),
+        folder=_portable(Path.cwd()),
     )  # fmt: skip
 
 

@@ -66,6 +66,7 @@ class _Entered:
         self.digest: str | None = None
         self.finder: _FromText | None = None
         self._hidden: dict[str, ModuleType] = {}
+        self._added: list[str] = []
 
     def enter(self, code: Code) -> None:
         if self.digest == code.digest:
@@ -75,7 +76,9 @@ class _Entered:
         if self.finder is not None:
             self._hidden = {name: sys.modules.pop(name) for name in self.finder.texts if name in sys.modules}
             sys.meta_path.insert(0, self.finder)
-            sys.path.append(str(self.finder.root))  # what is imported by names that no source shows
+            # What is imported by names that no source shows, and what lies beside a file that is in a package.
+            self._added = [str(self.finder.root), str(self.finder.files[code.module].parent)]
+            sys.path.extend(self._added)
 
     def leave(self) -> None:
         if self.finder is not None:
@@ -83,8 +86,9 @@ class _Entered:
                 sys.modules.pop(name, None)
             sys.modules.update(self._hidden)
             sys.meta_path.remove(self.finder)
-            with contextlib.suppress(ValueError):
-                sys.path.remove(str(self.finder.root))
+            for folder in self._added:
+                with contextlib.suppress(ValueError):
+                    sys.path.remove(folder)
         self.digest, self.finder, self._hidden = None, None, {}
 
 
@@ -94,10 +98,18 @@ _entered = _Entered()
 def made(code: Code) -> Any:
     """What the function or class of a code gives when it is called without arguments; of a module itself a copy.
 
+    It runs where the user was when the code was found, where this machine has that folder.
+
     Raises:
         BadInputError: If there is none of the name, or it needs arguments.
         Exception: Whatever the code itself raises.
     """
+    folder = os.path.expanduser(code.folder)
+    with contextlib.chdir(folder) if os.path.isdir(folder) else contextlib.nullcontext():
+        return _made(code)
+
+
+def _made(code: Code) -> Any:
     from torch import nn
 
     _entered.enter(code)

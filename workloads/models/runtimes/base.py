@@ -11,8 +11,8 @@ import torch
 
 from workloads.base import UnsupportedError
 from workloads.models.calls.inputs import cast
+from workloads.models.origins.running import told
 from workloads.precision import product_type
-from workloads.runtime.words import in_short
 
 Tensors = tuple[torch.Tensor, ...]
 _HAVE = {"fp32", "tf32", "bf16", "fp16", "int8"}
@@ -118,7 +118,7 @@ def exported(asked: Asked, dtype: torch.dtype = torch.float32) -> torch.export.E
     except MemoryError:
         raise
     except Exception as error:  # a network may do whatever cannot be traced
-        raise UnsupportedError(f"torch.export: {in_short(error)}") from error
+        raise UnsupportedError(f"torch.export: {told(error)}") from error
 
 
 class Lowered(torch.nn.Module):
@@ -132,4 +132,4 @@ class Lowered(torch.nn.Module):
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
         lowered = [tensor.to(self.dtype) if tensor.is_floating_point() else tensor for tensor in inputs]
-        return tuple(output.float() for output in self.network(*lowered))
+        return tuple(output.float() if output.is_floating_point() else output for output in self.network(*lowered))

@@ -29,6 +29,9 @@ _ON_DEVICE = ("CUDA", "Tensorrt")
 """Providers that take tensors where PyTorch has them; the others take the host's and copy by themselves."""
 MOST_IN_A_FILE = 2**30
 """Bytes of weights beside which more lie in a file of their own: a model's file has 2 GiB at most."""
+_TYPES = {"tensor(float)": torch.float32, "tensor(double)": torch.float64, "tensor(int64)": torch.int64,
+          "tensor(int32)": torch.int32, "tensor(bool)": torch.bool}  # fmt: skip
+"""Of outputs, by ONNX Runtime's words."""
 _HELD = {"float32": torch.float32, "tf32": torch.float32, "int8": torch.float32, "bfloat16": torch.bfloat16,
          "float16": torch.float16}  # fmt: skip
 """The type of the weights that are exported, by that of the products."""
@@ -54,7 +57,7 @@ class OnnxSession:
         for name, tensor in zip(self._inputs, inputs, strict=True):
             binding.bind_input(name, *_where(tensor))
         for told in self._outputs:
-            made.append(torch.empty(told.shape, device=self.takes))
+            made.append(torch.empty(told.shape, device=self.takes, dtype=_TYPES[told.type]))
             binding.bind_output(told.name, *_where(made[-1]))
         if self.takes.type != "cpu":
             torch.accelerator.current_stream(self.takes).synchronize()  # the provider has a stream of its own
@@ -74,6 +77,8 @@ def open_session(asked: Asked, prefers: str | None) -> OnnxSession:
     """A session of ONNX Runtime: see ``table.open_session``. ``prefers`` names a provider that must run the network."""
     provider = _provider(asked.device, prefers)
     own = own_type(asked.precision, _NAME)
+    if own == "tf32" and provider not in _ON_DEVICE:
+        raise UnsupportedError(f"{_NAME} on {provider} has no tf32")
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="accelsweep-onnx-") as folder:
         file = _converted(asked, _HELD[own], Path(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 import time
 from importlib.util import find_spec
 from typing import Any
@@ -21,6 +22,8 @@ _TYPES = {"f32": "float32", "bf16": "bfloat16", "f16": "float16", "i8": "int8", 
 _PRODUCTS = {"Convolution", "GroupConvolution", "Deconvolution", "FullyConnected", "MatMul", "Gemm", "MHA",
              "ScaledDotProductAttention"}  # fmt: skip
 """Kinds of node of the runtime's graph that compute products."""
+_OPERATIONS = re.compile(r"-- (No conversion rule found for operations: .+|Conversion is failed for: .+)")
+"""What its front end says in the middle of a long report."""
 _TOLD = ("PERFORMANCE_HINT", "NUM_STREAMS", "INFERENCE_NUM_THREADS", "INFERENCE_PRECISION_HINT")
 
 
@@ -77,7 +80,8 @@ def _converted(asked: Asked) -> Any:
     except UnsupportedError:
         raise
     except Exception as error:  # of classes that its front ends do not promise
-        raise UnsupportedError(f"openvino cannot convert it: {in_short(error)}") from error
+        named = _OPERATIONS.search(str(error))
+        raise UnsupportedError(f"openvino cannot convert it: {in_short(named[1] if named else error)}") from error
 
 
 def _quantised(model: Any, asked: Asked) -> Any:

@@ -66,7 +66,7 @@ def in_turns(steps: dict[str, Step], timer: Timer, n_rounds: int, round_s: float
     for _ in range(n_rounds):
         for name in order.permutation(list(sizes)):
             samples: list[float] = []
-            while sum(samples) * sizes[name] < round_s or len(samples) < 3:
+            while sum(samples) * sizes[name] < round_s or len(samples) < 2:
                 samples.append(timer.time(steps[name], sizes[name]) / sizes[name])
             found[name].append(float(np.median(samples)))
     return found

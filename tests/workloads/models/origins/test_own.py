@@ -143,7 +143,7 @@ def test_networks_of_every_kind_answer_as_the_reference_does(name: str) -> None:
 
 def test_a_lazy_network_is_trained() -> None:
     Path("others.py").write_text(OTHERS)
-    workload = prepared("finetune", model="others.py:Lazy", batch_size=16, image_size=64)
+    workload = prepared("finetune", model="others.py:Lazy", batch_size=16)
     assert workload.first_steps().reason is None  # type: ignore[attr-defined]
     workload.step()
     workload.teardown()

@@ -13,7 +13,7 @@ from workloads.base import BadInputError
 from workloads.models.origins.loaded import LoadedModel
 from workloads.models.origins.own import CodeEndsError, build
 from workloads.models.origins.own_code import Code, collect, give
-from workloads.models.origins.running import made, own_frame, told
+from workloads.models.origins.running import _entered, made, own_frame, told
 
 NET = """
 from __future__ import annotations
@@ -89,6 +89,32 @@ def test_the_text_is_run_and_not_what_lies_on_the_disk_now(code: Code, tmp_path:
     (tmp_path / "net.py").write_text("raise SystemExit\n")
     assert made(code)(torch.zeros(1, 5)).shape == (1, 3)
     assert made(dataclasses.replace(code, root="/no/such/place"))(torch.zeros(1, 5)).shape == (1, 3)
+
+
+def test_it_runs_where_the_user_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\ndef build(): return nn.Linear(int(open('n.txt').read()), 2)\n"
+    )
+    (tmp_path / "n.txt").write_text("3")
+    monkeypatch.chdir(tmp_path)
+    code = collect("net.py:build")
+    monkeypatch.chdir("/")
+    assert made(code).in_features == 3
+    assert Path.cwd() == Path("/")
+    with pytest.raises(FileNotFoundError):
+        made(dataclasses.replace(code, folder="/no/such/place"))
+
+
+def test_relative_and_absolute_imports_of_what_lies_beside_a_file_both_work(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "net.py").write_text(NET.replace("import helpers", "import helpers\nfrom .helpers import SIZE"))
+    (folder / "helpers.py").write_text(HELPERS)
+    _entered.leave()
+    before = list(sys.path)
+    assert made(collect(f"{folder}/net.py:build"))(torch.zeros(1, 5)).shape == (1, 3)
+    _entered.leave()
+    assert sys.path == before
 
 
 def test_two_codes_with_modules_of_one_name_do_not_meet(code: Code, tmp_path: Path) -> None:

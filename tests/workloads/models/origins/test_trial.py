@@ -56,6 +56,18 @@ def test_a_network_that_answers_is_fine_and_a_shape_that_it_does_not_take_is_tol
     assert told.endswith("the shape of one item, without the batch, and works with --input 1x28x28")
 
 
+def test_a_file_that_imports_from_where_the_user_is_is_told_its_modules_name(tmp_path: Path) -> None:
+    for folder in ("models", "common"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "models" / "net.py").write_text("from common.sizes import WIDTH\nfrom torch import nn\n"
+                                                "def build(): return nn.Linear(3, WIDTH)\n")  # fmt: skip
+    (tmp_path / "common" / "sizes.py").write_text("WIDTH = 2\n")
+    told = refusal(Question(name="models/net.py:build", asked=("3",)))
+    assert told.startswith("--model: 'models/net.py:build' does not work: net.py:1 in <module>: ModuleNotFoundError")
+    assert told.endswith("; --model models.net:build finds what lies in this folder")
+    assert tried(Question(name="models.net:build", asked=("3",))) == {"warning": None}
+
+
 def test_code_that_fails_or_ends_its_process_is_told() -> None:
     assert refusal(Question(name="net.py:fails")).startswith(
         "--model: 'net.py:fails' does not work: net.py:16 in fails: KeyError: 'weights are gone'"

@@ -32,6 +32,10 @@ def test_a_precision_that_it_computes_otherwise_is_not_called_by_that_name(preci
     assert ran is None or ran.types[0] == {"fp16": "float16", "bf16": "bfloat16"}[precision]
 
 
+def test_it_has_no_tf32_on_the_cpu() -> None:
+    assert opened("onnxruntime", "tf32") == (None, "onnxruntime on CPU has no tf32")
+
+
 def test_an_operator_that_onnx_lacks_is_named() -> None:
     check_unknown_operator("onnxruntime")
 
