@@ -30,6 +30,7 @@ from images_page import written
 from sweeps.measure.device.environment import allocator_settings
 from sweeps.measure.device.host import usable_cpus
 
+ROUNDS, ROUND_S = 7, 0.2
 PIPELINES = ("classification", "resize", "gaussian-blur", "geometric", "sobel")
 ADAPTER = Path(__file__).resolve().parent / "adapters" / "image_pipelines.py"
 REPORTS = ROOT / "docs" / "reports"
@@ -40,7 +41,9 @@ def command_of(options: argparse.Namespace) -> str:
     """The command line without this machine's folders."""
     words = [settings] if (settings := allocator_settings(os.environ)) else []
     words += ["python tests/benchmarks/peers/images.py", "--device", options.device, "--batch-size"]
-    return " ".join([*words, str(options.batch_size), *(["--wheels DIR"] if options.wheels else [])])
+    words += [str(options.batch_size), *(["--wheels DIR"] if options.wheels else [])]
+    asked = (("--rounds", options.rounds, ROUNDS), ("--round-s", options.round_s, ROUND_S))
+    return " ".join([*words, *(f"{name} {value:g}" for name, value, usual in asked if value != usual)])
 
 
 def measured(options: argparse.Namespace) -> Iterator[Record]:
@@ -73,8 +76,8 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--pipeline", nargs="+", choices=PIPELINES, default=list(PIPELINES))
-    parser.add_argument("--rounds", type=int, default=7, help="turns of each tool")
-    parser.add_argument("--round-s", type=float, default=0.2, help="seconds of a turn")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help="turns of each tool")
+    parser.add_argument("--round-s", type=float, default=ROUND_S, help="seconds of a turn")
     parser.add_argument("--wheels", type=Path, help="folder filled by collect_wheels.sh, instead of a registry")
     parser.add_argument("--work", type=Path, default=Path(tempfile.gettempdir()) / "accelsweep-peers")
     parser.add_argument("--records", type=Path, default=REPORTS / "image-peers.jsonl")

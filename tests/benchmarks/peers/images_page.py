@@ -34,7 +34,7 @@ All run in one process, in turns whose order is drawn anew; a ratio is taken in 
 | resize | triangle filter as wide as the reduction, then 224 x 224 | `resize(antialias=True)`: a Gaussian blur, then bilinear sampling; another filter, so that answers differ |
 | gaussian-blur | 9 x 9, sigma 2, borders reflected; torchvision by one 9 x 9 convolution, fused down and then across | `gaussian_blur2d`: the same, down and then across |
 | geometric | affine map, then perspective, each bilinear with zeros outside | `warp_affine`, `warp_perspective` by the same maps, moved by half a pixel to its coordinates |
-| sobel | grey; 3 x 3 gradients by one convolution with zeros outside; their magnitude | `rgb_to_grayscale`, `sobel(normalized=False)`: borders replicated, and 1e-6 added before the root; differs at the borders |
+| sobel | grey; 3 x 3 gradients by one convolution with zeros outside; their magnitude | `rgb_to_grayscale`, `sobel(normalized=False)`: borders replicated, and 1e-6 added before the root; differs at the borders, where zeros outside make the largest gradients |
 """
 
 
