@@ -65,8 +65,11 @@ class Inference(SteadyWork):
         self._is_frozen = self._options.implementation == ("frozen",)
         self._runtime = self._options.runtime[0] if self._options.runtime else TORCH
         self._session: elsewhere.Elsewhere | None = None
-        is_quantised_here = is_quantised(context.precision) and self._runtime == TORCH
-        self._is_cast = self._is_frozen or holds_weights(context.precision) or is_quantised_here
+        is_lowered = is_quantised(context.precision) and self._runtime == TORCH
+        # Weights and inputs are held in one type, and there is no autocast.
+        self._is_cast = self._is_frozen or is_lowered or holds_weights(context.precision)
+        within = compute_dtype(context.precision if self._is_cast else "fp32")
+        self._held = rest_dtype(context.device) if is_lowered else within
         self._n_varied = 0
         self.incomparable: str | None = None
         self.step_is_compute = not self._options.include_copy and context.group.is_alone
@@ -153,13 +156,6 @@ class Inference(SteadyWork):
     def _as_weights(self, batch: calls.Inputs) -> calls.Inputs:
         """A batch in the type of the weights; autocast takes float32."""
         return batch.to(dtype=self._held) if self._is_cast else batch
-
-    @property
-    def _held(self) -> torch.dtype:
-        """The type of weights and inputs."""
-        if is_quantised(self._context.precision) and self._runtime == TORCH:
-            return rest_dtype(self._context.device)
-        return compute_dtype(self._context.precision if self._is_cast else "fp32")
 
     def compute(self, batch: Batch) -> Any:
         """The network's answer to a batch on the device, as ``host_batch`` has it."""

@@ -2,11 +2,13 @@
 
     python tests/benchmarks/profiles/image_profile.py [--device NAME] [--pipeline resize geometric] [--image-batch 64]
         [--precision fp32 bf16]
+    ncu --profile-from-start off --metrics NAMES python tests/benchmarks/profiles/image_profile.py --counters
 
 For each implementation: the time of a step when many are queued; the host's time to launch one, from an empty queue; and
 the kernels by torch.profiler, with the bytes that the pipeline must move at least over what the device copies in that
 time. A step that takes what its kernels take can only be helped by better kernels; one that takes longer waits for the
-host, and a captured graph (``reduce-overhead``) is what helps.
+host, and a captured graph (``reduce-overhead``) is what helps. With ``--counters`` nothing is timed: one step of each fused
+pipeline is what Nsight Compute reads the hardware's counters of.
 """
 
 from __future__ import annotations
@@ -58,19 +60,41 @@ def tell(pipeline: str, device: torch.device, batch_size: int, precision: str, c
         workload.teardown()
 
 
+def show_to_ncu(pipeline: str, device: torch.device, batch_size: int, precision: str) -> None:
+    """Run one step, compiled and warm, where ``ncu --profile-from-start off`` looks."""
+    apply_precision(precision)
+    workload = made(
+        "image-processing", device, batch_size=batch_size, precision=precision, compile="none",
+        options={"pipeline": (pipeline,), "implementation": ("fused",)},
+    )  # fmt: skip
+    for _ in range(3):
+        workload.step()
+    torch.cuda.synchronize(device)
+    torch.cuda.profiler.start()
+    workload.step()
+    torch.cuda.synchronize(device)
+    torch.cuda.profiler.stop()
+    workload.teardown()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default=available_devices()[-1])
     parser.add_argument("--pipeline", nargs="+", default=["resize", "geometric"])
     parser.add_argument("--image-batch", type=int, nargs="+", default=[64])
     parser.add_argument("--precision", nargs="+", choices=PRECISIONS, default=["fp32"])
+    parser.add_argument("--counters", action="store_true", help="time nothing, and run for Nsight Compute")
     options = parser.parse_args()
     device = open_device(options.device)
+    asked = [(p, *more) for p in options.pipeline for more in itertools.product(options.image_batch, options.precision)]
+    if options.counters:
+        for pipeline, batch_size, precision in asked:
+            show_to_ncu(pipeline, device, batch_size, precision)
+        return
     ceiling = measure_copy_ceiling(device)
     print(f"{device_name(device)}, torch {torch.__version__}; copies {(ceiling or 0) / 1e12:.2f} TB/s read and written")
-    for pipeline in options.pipeline:
-        for batch_size, precision in itertools.product(options.image_batch, options.precision):
-            tell(pipeline, device, batch_size, precision, ceiling)
+    for pipeline, batch_size, precision in asked:
+        tell(pipeline, device, batch_size, precision, ceiling)
 
 
 if __name__ == "__main__":
