@@ -186,7 +186,7 @@ class Comparable(Protocol):
         """Outputs of ``context.n_compared`` different items from the cell's device and precision, and the CPU's.
 
         Both are on the CPU, floating point of one shape, items first; the CPU's in fp64 or fp32. Several outputs have
-        names.
+        names. Where an answer takes seconds, the outputs may be those of the first items alone.
         """
 
 

@@ -11,15 +11,19 @@ from analysis.contract.cells import Row, known
 from analysis.contract.objectives import OBJECTIVES
 
 R = TypeVar("R", bound=Row)
+_LATENCIES = {
+    "p99": "latency_p99_s", "upper bound of the p99": "latency_p99_high_s", "median step": "step_median_s",
+}  # fmt: skip
 
 
 def latency(row: Row) -> tuple[str, float | None]:
     """What ``within so many ms`` judges, everywhere: its name, and seconds.
 
-    The 99th percentile; of a cell without one, whose single steps were too few or were not timed, the median step.
+    The 99th percentile; of a cell without one, whose single steps were too few or were not timed, the upper bound that
+    a server's search has of it, or the median step.
     """
-    tail = known(row.get("latency_p99_s"))
-    return ("p99", tail) if tail is not None else ("median step", known(row.get("step_median_s")))
+    found = ((name, known(row.get(column))) for name, column in _LATENCIES.items())
+    return next(((name, seconds) for name, seconds in found if seconds is not None), ("median step", None))
 
 
 _JUDGED = {

@@ -118,8 +118,8 @@ def _agreement(
     outputs, reference = (_by_name(given) for given in workload.outputs_and_reference())
     rounded = _by_name(None if extras.rounded_reference is None else extras.rounded_reference())
     judged = [
-        _judged(name, outputs[name], reference[name], rounded.get(name), precision, extras, computed)
-        for name in reference if name in outputs
+        _judged(name, output, reference[name][: len(output)], rounded.get(name), precision, extras, computed)
+        for name, output in outputs.items() if name in reference
     ]  # fmt: skip
     if not judged:
         told = "no output of floating-point numbers has a value for each item, whatever the others are"

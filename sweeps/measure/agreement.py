@@ -96,7 +96,8 @@ def compare_outputs(
     Args:
         outputs: Of the device and precision in question, as floating point of any width.
         reference: The CPU's answer, in fp64 or fp32.
-        rounded: The reference's first items as products of ``ROUNDED_BITS`` stored bits leave them; None if unknown.
+        rounded: Some of the reference's items, from the first on, as products of ``ROUNDED_BITS`` stored bits leave
+            them; None if unknown.
         precision: What the outputs were computed in.
 
     Raises:
@@ -120,7 +121,8 @@ def compare_outputs(
         softmax = float(probabilities.max()) if torch.isfinite(probabilities).all() else None
         # The best class of NaN is class 0, and two that are NaN agree on nothing.
         top1 = float(((ours.argmax(1) == theirs.argmax(1)) & finite.all(1)).double().mean())
-    by_ten_bits = None if rounded is None else relative_rms(rounded, reference[: len(rounded)])
+    both = 0 if rounded is None else min(len(rounded), len(reference))
+    by_ten_bits = None if rounded is None else relative_rms(rounded[:both], reference[:both])
     return Agreement(
         reference=reference_name(reference),
         n_compared=len(reference),

@@ -2,6 +2,8 @@
 
 Each run is at a rate that was chosen before its arrivals were drawn, and from its services follows the next one
 (``queue_model.py``). A rate holds where the upper bound of its p99 is within the limit, and the p99 that was seen too.
+A machine that other work disturbs fails a rate now and holds a higher one a minute later: no rate is told that is not
+below all that failed.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ class RateTried:
 
 @dataclass(frozen=True, kw_only=True)
 class RateSearch:
-    """What was tried, in order, and ``best``: the highest rate that held, None if none did."""
+    """What was tried, in order, and ``best``: the highest rate that held, below all that did not; None if none is."""
 
     tried: list[RateTried]
     best: RateTried | None
@@ -102,12 +104,18 @@ def find_max_rate(
         best = model.highest_rate(max_latency_s)
         if best is None:
             break
+        best = min(best, STEP_DOWN * _lowest_failed(tried))
         if tried[-1].held and index and rate >= NEAR * best:
             break
-        rate = best if tried[-1].held or index == 0 else min(best, STEP_DOWN * rate)
+        rate = best
     if not tried:
         return None
-    return RateSearch(tried=tried, best=max((t for t in tried if t.held), key=lambda t: t.rate_per_s, default=None))
+    below = [one for one in tried if one.rate_per_s < _lowest_failed(tried)]
+    return RateSearch(tried=tried, best=max(below, key=lambda one: one.rate_per_s, default=None))
+
+
+def _lowest_failed(tried: list[RateTried]) -> float:
+    return min((one.rate_per_s for one in tried if not one.held), default=math.inf)
 
 
 def judged(rate: float, result: ServerResult, limit_s: float | None, seed: int) -> RateTried:

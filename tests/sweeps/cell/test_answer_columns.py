@@ -145,3 +145,13 @@ def test_without_a_sight_of_the_graphs_or_rounded_answers_the_type_is_unknown() 
     network.rounded_reference = None  # type: ignore[method-assign]
     found, wrong = judged(network, "fp32", ProductTypes())
     assert (found["computed_dtype"], found["computed_dtype_reason"], wrong) == (None, NOT_SEEN, None)
+
+
+@pytest.mark.parametrize("n_answered", [2, 5])
+def test_outputs_of_the_first_items_alone_are_compared_with_theirs(n_answered: int) -> None:
+    network = Network()
+    whole = network.outputs_and_reference
+    network.outputs_and_reference = lambda: (whole()[0][:n_answered], whole()[1])  # type: ignore[method-assign]
+    found, wrong = judged(network, "fp32", ProductTypes())
+    assert (found["n_compared"], wrong) == (n_answered, None)
+    assert 0 < found["rounding_rel_diff"] < 1e-3

@@ -38,6 +38,11 @@ def test_items_pass_in_batches_of_one_size_and_come_back_in_order(size: int) -> 
     assert set(sizes) == {size}
 
 
+@pytest.mark.parametrize(("size", "n_answered"), [(1, 2), (2, 2), (3, 3), (10, 7)])
+def test_answers_that_take_too_long_are_those_of_the_first_items_alone(size: int, n_answered: int) -> None:
+    assert by_batches(lambda index: 2 * index, 7, size, most_s=-1.0).tolist() == [2 * i for i in range(n_answered)]
+
+
 def test_a_border_that_is_wrong_in_one_column_is_found_at_any_batch_size() -> None:
     for batch_size in (1, 5):
         workload = prepared("image-processing", pipeline=("sobel",), batch_size=batch_size, n_compared=16)

@@ -9,6 +9,8 @@ from typing import Any
 
 import torch
 
+from workloads.images.batches import MAX_ANSWERS_S, batches_in_turn
+
 MAX_VALUES = 2**16
 """Values of one item in one output that are compared; of more, as of segmentations, every so many-th."""
 Answers = dict[str, torch.Tensor]
@@ -136,11 +138,10 @@ def joined(parts: list[Answers]) -> Answers:
 
 
 def by_batches(answer: Callable[[torch.Tensor], Any], layout: Layout, n: int, size: int) -> torch.Tensor | Answers:
-    """Answers for n items, had in batches of one size: a compiled graph may know no other.
+    """Answers to n items, had in batches of one size, or to the first of them where they take long.
 
     Args:
-        answer: Gives what a network answers to the items of these indices, from 0 to n - 1; the last batch is filled
-            up with the first items.
+        answer: Gives what a network answers to the items of these indices.
         layout: Where the items are in its answers.
         n: Items.
         size: Of each batch.
@@ -149,9 +150,9 @@ def by_batches(answer: Callable[[torch.Tensor], Any], layout: Layout, n: int, si
         float32 on the CPU, items first; several outputs by name.
     """
     parts = []
-    for start in range(0, n, size):
-        found = layout.items_first(answer(torch.arange(start, start + size) % n))
-        parts.append({name: output[: n - start].float().cpu() for name, output in found.items()})
+    for index, n_new in batches_in_turn(n, size, MAX_ANSWERS_S):
+        found = layout.items_first(answer(index))
+        parts.append({name: output[:n_new].float().cpu() for name, output in found.items()})
     return plain(joined(parts))
 
 

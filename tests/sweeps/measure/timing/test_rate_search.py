@@ -66,6 +66,26 @@ def test_stalls_that_the_warm_up_did_not_show_lower_the_rate() -> None:
     assert stalling.best.rate_per_s < 0.8 * plain.best.rate_per_s  # type: ignore[union-attr]
 
 
+@pytest.mark.parametrize("disturbed", [0, 1])
+def test_no_rate_is_told_that_is_not_below_all_that_failed(disturbed: int) -> None:
+    """As on a machine on which other work ran during one of the runs."""
+    runs: list[ServerResult] = []
+    calm, slow = worker(), worker(stall_s=0.2)
+
+    def serve(arrivals: np.ndarray) -> ServerResult:
+        runs.append((slow if len(runs) == disturbed else calm)(arrivals))
+        return runs[-1]
+
+    found = find_max_rate(serve, SERVICE, LIMIT)
+    assert found is not None
+    failed = [one.rate_per_s for one in found.tried if not one.held]
+    assert failed
+    assert found.best is None or found.best.rate_per_s < min(failed)
+    for i, one in enumerate(found.tried):
+        before = [other.rate_per_s for other in found.tried[:i] if not other.held]
+        assert one.rate_per_s < min(before, default=np.inf)
+
+
 def test_no_rate_is_told_where_one_service_takes_longer_than_the_limit() -> None:
     found = find_max_rate(worker(), SERVICE, 0.5 * SERVICE)
     assert found is not None
