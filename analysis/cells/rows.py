@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pandas as pd
@@ -67,6 +67,14 @@ def setting_columns(frame: pd.DataFrame) -> list[str]:
     options = [str(c) for c in frame if str(c).startswith(OPTION) and c not in JUDGING_COLUMNS]
     changing = varying(frame, (*SETTING_COLUMNS, *options))
     return [c for c in (*SETTING_COLUMNS, *options) if c in changing or (c in ALWAYS_TOLD and c in frame)]
+
+
+def same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
+    """Cells with the row's values in some columns, null being a value."""
+    alike = pd.Series(True, index=cells.index)
+    for column in columns:
+        alike &= cells[column].isna() if is_missing(row.get(column)) else cells[column] == row[column]
+    return alike
 
 
 def memory_bytes(frame: pd.DataFrame) -> pd.Series:

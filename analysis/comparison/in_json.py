@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from analysis.cells.rows import Row, records
@@ -45,11 +43,6 @@ def as_json(
             for row in records(comparison.outcomes)
         ],
     }  # fmt: skip
-
-
-def write(path: Path, told: dict[str, Any]) -> None:
-    """Write it as JSON, which has no NaN."""
-    path.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _named(row: Row, key: Sequence[str]) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from analysis.comparison.best import best_cells
 from analysis.comparison.caveats import caveats, difference_text
 from analysis.comparison.comparison import Comparison, compare
 from analysis.comparison.forest import MAX_ROWS, Ratio, draw_forest
-from analysis.comparison.in_json import as_json, write
+from analysis.comparison.in_json import as_json
 from analysis.comparison.sides import check_known, check_unambiguous, load_sides
-from analysis.page.command_line import OneLineParser, write_page, writing
+from analysis.page.command_line import OneLineParser, write_json, write_page, writing
 from analysis.page.environment import environment_table
 from analysis.page.sections import Drawings
 from analysis.page.templates import render
@@ -164,7 +164,7 @@ def main(arguments: Sequence[str]) -> int:
         code, word, why = _verdict(found, sides[0].label)
         if options.json:
             told = as_json(found, [side.label for side in sides], exit_code=code, word=word, why=why)
-            write(options.output.with_suffix(".json"), told)
+            write_json(options.output.with_suffix(".json"), told)
     if why is not None:
         sys.stderr.write(f"compare.py: {word}: {why}\n")
     return code

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -75,6 +76,12 @@ def writing(path: Path) -> Iterator[None]:
             yield
     except OSError as error:
         raise AnalysisError(f"cannot write {str(error.filename or path)!r}: {error.strerror or error}") from error
+
+
+def write_json(path: Path, told: Mapping[str, Any]) -> None:
+    """Write what a page says for programs, as JSON, which has no NaN."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def page_of(sweeps: Sequence[Path], columns: Sequence[str], target: Path) -> Page:

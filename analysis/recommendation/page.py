@@ -17,7 +17,7 @@ from analysis.cells.rows import counts_text, items_of
 from analysis.contract.limits import Limits
 from analysis.page.caveats.caveat import Caveat, heaviest_first
 from analysis.page.caveats.of_sweep import caveats
-from analysis.page.command_line import default_output, page_of, parser, write_page, writing
+from analysis.page.command_line import default_output, page_of, parser, write_json, write_page, writing
 from analysis.page.environment import environment_table, of_devices
 from analysis.page.runs import is_repeated, told_of_runs
 from analysis.page.sections import Drawings
@@ -33,7 +33,7 @@ from analysis.recommendation.axes.tables import effects_table
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
 from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
-from analysis.recommendation.summary import Told, summary, write_summary
+from analysis.recommendation.summary import Told, summary
 from analysis.text import escape, is_missing, significant, visible
 
 COLUMNS = ("energy_domain", "energy_source", "n_nonfinite", "leak_verdict", "rate_per_s", "deadline_s", "first_step_s",
@@ -142,7 +142,7 @@ def build(page: Page, limits: Limits, prices: Prices) -> str:
         title=shared, caveats=doubts, bought=bought, sweeps=list(page.descriptions), answer=told_answer.by_task,
         limits=limits, prices=prices,
     )  # fmt: skip
-    write_summary(page.figures.parent / "summary.json", summary(frame, held, said))
+    write_json(page.figures.parent / "summary.json", summary(frame, held, said))
     return render(
         "recommendation/page.md.j2",
         title=f"{escape(shared)}: what this machine should use",

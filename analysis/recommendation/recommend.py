@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +12,7 @@ from analysis.cells.groups import Group, groups
 from analysis.cells.money import COST
 from analysis.cells.naming import present, varying
 from analysis.cells.ranking import Ranking, accuracy, intervals_part, plain, rank, speed, step, widened
-from analysis.cells.rows import Row, complete, items_of, memory_bytes, records
+from analysis.cells.rows import Row, complete, items_of, memory_bytes, records, same
 from analysis.cells.usable import best, usable
 from analysis.contract.cells import SERVER, SETTINGS, TASK_COLUMNS
 from analysis.stats.estimate import Figure, known, ratio
@@ -79,7 +79,7 @@ def best_per_device(task: Task) -> list[Best]:
         assert ranking is not None, "a usable cell has a throughput"
         row = ranking.row
         fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
-        here = cells[_same(cells, row, MACHINE)]
+        here = cells[same(cells, row, MACHINE)]
         cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
         near = records(group[group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]])
         close = [] if task.is_server else [one for one in near if not ranking.has(one)]
@@ -124,15 +124,6 @@ def _gain(row: Row, other: Row | None) -> Figure | None:
     return widened(ratio(speed(row), speed(other)), row, other)
 
 
-def _same(cells: pd.DataFrame, row: Row, columns: Iterable[str]) -> pd.Series:
-    """Cells with the row's values in some columns, null being a value."""
-    alike = pd.Series(True, index=cells.index)
-    for column in columns:
-        value = row.get(column)
-        alike &= cells[column].isna() if value is None or value != value else cells[column] == value  # noqa: PLR0124
-    return alike
-
-
 def most_frugal(task: Task, beside: Row) -> Ranking | None:
     """The cell with the most items per joule, and its rivals; of different counters, those of that of ``beside``.
 
@@ -146,7 +137,7 @@ def most_frugal(task: Task, beside: Row) -> Ranking | None:
 def _with_energy(task: Task, beside: Row) -> pd.DataFrame:
     cells = task.cells[task.cells["items_per_j"].notna()]
     several = cells["energy_domain"].nunique(dropna=False) > 1
-    return cells[_same(cells, beside, ("energy_domain",))] if several else cells
+    return cells[same(cells, beside, ("energy_domain",))] if several else cells
 
 
 def frugal_words(task: Task, beside: Row) -> str:
@@ -241,7 +232,7 @@ def may_grow(cells: pd.DataFrame, best: Row) -> float | None:
     options = [str(c) for c in cells if str(c).startswith("option ")]
     settings = [name for name in SETTINGS if name != "batch_size"]
     names = present(cells, (*TASK_COLUMNS, *WHERE, *settings, "node", *options))
-    line = cells[_same(cells, best, names) & cells["batch_size"].notna()]
+    line = cells[same(cells, best, names) & cells["batch_size"].notna()]
     if (line["batch_size"] > best["batch_size"]).any() or best.get("scenario") == SERVER:
         return None
     smaller = line[(line["batch_size"] < best["batch_size"]) & line[THROUGHPUT[0]].notna()]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -63,12 +61,6 @@ def summary(frame: pd.DataFrame, held: Sequence[Task], told: Told) -> dict[str, 
         "axes": [_axis(one) for one in told.bought],
         "caveats": [{"text": c.text, "weight": round(c.weight, 3), "cells": c.keys} for c in told.caveats],
     }
-
-
-def write_summary(path: Path, told: Mapping[str, Any]) -> None:
-    """Write it as JSON, which has no NaN."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(told, indent=2, allow_nan=False, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def plain(value: Any) -> Any:

@@ -122,7 +122,7 @@ def head_told(loaded: LoadedModel, name: str, file: Path | None) -> str | None:
 
 def model_and_inputs(
     name: str, *, asked: Sequence[Taken] = (), images: Path | None = None, seed: int = 0,
-    weights_file: Path | None = None, pretrained: bool = True,
+    weights_file: Path | None = None,
 ) -> tuple[LoadedModel, InputMaker]:  # fmt: skip
     """THE way to a network that can be run: any ``--model`` as a module, and what makes items to call it with.
 
@@ -135,13 +135,12 @@ def model_and_inputs(
         images: A folder of photographs; by default those that scikit-learn ships.
         seed: Of random weights, crops and random numbers.
         weights_file: As for ``build_model``.
-        pretrained: As for ``build_model``.
 
     Raises:
         BadInputError: As ``build_model``, or for a folder without images.
     """
     torch.manual_seed(seed)  # random weights, where there are no others, must be the same in each cell
-    loaded = build_model(name, weights_file=weights_file, pretrained=pretrained)
+    loaded = build_model(name, weights_file=weights_file)
     takes = loaded.takes or (Taken(shape=(3, loaded.input_size, loaded.input_size)),)
     if len(asked) == len(takes):
         takes = tuple(

@@ -10,10 +10,9 @@ from analysis.cells import usable
 from analysis.cells.groups import groups, machine_columns, task_columns
 from analysis.cells.naming import label
 from analysis.cells.ranking import Ranking, plain, rank, speed
-from analysis.cells.rows import Row, complete, records
+from analysis.cells.rows import Row, complete, records, same
 from analysis.contract.choice import CHOSEN_BY
 from analysis.contract.limits import Limits
-from analysis.text import is_missing
 
 COLUMNS = (*CHOSEN_BY, "energy_j", "energy_window_s", "items_per_j", "mean_power_w", "peak_power_w", "idle_power_w",
            "energy_source", "energy_domain", "power_note", "energy_to_target_j", "batch_size", "item")  # fmt: skip
@@ -60,14 +59,7 @@ def best(cells: pd.DataFrame, names: Sequence[str]) -> list[tuple[str, Ranking, 
 
 def n_known(frame: pd.DataFrame, cells: pd.DataFrame, names: Sequence[str], row: Row) -> tuple[int, int]:
     """Of how many cells like the row in ``names`` energy is known, and how many of its machine and task there are."""
-
-    def alike(of: pd.DataFrame, columns: Sequence[str]) -> int:
-        same = pd.Series(True, index=of.index)
-        for column in columns:
-            same &= of[column].isna() if is_missing(row[column]) else of[column] == row[column]
-        return int(same.sum())
-
-    return alike(cells, names), alike(complete(frame), task_columns(frame))
+    return int(same(cells, row, names).sum()), int(same(complete(frame), row, task_columns(frame)).sum())
 
 
 def unknown(frame: pd.DataFrame) -> list[tuple[str, int, str]]:

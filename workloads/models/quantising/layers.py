@@ -61,7 +61,7 @@ def open_attention(module: nn.Module) -> None:
                 setattr(parent, name, SelfAttention(child))
 
 
-def is_fit(layer: nn.Module, _name: str = "") -> bool:
+def is_fit(layer: nn.Module) -> bool:
     """Whether there are 8-bit kernels for a layer."""
     return isinstance(layer, nn.Linear) and layer.in_features % MULTIPLE == layer.out_features % MULTIPLE == 0
 
