@@ -24,11 +24,12 @@ if TYPE_CHECKING:
     from workloads.images import batches
     from workloads.pipelines import compared, decoding
     from workloads.pipelines.taps import Stage
-    from workloads.runtime import streams, torch_private
+    from workloads.runtime import streams, torch_private, without_compiler
 else:
     torch, batches = late("torch"), late("workloads.images.batches")
     compared, decoding = late("workloads.pipelines.compared"), late("workloads.pipelines.decoding")
     streams, torch_private = late("workloads.runtime.streams"), late("workloads.runtime.torch_private")
+    without_compiler = late("workloads.runtime.without_compiler")
 
 RELATIVE_TOLERANCES = {"classification": 0.06, "decode": 0.05}
 """Bounds on the largest difference over the largest value for pipelines that compute on 8-bit images.
@@ -93,6 +94,7 @@ class ImageProcessing(SteadyWork):
             raise UnsupportedError(f"{precision}: image processing has no weights; bf16 and fp16 compute in their type")
         if self._context.compile == AHEAD:
             raise UnsupportedError("aot: a pipeline is no network to export; --compile default compiles it")
+        without_compiler.import_torchvision()
         photographs = load_photographs(self._options.images)
         n = self._context.batch_size
         height, width = compared.HEIGHT, compared.WIDTH

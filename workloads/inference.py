@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workloads.models.calls import inputs as calls
     from workloads.models.quantising import network
     from workloads.models.runtimes import elsewhere
+    from workloads.runtime import without_compiler
 
 else:
     torch, calls = late("torch"), late("workloads.models.calls.inputs")
@@ -36,6 +37,7 @@ else:
     freezing, reference = late("workloads.models.freezing"), late("workloads.models.reference")
     models = late("workloads.models.loading")
     elsewhere = late("workloads.models.runtimes.elsewhere")
+    without_compiler = late("workloads.runtime.without_compiler")
 
 VARYING_SHARES = (1.0, 0.5, 0.75, 0.25)
 
@@ -96,6 +98,7 @@ class Inference(SteadyWork):
             raise UnsupportedError("one batch at a time is sent, which leaves the replicas on other devices idle")
         if self._runtime != TORCH:
             elsewhere.check_its_own(self._runtime, context, options.implementation[0])
+        without_compiler.import_torchvision()
         loaded, self._make = models.model_and_inputs(
             context.model, asked=parse_inputs(options.input), images=options.images, seed=context.seed,
             weights_file=options.weights,

@@ -64,21 +64,47 @@ def reporter() -> Any:
 
 
 @contextlib.contextmanager
-def plain_workers() -> Iterator[None]:
-    """Let Tune run trials in Ray's plain workers, of which one is started ahead.
+def plain_workers(actor: type) -> Iterator[None]:
+    """Let Tune run trials in Ray's plain workers, of which one is started ahead, by an actor that needs no Tune.
 
     Tune gives its workers variables of their own (``PL_DISABLE_FORK``; the others are the driver's), so that each is a
-    new process, made by way of Ray's agent of environments.
+    new process, made by way of Ray's agent of environments. And it sends them what takes Tune itself to be read: of its
+    storage they get the folder to work in, of its description of a trial nothing.
 
-    Without the name: it does, and the first cell waits until a worker has imported torch once more.
+    Without the names: it does, and the first cell waits until a worker has imported torch once more, or Tune.
+
+    Args:
+        actor: What is made for each trial; asked as Tune's Trainable is.
     """
     try:
         from ray.tune.execution.class_cache import _ActorClassCache
     except ImportError:
         yield
         return
-    with _replaced(_ActorClassCache, "get", lambda _, trainable: ray.remote(trainable)):
+    with contextlib.ExitStack() as undo:
+        undo.enter_context(_replaced(_ActorClassCache, "get", lambda *_: ray.remote(actor)))
+        with contextlib.suppress(ImportError):
+            from ray.train._internal.storage import StorageContext
+            from ray.tune.experiment.trial import _TrialInfo
+
+            for kind, sent in ((StorageContext, _folder_of), (_TrialInfo, _nothing)):
+                ray.util.register_serializer(kind, serializer=sent, deserializer=_as_it_is)
+                undo.callback(ray.util.deregister_serializer, kind)
         yield
+
+
+def _folder_of(storage: Any) -> str | None:
+    """Where a trial is to work; None where it cannot be told, as of the storage of all trials."""
+    with contextlib.suppress(AttributeError, RuntimeError):
+        return str(storage.trial_working_directory)
+    return None
+
+
+def _nothing(_: Any) -> None: ...
+
+
+def _as_it_is(sent: Any) -> Any:
+    return sent
 
 
 _TOO_MUCH = ("start_api_server", "start_monitor", "start_log_monitor")

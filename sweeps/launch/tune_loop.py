@@ -9,14 +9,21 @@ from collections.abc import Callable, Mapping, Sequence
 from ray import tune
 from ray.tune.search import ConcurrencyLimiter
 
+from sweeps.launch.cell_actor import CellActor
 from sweeps.launch.cluster import local_cluster
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.lost_servers import RayWatch
 from sweeps.launch.ray_private import plain_workers
 from sweeps.launch.ray_session import ray_session
 from sweeps.launch.ray_start import RayHere, RayOptions
-from sweeps.launch.trainable import CellTrial
-from sweeps.launch.tune_plugins import CellSearcher, LedgerScheduler, LedgerWatch, SilentProgress, SweepStopper
+from sweeps.launch.tune_plugins import (
+    CellSearcher,
+    CellTrial,
+    LedgerScheduler,
+    LedgerWatch,
+    SilentProgress,
+    SweepStopper,
+)
 from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.scheduling.endings import Interrupted, SweepLostError, collected_signals
 from sweeps.scheduling.ledger import Ledger
@@ -59,7 +66,7 @@ def launch(
         nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
         stopper = SweepStopper(ledger, signals, say)
         try:
-            with watch.interrupting(), plain_workers() if here.start else contextlib.nullcontext():
+            with watch.interrupting(), plain_workers(CellActor) if here.start else contextlib.nullcontext():
                 _run_tune(config, ledger, placement, nodes, stopper, scratch, is_verbose=options.verbose)
         except KeyboardInterrupt:
             pass  # from the second signal, or from the watch

@@ -1,4 +1,4 @@
-"""What Tune is given of a sweep: a searcher, a scheduler, callbacks and a stopper, most of which ask the ledger."""
+"""What Tune is given of a sweep: a trainable, a searcher, a scheduler, callbacks and a stopper; most ask the ledger."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import tune
 from ray.tune import Callback, Stopper
 from ray.tune.schedulers import FIFOScheduler
 from ray.tune.search import Searcher
 
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT
+from sweeps.launch.cell_actor import CellActor
 from sweeps.launch.cluster import label_selector
 from sweeps.launch.lost_nodes import NodeWatch
 from sweeps.launch.ray_private import forget, kill_actor, reporter
@@ -24,6 +26,37 @@ from sweeps.plan.config import SweepConfig, TrialConfig
 from sweeps.plan.runs import measure_of
 from sweeps.scheduling.ledger import Ledger
 from sweeps.scheduling.placement import Placement
+
+
+class CellTrial(tune.Trainable):
+    """One cell of the grid as a Tune trial, by the configuration of ``CellActor``.
+
+    On Ray that is started here, Tune makes a ``CellActor`` in its place (``ray_private.plain_workers``); elsewhere it
+    has one inside.
+    """
+
+    @classmethod
+    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
+        selector = config["on_nodes"]
+        bundles = config["bundles"]
+        more = {} if selector is None else {"bundle_label_selector": [selector] * len(bundles)}
+        if len(bundles) > 1:
+            return tune.PlacementGroupFactory([{}, *bundles], strategy="STRICT_PACK", **more)
+        # Tune hands a worker on to trials of the same request alone. Of one bundle the strategy says nothing else.
+        strategy = "STRICT_PACK" if config["is_fresh"] else "PACK"
+        return tune.PlacementGroupFactory(bundles, strategy=strategy, **more)
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self._actor = CellActor(config)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        return self._actor.reset(new_config)
+
+    def step(self) -> dict[str, Any]:
+        return self._actor.train()
+
+    def cleanup(self) -> None:
+        self._actor.stop()
 
 
 class CellSearcher(Searcher):

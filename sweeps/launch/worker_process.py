@@ -26,8 +26,8 @@ SOCKET = "ACCELSWEEP_FIRST_WORKER"
 """Names the socket at which a process waits to be the first worker."""
 SITES = ("site-packages", "dist-packages")
 """Folders that Python finds by itself, and that are not to stand before its standard library."""
-PRELOAD, TRIALS = "--worker-preload-modules", "sweeps.launch.trainable"
-"""Ray's option for what a worker imports before it takes work, and Tune with it; the driver imports Tune meanwhile."""
+PRELOAD, TRIALS = "--worker-preload-modules", "sweeps.launch.cell_actor"
+"""Ray's option for what a worker imports before it takes work."""
 WORKER_SCRIPT = Path(__file__).resolve()
 _OOM_SCORE = Path("/proc/self/oom_score_adj")  # Ray has the kernel take workers before its servers (proc(5))
 _TAKEN = b"taken"

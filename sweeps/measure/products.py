@@ -14,7 +14,8 @@ import torch
 
 from sweeps.measure.formulas import eight_bit_flops, product_flops
 from workloads.precision import PRECISIONS, product_type
-from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
+from workloads.runtime.torch_private import leaves_of, tree_map
+from workloads.runtime.without_compiler import TorchDispatchMode
 
 LEAST_SHARE = 0.01
 """Of all products' FLOPs; a type with fewer is not told."""

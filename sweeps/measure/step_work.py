@@ -12,10 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
 from sweeps.measure.formulas import FORMULAS
-from workloads.runtime.torch_private import TorchDispatchMode
+from workloads.runtime.without_compiler import TorchDispatchMode, flop_counter
 
 _READ_NOTHING = {"aten::copy_", "aten::fill_", "aten::zero_", "aten::normal_", "aten::uniform_", "aten::random_"}
 """Operations in place that overwrite their tensor without reading it."""
@@ -96,7 +95,7 @@ def count_step(step: Callable[[], object]) -> tuple[float | None, float | None]:
     FLOPs are torch's own count: products and convolutions, two for each multiplication with its addition.
     """
     try:
-        with FlopCounterMode(display=False, custom_mapping=FORMULAS) as flops, ByteCounter() as moved:
+        with flop_counter(custom_mapping=FORMULAS) as flops, ByteCounter() as moved:
             step()
     except (RuntimeError, NotImplementedError, AssertionError, TypeError):
         return None, None  # a step that cannot run under a dispatch mode has unknown counts, and runs on

@@ -17,19 +17,21 @@ from sweeps.plan.search import Range
 from workloads.base import Workload
 from workloads.registry import module_of
 
-RAY_NEEDS, TUNE_NEEDS, TORCH_NEEDS = "jsonschema requests", "pandas fsspec rich.layout", "scipy.stats sympy"
+RAY_NEEDS, TUNE_NEEDS, WE_NEED = "jsonschema requests", "pandas fsspec rich.layout", "scipy.stats"
 """What takes longest of what they import and is not theirs, in one line each: Ray's own may not be imported by two
 threads side by side, nor before Ray has set the environment that it reads."""
+_VISION = {"workloads.finetune": "sympy torchvision"}
+"""By module, where optimizers import torch's compiler, which imports sympy."""
 
 
 def imported_ahead(workload: str) -> tuple[str, ...]:
-    """What a first worker imports while Ray starts, in a thread each: what measures, and what that and Ray need.
+    """What a worker imports, the first one while Ray starts, in a thread each: what measures, what that and Ray need.
 
     Of a third party's workload nothing more is known; torchvision takes as long as torch, and need not be its.
     """
     module = module_of(workload)
-    ours = " torchvision" if module.startswith("workloads.") else ""
-    return (f"{module} sweeps.cell.cell_run{ours}", f"{RAY_NEEDS} {TORCH_NEEDS} {TUNE_NEEDS}")
+    ours = _VISION.get(module, "workloads.runtime.lean_torchvision") if module.startswith("workloads.") else ""
+    return (f"{module} sweeps.cell.cell_run {ours}".strip(), f"{RAY_NEEDS} {WE_NEED}")
 
 
 @contextlib.contextmanager

@@ -131,7 +131,7 @@ def look(driver: psutil.Process, began: float, log: Path) -> Look | None:
     with contextlib.suppress(psutil.Error):
         for child in driver.children(recursive=True):
             name = " ".join(child.cmdline())
-            if "CellTrial" in name:
+            if "CellActor" in name:
                 by_role["worker"].append(child)
             elif "gcs_server" in name:
                 by_role["gcs"].append(child)

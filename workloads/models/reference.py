@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 from torch.overrides import TorchFunctionMode
-from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.models import rounding
 from workloads.models.calls import answers
@@ -18,6 +17,7 @@ from workloads.models.calls.answers import Answers, Layout, joined
 from workloads.models.calls.inputs import Inputs
 from workloads.models.rounding import rounded_answer
 from workloads.runtime.kept import digest_of, kept, versions
+from workloads.runtime.without_compiler import flop_counter
 
 MAX_DOUBLE_FLOP = 10e9
 """Networks of more for an item are computed in float32: so the type is the network's, and not the machine's load."""
@@ -177,7 +177,7 @@ def reference_of(
 def _computed(module: torch.nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
     few = inputs[:N_ROUNDED]
     fewer = few[: min(N_OTHER, len(few) - 1)] if len(few) > 1 else few[torch.tensor([0, 0])]
-    with FlopCounterMode(display=False) as flops:
+    with flop_counter() as flops:
         rounded = rounded_answer(module, few)
     with torch.inference_mode():
         layout = Layout.of((rounded, len(few)), (fewer.call(module), len(fewer)))

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from workloads.models.calls.inputs import Inputs
-from workloads.runtime.torch_private import TorchDispatchMode, leaves_of, tree_map
+from workloads.runtime.torch_private import leaves_of, tree_map
+from workloads.runtime.without_compiler import TorchDispatchMode
 
 ROUNDED_BITS = 10
 """Stored bits of the rounded references that workloads give."""

@@ -7,6 +7,7 @@ that torch.compile traces import torch itself: it cannot look into the stand-in.
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib
 import threading
 from collections.abc import Sequence
@@ -39,28 +40,35 @@ def import_all() -> None:
         importlib.import_module(name)
 
 
-_AHEAD = "accelsweep-import-ahead"
+_ahead: list[threading.Thread] = []
 
 
 def begin_importing(*names: Sequence[str]) -> None:
-    """Import modules, and what they import late, each sequence in a thread: an import waits for the disk half its time.
+    """Import modules, each sequence in a thread: an import waits for the disk half its time.
 
-    What fails is told where it is imported next.
+    What those of the first import late is imported after them. What fails is told where it is imported next. Until
+    ``wait_for_imports`` nobody looks for garbage, of which imports make none and among which it would be looked for.
     """
-    for mine in names:
-        threading.Thread(target=_import_ahead, args=(mine,), daemon=True, name=_AHEAD).start()
+    if names:
+        gc.disable()
+    for number, mine in enumerate(names):
+        _ahead.append(threading.Thread(target=_import_ahead, args=(mine, number == 0), daemon=True))
+        _ahead[-1].start()
 
 
-def _import_ahead(names: Sequence[str]) -> None:
+def _import_ahead(names: Sequence[str], is_first: bool) -> None:
     for name in names:
         with contextlib.suppress(Exception):
             importlib.import_module(name)
-    with contextlib.suppress(Exception):
-        import_all()
+    if is_first:
+        with contextlib.suppress(Exception):
+            import_all()
 
 
 def wait_for_imports() -> None:
     """Wait until nothing is imported beside what comes now, which is timed."""
-    for thread in threading.enumerate():
-        if thread.name == _AHEAD:
-            thread.join()
+    if _ahead:
+        while _ahead:
+            _ahead.pop().join()
+        gc.freeze()
+        gc.enable()

@@ -1,6 +1,6 @@
-"""The one file that knows torch's private names: each may go with any release, and with it what is said here.
+"""Torch's private names, which but ``without_compiler`` no other file knows; each may go with any release.
 
-Looked up where they are used, and guarded: a version that lacks one loses that alone, and everything else goes on.
+What goes with it is said here. Looked up where they are used, and guarded: a version that lacks one loses that alone.
 """
 
 from __future__ import annotations
@@ -10,32 +10,13 @@ import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "compile_ahead", "compile_options", "forget_compiled", "frozen_weights",
+__all__ = ["compile_ahead", "compile_options", "forget_compiled", "frozen_weights",
            "has_compiled", "is_overload", "lacks_compiler", "lacks_triton", "leaves_of", "load_ahead",
            "operator_database", "own_compile_caches", "tree_map", "watching_graphs", "with_overloads"]  # fmt: skip
-
-if TYPE_CHECKING:
-    from torch.utils._python_dispatch import TorchDispatchMode
-else:
-    try:
-        from torch.utils._python_dispatch import TorchDispatchMode
-    except ImportError:
-
-        class TorchDispatchMode:
-            """Stands in where there is none: bytes of a step and dispatched operations are unknown, null in the tables.
-
-            ``accelsweep can-run`` says that it cannot record a model.
-            """
-
-            def __enter__(self) -> TorchDispatchMode:
-                raise NotImplementedError(f"torch {torch.__version__} does not let its operations be watched")
-
-            def __exit__(self, *_: object) -> None:
-                return None
 
 
 def tree_map(change: Callable[[Any], Any], tree: Any) -> Any:

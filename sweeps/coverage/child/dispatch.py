@@ -21,7 +21,7 @@ from sweeps.coverage.child.whole_model import as_it_is, parts_of, run_parts, run
 from workloads.operations.base import DTYPES, Operation, Sample
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.operations.zoo import build_untrained, model_inputs
-from workloads.runtime.torch_private import TorchDispatchMode
+from workloads.runtime.without_compiler import TorchDispatchMode
 
 MAX_CALLS = 6
 _NO_COMPUTATION = ("aten::detach", "aten::lift_fresh", "aten::_local_scalar_dense", "aten::item")

@@ -18,7 +18,8 @@ from sweeps.coverage.child.kernels import COMPOSITE, KERNEL, Kernels, kernels_of
 from workloads.base import UnsupportedError
 from workloads.operations.base import Operation, evenly, operations_of
 from workloads.operations.zoo import is_detector, on_meta
-from workloads.runtime.torch_private import TorchDispatchMode, leaves_of
+from workloads.runtime.torch_private import leaves_of
+from workloads.runtime.without_compiler import TorchDispatchMode
 from workloads.runtime.words import in_short
 
 PREDICTED = "predicted"

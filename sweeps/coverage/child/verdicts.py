@@ -18,7 +18,7 @@ from sweeps.coverage.child.calls import BACKWARD, NothingToDifferentiateError, c
 from sweeps.coverage.child.differences import Difference, DifferentKindError, comparable, difference
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES, Operation, Sample, Tolerance, evenly
-from workloads.runtime.torch_private import TorchDispatchMode
+from workloads.runtime.without_compiler import TorchDispatchMode
 from workloads.runtime.words import shortened
 
 ROUNDING_UNITS = 16.0

@@ -21,7 +21,8 @@ from torch import nn
 from sweeps.coverage.child.differences import tensors_of
 from sweeps.measure.device.device import synchronize
 from workloads.operations.base import DTYPES
-from workloads.runtime.torch_private import TorchDispatchMode, tree_map
+from workloads.runtime.torch_private import tree_map
+from workloads.runtime.without_compiler import TorchDispatchMode
 from workloads.runtime.words import in_short
 
 MODEL_TOLERANCE = {"fp32": 1e-3, "fp16": 6e-2, "bf16": 0.25}

@@ -39,7 +39,7 @@ class TeamRun:
 
     Args:
         team: The processes; not to be used for another cell where this one did not end well.
-        config: Of ``CellTrial``.
+        config: Of ``CellActor``.
     """
 
     def __init__(self, team: Team, config: Mapping[str, Any]) -> None:

@@ -17,8 +17,9 @@ import pytest
 from sweeps.launch.worker_process import AHEAD, SOCKET, WORKER_SCRIPT, first_worker
 
 SCRIPT = """
-import sys, threading, time
-[thread.join(60) for thread in threading.enumerate() if thread.name == "accelsweep-import-ahead"]
+import sys
+from workloads.runtime.late import wait_for_imports
+wait_for_imports()
 print(sys.argv[1:], "torch" in sys.modules, "sweeps.cell.cell_run" in sys.modules, "leftovers" in sys.modules)
 try:
     import leftovers

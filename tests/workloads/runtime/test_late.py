@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import subprocess
 import sys
@@ -57,6 +58,8 @@ def test_what_is_timed_waits_for_what_is_imported_ahead(tmp_path: Path, monkeypa
     (tmp_path / "not_to_import.py").write_text("raise RuntimeError")
     monkeypatch.syspath_prepend(tmp_path)
     begin_importing(["not_to_import", "no.such.module"], ["slow_to_import"])
+    assert not gc.isenabled(), "what is imported is looked through by nobody"
     wait_for_imports()
+    assert gc.isenabled()
     assert {"slow_to_import", "not_to_import"} & set(sys.modules) == {"slow_to_import"}
     wait_for_imports()  # of nothing

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 (the field's usual name)
-from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.base import UnsupportedError
 from workloads.models.calls.inputs import Inputs
 from workloads.models.quantising.library import ours, recipe_of
 from workloads.precision import PRECISIONS
 from workloads.runtime.memory import parts_of
+from workloads.runtime.without_compiler import flop_counter
 from workloads.runtime.words import in_short
 
 LEAST_SHARE = 0.01
@@ -79,7 +79,7 @@ def work_of(
 
     hooks = [layer.register_forward_hook(count) for layer in module.modules() if is_chosen(layer)]
     try:
-        with torch.no_grad(), FlopCounterMode(display=False) as counted:
+        with torch.no_grad(), flop_counter() as counted:
             Inputs.of(example).call(module)
     finally:
         for hook in hooks:

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.utils.flop_counter import FlopCounterMode
 
 from workloads.base import CellContext
 from workloads.images.batches import laid_out
@@ -24,6 +23,7 @@ from workloads.models.rounding import Rounding
 from workloads.models.training.optimizer import adamw
 from workloads.models.training.steps import N_STEPS, Steps, steps_of
 from workloads.precision import PRECISIONS, autocast, held_dtype
+from workloads.runtime.without_compiler import flop_counter
 
 N_ITEMS = 8
 FLOP_OF_ALL = 16e9
@@ -63,7 +63,7 @@ def n_items_of(module: nn.Module, image: torch.Tensor, batch_size: int, *, is_co
         batch_size: Of the cell.
         is_compiled: The step goes through torch.compile, which knows one batch size.
     """
-    with torch.no_grad(), FlopCounterMode(display=False) as flops:
+    with torch.no_grad(), flop_counter() as flops:
         module(image)
     most = max(2, min(N_ITEMS, int(FLOP_OF_ALL / max(1, flops.get_total_flops()))))
     if not is_compiled:

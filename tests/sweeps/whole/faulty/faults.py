@@ -32,6 +32,11 @@ def install_faulty(site: Path) -> Path:
     return install(site, "faulty:Faulty", (Path(__file__).parent / "faulty.py").read_text())
 
 
+def in_own_mounts(*commands: str) -> list[str]:
+    """A prefix that runs a command with mounts that nobody else sees."""
+    return ["unshare", "--mount", "sh", "-c", " && ".join([*commands, 'exec "$@"']), "sh"]
+
+
 class Faulted:
     """One sweep of the faulty workload, started, hurt and resumed as often as needed.
 
@@ -132,7 +137,7 @@ class Faulted:
         fits: Callable[[psutil.Process], Any] = (
             (lambda p: p.name() == "raylet")
             if what == "raylet"
-            else (lambda p: "ray::CellTrial" in " ".join(p.cmdline()))
+            else (lambda p: "ray::CellActor" in " ".join(p.cmdline()))
         )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:

@@ -1,4 +1,8 @@
-"""The Tune trainable: runs cells in a worker that is reused while it stays clean."""
+"""The actor that runs cells, in a worker that is reused while it stays clean.
+
+It is asked as Tune asks a Trainable, and imports nothing of Tune, whose data frames and storage take two seconds of a
+core and no cell needs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from ray import tune
+import ray
 
 from sweeps.cell.message import Message
 from sweeps.cell.own_process import RunElsewhere, end_own_process, run_until_told
@@ -30,47 +34,44 @@ class UncleanWorkerError(Exception):
     """Raised after a cell that ended badly, so that Tune replaces the worker; its row is already with the driver."""
 
 
-class CellTrial(tune.Trainable):
-    """One cell of the grid as a Tune trial; each ``step`` is one or more rounds of measurement.
-
-    The configuration is a dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the
-    MeasureConfig as a dictionary), ``bundles`` (the resources of each of its processes), ``n_cpus`` (with which each
-    computes), ``timeout_s`` (of the cell), ``hang_s`` (how long a process of several may be silent), ``on_nodes`` (a
-    label selector, or None), ``is_fresh`` (no worker that measured before may run it), ``code`` (the user's model as
-    text, or None) and ``device_facts`` (by the device's place: its node and its number there).
+class CellActor:
+    """One cell of the grid as a Tune trial, then the next; each ``train`` is one or more rounds of measurement.
 
     A cell on one device runs in this process. One on several runs in a process for each, which this one, having no
     device and no core of its own, watches.
+
+    Args:
+        config: A dictionary with ``cell`` (the TrialConfig as a dictionary), ``measure`` (the MeasureConfig as a
+            dictionary), ``bundles`` (the resources of each of its processes), ``n_cpus`` (with which each computes),
+            ``timeout_s`` (of the cell), ``hang_s`` (how long a process of several may be silent), ``on_nodes`` (a label
+            selector, or None), ``is_fresh`` (no worker that measured before may run it), ``code`` (the user's model as
+            text, or None) and ``device_facts`` (by the device's place: its node and its number there).
+        storage: The folder to work in, where nothing of the user's is; anything else for the one that it is in.
     """
 
-    _run: CellRun | RunElsewhere | TeamRun | NeverBegan | None = None
-    _team: Team | None = None
-    _is_unclean = _has_told_all = _is_frozen = False
+    def __init__(self, config: dict[str, Any], storage: Any = None, **_: Any) -> None:
+        self._run: CellRun | RunElsewhere | TeamRun | NeverBegan | None = None
+        self._team: Team | None = None
+        self._is_unclean = self._has_told_all = self._is_frozen = False
+        self._set_up(config, storage)
 
-    @classmethod
-    def default_resource_request(cls, config: dict[str, Any]) -> tune.PlacementGroupFactory:
-        selector = config["on_nodes"]
-        bundles = config["bundles"]
-        more = {} if selector is None else {"bundle_label_selector": [selector] * len(bundles)}
-        if len(bundles) > 1:
-            return tune.PlacementGroupFactory([{}, *bundles], strategy="STRICT_PACK", **more)
-        # Tune hands a worker on to trials of the same request alone. Of one bundle the strategy says nothing else.
-        strategy = "STRICT_PACK" if config["is_fresh"] else "PACK"
-        return tune.PlacementGroupFactory(bundles, strategy=strategy, **more)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
+    def reset(self, new_config: dict[str, Any], storage: Any = None, **_: Any) -> bool:
+        """Take the next cell."""
         self._close_run()
         if not self._is_frozen:
             # What the libraries made when they were imported stays; looking through it took 0.2 s between cells.
             gc.collect()
             gc.freeze()
             self._is_frozen = True
-        self.setup(new_config)
+        self._set_up(new_config, storage)
         return True
 
-    def setup(self, config: dict[str, Any]) -> None:
+    def _set_up(self, config: dict[str, Any], storage: Any) -> None:
         from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
 
+        if isinstance(storage, str):  # else what Tune keeps, and works in already
+            os.makedirs(storage, exist_ok=True)
+            os.chdir(storage)
         give_sent(config["code"])
         self._has_told_all = False
         self._measure = MeasureConfig(**config["measure"])
@@ -99,7 +100,7 @@ class CellTrial(tune.Trainable):
             return NeverBegan(error)
         return TeamRun(self._team, config)
 
-    def step(self) -> dict[str, Any]:
+    def train(self) -> dict[str, Any]:
         """Measure until there is something worth sending; the last message holds the final row.
 
         A pause or a failure comes after that: no kill meanwhile takes the row, nor is it part of the cell's time.
@@ -121,7 +122,16 @@ class CellTrial(tune.Trainable):
         sys.stdout.flush()
         return {"message": message, "pid": os.getpid(), "done": message.is_final and not self._has_told_all}
 
-    def cleanup(self) -> None:
+    def get_auto_filled_metrics(self, **_: Any) -> dict[str, Any]:
+        """What stands for a result before there is one."""
+        return {"pid": os.getpid()}
+
+    def get_current_ip_pid(self) -> tuple[str, int]:
+        """Where this is."""
+        return ray.util.get_node_ip_address(), os.getpid()
+
+    def stop(self) -> None:
+        """Let go of everything."""
         self._close_run()
         self._end_team()
 

@@ -1,0 +1,87 @@
+"""Torch's compiler is imported where something is compiled, and what is done without it is the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent.parent
+
+
+def told(code: str) -> str:
+    """What a process of its own prints."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+COUNTED = """
+import sys
+from workloads.runtime import lean_torchvision
+import torch, torchvision
+from sweeps.measure.products import ProductTypes
+from sweeps.measure.step_work import count_step
+from workloads.runtime.without_compiler import flop_counter
+
+network = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
+batch = torch.ones(3, 8)
+
+def count():
+    with ProductTypes() as products:
+        counted = count_step(lambda: network(batch))
+    return counted, products.types
+
+lean = count()
+assert not {name for name in sys.modules if name.startswith("torch._dynamo")}, "what watches imports no compiler"
+import torch._dynamo
+asked = sys.modules["torchvision.ops.roi_align"].is_compile_supported
+assert torch._dynamo.utils.is_compile_supported("cpu") is asked("cpu")
+assert count() == lean
+compiled = torch.compile(network, backend="eager")
+assert torch.equal(compiled(batch), network(batch))
+with flop_counter() as flops:
+    compiled(batch)
+print(lean, count() == lean, flops.get_total_flops())
+"""
+
+
+def test_counts_are_the_same_before_and_after_the_compiler_is_there() -> None:
+    flops = 2 * 3 * (8 * 4 + 4 * 2)
+    counted, _, rest = told(COUNTED).partition("), ")
+    assert counted.startswith(f"(({flops}.0, ")
+    assert rest == f"['float32']) True {flops}\n"
+
+
+def test_torchvision_is_imported_where_it_takes_more_of_the_compiler() -> None:
+    code = """
+import sys
+from workloads.runtime import without_compiler
+
+class Another:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torchvision.models" and getattr(sys.modules.get("torch._dynamo"), "__spec__", 0) is None:
+            raise ImportError("a release that takes more")
+
+sys.meta_path.insert(0, Another())
+without_compiler.import_torchvision()
+import torchvision
+print(torchvision.models.resnet18.__name__, sys.modules["torch._dynamo"].__spec__ is not None)
+"""
+    assert told(code) == "resnet18 True\n"
+
+
+def test_a_step_is_run_and_its_bytes_are_unknown_where_operations_cannot_be_watched() -> None:
+    code = """
+import sys, types, torch, torch.utils._python_dispatch
+del torch.utils._python_dispatch.TorchDispatchMode
+from workloads.runtime.without_compiler import TorchDispatchMode
+class Counter(TorchDispatchMode):
+    pass
+try:
+    with Counter():
+        print("ran")
+except NotImplementedError as error:
+    print(str(error).partition(" does")[2])
+"""
+    assert told(code) == " not let its operations be watched\n"

@@ -1,0 +1,107 @@
+"""What torch does by way of its compiler, in processes that compile nothing: its import takes 2 s of a core.
+
+Beside ``torch_private`` the one file that knows torch's private names. Without any of them the compiler is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Iterator
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+__all__ = ["TorchDispatchMode", "flop_counter", "import_torchvision"]
+_COMPILER, _TRANSFORMS = "torch._dynamo", "torchvision.transforms.v2"
+
+
+def _hide_late(seen: Any) -> None:
+    """Hide a function from the compiler once that is there; what torch put around it imports it at the first call."""
+    function = getattr(seen, "__wrapped__", None)
+    if function is None or hasattr(function, "__dynamo_disable"):
+        return
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        if _COMPILER not in sys.modules:
+            return function(*arguments, **named)
+        del function.__dynamo_disable
+        return seen(*arguments, **named)
+
+    function.__dynamo_disable = call
+
+
+if TYPE_CHECKING:
+    from torch.utils._python_dispatch import TorchDispatchMode
+else:
+    try:
+        from torch.utils._python_dispatch import TorchDispatchMode as _TheirMode
+
+        class TorchDispatchMode(_TheirMode):
+            """Torch's own, which does not import the compiler."""
+
+            def __init_subclass__(cls, **named: Any) -> None:
+                super().__init_subclass__(**named)
+                _hide_late(cls.__torch_dispatch__)
+    except ImportError:
+
+        class TorchDispatchMode:
+            """Stands in where there is none: bytes of a step and dispatched operations are unknown, null in the tables.
+
+            ``accelsweep can-run`` says that it cannot record a model.
+            """
+
+            def __enter__(self) -> TorchDispatchMode:
+                raise NotImplementedError(f"torch {torch.__version__} does not let its operations be watched")
+
+            def __exit__(self, *_: object) -> None:
+                return None
+
+
+def flop_counter(**options: Any) -> Any:
+    """Torch's ``FlopCounterMode``, which prints nothing."""
+    from torch.utils import flop_counter as theirs
+
+    _hide_late(getattr(getattr(theirs, "_FlopCounterMode", None), "__torch_dispatch__", None))
+    return theirs.FlopCounterMode(display=False, **options)
+
+
+@contextlib.contextmanager
+def _compiler_asked_late() -> Iterator[None]:
+    """In the place of the compiler stands, for a while, what asks it when it is needed."""
+    package, utils = ModuleType(_COMPILER), ModuleType(f"{_COMPILER}.utils")
+
+    def is_compile_supported(device_type: str) -> Any:
+        return importlib.import_module(utils.__name__).is_compile_supported(device_type)
+
+    def disable(function: Any, recursive: bool = True, **_: Any) -> Any:
+        hidden = torch._disable_dynamo(function, recursive)  # type: ignore[attr-defined]
+        _hide_late(hidden)
+        return hidden
+
+    package.__path__ = []
+    vars(package)["utils"], vars(utils)["is_compile_supported"] = utils, is_compile_supported
+    put = {module.__name__: module for module in (package, utils)}
+    original = torch.compiler.disable
+    sys.modules.update(put)
+    torch.compiler.disable = disable  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.compiler.disable = original
+        for name, module in put.items():
+            if sys.modules.get(name) is module:
+                del sys.modules[name]
+
+
+def import_torchvision() -> None:
+    """Import torchvision, which takes two functions of the compiler for what no workload here computes.
+
+    Not beside another thread that uses the compiler.
+    """
+    if "torchvision" not in sys.modules and _COMPILER not in sys.modules:
+        with contextlib.suppress(ImportError, AttributeError, TypeError), _compiler_asked_late():
+            importlib.import_module(_TRANSFORMS)
+    importlib.import_module(_TRANSFORMS)
