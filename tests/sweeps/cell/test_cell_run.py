@@ -171,6 +171,9 @@ def test_an_exception_before_the_rounds_is_a_status_and_lets_go_of_the_device(
     assert message.rounds == []
     assert "throughput_items_per_s" not in message.row
     assert "tiny.py" in message.row["error_frames"]
+    assert str(Path.home()) not in message.row["error_frames"]
+    assert status != "error" or message.row["error_type"] == "KeyError"
+    assert status != "error" or "no such thing" in message.row["error_message"]
     assert message.row["wall_s"] > 0
 
 

@@ -36,7 +36,8 @@ def test_bad_usage_is_one_line_and_exit_code_2(
 @pytest.mark.slow
 @pytest.mark.xdist_group("ray")
 def test_a_sweep_that_lost_rows_is_resumed_to_the_same_cells(shared_ray: Path, tmp_path: Path, capsys: Say) -> None:
-    asked = ("--source", "transforms", "--ops", "rotate_image", "horizontal_flip_image", "--dtype", "fp32", "uint8")
+    asked = ("--source", "transforms", "--ops", "rotate_image", "horizontal_flip_image", "--dtype", "fp32", "uint8",
+             "--processes", "1")  # fmt: skip
     assert main(["op-coverage", "--device", "cpu", *asked]) == 0
     sweep = next((tmp_path / "results").glob("*-op-coverage"))
     joined = sweep / "operations" / "all-000001.parquet"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from sweeps.commands import main
+from sweeps.launch.ray_start import RayOptions
 from sweeps.measure.device.device import available_devices
 from sweeps.scheduling.nodes import Cluster
 from sweeps.session.machines import Machines, introduce, machines_again
@@ -106,6 +109,29 @@ def test_nodes_are_introduced_with_what_is_left_out_and_what_follows_from_their_
         " --on-node and --accelerator-type select"
     ]
     assert len(told_of(cluster, each=True)) == 3, "where every cell runs on each kind, there is nothing to warn of"
+
+
+def test_the_nodes_of_a_cluster_are_listed_with_devices_kinds_versions_and_what_differs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    nodes = [node("a", problem="did not answer within 90 s"), gpu_node("b", 2), node("c", versions={"torch": "2.15"})]
+    joined: list[RayOptions] = []
+
+    @contextlib.contextmanager
+    def session(options: RayOptions) -> Iterator[Cluster]:
+        joined.append(options)
+        yield Cluster(nodes)
+
+    monkeypatch.setattr("sweeps.launch.ray_session.cluster_session", session)
+    assert main(["nodes", "--address", "10.0.0.1:6379"]) == 0
+    assert [options.address for options in joined] == ["10.0.0.1:6379"]
+    *lines, differs = capsys.readouterr().out.splitlines()
+    assert lines == [
+        f"{'a' * 56}  host-a  10.0.0.1", "  left out: it did not answer within 90 s",
+        f"{'b' * 56}  host-b  10.0.0.2", "  1 x cpu: EPYC (16 CPUs)", "  2 x gpu: H100", "  torch 2.14",
+        f"{'c' * 56}  host-c  10.0.0.3", "  1 x cpu: EPYC (16 CPUs)", "  torch 2.15",
+    ]  # fmt: skip
+    assert differs.startswith("nodes differ in torch: 2.14 on bbbbbbbb (host-b); 2.15 on cccccccc (host-c)")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from analysis import load_rounds, load_samples, load_sweep
-from analysis.contract.parts import SUMS
+from analysis.contract.parts import PARTS, SUMS
 from analysis.read.sweeps import load_sweeps
 from sweeps.commands import main
 from sweeps.store import schema
@@ -27,7 +27,7 @@ def copies(name: str) -> Callable[[Path], None]:
 
     def copy(folder: Path) -> None:
         for table in TABLES:
-            first = sorted((folder / table).glob("*.parquet"))[0]
+            first = min(p for p in (folder / table).glob("*.parquet") if PARTS.fullmatch(p.name))
             shutil.copy(first, first.with_name(name.format(first.stem)))
 
     return copy
@@ -86,22 +86,19 @@ def everything(folder: Path) -> dict[str, Counter[str]]:
     return {table: Counter(load(folder)["trial_key"]) for table, load in loaders.items()}
 
 
-@pytest.mark.parametrize("how", [*STRANGE, *HIDDEN])
-def test_a_file_that_is_not_the_sweeps_own_changes_nothing(
-    how: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = two_cells(tmp_path / "results")
-    before, report = everything(folder), [row["trial_key"] for row in ResultStore.open(folder)[0].rows()]
+def laid(folder: Path, how: str) -> list[str]:
+    """Lay files into each table that are not the sweep's own; their names, where they are told."""
     lay, named = STRANGE[how] if how in STRANGE else (HIDDEN[how], None)
     lay(folder)
-    left_out = [] if named is None else [named.format(key=min(KEYS[:2]))]
+    return [] if named is None else [named.format(key=min(KEYS[:2]))]
 
-    assert main(["list", "--output", str(folder.parent)]) == 0
-    listed = capsys.readouterr().out
-    assert listed.split("missing\n")[1].split()[1:7] == ["3", "2", "0", "0", "0", "1"]
-    assert listed.count("ignored, as") == len(left_out) and all(listed.count(name) == 1 for name in left_out)  # noqa: PT018
+
+@pytest.mark.parametrize("how", [*STRANGE, *HIDDEN])
+def test_a_file_that_is_not_the_sweeps_own_changes_nothing(how: str, tmp_path: Path) -> None:
+    folder = two_cells(tmp_path / "results")
+    before, report = everything(folder), [row["trial_key"] for row in ResultStore.open(folder)[0].rows()]
+    left_out = laid(folder, how)
     assert everything(folder) == before
-    assert load_sweeps([folder]).attrs["missing"] == 1
     assert load_sweep(folder).attrs["unreadable"] == left_out
 
     store, _ = ResultStore.open(folder)
@@ -112,10 +109,26 @@ def test_a_file_that_is_not_the_sweeps_own_changes_nothing(
     whole = everything(folder)
     assert whole["trials"] == Counter(KEYS)
     assert set(whole["samples"].values()) == {3}
+
+
+def test_files_that_are_not_the_sweeps_own_are_each_named_once_by_listing_and_merging(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = two_cells(tmp_path / "results")
+    left_out = [name for how in (*STRANGE, *HIDDEN) for name in laid(folder, how)]
+    assert len(left_out) == len(STRANGE)
+    assert load_sweeps([folder]).attrs["missing"] == 1
+
+    assert main(["list", "--output", str(folder.parent)]) == 0
+    listed = capsys.readouterr().out
+    assert listed.split("missing\n")[1].split()[1:7] == ["3", "2", "0", "0", "0", "1"]
+    assert listed.count("ignored, as") == 1
+    assert all(listed.count(f"s1/trials/{name}") == 1 for name in left_out)
+
     assert merged_with_another(folder, tmp_path) == 0
     merged = capsys.readouterr().out
     assert all(f"s1/trials/{name}" in merged for name in left_out)
-    assert len(load_sweep(tmp_path / "m")) == 5
+    assert len(load_sweep(tmp_path / "m")) == 4
 
 
 def test_a_part_that_was_renamed_is_named_and_its_cell_is_measured_again(tmp_path: Path) -> None:

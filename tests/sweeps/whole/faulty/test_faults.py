@@ -1,39 +1,67 @@
-"""What a workload can do to its own process, for real: each fault is one row, the next cell runs, and nobody is left."""
+"""What a workload can do to its own process, for real: each fault is one row, the next cell runs, and nobody is left.
+
+What raises in a cell is a row without Ray as well (``tests/sweeps/cell``); here is what ends a process, or keeps it.
+"""
 
 from __future__ import annotations
 
+import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.sweeps.whole.faulty.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted, in_own_mounts
 
 ENDINGS = {
-    "none": "complete", "wrong": "error", "right": "complete", "segfault": "crashed", "exit": "crashed", "hang": "timeout", "stop": "timeout",
-    "fork": "complete", "fork-exit": "crashed", "limit": "oom",
-    "too-much": "oom", "not-implemented": "unsupported", "mistake": "error", "last": "complete",
+    "none": "complete", "wrong": "error", "right": "complete", "segfault": "crashed", "hang": "timeout",
+    "stop": "timeout", "fork": "complete", "fork-exit": "crashed", "limit": "oom", "eat": "oom", "last": "complete",
 }  # fmt: skip
+CGROUP = Path("/sys/fs/cgroup/memory")
+LIMIT_BYTES = 3 * 2**30
+"""A third of what Ray would take for its objects alone on this machine."""
+
+
+@pytest.fixture
+def in_little_memory() -> Iterator[list[str]]:
+    """A prefix that runs a command without /dev/shm and in a control group; empty where only others may make them."""
+    group = CGROUP / f"accelsweep-test-{os.getpid()}"
+    try:
+        if not sys.platform.startswith("linux") or os.geteuid() != 0:
+            raise OSError("only root on Linux changes what is mounted")
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(LIMIT_BYTES))
+    except OSError:
+        yield []
+        return
+    hide = in_own_mounts("mount --make-rprivate /", "mount -t tmpfs tmpfs /dev", "mknod -m 666 /dev/null c 1 3",
+                         "mknod -m 666 /dev/urandom c 1 9", "mknod -m 666 /dev/zero c 1 5")  # fmt: skip
+    yield [*hide, "sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+    for pid in (group / "cgroup.procs").read_text().split():
+        (CGROUP / "cgroup.procs").write_text(pid)
+    group.rmdir()
 
 
 @pytest.mark.slow
-def test_every_fault_is_one_row_and_the_next_cell_runs(tmp_path: Path) -> None:
-    sweep = Faulted(tmp_path, "--fault", *ENDINGS, "--trial-timeout", "8s")
-    assert sweep.run() == 1, sweep.said
+def test_every_fault_is_one_row_and_the_next_cell_runs(in_little_memory: list[str], tmp_path: Path) -> None:
+    expected = {fault: status for fault, status in ENDINGS.items() if in_little_memory or fault != "eat"}
+    sweep = Faulted(tmp_path, "--fault", *expected, "--trial-timeout", "8s")
+    sweep.start(prefix=in_little_memory)
+    assert sweep.wait() == 1, sweep.said
     assert not sweep.orphans()
     rows = sweep.rows().set_index("fault")
-    assert rows["status"].to_dict() == ENDINGS
-    assert f"{len(ENDINGS)} cells: 4 complete, 3 crashed, 2 error, 2 oom, 2 timeout, 1 unsupported" in sweep.said
+    assert rows["status"].to_dict() == expected
+    n_oom = 2 if in_little_memory else 1
+    assert f"{len(expected)} cells: 4 complete, 2 crashed, 1 error, {n_oom} oom, 2 timeout" in sweep.said
     assert rows.loc["wrong", "status_reason"] == "wrong-result"
     assert rows.loc[["none", "wrong", "right"], "worker_pid"].nunique() == 1, "a wrong answer harms no process"
     assert "Traceback" not in sweep.said
     assert "(raylet)" not in sweep.said, "Ray's own words of a dead worker"
+    assert not in_little_memory or "/dev/shm has 0 MB free" in sweep.said
     assert rows.loc["hang", "status_reason"] == "over --trial-timeout 8 s"
     assert rows.loc["fork-exit", "wall_s"] < 8, "seen although its children hold its sockets, not timed out"
     assert rows.loc["last", "worker_pid"] != rows.loc["none", "worker_pid"], "a worker that ended badly is replaced"
-    mistake = rows.loc["mistake"]
-    assert mistake["error_type"] == "KeyError"
-    assert "no such thing" in mistake["error_message"]
-    assert "faulty.py" in mistake["error_frames"]
-    assert str(Path.home()) not in mistake["error_frames"]
+    assert rows.loc["none", "input_source"] == "none", "its worker imports nothing that it has no use for"
     measured = rows.loc[["none", "fork", "last"], "throughput_items_per_s"]
     assert measured.notna().all()

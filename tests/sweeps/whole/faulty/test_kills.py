@@ -14,6 +14,7 @@ import optuna
 import pandas as pd
 import pytest
 
+from tests.sweeps.session.without_ray import put_loop
 from tests.sweeps.whole.driving import kept
 from tests.sweeps.whole.faulty.faults import Faulted
 
@@ -30,7 +31,6 @@ class Life:
     def __init__(self, folder: Path) -> None:
         self.sweep = Faulted(folder, "--cell", *(str(i) for i in range(N_CELLS)), "--pruner", "median")
         self.moments, self.before = random.Random(8), pd.DataFrame()
-        self.n_killed_workers = 0
 
     def begin(self, under: Sequence[str] = (), *, n_rows: int = 1) -> int:
         """Start or go on, until there are so many rows more; the driver's process."""
@@ -45,13 +45,6 @@ class Life:
         new = rows.iloc[:0] if rows.empty else rows[~rows["trial_key"].isin(self.before.get("trial_key", []))]
         self.before = rows
         return new
-
-    def kill_a_worker(self) -> None:
-        """Kill the one that measures; the sweep goes on with another."""
-        self.sweep.kill("worker", self.moments)
-        self.n_killed_workers += 1
-        self.sweep.wait_for_rows(self.sweep.n_rows() + 2)
-        self.look()
 
     def end(self, code: int, told: str = "") -> pd.DataFrame:
         """Wait for the end; the rows that came since the last look."""
@@ -68,14 +61,17 @@ class Life:
 
 
 def a_worker_and_the_raylet_are_killed(life: Life) -> None:
+    """The sweep goes on with another worker."""
     life.begin()
-    life.kill_a_worker()
+    life.sweep.kill("worker", life.moments)
+    life.sweep.wait_for_rows(life.sweep.n_rows() + 2)
     life.sweep.kill("raylet", life.moments)
     life.end(1, "ended early: ")
 
 
 def a_second_process_is_refused_and_the_first_is_terminated(life: Life) -> None:
-    driver = life.begin()
+    """The signal goes to the whole group, as `timeout` and service managers send it."""
+    driver = life.begin(ON_ONE_CPU)
     os.kill(driver, signal.SIGSTOP)  # so that cells are left when the second has been refused
     try:
         name = life.sweep.sweep.name
@@ -89,38 +85,42 @@ def a_second_process_is_refused_and_the_first_is_terminated(life: Life) -> None:
     assert f"is being run by process {driver} on" in second.stderr
     assert second.stderr.count("\n") == 1
     os.killpg(driver, signal.SIGTERM)
-    life.end(130, "interrupted: finished cells are kept")
-
-
-def a_worker_and_the_driver_are_killed(life: Life) -> None:
-    life.begin()
-    life.kill_a_worker()
-    life.sweep.kill("driver", life.moments)
-    life.end(-signal.SIGKILL)
-
-
-def a_signal_ends_it(life: Life, number: int, under: Sequence[str] = ()) -> pd.DataFrame:
-    """The signal goes to the whole group, as terminals, `timeout` and service managers send it."""
-    os.killpg(life.begin(under, n_rows=2), number)
     new = life.end(130, "interrupted: finished cells are kept")
-    assert set(new["status"]) <= {"complete", "pruned"}, "the cell that ran is left for the resume"
-    return new
+    assert not ON_ONE_CPU or set(new["n_threads"]) == {1}, "no more threads than usable CPUs"
 
 
-def it_goes_on_where_signals_are_ignored_and_ends(life: Life) -> None:
+def it_goes_on_where_signals_are_ignored_until_the_driver_is_killed(life: Life) -> None:
     driver = life.begin(IGNORING)
+    first = life.look()
     for number in (signal.SIGHUP, signal.SIGINT):
         os.killpg(driver, number)
-    code = life.sweep.wait()
-    new = life.look()
-    assert new["worker_pid"].nunique() == 1, "a clean worker is reused"
+    life.sweep.wait_for_rows(len(life.before) + 2)
+    life.sweep.kill("driver", life.moments, within_s=0.2)
+    new = life.end(-signal.SIGKILL)
+    assert pd.concat([first, new])["worker_pid"].nunique() == 1, "a clean worker is reused"
+
+
+def ctrl_c_ends_it(life: Life) -> None:
+    """The signal goes to the whole group, as terminals send it."""
+    os.killpg(life.begin(n_rows=2), signal.SIGINT)
+    new = life.end(130, "interrupted: finished cells are kept")
+    assert set(new["status"]) <= {"complete", "pruned"}, "the cell that ran is left for the resume"
+
+
+def it_goes_on_to_the_end(life: Life, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Ray has nothing to do with it: its loop is replaced, which saves a start."""
+    life.sweep.take_here(monkeypatch)
+    put_loop(monkeypatch)
+    capsys.readouterr()
+    code = life.sweep.go_on_here()
+    life.look()
     counts = life.before["status"].value_counts().to_dict()
-    assert code == (1 if "crashed" in counts else 0), life.sweep.said
-    assert not life.sweep.orphans()
+    told = capsys.readouterr().out
+    assert code == (1 if "crashed" in counts else 0), told
     assert sum(counts.values()) == N_CELLS
     assert set(counts) <= set(STATES)
-    assert counts.get("crashed", 0) <= life.n_killed_workers
-    assert f"{N_CELLS} cells: {counts['complete']} complete" in life.sweep.said
+    assert counts.get("crashed", 0) <= 1, "the one that was killed"
+    assert f"{N_CELLS} cells: {counts['complete']} complete" in told
 
 
 def the_study_has_each_cell_once(life: Life) -> None:
@@ -133,12 +133,13 @@ def the_study_has_each_cell_once(life: Life) -> None:
 
 
 @pytest.mark.slow
-def test_no_row_is_lost_or_doubled_whoever_is_killed_and_whatever_ends_the_sweep(tmp_path: Path) -> None:
+def test_no_row_is_lost_or_doubled_whoever_is_killed_and_whatever_ends_the_sweep(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     life = Life(tmp_path)
     a_worker_and_the_raylet_are_killed(life)
     a_second_process_is_refused_and_the_first_is_terminated(life)
-    a_worker_and_the_driver_are_killed(life)
-    new = a_signal_ends_it(life, signal.SIGINT, ON_ONE_CPU)
-    assert not ON_ONE_CPU or set(new["n_threads"]) == {1}, "no more threads than usable CPUs"
-    it_goes_on_where_signals_are_ignored_and_ends(life)
+    it_goes_on_where_signals_are_ignored_until_the_driver_is_killed(life)
+    ctrl_c_ends_it(life)
+    it_goes_on_to_the_end(life, monkeypatch, capsys)
     the_study_has_each_cell_once(life)

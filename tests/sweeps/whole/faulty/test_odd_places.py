@@ -1,4 +1,4 @@
-"""Odd places to run in, several at a time: each sweep measures its cells, says what is odd, and leaves nothing behind."""
+"""Odd places to run in, several at a time: a sweep measures its cells and says what is odd."""
 
 from __future__ import annotations
 
@@ -7,25 +7,18 @@ import pty
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.whole.faulty.faults import Faulted
+from tests.sweeps.whole.faulty.faults import in_own_mounts
 
 LINUX_ROOT = pytest.mark.skipif(
     not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root on Linux changes what is mounted"
 )
-CGROUP = Path("/sys/fs/cgroup/memory")
-LIMIT_BYTES = 3 * 2**30
-
-
-def in_own_mounts(*commands: str) -> list[str]:
-    """A prefix that runs a command with mounts that nobody else sees."""
-    return ["unshare", "--mount", "sh", "-c", " && ".join([*commands, 'exec "$@"']), "sh"]
 
 
 def run_on_a_terminal(command: Sequence[str], folder: Path, environment: dict[str, str]) -> tuple[int, str]:
@@ -92,35 +85,3 @@ def test_no_home_a_dumb_terminal_an_ascii_locale_a_checkout_read_only_one_cpu_an
         capture_output=True, check=False, env=environment, cwd=folder,
     )  # fmt: skip
     assert again.returncode == 0, again.stderr
-
-
-@pytest.fixture
-def small_memory() -> Iterator[Path]:
-    """A control group that may hold 3 GiB, a third of what Ray would take for its objects alone on this machine."""
-    group = CGROUP / f"accelsweep-test-{os.getpid()}"
-    try:
-        group.mkdir()
-        (group / "memory.limit_in_bytes").write_text(str(LIMIT_BYTES))
-    except OSError as error:
-        pytest.skip(f"no control group of memory can be made here: {error}")
-    yield group
-    for pid in (group / "cgroup.procs").read_text().split():
-        (CGROUP / "cgroup.procs").write_text(pid)
-    group.rmdir()
-
-
-@LINUX_ROOT
-@pytest.mark.slow
-def test_without_dev_shm_and_in_little_memory_a_cell_that_eats_it_all_is_a_row(
-    small_memory: Path, tmp_path: Path
-) -> None:
-    sweep = Faulted(tmp_path, "--fault", "none", "eat", "last")
-    hide = in_own_mounts("mount --make-rprivate /", "mount -t tmpfs tmpfs /dev", "mknod -m 666 /dev/null c 1 3",
-                         "mknod -m 666 /dev/urandom c 1 9", "mknod -m 666 /dev/zero c 1 5")  # fmt: skip
-    prefix = [*hide, "sh", "-c", f'echo $$ > {small_memory}/cgroup.procs && exec "$@"', "sh"]
-    sweep.start(prefix=prefix)
-    assert sweep.wait() == 1, sweep.said
-    assert sweep.rows().set_index("fault")["status"].to_dict() == {"none": "complete", "eat": "oom", "last": "complete"}
-    assert "/dev/shm has 0 MB free" in sweep.said
-    assert "Traceback" not in sweep.said
-    assert not sweep.orphans()
