@@ -33,6 +33,7 @@ CROSS_CUTTING = {
     "tests/fakegpu/inside/test_device.py": "tests/fakegpu itself",
     "tests/fakegpu/inside/test_clocks.py": "every clock of ours, on work that a launch does not wait for",
     "tests/fakegpu/inside/test_layer.py": "sweeps/measure/device and what stands on it, on tests/fakegpu",
+    "tests/fakegpu/inside/test_sweeps.py": "sweeps on tests/fakegpu, from their options to their rows",
     "tests/fakegpu/inside/test_kinds.py": "tests/fakegpu itself, as an Apple GPU and as a discrete one",
     "tests/analysis/contract/test_one_front.py": "one front in the report, the pruning page and the summary of a search",
     "tests/analysis/page/test_superlatives.py": "which cell the pages of all subjects and the terminal put first",

@@ -9,8 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock
-
 SCRIPT = """
 import contextlib, io, json, sys
 import pytest
@@ -42,23 +40,12 @@ class Ended:
 def run_several(
     folder: Path, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]
 ) -> dict[str, Ended]:
-    """Run commands in ``folder``, each with its own name as its ``--output``; how each of them ended.
-
-    Where another of pytest's processes ran or runs them there, its results are taken.
-    """
-    kept = folder / "ended.json"
-    folder.mkdir(exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not kept.exists():
-            kept.write_text(_ran(folder, commands, environment))
-    return {name: Ended(**values) for name, values in zip(commands, json.loads(kept.read_text()), strict=True)}
-
-
-def _ran(folder: Path, commands: Mapping[str, Sequence[str]], environment: Mapping[str, str]) -> str:
+    """Run commands in ``folder``, each with its own name as its ``--output``; how each of them ended."""
     asked = [[*command, "--output", name] for name, command in commands.items()]
     process = subprocess.run(
         [sys.executable, "-c", SCRIPT, json.dumps(asked)],
         cwd=folder, env=environment, capture_output=True, text=True, timeout=280, check=False,
     )  # fmt: skip
     assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout.splitlines()[-1]
+    ended = json.loads(process.stdout.splitlines()[-1])
+    return {name: Ended(**values) for name, values in zip(commands, ended, strict=True)}

@@ -21,12 +21,13 @@ import psutil
 import pytest
 
 from tests.sweeps.conftest import ROOT
+from tests.sweeps.whole.driving import wait_for_rows
+from tests.sweeps.whole.faulty.faults import install_faulty
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]  # one worker starts the nodes
 # A node counts as dead after some 5 s instead of 15; a busy machine must not look dead.
 HEALTH = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5, "health_check_timeout_ms": 5000,
           "health_check_initial_delay_ms": 2000, "prestart_worker_first_driver": False}  # fmt: skip
-CELLS = ["image-processing", "--device", "cpu", "--pipeline", "resize", "--precision", "fp32", "--min-rounds", "2",
+CELLS = ["faulty", "--device", "cpu", "--cell", *map(str, range(8)), "--min-rounds", "2", "--min-s", "1.5", "--max-s", "2",
          "--no-report", "--no-recheck", "--output", "out"]  # fmt: skip
 
 
@@ -57,12 +58,13 @@ def free_port() -> int:
         return int(s.getsockname()[1])
 
 
-@pytest.fixture(scope="module")
-def raylets() -> Iterator[Raylets]:
+@pytest.fixture
+def raylets(tmp_path: Path) -> Iterator[Raylets]:
     """A head that gives no CPU, and two nodes of 2 CPUs: one as two devices of 1 CPU, one as a whole."""
     folder = tempfile.mkdtemp(prefix="ray", dir="/tmp")  # the names of sockets may not be long
+    path = os.pathsep.join([str(install_faulty(tmp_path / "site")), str(ROOT)])
     environment = {
-        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(20), "PYTHONPATH": str(ROOT),
+        **os.environ, "RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(20), "PYTHONPATH": path,
     }  # fmt: skip
     address = f"127.0.0.1:{free_port()}"
     head = ["--head", "--port", address.split(":")[1], "--num-cpus", "0", "--temp-dir", folder,
@@ -116,45 +118,13 @@ def rows_of(tmp_path: Path) -> pd.DataFrame:
     return pd.concat([pd.read_parquet(p) for p in tmp_path.glob("out/*/trials/[!.]*.parquet")], ignore_index=True)
 
 
-def listing_of(raylets: Raylets) -> str:
-    """What `accelsweep nodes` prints."""
-    told = subprocess.run(
-        [sys.executable, str(ROOT / "sweeps" / "run.py"), "nodes", "--address", raylets.address],
-        env=raylets.environment, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
-    return told.stdout
-
-
-def test_cells_run_on_each_kind_of_node_and_on_two_devices_of_one_node_at_once(raylets, tmp_path: Path) -> None:
-    listing = listing_of(raylets)
-    assert listing.count("  python 3") == 3, listing
-    process = start(raylets, tmp_path, *CELLS, "--batch-size", "1", "2", "--each-node", "--min-s", "1.5")
-    out, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, out
-    rows = rows_of(tmp_path)
-    assert len(rows) == 4 == rows["trial_key"].nunique(), out
-    assert (rows["status"] == "complete").all(), out
-    assert rows.groupby("batch_size")["node"].nunique().tolist() == [2, 2]
-    for kind, mine in rows.groupby("node"):
-        n_cpus = 2 if "2 CPUs" in kind else 1
-        assert (mine["n_threads"] == n_cpus).all(), "a trial owns every core that its node gives, or its share"
-        assert f"x cpu: {kind}" in listing
-        assert all(node_id in listing for node_id in mine["node_id"])
-    assert rows["clock_offset_s"].abs().max() < 0.5, "it is one machine"
-    halves = rows[rows["node"].str.contains("1 CPU)", regex=False)]
-    assert halves["node_id"].nunique() == 1
-    together = [
-        (a, b)
-        for a in halves.itertuples()
-        for b in halves.itertuples()
-        if a.worker_pid != b.worker_pid and a.started_at < b.started_at < a.started_at + pd.Timedelta(seconds=a.wall_s)
-    ]
-    assert together, f"no two trials ran at once on one node: {rows[['node_id', 'worker_pid', 'started_at', 'wall_s']]}"
-
-
-def test_a_cell_whose_node_is_lost_runs_elsewhere(raylets, tmp_path: Path) -> None:
-    process = start(raylets, tmp_path, *CELLS, "--batch-size", "1", "2", "4", "8", "--min-s", "2", "--max-s", "2")
+@pytest.mark.slow
+def test_cells_run_on_each_kind_of_node_two_at_once_on_one_and_where_a_node_is_lost_elsewhere(
+    raylets: Raylets, tmp_path: Path
+) -> None:
+    process = start(raylets, tmp_path, *CELLS)
     try:
+        wait_for_rows(tmp_path / "out", 4, process)
         wait_until_it_measures(raylets, 1, process)
         raylets.kill(1)
         out, _ = process.communicate(timeout=200)
@@ -162,10 +132,25 @@ def test_a_cell_whose_node_is_lost_runs_elsewhere(raylets, tmp_path: Path) -> No
         process.kill()
     assert process.returncode == 0, out
     assert "was lost; 1 node is left" in out
-    rows = rows_of(tmp_path)
-    assert len(rows) == 4 == rows["trial_key"].nunique(), out
-    assert (rows["status"] == "complete").all(), out
     assert "Traceback" not in out
+    rows = rows_of(tmp_path)
+    assert len(rows) == 8 == rows["trial_key"].nunique(), out
+    assert (rows["status"] == "complete").all(), out
+    nodes = {line.split("; ")[-1]: line for line in out.splitlines() if line.startswith("node ") and " cpu; " in line}
+    for kind, mine in rows.groupby(rows["n_threads"].map({1: "(1 CPU)", 2: "(2 CPUs)"})):
+        (told,) = (line for name, line in nodes.items() if name.endswith(kind))
+        assert ("2 x cpu" in told) == (kind == "(1 CPU)")
+        assert mine["node_id"].nunique() == 1, "a trial owns every core that its node gives, or its share"
+        assert mine["node_id"].iloc[0][:8] in told
+    assert rows["clock_offset_s"].abs().max() < 0.5, "it is one machine"
+    halves = rows[rows["n_threads"] == 1]
+    together = [
+        (a, b)
+        for a in halves.itertuples()
+        for b in halves.itertuples()
+        if a.worker_pid != b.worker_pid and a.started_at < b.started_at < a.started_at + pd.Timedelta(seconds=a.wall_s)
+    ]
+    assert together, f"no two trials ran at once on one node: {rows[['node_id', 'worker_pid', 'started_at', 'wall_s']]}"
 
 
 def wait_until_it_measures(raylets: Raylets, index: int, process: subprocess.Popen[str]) -> None:

@@ -31,6 +31,7 @@ from sweeps.session.terminal import Terminal, say
 from sweeps.text import one_line, portable_path, printable, usable_path, without_home, without_paths
 from tests.sweeps.conftest import ROOT
 from tests.sweeps.installed import install
+from tests.sweeps.whole.driving import shadow
 
 USER = "zanzibar7"
 SECRETS = {"GITHUB_TOKEN": "ghp_s3cr3tA", "AWS_SECRET_ACCESS_KEY": "s3cr3tB", "HF_TOKEN": "hf_s3cr3tC", "RAY_AUTH_TOKEN": "s3cr3tD"}  # fmt: skip
@@ -87,6 +88,7 @@ class Swept:
 def swept_by_a_user_with_secrets(folder: Path) -> Swept:
     home = folder / USER
     install(home / "site", "rude:Rude", WORKLOAD)
+    shadow(home)
     (home / "my photos").mkdir()
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(home / "my photos" / "a.png")
     (home / "my photos" / "b.jpg").write_text("none")
@@ -95,7 +97,7 @@ def swept_by_a_user_with_secrets(folder: Path) -> Swept:
          "--min-rounds", "2", "--max-s", "0.2", "--pruner", "median", "--no-report", "--no-recheck", f"--output={home}/results"],
         cwd=home, capture_output=True, check=False, timeout=240,
         env={**os.environ, **SECRETS, "HOME": str(home), "USER": USER, "LOGNAME": USER,
-             "PYTHONPATH": f"{ROOT}{os.pathsep}{home / 'site'}"},
+             "PYTHONPATH": os.pathsep.join(["", str(ROOT), str(home / "site")])},  # as `export X=$X:...` leaves it
     )  # fmt: skip
     output = (ended.stdout + ended.stderr).decode()
     assert ended.returncode == 1, output
@@ -143,6 +145,10 @@ def no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept: Swept
     for word in (USER, str(swept.home), *SECRETS.values(), *([host] if len(host) > 5 else [])):
         found = [file.name for file in files if any(word in text for text in texts(file))]
         assert not found, word
+
+
+def no_module_in_the_users_folder_ran_in_any_process(swept: Swept) -> None:
+    assert not (swept.home / "ran").exists(), (swept.home / "ran").read_text()
 
 
 def the_command_and_the_input_are_told_in_a_way_that_works_again(swept: Swept) -> None:
@@ -202,6 +208,7 @@ def the_reports_show_it_and_run_none_of_it(swept: Swept) -> None:
 @pytest.mark.slow
 def test_a_sweep_by_a_user_with_secrets_can_be_shown_to_anyone(tmp_path: Path) -> None:
     swept = swept_by_a_user_with_secrets(tmp_path)
+    no_module_in_the_users_folder_ran_in_any_process(swept)
     no_file_of_a_sweep_tells_the_user_the_home_the_host_or_a_secret(swept)
     the_command_and_the_input_are_told_in_a_way_that_works_again(swept)
     errors_keep_what_helps_without_where_the_user_lives(swept)

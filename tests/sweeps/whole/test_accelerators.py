@@ -1,0 +1,60 @@
+"""Whole sweeps on an accelerator that is told from its name by nobody, as an Apple GPU.
+
+What does not need Ray, and the discrete one: ``tests/fakegpu/inside``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tests.fakegpu import environment
+from tests.fakegpu.build import why_not
+from tests.fakegpu.rows import INFERENCE, SHORT, check, check_answered, check_copies
+from tests.sweeps.whole.several import run_several
+
+REASON = why_not()
+
+
+def rows_of(results: Path, table: str = "trials") -> pd.DataFrame:
+    found = [pd.read_parquet(file) for file in sorted(results.glob(f"*/{table}/[!._]*.parquet"))]
+    return pd.concat(found, ignore_index=True)
+
+
+COMMANDS: Mapping[str, tuple[str, ...]] = {
+    "inference": INFERENCE,
+    "images": ("image-processing", *SHORT, "--batch-size", "2"),
+    "coverage": ("op-coverage", "--smoke", "--device", "fakegpu"),
+}
+
+
+def every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(rows: pd.DataFrame) -> None:
+    by_pipeline = rows.set_index("pipeline")
+    assert by_pipeline.loc["decode", "status"] == "unsupported"
+    assert "no JPEG decoder on fakegpu" in by_pipeline.loc["decode", "status_reason"]
+    complete = by_pipeline.drop(index="decode")
+    assert complete["status"].tolist() == ["complete"] * 5, complete[["status", "status_reason", "error_message"]]
+    assert (complete["max_rel_diff"] < 0.06).all()
+    check(rows, "unified")
+    check_copies(complete, "unified")
+
+
+def a_coverage_sweep_tells_what_an_apple_gpu_lacks(rows: pd.DataFrame) -> None:
+    assert (rows["verdict"] == "supported").mean() > 0.5
+    # Of what the CPU computes in half precision some is off by more than PyTorch allows, here as there.
+    assert set(rows.loc[rows["dtype"] == "fp32", "verdict"]) == {"supported", "unsupported"}
+    assert rows["reason"].str.contains("MPS framework doesn't support float64").any()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(REASON is not None, reason=str(REASON))
+def test_inference_images_and_coverage_agree_and_what_an_apple_gpu_lacks_says_so(tmp_path: Path) -> None:
+    ended = run_several(tmp_path, COMMANDS, environment("unified"))
+    assert (ended["inference"].code, ended["images"].code) == (0, 0), ended
+    assert ended["coverage"].code in {0, 1}, ended["coverage"]
+    check_answered(rows_of(tmp_path / "inference"), "unified")
+    every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(rows_of(tmp_path / "images"))
+    a_coverage_sweep_tells_what_an_apple_gpu_lacks(rows_of(tmp_path / "coverage", "operations"))
