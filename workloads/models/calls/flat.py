@@ -32,11 +32,7 @@ class Flat(torch.nn.Module):
         super().__init__()
         self.network, self._batch = network, batch
         with torch.no_grad():
-            self.names = tuple(all_leaves(batch[:1].call(network)))
-        if not self.names:
-            raise UnsupportedError(
-                "the network answers with no tensor, so that nothing is left of it when it is exported"
-            )
+            self.names = tuple(_some(batch[:1].call(network)))
 
     def forward(self, *inputs: torch.Tensor) -> Tensors:
         return tuple(all_leaves(self._batch.with_tensors(inputs).call(self.network)).values())
@@ -61,4 +57,12 @@ class Plain(torch.nn.Module):
         self.network = network
 
     def forward(self, *args: Any, **kwargs: Any) -> torch.Tensor | Answers:
-        return plain(all_leaves(self.network(*args, **kwargs)))
+        return plain(_some(self.network(*args, **kwargs)))
+
+
+def _some(answer: Any) -> Answers:
+    """The tensors of an answer; UnsupportedError where it has none, since nothing would be left of an export."""
+    found = all_leaves(answer)
+    if not found:
+        raise UnsupportedError("the network answers with no tensor, so that nothing is left of it when it is exported")
+    return found
