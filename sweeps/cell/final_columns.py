@@ -118,6 +118,8 @@ def _of_training(
     curve: Sequence[Mapping[str, Any]],
     source: EnergySource,
 ) -> Iterator[dict[str, Any]]:
+    if row.get("n_train_items"):
+        yield {"epochs_run": sum(entry["items"] for entry in curve) / row["n_train_items"]}
     trained = training_columns(curve, extras.target_accuracy)
     yield trained
     if trained:

@@ -240,9 +240,10 @@ def test_the_counters_pace_is_that_of_the_cells_device(monkeypatch: pytest.Monke
         return SimpleNamespace(period_s=0.1)
 
     monkeypatch.setattr(extras, "open_energy_source", source)
-    work, row = SimpleNamespace(step=lambda: None), {}
+    work, row = SimpleNamespace(step=lambda: None), {"n_train_items": 200}
     merged: dict[str, Any] = {}
     for columns in final_columns(work, CPU, CELL, MeasureConfig(), row, rounds([0.5, 0.96])):  # type: ignore[arg-type]
         merged |= columns
     assert asked == [CPU]
+    assert merged["epochs_run"] == pytest.approx(1.0)
     assert merged["energy_j"] == pytest.approx(60.0)
