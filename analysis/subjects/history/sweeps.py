@@ -55,7 +55,9 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
     found, lost = [], []
     for folder in folders.values():
         try:
-            found.append(_read(folder))
+            sweep, unreadable = _read(folder)
+            found.append(sweep)
+            lost += [f"{folder.name}: {name} cannot be read" for name in unreadable]
         except AnalysisError as error:
             lost.append(f"{folder.name}: {error}")
     if not found:
@@ -64,7 +66,10 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
     return sorted(found, key=lambda sweep: (sweep.created_at, sweep.name)), lost
 
 
-def _read(folder: Path) -> Sweep:
+def _read(folder: Path) -> tuple[Sweep, list[str]]:
+    """A sweep, and the names of its files that are left out."""
     description: dict[str, Any] = load_description(folder) if folder.is_dir() else {}
-    cells = with_identity(with_runs_pooled(load_sweeps([folder], (*VERSIONS, "rate_per_s"))))
-    return Sweep(folder=folder, created_at=str(description.get("created_at") or ""), cells=cells)
+    trials = load_sweeps([folder], (*VERSIONS, "rate_per_s"))
+    cells = with_identity(with_runs_pooled(trials))
+    created_at = str(description.get("created_at") or "")
+    return Sweep(folder=folder, created_at=created_at, cells=cells), trials.attrs["unreadable"]

@@ -84,8 +84,12 @@ def test_a_sweep_that_cannot_be_read_is_named_and_without_any_it_is_one_line(
     folder = sweeps(write_sweep, ["2.14"] * 2, [1.0] * 2)
     (folder / "broken").mkdir()
     (folder / "broken" / "sweep.json").write_text("{")
+    whole = (folder / "sweep1" / "trials" / "part-0.parquet").read_bytes()
+    (folder / "sweep1" / "trials" / "part-1.parquet").write_bytes(whole[: len(whole) // 2])
     assert main([str(folder)]) == 0
-    assert "Left out: broken: " in (folder / "report_history.md").read_text()
+    text = (folder / "report_history.md").read_text()
+    assert "Left out: broken: " in text
+    assert "Left out: sweep1: part-1.parquet cannot be read." in text
     (tmp_path / "none").mkdir()
     assert run_main(main, [str(tmp_path / "none")]) == 2
     assert "contains no sweep" in capsys.readouterr().err
