@@ -36,6 +36,31 @@ def silence_epitaphs() -> None:
             worker.print_to_stdstream = lambda *_, **__: None
 
 
+class _Leaving:
+    """Ray's worker while a thread ends it: told of what others drop meanwhile, it would end the process."""
+
+    def __init__(self, worker: Any) -> None:
+        self._worker = worker
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._worker, name)
+
+    def remove_object_ref_reference(self, *_: Any) -> None: ...
+
+    def remove_actor_handle_reference(self, *_: Any) -> None: ...
+
+
+def forget_references() -> None:
+    """Let other threads drop what they have of Ray while this one ends it.
+
+    Without the names: the process may end with an error after all was measured.
+    """
+    with contextlib.suppress(ImportError, AttributeError):
+        from ray._private.worker import global_worker
+
+        global_worker.core_worker = _Leaving(global_worker.core_worker)
+
+
 def job_config() -> ray.job_config.JobConfig:
     """Where workers look for modules: where ours are, not first where the user is.
 

@@ -18,7 +18,7 @@ import ray
 
 from sweeps.launch.cluster import join, read_nodes
 from sweeps.launch.lost_servers import leave_at_once
-from sweeps.launch.ray_private import STORE_FOLDER, job_config, servers_for_cells, silence_epitaphs
+from sweeps.launch.ray_private import STORE_FOLDER, forget_references, job_config, servers_for_cells, silence_epitaphs
 from sweeps.launch.ray_start import RayOptions, RayStart
 from sweeps.launch.worker_process import WORKER_SCRIPT
 from sweeps.measure.device.host import usable_cpus
@@ -72,6 +72,7 @@ def _init(options: RayOptions) -> None:
 
 def stop_ray() -> None:
     """Leave Ray, and end it if it was started here."""
+    forget_references()
     with contextlib.suppress(KeyboardInterrupt):
         ray.shutdown()
 

@@ -24,6 +24,13 @@ SHOWN = next(
 )
 
 
+@pytest.fixture(autouse=True)
+def no_ray(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not the one that other tests of this process share."""
+    if "ray" in sys.modules:
+        monkeypatch.setattr(sys.modules["ray"], "is_initialized", lambda: False)
+
+
 def test_importing_it_imports_nothing_heavy() -> None:
     script = (
         "import sys, sweeps; print(sorted({'torch', 'ray', 'pandas', 'numpy', 'optuna', 'tyro'} & set(sys.modules)))"

@@ -11,7 +11,7 @@ from sweeps.launch.ray_start import RayOptions, RayStart
 from sweeps.scheduling.endings import SweepLostError
 
 SWEEP = """
-import sys
+import sys, time
 import psutil, ray
 from sweeps.launch import ray_private
 from sweeps.launch.ray_start import RayOptions, RayStart
@@ -25,6 +25,11 @@ with RayStart(RayOptions(ahead=("json",))) as start:
     names = {word for p in psutil.Process().children() for word in ("dashboard.py", "monitor.py", "raylet", "gcs_server")
              if any(word in part for part in p.cmdline())}
     print(sorted(names), ray.is_initialized())
+    held = [ray.put(i) for i in range(2000)]
+    start.leave()
+    while start.is_alive():  # what is dropped while Ray ends does not end the process
+        held and held.pop()
+        time.sleep(2e-4)
 print(ray.is_initialized())
 """
 

@@ -27,7 +27,8 @@ from tests.sweeps.whole.faulty.faults import install_faulty
 # A node counts as dead after some 5 s instead of 15; a busy machine must not look dead.
 HEALTH = {"health_check_period_ms": 1000, "health_check_failure_threshold": 5, "health_check_timeout_ms": 5000,
           "health_check_initial_delay_ms": 2000, "prestart_worker_first_driver": False}  # fmt: skip
-CELLS = ["faulty", "--device", "cpu", "--cell", *map(str, range(8)), "--min-rounds", "2", "--min-s", "1.5", "--max-s", "2",
+N_CELLS = 10
+CELLS = ["faulty", "--device", "cpu", "--cell", *map(str, range(N_CELLS)), "--min-rounds", "2", "--min-s", "1.5", "--max-s", "2",
          "--no-report", "--no-recheck", "--output", "out"]  # fmt: skip
 
 
@@ -125,6 +126,8 @@ def test_cells_run_on_each_kind_of_node_two_at_once_on_one_and_where_a_node_is_l
     process = start(raylets, tmp_path, *CELLS)
     try:
         wait_for_rows(tmp_path / "out", 4, process)
+        while (rows_of(tmp_path)["n_threads"] == 1).sum() < 2 and process.poll() is None:
+            time.sleep(0.1)
         wait_until_it_measures(raylets, 1, process)
         raylets.kill(1)
         out, _ = process.communicate(timeout=200)
@@ -134,7 +137,7 @@ def test_cells_run_on_each_kind_of_node_two_at_once_on_one_and_where_a_node_is_l
     assert "was lost; 1 node is left" in out
     assert "Traceback" not in out
     rows = rows_of(tmp_path)
-    assert len(rows) == 8 == rows["trial_key"].nunique(), out
+    assert len(rows) == N_CELLS == rows["trial_key"].nunique(), out
     assert (rows["status"] == "complete").all(), out
     nodes = {line.split("; ")[-1]: line for line in out.splitlines() if line.startswith("node ") and " cpu; " in line}
     for kind, mine in rows.groupby(rows["n_threads"].map({1: "(1 CPU)", 2: "(2 CPUs)"})):
