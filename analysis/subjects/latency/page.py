@@ -27,7 +27,7 @@ def build(page: Page) -> str:
     frame = frame.merge(tails.drop_duplicates(kept), on=kept, how="left")
     copies = transfers(frame)
     by_device = groups(copies, [*machine_columns(copies), "device"])
-    tried = tried_rates(frame, page.rounds, page.sweeps)
+    tried = tried_rates(frame, page.rounds)
     named = task_columns(frame)
     by_load = tasks_and_curves(groups(load_cells(frame), named))
     by_tried = tasks_and_curves(groups(tried, named))

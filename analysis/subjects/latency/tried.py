@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import math
 
 import pandas as pd
 
@@ -12,27 +11,25 @@ from analysis.contract.cells import SERVER
 from analysis.contract.choice import P99_COLUMNS
 from analysis.page.columns import Column, cell_table, count, plain
 from analysis.subjects.latency.quantities import PERCENTILES
-from analysis.subjects.latency.tails import run_percentiles
 
 SEEN, BOUND = P99_COLUMNS
-_ROUND = ["rate_per_s", "n_requests", SEEN, BOUND, "held", "round"]
+_ROUND = ["rate_per_s", "n_requests", SEEN, BOUND, "held"]
 
 
-def tried_rates(frame: pd.DataFrame, rounds: pd.DataFrame, sweeps: Sequence[Path]) -> pd.DataFrame:
+def tried_rates(frame: pd.DataFrame, rounds: pd.DataFrame) -> pd.DataFrame:
     """A row for each rate that a search tried: the cell's columns, with what the run at that rate gave.
 
-    Rate, requests, p99 and its bound are those of the table of rounds; the other percentiles are of its samples, null
-    where there are none.
+    Rate, requests, p99 and its bound are those of the table of rounds; the other percentiles are known of the run that
+    is told alone: at the highest rate that held, or the lowest tried.
     """
     cells = complete(frame)
     cells = cells[(cells["scenario"] == SERVER) & cells["rate_per_s"].isna()]
     keys = ["sweep", "trial_key"]
     runs = rounds[rounds["rate_per_s"].notna()] if "sweep" in rounds else rounds.assign(sweep=None).head(0)
-    own = {*_ROUND, *PERCENTILES.values()}
-    found = cells.drop(columns=[c for c in cells if c in own]).merge(
-        runs[[*keys, *_ROUND]].astype({"round": "float64"}), on=keys
-    )
-    return found.merge(run_percentiles(cells, sweeps).drop(columns=SEEN), on=[*keys, "round"], how="left")
+    found = cells.drop(columns=[c for c in cells if c in _ROUND]).merge(runs[[*keys, *_ROUND]], on=keys)
+    told = found["max_rate_per_s"].fillna(found.groupby(keys)["rate_per_s"].transform("min"))
+    found.loc[found["rate_per_s"] != told, [c for c in PERCENTILES.values() if c != SEEN]] = math.nan
+    return found
 
 
 def tried_table(tried: pd.DataFrame) -> str:

@@ -28,8 +28,9 @@ from analysis.subjects.latency.quantities import (
     rates_at,
     timed,
 )
-from analysis.subjects.latency.tails import run_percentiles, tail_intervals
+from analysis.subjects.latency.tails import tail_intervals
 from analysis.subjects.latency.transfers import bandwidths, transfers
+from analysis.subjects.latency.tried import tried_rates
 from tests.analysis import states
 from tests.analysis.conftest import Write, row
 from tests.analysis.made_up import accelerator, server
@@ -300,19 +301,17 @@ def test_the_rates_that_a_search_tried_are_a_table_a_curve_and_a_sentence(write_
     assert list((tmp_path / "figures").rglob("rates-tried*.png"))
 
 
-def test_each_run_of_a_search_has_the_percentiles_of_its_own_samples(write_sweep: Write) -> None:
-    found = server(0, 50.0, 0.04) | {"rate_per_s": None}
-    samples = [{"trial_key": "k000", "phase": "measure", "round": r, "index": i, "seconds": (i + 1) * 1e-3 * (r + 1)}
-               for r, n in enumerate((100, 700)) for i in range(n)]  # fmt: skip
-    folder = write_sweep([found], samples=samples)
-    told = run_percentiles(load_sweeps([folder]), [folder])
-    assert told["round"].tolist() == [0, 1]
-    assert told["latency_p50_s"].tolist() == pytest.approx([0.05, 0.7])
-    assert told["latency_p90_s"].tolist() == pytest.approx([0.09, 1.26])
-    assert told["latency_p95_s"].isna().tolist() == [True, False], "which takes 130"
-    assert told["latency_p99_s"].tolist()[1] == pytest.approx(1.386)
-    assert told["latency_p999_s"].isna().all()
-    assert run_percentiles(load_sweeps([folder]).head(0), [folder]).empty
+def test_other_percentiles_than_the_p99_are_those_of_the_rate_that_is_told(write_sweep: Write) -> None:
+    searched = frame_of(write_sweep, [server(0, 10.0, 0.02, rate_per_s=None, max_rate_per_s=10.0, latency_p50_s=0.004)])
+    rounds = pd.DataFrame({
+        "sweep": searched["sweep"].iloc[0], "trial_key": searched["trial_key"].iloc[0], "rate_per_s": [8.0, 12.0, 10.0],
+        "n_requests": 700, "latency_p99_s": [0.01, 0.09, 0.02], "latency_p99_high_s": [0.02, 0.2, 0.03],
+        "held": [True, False, True],
+    })  # fmt: skip
+    for told, expected in ((10.0, [None, None, 0.004]), (None, [0.004, None, None])):
+        tried = tried_rates(searched.assign(max_rate_per_s=told), rounds)
+        assert tried["latency_p99_s"].tolist() == [0.01, 0.09, 0.02]
+        assert [None if v != v else v for v in tried["latency_p50_s"]] == expected
 
 
 def test_a_curve_alone_has_all_its_percentiles_and_each_of_several_a_figure_of_them(
