@@ -93,3 +93,18 @@ def test_what_reaches_the_target_soonest_is_told_with_and_without_the_first_step
     told = write_report(write_sweep([*eager, quick], "quick")).read_text()
     assert "took 0.300 s; with that included it is still the soonest." in told
     assert "Its first step" not in write_report(write_sweep(eager, "eager")).read_text()
+
+
+def test_trainings_that_reach_the_target_within_a_round_of_each_other_are_not_told_apart(write_sweep: Write) -> None:
+    def told(name: str, *times_s: float) -> str:
+        rows = [
+            row(i, workload="finetune", scenario=None, batch_size=8 * (i + 1), accuracy_best=0.97, target_accuracy=0.95,
+                time_to_target_s=time_s, measured_s=25.0, n_rounds=10)
+            for i, time_s in enumerate(times_s)
+        ]  # fmt: skip
+        return write_report(write_sweep(rows, name)).read_text()
+
+    assert "comes with cpu, fp32, batch 8: after 12.0 s of training, statistically indistinguish" in told(
+        "a", 12.0, 14.0
+    )
+    assert "comes soonest with cpu, fp32, batch 8: after 12.0 s of training." in told("b", 12.0, 25.0)
