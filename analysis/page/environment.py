@@ -46,7 +46,7 @@ LINES: Mapping[str, str | Callable[[Row], str]] = {
 def environment_table(columns: Sequence[tuple[str, Sequence[Row]]]) -> str:
     """What measured; lines in which no column has something to say are left out.
 
-    There is a column for each of what is told apart: its head, not escaped, and the rows that it is told from.
+    Each column is a heading, not escaped, and the rows whose environment it shows.
     """
     told = [[title, *(_values(rows, line) for _, rows in columns)] for title, line in LINES.items()]
     shown = [row for row in told if any(row[1:])]

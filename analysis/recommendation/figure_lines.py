@@ -17,7 +17,7 @@ from analysis.figures.panels import GREY, note_right
 from analysis.stats.estimate import of_row
 
 MAX_LINES = 12
-"""More lines cannot be told apart; what the fastest is best compared with is kept."""
+"""More lines are unreadable; those that the fastest is best compared with are kept."""
 
 
 @dataclass(frozen=True, kw_only=True)

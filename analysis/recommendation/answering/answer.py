@@ -68,7 +68,7 @@ def answer(frame: pd.DataFrame, limits: Limits) -> Answer:
 
 
 def _energy_known(frame: pd.DataFrame) -> list[str]:
-    """Of how many cells energy is known, and what lengthens the others; nothing where it is known of all that can be.
+    """How many cells have their energy, and what would give it to the others; empty where all that can have it do.
 
     A cell that searches for its highest rate has no energy of one rate, and a device without a counter none at all.
     """
@@ -219,7 +219,7 @@ class Teller:
 
 
 def _and_no_other(ranking: Ranking) -> str:
-    """Behind an amount that others cannot be told apart from."""
+    """What follows an amount: how many other cells are statistically indistinguishable."""
     n = len(ranking.rivals)
     return f", statistically indistinguishable from {n:,} other{'s' if n > 1 else ''}" if n else ""
 
