@@ -147,7 +147,7 @@ def _speed_ratio(base: _Cell, best: _Cell, pairs: Pairs, k: Key) -> dict[str, fl
     return {"ratio": found.value, "ratio_low": found.low, "ratio_high": found.high}
 
 
-_TRIABLE = ("precision", "compile", "implementation", "runtime", "memory_format", "feed")
+_TRIABLE = ("precision", "compile", "implementation", "runtime", "memory_format", "feed", "threads", "allocator")
 """Settings that every machine could have been measured with, unlike its devices and the batches that fit."""
 
 
@@ -160,7 +160,8 @@ def _untried(base: _Cell, best: _Cell, names: Sequence[str], across: Sequence[st
         for column in (c for c in _TRIABLE if c not in across):
             value = cell.row.get(column)
             if value is not None and value not in {row.get(column) for row in theirs}:
-                setting = f"{column.replace('_', ' ')} {value}"
+                name = column.replace("_", " ")
+                setting = f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
                 told.append(
                     f"{cell.side.label} is at its best with {setting}, {other.side.label} was not measured with it"
                 )

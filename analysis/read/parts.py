@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from analysis.contract.parts import (
-    files_of,
     is_compacted,
     key_of,
     parts_first,
     replaced_by,
-    strangers,
     without_doubles,
     without_nan,
 )
@@ -70,10 +68,10 @@ def _once(
     return [(f, t if columns is None else t.select([c for c in columns if c in t.column_names])) for f, t in once]
 
 
-def unreadable_files(folder: Path) -> list[str]:
-    """Names in a table's folder that are not its own, or cannot be read, of which only the ends are looked at."""
-    found = strangers(folder)
-    for file in files_of(folder):
+def unreadable_files(files: Iterable[Path], strange: Iterable[str] = ()) -> list[str]:
+    """Names of files that are not a table's own, or cannot be read, of which only the ends are looked at."""
+    found = list(strange)
+    for file in files:
         try:
             pq.read_metadata(file)
         except (pa.ArrowException, OSError):

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis.contract.cells import MEASURE, SINGLE
-from analysis.read.sweep import load_samples
+from analysis.read.sweep import has_more_tables, load_samples
 from analysis.read.sweeps import names
 
 _COLUMNS = ("trial_key", "phase", "round", "index", "seconds")
@@ -18,7 +18,7 @@ _COLUMNS = ("trial_key", "phase", "round", "index", "seconds")
 def samples_of(
     trials: pd.DataFrame, sweeps: Sequence[Path], *, single: bool = False
 ) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Sweep, key and samples in the order of measurement of each cell that has some; a Parquet file has none.
+    """Sweep, key and samples in the order of measurement of each cell that has some.
 
     Those of the rounds; where one of them is the mean of several steps and ``single`` ones are asked for, those of the
     steps timed one by one.
@@ -26,7 +26,7 @@ def samples_of(
     for folder, name in zip(sweeps, names(sweeps), strict=True):
         cells = trials[trials["sweep"] == name]
         keys = cells["trial_key"].dropna().tolist()
-        if not keys or not folder.is_dir():
+        if not keys or not has_more_tables(folder):
             continue
         samples = load_samples(folder, _COLUMNS, keys)
         if samples.empty or not {"trial_key", "seconds", "round"} <= set(samples):

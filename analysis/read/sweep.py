@@ -58,6 +58,10 @@ ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "through
 PROFILE_COLUMNS = ("trial_key", "rank", "name", "kind", "n_calls", "seconds", "share_ratio")
 
 
+PUBLISHED = "trials.parquet"
+"""The trials of a sweep as one file; its other tables are beside it, each under its name."""
+
+
 class AnalysisError(Exception):
     """The results cannot be read as asked; one line for the user, exit code 2."""
 
@@ -71,12 +75,15 @@ def find_folder(path: str | Path, what: str, table: str, description: str, comma
     """The folder of one sweep of any kind: the path itself, also that of a file, or the latest in a results folder.
 
     Such a sweep, called ``what`` in words, has the folder of its main table and the file ``description``, and is made
-    by the subcommand. AnalysisError if there is none.
+    by the subcommand. Of a published one, whose tables are a file each, it is the main table's file. AnalysisError if
+    there is none.
     """
     folder = Path(path)
     if (folder / table).is_dir() or folder.is_file():
         return folder
     sweeps = list(folder.glob(f"*/{description}"))
+    if not sweeps and (published := folder / f"{table}.parquet").is_file():
+        return published
     if not sweeps and (folder / description).is_file():  # beside sweeps it is a copy of one of theirs
         return folder
     if not sweeps:
@@ -94,8 +101,16 @@ def _created_at(description: Path) -> str:
 
 
 def load_description(path: str | Path) -> dict[str, Any]:
-    """What was asked of a sweep (``sweep.json``), as ``read_description`` tells it."""
-    return read_description(Path(path) / DESCRIPTION, SCHEMA_VERSION)
+    """What was asked of a sweep (``sweep.json``, beside a published table), as ``read_description`` tells it."""
+    sweep = Path(path)
+    if not has_more_tables(sweep):
+        return {}
+    return read_description((sweep if sweep.is_dir() else sweep.parent) / DESCRIPTION, SCHEMA_VERSION)
+
+
+def has_more_tables(sweep: Path) -> bool:
+    """Whether a sweep's other tables may be found: in its folder, or beside a published one; not of any other file."""
+    return sweep.is_dir() or sweep.name == PUBLISHED
 
 
 def read_description(file: Path, schema_version: int) -> dict[str, Any]:
@@ -119,12 +134,19 @@ def _check_version(name: str, version: object, known: int = SCHEMA_VERSION) -> N
 
 def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:
     """A table of a sweep, or the one file that is given instead; AnalysisError if its schema version is not known."""
-    parts = read_parts([sweep] if sweep.is_file() else files_of(sweep / table), columns, keys)
-    strange = [] if sweep.is_file() else strangers(sweep / table)
-    parts = dataclasses.replace(parts, unreadable=[*parts.unreadable, *strange])
+    parts = read_parts(_files(sweep, table), columns, keys)
+    parts = dataclasses.replace(parts, unreadable=[*parts.unreadable, *strangers(sweep / table)])
     if parts.schema_version is not None:
         _check_version(sweep.name, parts.schema_version)
     return parts
+
+
+def _files(sweep: Path, table: str) -> list[Path]:
+    """The parts of a table in a sweep's folder, its file beside a published one, or any other file given instead."""
+    if not sweep.is_file():
+        return files_of(sweep / table)
+    file = sweep.with_name(f"{table}.parquet") if sweep.name == PUBLISHED else sweep
+    return [file] if file.is_file() else []
 
 
 def without_cells(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +164,7 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     that ``learned`` one class only or nothing.
     """
     sweep = find_sweep(path)
-    description = without_cells(load_description(sweep)) if sweep.is_dir() else {}
+    description = without_cells(load_description(sweep))
     parts = _read(sweep, "trials")
     if parts.table is None and sweep.is_file():
         raise AnalysisError(f"{str(sweep)!r} is not a complete Parquet file")
@@ -206,5 +228,5 @@ def load_profiles(path: str | Path = "results") -> pd.DataFrame:
 def unreadable_parts(path: str | Path) -> list[str]:
     """Names of the files of samples, rounds and profiles that cannot be read, without reading the others."""
     sweep = find_sweep(path)
-    tables = ("samples", "rounds", "profiles") if sweep.is_dir() else ()
-    return [name for table in tables for name in unreadable_files(sweep / table)]
+    tables = ("samples", "rounds", "profiles") if has_more_tables(sweep) else ()
+    return [name for table in tables for name in unreadable_files(_files(sweep, table), strangers(sweep / table))]

@@ -13,8 +13,10 @@ import pandas as pd
 from analysis.contract.runs import COUNTED_BY, n_asked
 from analysis.read.sweep import (
     PROFILE_COLUMNS,
+    PUBLISHED,
     ROUND_COLUMNS,
     find_sweep,
+    has_more_tables,
     load_description,
     load_profiles,
     load_rounds,
@@ -43,9 +45,8 @@ class Page:
 
     @property
     def descriptions(self) -> dict[str, dict[str, Any]]:
-        """What was asked of each sweep, by its name in the column ``sweep``; empty of a Parquet file."""
-        told = zip(names(self.sweeps), self.sweeps, strict=True)
-        return {name: load_description(sweep) if sweep.is_dir() else {} for name, sweep in told}
+        """What was asked of each sweep, by its name in the column ``sweep``; empty where no description is there."""
+        return {name: load_description(sweep) for name, sweep in zip(names(self.sweeps), self.sweeps, strict=True)}
 
 
 def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.DataFrame:
@@ -94,7 +95,7 @@ def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
 
 
 def load_all_rounds(sweeps: Sequence[Path]) -> pd.DataFrame:
-    """The rounds of several sweeps of ``find_sweeps`` as one frame; a single Parquet file of trials has none.
+    """The rounds of several sweeps of ``find_sweeps`` as one frame, those of a published one from beside it.
 
     As ``load_rounds``'s, with ``sweep`` as in ``load_sweeps``, since a cell has the same key in every sweep. Columns
     that an older schema lacks are null.
@@ -110,7 +111,7 @@ def load_all_profiles(sweeps: Sequence[Path]) -> pd.DataFrame:
 def _of_all(sweeps: Sequence[Path], load: Callable[[Path], pd.DataFrame], types: Mapping[str, str]) -> pd.DataFrame:
     """A table of several sweeps, of those that have it."""
     told = zip(names(sweeps), sweeps, strict=True)
-    parts = [load(sweep).assign(sweep=name) for name, sweep in told if sweep.is_dir()]
+    parts = [load(sweep).assign(sweep=name) for name, sweep in told if has_more_tables(sweep)]
     filled = [part for part in parts if len(part)]
     frame = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame()
     return with_columns(frame, {"sweep": "object", **types})
@@ -118,7 +119,8 @@ def _of_all(sweeps: Sequence[Path], load: Callable[[Path], pd.DataFrame], types:
 
 def names(sweeps: Sequence[Path]) -> list[str]:
     """What tells the sweeps apart in words: their folders' names, numbered where two are called alike."""
-    plain = [sweep.stem if sweep.is_file() else sweep.resolve().name for sweep in sweeps]
+    folders = [sweep.parent if sweep.name == PUBLISHED else sweep for sweep in sweeps]
+    plain = [folder.stem if folder.is_file() else folder.resolve().name for folder in folders]
     return [n if plain.count(n) == 1 else f"{n} ({plain[:i].count(n) + 1})" for i, n in enumerate(plain)]
 
 

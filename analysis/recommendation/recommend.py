@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,7 +25,7 @@ MIN_GROWTH_RATIO = 1.05
 """What the last step to a larger batch size must gain for a still larger one to be worth a try."""
 SAME_MEMORY_RATIO = 1.01
 """Peaks that differ by less are as good as one another."""
-TORCH = "torch"
+TORCH, TO_TARGET = "torch", "energy_to_target_j"
 WHERE = ("machine", "run", "device")
 """What a best is found for; the first two are of ``identity.with_identity`` and null where there is one."""
 MACHINE = ("machine", "run", "host", "cpu_name")
@@ -129,20 +129,20 @@ def most_frugal(task: Task, beside: Row) -> Ranking | None:
 
     None where of several cells the energy of one alone is known, which is then the most of nothing.
     """
-    cells = _with_energy(task, beside)
+    cells = _with_energy(task.cells, beside)
     is_alone = len(cells) == 1 < len(task.cells)
     return None if is_alone else rank(records(cells), plain("items_per_j"))
 
 
-def _with_energy(task: Task, beside: Row) -> pd.DataFrame:
-    cells = task.cells[task.cells["items_per_j"].notna()]
+def _with_energy(cells: pd.DataFrame, beside: Row, column: str = "items_per_j") -> pd.DataFrame:
+    cells = cells[cells[column].notna()]
     several = cells["energy_domain"].nunique(dropna=False) > 1
     return cells[same(cells, beside, ("energy_domain",))] if several else cells
 
 
 def frugal_words(task: Task, beside: Row) -> str:
     """``most images per joule``, and of how many cells that is said where the energy of the others is not known."""
-    n, what = len(_with_energy(task, beside)), f"most {task.item} per joule"
+    n, what = len(_with_energy(task.cells, beside)), f"most {task.item} per joule"
     return what if n == len(task.cells) else f"{what} of the {n:,} cells with an energy measurement"
 
 
@@ -180,7 +180,7 @@ def choices(task: Task) -> list[Row]:
         ("accuracy", "best accuracy", most_accurate(rows)),
         ("time to target", "soonest at the target accuracy", soonest(rows)),
         ("energy to target", "least energy to the target accuracy",
-            rank(rows, plain("energy_to_target_j"), is_lower_better=True)),
+            _first_to_target(records(_with_energy(cells, fastest, TO_TARGET)), TO_TARGET)),
     ]  # fmt: skip
     found: dict[tuple[object, object], Row] = {}
     for word, want, ranking in wants:
@@ -204,21 +204,25 @@ def most_accurate(rows: Sequence[Row]) -> Ranking | None:
 def soonest(rows: Sequence[Row], also: str = "") -> Ranking | None:
     """The first at its target by its seconds of training, those of another column added where one is named."""
     able = [row for row in rows if not also or known(row.get(also)) is not None]
-    return rank(able, lambda row: _to_target(row, float(row[also]) if also else 0.0), is_lower_better=True)
+    return _first_to_target(able, "time_to_target_s", lambda row: float(row[also]) if also else 0.0)
 
 
-def _to_target(row: Row, more_s: float) -> Figure:
-    """Seconds of training until the target, and ``more_s``: a round less or more.
+def _first_to_target(rows: Sequence[Row], column: str, more: Callable[[Row], float] = lambda _: 0.0) -> Ranking | None:
+    """The row that takes the least of a cost until the target, with what ``more`` gives: each a round less or more.
 
     The accuracy is seen once a round: the target was reached at any time since the round before, and another run, of
     other random numbers, may see it a round later.
     """
-    taken, measured_s, n_rounds = (known(row.get(c)) for c in ("time_to_target_s", "measured_s", "n_rounds"))
-    if taken is None or not measured_s or not n_rounds:
-        return Figure(value=None if taken is None else taken + more_s)
-    round_s = measured_s / n_rounds
-    low = max(taken - round_s, 0.1 * taken)
-    return Figure(value=taken + more_s, low=low + more_s, high=taken + round_s + more_s)
+
+    def taken(row: Row) -> Figure:
+        cost = known(row.get(column))
+        n_rounds, seconds, measured_s = (known(row.get(c)) for c in ("n_rounds", "time_to_target_s", "measured_s"))
+        if cost is None or not n_rounds or not seconds or not measured_s:
+            return Figure(value=None if cost is None else cost + more(row))
+        a_round, added = cost * measured_s / (n_rounds * seconds), more(row)
+        return Figure(value=cost + added, low=max(cost - a_round, 0.1 * cost) + added, high=cost + a_round + added)
+
+    return rank(rows, taken, is_lower_better=True)
 
 
 def counted_alike(row: Row | None) -> Ranking | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,7 +12,7 @@ from analysis.cells.identity import with_identity
 from analysis.cells.pooling import with_runs_pooled
 from analysis.contract.parts import DESCRIPTION
 from analysis.read.sweep import AnalysisError, load_description
-from analysis.read.sweeps import load_sweeps
+from analysis.read.sweeps import load_sweeps, names
 
 VERSIONS = ("torch_version", "torchvision_version", "driver_version", "accelsweep_version", "git_commit",
             "device_name", "cpu_name")  # fmt: skip
@@ -30,7 +29,7 @@ class Sweep:
 
     @property
     def name(self) -> str:
-        return self.folder.name
+        return names([self.folder])[0]
 
     @property
     def day(self) -> str:
@@ -68,7 +67,7 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
 
 def _read(folder: Path) -> tuple[Sweep, list[str]]:
     """A sweep, and the names of its files that are left out."""
-    description: dict[str, Any] = load_description(folder) if folder.is_dir() else {}
+    description = load_description(folder)
     trials = load_sweeps([folder], (*VERSIONS, "rate_per_s"))
     cells = with_identity(with_runs_pooled(trials))
     created_at = str(description.get("created_at") or "")

@@ -134,12 +134,11 @@ def _read(trace: dict[str, Any], device: torch.device, step_s: float | None) -> 
     whole_s = step_s if kernels and step_s else profiled_s
     packed = gzip.compress(json.dumps(trace, separators=(",", ":")).encode(), mtime=0)
     is_small = len(packed) <= MAX_TRACE_BYTES
-    reason = None if is_small else f"the trace of {len(packed) / 2**20:.0f} MiB was left out"
-    columns = {"profiled_step_s": profiled_s, "n_kernels": len(kernels) or None, "profile_reason": reason}
-    if not kernels and device.type != "cpu":
-        columns["profile_reason"] = _NOT_ON_DEVICE.format(device.type)
-    else:
-        columns |= _shares(pieces, whole_s)
+    is_seen = bool(kernels) or device.type == "cpu"
+    found = _shares(pieces, whole_s) if is_seen else {"profile_reason": _NOT_ON_DEVICE.format(device.type)}
+    left_out = None if is_small else f"the trace of {len(packed) / 2**20:.0f} MiB was left out"
+    reason = "; ".join(filter(None, [found.pop("profile_reason", None), left_out])) or None
+    columns = {"profiled_step_s": profiled_s, "n_kernels": len(kernels) or None, **found, "profile_reason": reason}
     return Profile(columns=columns, longest=_longest(pieces, whole_s), trace=packed if is_small else None)
 
 

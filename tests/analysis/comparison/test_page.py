@@ -195,13 +195,14 @@ def test_what_differs_in_the_environments_is_named(repeated: Repeated, tmp_path:
     assert "The environments differ" not in compared(tmp_path, repeated("a", cells()), repeated("b", cells()))
 
 
+@pytest.mark.parametrize(("column", "value"), [("compile", "default"), ("threads", 2), ("allocator", "kept")])
 def test_a_best_with_a_setting_that_the_other_side_was_not_measured_with_is_said_to_be_one(
-    repeated: Repeated, tmp_path: Path
+    column: str, value: Any, repeated: Repeated, tmp_path: Path
 ) -> None:
-    compiled = [row(9, batch_size=1, step_median_s=0.02, compile="default")]
-    text = compared(tmp_path, repeated("a", cells()), repeated("b", [*cells(), *compiled]))
+    other = [row(9, batch_size=1, step_median_s=0.02, **{column: value})]
+    text = compared(tmp_path, repeated("a", cells()), repeated("b", [*cells(), *other]))
     assert (
-        "Not measured with the same settings: b is at its best with compile default, a was not measured with it."
+        f"Not measured with the same settings: b is at its best with {column} {value}, a was not measured with it."
         in text
     )
 

@@ -174,6 +174,22 @@ def test_training_is_chosen_by_what_it_reaches_and_not_by_its_step(identified: A
     ]
 
 
+def test_energy_to_the_target_is_that_of_a_round_less_or_more_and_of_one_kind_of_counter(identified: Any) -> None:
+    def told(joules: float, **values: Any) -> tuple[str, str]:
+        of = {"workload": "finetune", "scenario": None, "accuracy_best": 0.95, "n_heldout_items": 500, "target_accuracy": 0.9,
+              "measured_s": 40.0, "n_rounds": 4, "time_to_target_s": 20.0, "energy_domain": "gpu board"}  # fmt: skip
+        rows = [
+            row(0, **of, energy_to_target_j=50.0),
+            row(1, **of | values, step_median_s=0.2, energy_to_target_j=joules),
+        ]
+        return next((found["trial_key"], want.text) for found in choices(only(identified(rows))) for want in found["wants"]
+                    if want.word == "energy to target")  # fmt: skip
+
+    assert told(90.0) == ("k000", "energy to target ≈1"), "25 to 75 J, and 45 to 135 J"
+    assert told(160.0) == ("k000", "energy to target")
+    assert told(1.0, energy_domain="cpu package") == ("k000", "energy to target"), "other joules"
+
+
 def test_energy_of_counters_that_cover_different_things_is_not_compared(identified: Any) -> None:
     rows = [row(0, device="gpu", step_median_s=0.01, items_per_j=5.0, energy_domain="gpu board"),
             row(1, device="gpu", step_median_s=0.02, items_per_j=6.0, energy_domain="gpu board"),

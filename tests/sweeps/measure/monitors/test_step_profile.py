@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from typing import Any
 
 import pytest
@@ -115,3 +116,6 @@ def test_a_trace_that_is_too_large_is_left_out_and_the_shares_stay(monkeypatch: 
     assert found.trace is None
     assert "left out" in found.columns["profile_reason"]
     assert found.columns["computation_share_ratio"] == pytest.approx(0.9)
+    for unseen in (read([event("cpu_op", "aten::mm", 0, 0.5)]), read([event("cpu_op", "aten::mm", 0, 90)], "mps")):
+        assert re.search("(less than 1 %|records no kernels on mps).*; the trace of 0 MiB was left out",
+                         unseen.columns["profile_reason"])  # fmt: skip
