@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.contract.cells import MEASURE, SINGLE
-from analysis.read.sweep import has_more_tables, load_samples
+from analysis.read.published import has_more_tables
+from analysis.read.sweep import load_samples
 from analysis.read.sweeps import names
 
 _COLUMNS = ("trial_key", "phase", "round", "index", "seconds")

@@ -16,9 +16,10 @@ import numpy as np
 import pandas as pd
 
 from analysis.contract.allocators import DEFAULT
-from analysis.contract.parts import DESCRIPTION, files_of, strangers
+from analysis.contract.parts import DESCRIPTION, strangers
 from analysis.read.checked import checked
 from analysis.read.parts import Parts, read_parts, unreadable_files
+from analysis.read.published import has_more_tables, table_files
 
 SCHEMA_VERSION = 1
 TRIAL_STRINGS = ("trial_key", "status", "status_reason", "error_type", "error_message", "workload", "device", "model",
@@ -56,10 +57,6 @@ ROUND_COLUMNS = ("trial_key", "round", "elapsed_s", "seconds", "items", "through
                  "n_classes_answered", "loss", "energy_j", "rate_per_s", "n_requests", "latency_p99_s",
                  "latency_p99_high_s", "held")  # fmt: skip
 PROFILE_COLUMNS = ("trial_key", "rank", "name", "kind", "n_calls", "seconds", "share_ratio")
-
-
-PUBLISHED = "trials.parquet"
-"""The trials of a sweep as one file; its other tables are beside it, each under its name."""
 
 
 class AnalysisError(Exception):
@@ -108,11 +105,6 @@ def load_description(path: str | Path) -> dict[str, Any]:
     return read_description((sweep if sweep.is_dir() else sweep.parent) / DESCRIPTION, SCHEMA_VERSION)
 
 
-def has_more_tables(sweep: Path) -> bool:
-    """Whether a sweep's other tables may be found: in its folder, or beside a published one; not of any other file."""
-    return sweep.is_dir() or sweep.name == PUBLISHED
-
-
 def read_description(file: Path, schema_version: int) -> dict[str, Any]:
     """What was asked of a sweep of any kind; empty without the file, AnalysisError if unreadable or too new."""
     if not file.is_file():
@@ -134,19 +126,11 @@ def _check_version(name: str, version: object, known: int = SCHEMA_VERSION) -> N
 
 def _read(sweep: Path, table: str, columns: Sequence[str] | None = None, keys: Sequence[str] | None = None) -> Parts:
     """A table of a sweep, or the one file that is given instead; AnalysisError if its schema version is not known."""
-    parts = read_parts(_files(sweep, table), columns, keys)
+    parts = read_parts(table_files(sweep, table), columns, keys)
     parts = dataclasses.replace(parts, unreadable=[*parts.unreadable, *strangers(sweep / table)])
     if parts.schema_version is not None:
         _check_version(sweep.name, parts.schema_version)
     return parts
-
-
-def _files(sweep: Path, table: str) -> list[Path]:
-    """The parts of a table in a sweep's folder, its file beside a published one, or any other file given instead."""
-    if not sweep.is_file():
-        return files_of(sweep / table)
-    file = sweep.with_name(f"{table}.parquet") if sweep.name == PUBLISHED else sweep
-    return [file] if file.is_file() else []
 
 
 def without_cells(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -229,4 +213,4 @@ def unreadable_parts(path: str | Path) -> list[str]:
     """Names of the files of samples, rounds and profiles that cannot be read, without reading the others."""
     sweep = find_sweep(path)
     tables = ("samples", "rounds", "profiles") if has_more_tables(sweep) else ()
-    return [name for table in tables for name in unreadable_files(_files(sweep, table), strangers(sweep / table))]
+    return [name for table in tables for name in unreadable_files(table_files(sweep, table), strangers(sweep / table))]

@@ -11,12 +11,11 @@ from typing import Any
 import pandas as pd
 
 from analysis.contract.runs import COUNTED_BY, n_asked
+from analysis.read.published import PUBLISHED, has_more_tables
 from analysis.read.sweep import (
     PROFILE_COLUMNS,
-    PUBLISHED,
     ROUND_COLUMNS,
     find_sweep,
-    has_more_tables,
     load_description,
     load_profiles,
     load_rounds,

@@ -176,7 +176,7 @@ def choices(task: Task) -> list[Row]:
         ("memory", "least memory within 5 % of the highest throughput",
             None if task.is_server else counted_alike(_least_memory(near))),
         ("energy", frugal_words(task, fastest), most_frugal(task, fastest)),
-        ("cost", f"least cost per million {task.item}", rank(rows, cost, is_lower_better=True)),
+        ("cost", f"least cost per million {task.item}", rank(rows, plain(COST), is_lower_better=True)),
         ("accuracy", "best accuracy", most_accurate(rows)),
         ("time to target", "soonest at the target accuracy", soonest(rows)),
         ("energy to target", "least energy to the target accuracy",
@@ -189,11 +189,6 @@ def choices(task: Task) -> list[Row]:
             entry = found.setdefault((row.get("sweep"), row["trial_key"]), row | {"wants": []})
             entry["wants"].append(Want(word=word, told=want, n_rivals=len(ranking.rivals)))
     return list(found.values())
-
-
-def cost(row: Row) -> Figure:
-    """What a million items cost, where prices were named."""
-    return Figure(value=known(row.get(COST)))
 
 
 def most_accurate(rows: Sequence[Row]) -> Ranking | None:

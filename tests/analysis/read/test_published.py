@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from analysis.read.published import PUBLISHED
 from analysis.read.samples import samples_of
-from analysis.read.sweep import PUBLISHED, find_sweep, load_sweep, unreadable_parts
+from analysis.read.sweep import find_sweep, load_sweep, unreadable_parts
 from analysis.read.sweeps import Page, load_sweeps, names
 from analysis.recommendation.why_slow import table
 from tests.analysis.conftest import Write, row
