@@ -1,7 +1,7 @@
 """The protocol every workload implements: what is set up, what one step does, what it says of its quality.
 
-A workload is one file with one class. The harness in ``sweeps`` owns the clock, the memory counters
-and the outcome; a workload only does the work, on the device it was given, without synchronising.
+A workload is one file with one class. The harness in ``sweeps`` owns the clock, the memory counters and the outcome; a
+workload only does the work, on the device it was given, without synchronising.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class Defaults:
 class CellContext:
     """What one cell of the grid hands its workload.
 
-    The precision's global switches (float32 matrix-product precision) are already set by the harness;
-    the workload applies ``autocast_dtype`` around its own forward pass.
+    The precision's global switches (float32 matrix-product precision) are already set by the harness; the workload
+    applies ``autocast_dtype`` around its own forward pass.
     """
 
     device: torch.device
@@ -82,6 +82,7 @@ class CellContext:
     """An instance of the workload's ``Options`` whose axes hold one value each (a tuple of length one)."""
     memory: Memory = field(default_factory=Memory)
     n_compared: int = 64  # different items to compare with the reference
+    compared_s: float = 10.0  # after so many seconds of answers no more are had for that, once there are two
     group: Group = field(default_factory=Group)
     """The processes that compute the cell together; of one by default."""
 
@@ -123,16 +124,15 @@ class SetupFacts:
 class Workload(Protocol):
     """One kind of work that a sweep measures.
 
-    Life of an instance, in one process and one thread: ``__init__(context)``, ``setup()``, then
-    ``step()`` many times (the first ones are warm-up and are timed apart), ``end_round()`` after each
-    round, ``quality()`` once at the end, ``teardown()`` always. ``step`` must not synchronise the device.
+    Life of an instance, in one process and one thread: ``__init__(context)``, ``setup()``, then ``step()`` many times
+    (the first ones are warm-up and are timed apart), ``end_round()`` after each round, ``quality()`` once at the end,
+    ``teardown()`` always. ``step`` must not synchronise the device.
 
     Attributes:
         name: The name on the command line, such as ``inference``.
         item: What is counted, in the plural: ``images``.
-        Options: A frozen keyword-only dataclass of the workload's own command-line options. A field
-            typed ``tuple[...]`` is an axis of the grid, any other field a constant of every cell. The
-            string under a field is its help.
+        Options: A frozen keyword-only dataclass of the workload's own command-line options. A field typed
+            ``tuple[...]`` is an axis of the grid, any other a constant of every cell. The string under it is its help.
         defaults: The axes where the user names none.
         steps_per_round: How many steps make a round, or None to let the harness decide by time.
         items_per_step: Items that one step works through, known after ``setup``.

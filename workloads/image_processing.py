@@ -207,7 +207,7 @@ class ImageProcessing(SteadyWork):
             batch = batches.laid_out(images[index], context.memory_format).to(context.device)
             return compared.sampled(self.compute(batch), index)
 
-        outputs = batches.by_batches(answers, context.n_compared, context.batch_size, batches.MAX_ANSWERS_S)
+        outputs = batches.by_batches(answers, context.n_compared, context.batch_size, context.compared_s)
         return outputs, compared.reference_values(self._pipeline, images, context.seed, of_what)
 
     def teardown(self) -> None:

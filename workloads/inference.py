@@ -207,8 +207,10 @@ class Inference(SteadyWork):
         n, size = self._context.n_compared, self._context.batch_size
         expected = self._reference(items := self._host[:n] if size >= n else self._make(n))
         n = min((len(output) for output in expected.outputs.values()), default=0)
-        outputs = answers.by_batches(lambda i: self._answer(self._to_device(items[i])), expected.layout, n, size)
-        return outputs, answers.plain(expected.outputs)
+        ours = answers.by_batches(
+            lambda i: self._answer(self._to_device(items[i])), expected.layout, n, size, self._context.compared_s
+        )
+        return ours, answers.plain(expected.outputs)
 
     def rounded_reference(self) -> Outputs:
         """What rounding to ten stored bits makes of the first of these answers."""

@@ -137,7 +137,7 @@ class CellRun:
         # After the ceilings: the memory and the random numbers of their large products are not the cell's.
         reset_device_state(device, cell.seed)
         self._memory = self._monitors.enter_context(MemoryMonitor(device))
-        kind, context = context_of(cell, device, self._measure.n_compared, self._ranks.group)
+        kind, context = context_of(cell, device, self._measure, self._ranks.group)
         self._row.update(self._ranks.open(cell.batch_size, facts_of(device, self._place)))
         began = time.perf_counter()
         self._workload = self._ranks.lead(kind(context))

@@ -12,6 +12,7 @@ from sweeps.measure.monitors.memory import resident_bytes
 from sweeps.measure.timing.clock import Timer
 from sweeps.plan.cell_options import options_instance
 from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 from sweeps.store.rows import round_columns
 from workloads.base import CellContext, Workload
 from workloads.models.runtimes.table import TORCH
@@ -30,7 +31,7 @@ def lacking(device: torch.device, cell: TrialConfig) -> str | None:
 
 
 def context_of(
-    cell: TrialConfig, device: torch.device, n_compared: int, group: Group
+    cell: TrialConfig, device: torch.device, measure: MeasureConfig, group: Group
 ) -> tuple[type[Workload], CellContext]:
     """A cell's workload, and the cell as that takes it in one of the processes that compute it."""
     check_allocator(cell.allocator)
@@ -38,8 +39,8 @@ def context_of(
     return kind, CellContext(
         device=device, batch_size=cell.batch_size, precision=cell.precision, model=cell.model,
         memory_format=cell.memory_format, compile=cell.compile, seed=cell.seed,
-        options=options_instance(kind, dict(cell.options)), memory=memory_of(device), n_compared=n_compared,
-        group=group,
+        options=options_instance(kind, dict(cell.options)), memory=memory_of(device),
+        n_compared=measure.n_compared, compared_s=measure.max_s, group=group,
     )  # fmt: skip
 
 
@@ -70,7 +71,7 @@ def first_step_s(cell: TrialConfig, n_threads: int) -> float:
     set_threads(n_threads)
     device = open_device(cell.device)
     apply_precision(cell.precision)
-    kind, context = context_of(cell, device, 1, Group())
+    kind, context = context_of(cell, device, MeasureConfig(), Group())
     workload = kind(context)
     try:
         workload.setup()

@@ -16,6 +16,7 @@ from sweeps.measure.device.device import device_uuid, open_device, set_threads, 
 from sweeps.measure.device.fresh import reset_device_state
 from sweeps.measure.monitors.memory import MemoryMonitor
 from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 from workloads.base import Extras, Workload
 from workloads.precision import apply_precision
 from workloads.runtime.group import Group
@@ -34,7 +35,7 @@ class Follower:
 
     Args:
         cell: What to run.
-        n_compared: Items to compare with the reference.
+        measure: How to measure it.
         n_threads: CPU threads, where the cell itself does not say.
         group: The processes, and which of them this is.
         link: The first process's end.
@@ -45,9 +46,9 @@ class Follower:
     """
 
     def __init__(
-        self, cell: TrialConfig, *, n_compared: int, n_threads: int, group: Group, link: Connection, place: Place
+        self, cell: TrialConfig, *, measure: MeasureConfig, n_threads: int, group: Group, link: Connection, place: Place
     ) -> None:
-        self._cell, self._n_compared, self._group, self._link, self._place = cell, n_compared, group, link, place
+        self._cell, self._measure, self._group, self._link, self._place = cell, measure, group, link, place
         self._n_threads = cell.threads or n_threads
         self._workload: Workload | None = None
         self._monitors = ExitStack()
@@ -89,7 +90,7 @@ class Follower:
         return facts_of(self._device, self._place)
 
     def _set_up(self) -> None:
-        kind, context = context_of(self._cell, self._device, self._n_compared, self._group)
+        kind, context = context_of(self._cell, self._device, self._measure, self._group)
         self._workload = kind(context)
         if Extras.of(self._workload).is_compiled:
             self._monitors.enter_context(compiled_apart(self._device, lambda _: None))

@@ -41,7 +41,8 @@ class MeasureConfig:
     is_recheck: bool = False
     """Only the speed is asked for: of a training one epoch is measured, and what it learned is not told."""
     n_compared: int = 64
-    """Different items whose answers are compared with the reference, whatever the batch size."""
+    """Different items whose answers are compared with the reference, whatever the batch size; fewer, but two at least,
+    where ``max_s`` does not hold so many answers."""
     report_every_s: float = 1.0
     """Rounds are sent to the driver together at most this often; 0 sends each, which pruning needs."""
 

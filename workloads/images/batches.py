@@ -13,8 +13,6 @@ FORMATS = {
     "channels_last": {4: torch.channels_last, 5: torch.channels_last_3d},
 }
 """Memory formats by the dimensions of what is laid out; whatever has others has one order only."""
-MAX_ANSWERS_S = 10.0
-"""Of a device's answers that are compared: where one takes seconds, fewer are."""
 LEAST_ITEMS = 2
 """By which an answer can be told from one that is the same whatever the item."""
 

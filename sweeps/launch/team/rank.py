@@ -161,7 +161,7 @@ class Rank:
         give_sent(config["code"])
         measure = MeasureConfig(**config["measure"])
         self._doing = Follower(
-            TrialConfig.from_dict(config["cell"]), n_compared=measure.n_compared,
+            TrialConfig.from_dict(config["cell"]), measure=measure,
             n_threads=measure.n_threads or default_threads(config["n_cpus"]), group=self._group(config),
             link=self._links[0], place=place_here(),
         )  # fmt: skip

@@ -17,6 +17,7 @@ from sweeps.cell.message import Place
 from sweeps.cell.outcome import Outcome
 from sweeps.cell.ranks import RankLostError, Ranks
 from sweeps.plan.config import TrialConfig
+from sweeps.plan.measuring import MeasureConfig
 from tests.sweeps.installed import install
 from workloads.base import CellContext
 from workloads.runtime.group import Group
@@ -48,7 +49,7 @@ def ranks(tiny: ModuleType, ended: Told, request: pytest.FixtureRequest) -> Iter
     cell = TrialConfig(workload="tiny", device="cpu", batch_size=3, n_devices=2,
                        options={"does": getattr(request, "param", "fine")})  # fmt: skip
     follower = Follower(
-        cell, n_compared=4, n_threads=torch.get_num_threads(), group=Group(rank=1, size=2), link=theirs,
+        cell, measure=MeasureConfig(n_compared=4), n_threads=torch.get_num_threads(), group=Group(rank=1, size=2), link=theirs,
         place=Place(node_id="n", device_index="1"),
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from workloads.images.batches import MAX_ANSWERS_S, batches_in_turn
+from workloads.images.batches import batches_in_turn
 
 MAX_VALUES = 2**16
 """Values of one item in one output that are compared; of more, as of segmentations, every so many-th."""
@@ -137,7 +137,9 @@ def joined(parts: list[Answers]) -> Answers:
     return {name: torch.cat([part[name] for part in parts]) for name in alike}
 
 
-def by_batches(answer: Callable[[torch.Tensor], Any], layout: Layout, n: int, size: int) -> torch.Tensor | Answers:
+def by_batches(
+    answer: Callable[[torch.Tensor], Any], layout: Layout, n: int, size: int, most_s: float
+) -> torch.Tensor | Answers:
     """Answers to n items, had in batches of one size, or to the first of them where they take long.
 
     Args:
@@ -145,12 +147,13 @@ def by_batches(answer: Callable[[torch.Tensor], Any], layout: Layout, n: int, si
         layout: Where the items are in its answers.
         n: Items.
         size: Of each batch.
+        most_s: As of ``batches_in_turn``.
 
     Returns:
         float32 on the CPU, items first; several outputs by name.
     """
     parts = []
-    for index, n_new in batches_in_turn(n, size, MAX_ANSWERS_S):
+    for index, n_new in batches_in_turn(n, size, most_s):
         found = layout.items_first(answer(index))
         parts.append({name: output[:n_new].float().cpu() for name, output in found.items()})
     return plain(joined(parts))
