@@ -28,7 +28,7 @@ SIDE_BY_SIDE = ("analysis.recommendation", "analysis.comparison", "analysis.subj
 SHARED = "analysis.contract"
 """What ``sweeps`` may import of ``analysis`` at import time; the pages are written late, by name."""
 ONLY = {
-    "ray": re.compile(r"sweeps/launch/(team/)?\w+\.py"),
+    "ray": re.compile(r"sweeps/launch/((team|servers)/)?\w+\.py"),
     "optuna": re.compile(r"sweeps/choosing/\w+\.py"),
 }
 FORBIDDEN = {

@@ -1,20 +1,19 @@
-"""The one file that knows Ray's and Tune's private names: each may go with any release, and with it what is said here.
+"""Ray's and Tune's private names: each may go with any release, and with it what is said here.
 
 Looked up where they are used: a version that lacks one loses that alone, and everything else goes on.
+The only other file that knows any is ``servers/private.py``, of how Ray's servers are started.
 """
 
 from __future__ import annotations
 
 import contextlib
-import re
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
 import ray
 
-from sweeps.launch.worker_process import SITES
+from sweeps.launch.servers.worker_process import SITES
 
 STORE_FOLDER = "_plasma_directory"
 """The argument of ``ray.init`` that says where its object store lies. Not one that Ray documents: a version that
@@ -107,7 +106,7 @@ def plain_workers(actor: type) -> Iterator[None]:
         yield
         return
     with contextlib.ExitStack() as undo:
-        undo.enter_context(_replaced(_ActorClassCache, "get", lambda *_: ray.remote(actor)))
+        undo.enter_context(replaced(_ActorClassCache, "get", lambda *_: ray.remote(actor)))
         with contextlib.suppress(ImportError):
             from ray.train._internal.storage import StorageContext
             from ray.tune.experiment.trial import _TrialInfo
@@ -132,67 +131,8 @@ def _as_it_is(sent: Any) -> Any:
     return sent
 
 
-_TOO_MUCH = ("start_api_server", "start_monitor", "start_log_monitor")
-"""What starts servers that no cell needs: dashboard, autoscaler and workers' logs. Each is a Python process that
-imports for a second of a core, and that the end awaits."""
-_WORKER_COMMAND, _N_AHEAD = "--python_worker_command=", "--num_prestart_python_workers="
-_WORKER_SCRIPT = "default_worker.py"
-
-
 @contextlib.contextmanager
-def servers_for_cells(worker: Path, *, with_logs: bool) -> Iterator[None]:
-    """Of Ray's servers start those that cells need, in a process group of their own, and one worker with them.
-
-    ``timeout``, a closing terminal and service managers signal a command's whole group. The servers would end before
-    the driver, which needs them to end its sweep in order. (Linux alone: it ends them with the driver whatever happens,
-    where Ray elsewhere finds them by their group.)
-
-    Without the names: what signals the command's whole group ends them before the driver, and the sweep ends early;
-    starting takes seconds longer, for all servers start, and a worker imports torch when its first cell comes.
-
-    Args:
-        worker: The script of workers, which runs the script that its first argument names: Ray's own.
-        with_logs: Also start what brings the workers' output to the driver.
-    """
-    try:
-        from ray._private import node, services
-
-        original = services.ConsolePopen
-    except (ImportError, AttributeError):
-        yield
-        return
-    is_linux = sys.platform == "linux"
-
-    def popen(command: Any, *arguments: Any, **options: Any) -> Any:
-        more = {"process_group": 0} if is_linux else {}
-        return original(_with_worker(command, worker), *arguments, **options, **more)
-
-    with contextlib.ExitStack() as undo:
-        undo.enter_context(_replaced(services, "ConsolePopen", popen))
-        for name in _TOO_MUCH:
-            if not (with_logs and name == "start_log_monitor"):
-                undo.enter_context(_replaced(node.Node, name, _start_none))
-        yield
-
-
-def _start_none(node: Any, **_: Any) -> None:
-    node._webui_url = ""  # of the dashboard, which Ray tells its workers
-
-
-def _with_worker(command: Any, worker: Path) -> Any:
-    """The raylet's command with our script of workers, of which one is started ahead; any other as it is."""
-    ours = [
-        re.sub(rf"\S*{_WORKER_SCRIPT}", lambda found: f"{worker} {found[0]}", word, count=1)
-        if word.startswith(_WORKER_COMMAND) and " " not in str(worker) else word
-        for word in command
-    ]  # fmt: skip
-    if ours == list(command):
-        return command
-    return [f"{_N_AHEAD}1" if word.startswith(_N_AHEAD) else word for word in ours]
-
-
-@contextlib.contextmanager
-def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """An attribute replaced for a while, if there is one."""
     if not hasattr(owner, name):
         yield

@@ -18,9 +18,10 @@ import ray
 
 from sweeps.launch.cluster import join, read_nodes
 from sweeps.launch.lost_servers import leave_at_once
-from sweeps.launch.ray_private import STORE_FOLDER, forget_references, job_config, servers_for_cells, silence_epitaphs
+from sweeps.launch.ray_private import STORE_FOLDER, forget_references, job_config, silence_epitaphs
 from sweeps.launch.ray_start import RayOptions, RayStart
-from sweeps.launch.worker_process import WORKER_SCRIPT
+from sweeps.launch.servers.private import servers_for_cells
+from sweeps.launch.servers.worker_process import WORKER_SCRIPT
 from sweeps.measure.device.host import usable_cpus
 from sweeps.scheduling.endings import SweepLostError
 from sweeps.scheduling.nodes import Cluster

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from sweeps.launch.leftovers import Marked, guarded
-from sweeps.launch.worker_process import first_worker
+from sweeps.launch.servers.worker_process import first_worker
 from sweeps.scheduling.endings import SweepLostError
 from workloads.runtime.words import in_short
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import ray
-from ray._private import services, state, worker
+from ray._private import state, worker
 
 from sweeps.launch import ray_private
 from sweeps.launch.lost_nodes import NodeWatch
@@ -31,27 +31,19 @@ def waiting_for() -> str:
 
 def test_no_other_file_knows_private_names() -> None:
     for path in LAUNCH.rglob("*.py"):
-        if path.name == "ray_private.py":
+        if path.name in {"ray_private.py", "private.py"}:
             continue
         names = {n.attr for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Attribute)}
         assert "temporary_state" not in names
-        assert not re.search(r"ray\._private|ray import _|_plasma|controller\._", path.read_text()), path.name
+        assert not re.search(r"ray\._private|ray\._raylet|ray import _|_plasma|controller\._", path.read_text()), (
+            path.name
+        )
 
 
 def test_epitaphs_are_printed_where_they_cannot_be_silenced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(worker, "print_to_stdstream")
     ray_private.silence_epitaphs()
     assert not hasattr(worker, "print_to_stdstream")
-
-
-def test_servers_start_in_the_commands_group_where_it_cannot_be_changed(monkeypatch: pytest.MonkeyPatch) -> None:
-    original = services.ConsolePopen
-    with ray_private.servers_for_cells(Path("worker.py"), with_logs=False):
-        assert services.ConsolePopen is not original
-    assert services.ConsolePopen is original
-    monkeypatch.delattr(services, "ConsolePopen")
-    with ray_private.servers_for_cells(Path("worker.py"), with_logs=False):
-        assert not hasattr(services, "ConsolePopen")
 
 
 def test_what_a_trial_waits_for_is_told_without_what_is_free(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,13 +13,13 @@ from sweeps.scheduling.endings import SweepLostError
 SWEEP = """
 import sys, time
 import psutil, ray
-from sweeps.launch import ray_private
+from sweeps.launch.servers import private
 from sweeps.launch.ray_start import RayOptions, RayStart
 
 if "another" in sys.argv:
     def broken(node, **_):
         raise AttributeError("a release that has no such part")
-    ray_private._start_none = broken
+    private._start_none = broken
 with RayStart(RayOptions(ahead=("json",))) as start:
     start.wait()
     names = {word for p in psutil.Process().children() for word in ("dashboard.py", "monitor.py", "raylet", "gcs_server")

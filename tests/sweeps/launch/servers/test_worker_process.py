@@ -14,7 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
-from sweeps.launch.worker_process import AHEAD, SOCKET, WORKER_SCRIPT, first_worker
+from sweeps.launch.servers.worker_process import AHEAD, SOCKET, WORKER_SCRIPT, first_worker
 
 SCRIPT = """
 import sys
