@@ -129,6 +129,23 @@ def shared_words(frame: pd.DataFrame, names: Sequence[str]) -> str:
     return f"All with {', '.join(told)}." if told else ""
 
 
+def named_table(
+    chosen: pd.DataFrame, named: Sequence[str], columns: Sequence[Column], *, lead: Sequence[Column] = (),
+    max_rows: int = MAX_ROWS, n_rows: int = 0,
+) -> tuple[str, str]:  # fmt: skip
+    """What a few cells share of the settings ``named`` in words, and their table, which names the others.
+
+    Of one cell all stand in the table, after the columns of ``lead``. The rest is as of ``column_table``.
+    """
+    numbers = [name for name, _ in NUMBERS]
+    changing = varying(chosen, named) if len(chosen) > 1 else named
+    words = [*lead, *names([name for name in changing if name not in numbers])]
+    told = settings([name for name in changing if name in numbers])
+    shown = [*words, *told, *known_of(chosen, columns)]
+    table = column_table(records(chosen), shown, n_left=len(words), max_rows=max_rows, n_rows=n_rows)
+    return shared_words(chosen, [name for name in named if name not in changing]), table
+
+
 def setting(row: Row, column: str) -> str:
     """A number that was asked for, as it was asked for."""
     value = _times(row.get(column), 1.0)

@@ -137,14 +137,9 @@ def _named_table(
 
     Of several cells what they all share stands above the table, not in it.
     """
-    named, numbers = word_columns(frame), [c for c, _ in columns.NUMBERS if c == "batch_size" or varying(frame, [c])]
-    changing = varying(chosen, [*named, *numbers]) if len(chosen) > 1 else [*named, *numbers]
-    shared = columns.shared_words(chosen, [c for c in (*named, *numbers) if c not in changing])
-    words = [*lead, *columns.names([c for c in named if c in changing])]
-    told = columns.settings([c for c in numbers if c in changing])
-    shown = [*words, *told, *columns.known_of(chosen, figures)]
-    table = columns.column_table(records(chosen), shown, n_left=len(words), max_rows=MAX_CELLS)
-    return f"{shared}\n\n{table}" if shared else table
+    numbers = [c for c, _ in columns.NUMBERS if c == "batch_size" or varying(frame, [c])]
+    told = columns.named_table(chosen, [*word_columns(frame), *numbers], figures, lead=lead, max_rows=MAX_CELLS)
+    return "\n\n".join(filter(None, told))
 
 
 def precisions_table(frame: pd.DataFrame, found: Sequence[Task]) -> str:

@@ -51,19 +51,19 @@ def killed(error: str | None, reason: str, *, is_out_of_memory: bool) -> Outcome
 
 def outcome_of(error: BaseException) -> Outcome:
     """Map an exception to the status a cell ends with, with type, message and the last frames."""
-    status, reason = "error", None
+    status, reason, frame = "error", None, own_frame(error)
     message = shortened(str(error), MAX_MESSAGE)
     if is_out_of_memory(error):
         status, reason = "oom", f"out of memory: {message}" if isinstance(error, NeverFitsError) else "out of memory"
     elif isinstance(error, UnsupportedError) or is_unsupported(error):
-        status, reason = "unsupported", in_short(str(error)) or None
+        status, reason = "unsupported", ": ".join(filter(None, [frame, in_short(str(error))])) or None
     elif isinstance(error, TimeLimitError):
         status, reason = "timeout", message
     elif isinstance(error, WrongResultError):
         reason = "wrong-result"
     elif isinstance(error, DivergedError):
         reason = f"diverged: {message}"
-    elif (frame := own_frame(error)) is not None:
+    elif frame is not None:
         reason = f"{frame}: {in_short(error)}"
     frames = traceback.extract_tb(error.__traceback__)[-N_FRAMES:]
     shown = "\n".join(f"{f.filename}:{f.lineno} in {f.name}: {f.line or ''}" for f in frames)

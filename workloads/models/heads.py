@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from torch import nn
 
 from workloads.base import BadInputError
 from workloads.models.calls.inputs import Inputs
 
-Head = nn.Linear | nn.Conv2d
+Head = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _NOTED = "_accelsweep_head"
 """The attribute in which a network carries the name of its head; a name goes along when it is copied."""
 
@@ -73,7 +77,10 @@ def _like(layer: Head, num_classes: int) -> Head:
     has_bias = layer.bias is not None
     if isinstance(layer, nn.Linear):
         return nn.Linear(layer.in_features, num_classes, bias=has_bias)
-    return nn.Conv2d(
-        layer.in_channels, num_classes, (layer.kernel_size[0], layer.kernel_size[1]),
-        stride=(layer.stride[0], layer.stride[1]), padding=layer.padding, bias=has_bias,  # type: ignore[arg-type]
+    kind: Any = next(kind for kind in _CONVOLUTIONS if isinstance(layer, kind))
+    made: Head = kind(
+        layer.in_channels, num_classes, layer.kernel_size, stride=layer.stride, padding=layer.padding,
+        dilation=layer.dilation, groups=math.gcd(layer.groups, num_classes), bias=has_bias,
+        padding_mode=layer.padding_mode,
     )  # fmt: skip
+    return made

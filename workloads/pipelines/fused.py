@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from workloads.pipelines.composed import BLUR_KERNEL, BLUR_SIGMA, IMAGENET_MEAN, IMAGENET_STD, SIZE, Parameters
-from workloads.pipelines.taps import Stage, Taps, blur_kernel, reflected, resampling, resize_matrix
+from workloads.pipelines.taps import Stage, Taps, blur_kernel, is_cpu, reflected, resampling, resize_matrix
 from workloads.pipelines.warps import geometric
 
 GREY = (0.2989, 0.587, 0.114)
@@ -107,21 +107,33 @@ def gaussian_blur(p: Parameters, height: int, width: int, device: torch.device, 
 
 
 def sobel(p: Parameters, height: int, width: int, device: torch.device, dtype: torch.dtype) -> list[Stage]:
-    """Magnitude of the Sobel gradient of the grey image."""
+    """Magnitude of the Sobel gradient of the grey image.
 
-    def run(batch: torch.Tensor) -> torch.Tensor:
-        padded = torch.nn.functional.pad(batch, (1, 1, 1, 1))
+    A CPU pads the grey image first: within one loop each pixel would ask for each of its neighbours whether it lies
+    outside, nine times over, without vectors (157 ms instead of 0.6 ms for four images on two cores). An accelerator
+    has it all in one kernel.
+    """
 
-        def grey(row: int, column: int) -> torch.Tensor:
-            return _grey(padded[:, :, row : row + height, column : column + width].float())
-
+    def gradient(grey: Callable[[int, int], torch.Tensor]) -> torch.Tensor:
         corners = {(row, column): grey(row, column) for row in range(3) for column in range(3)}
         across = sum(w * (corners[row, 0] - corners[row, 2]) for row, w in enumerate((1.0, 2.0, 1.0)))
         down = sum(w * (corners[0, column] - corners[2, column]) for column, w in enumerate((1.0, 2.0, 1.0)))
-        gradient = torch.hypot(torch.as_tensor(across), torch.as_tensor(down))
-        return (gradient / 255).to(dtype)
+        return (torch.as_tensor(across * across + down * down).sqrt() / 255).to(dtype)
 
-    return [run]
+    def shifted(image: torch.Tensor, row: int, column: int) -> torch.Tensor:
+        return image[:, :, row : row + height, column : column + width]
+
+    def whole(batch: torch.Tensor) -> torch.Tensor:
+        padded = torch.nn.functional.pad(batch, (1, 1, 1, 1))
+        return gradient(lambda row, column: _grey(shifted(padded, row, column).float()))
+
+    def pad(batch: torch.Tensor) -> tuple[torch.Tensor]:
+        return (torch.nn.functional.pad(_grey(batch.float()), (1, 1, 1, 1)),)
+
+    def of_padded(grey: torch.Tensor) -> torch.Tensor:
+        return gradient(lambda row, column: shifted(grey, row, column))
+
+    return [pad, of_padded] if is_cpu(device) else [whole]
 
 
 FusedPipeline = Callable[[Parameters, int, int, torch.device, torch.dtype], list[Stage]]

@@ -8,7 +8,6 @@ from dataclasses import replace
 import pandas as pd
 
 from analysis.cells import usable
-from analysis.cells.naming import varying
 from analysis.cells.ranking import Ranking, rank, speed
 from analysis.cells.rows import Row, items_of, records, setting_columns
 from analysis.contract.choice import doubts
@@ -35,21 +34,10 @@ def answer_table(frame: pd.DataFrame, found: Sequence[Task], limits: Limits) -> 
     rows = [row for task in found for row in _rows(replace(task, cells=within(limits, task.cells)))]
     if not rows:
         return "", ""
-    shown = rows[:MAX_ROWS]
-    chosen = pd.DataFrame(shown)
-    names, numbers = setting_columns(frame), [name for name, _ in columns.NUMBERS]
-    changing = varying(chosen, names) if len(chosen) > 1 else names
-    shared = columns.shared_words(chosen, [name for name in names if name not in changing])
-    words = [
-        columns.Column("task", lambda row: escape(row["task"])),
-        *columns.names([name for name in changing if name not in numbers]),
-    ]
-    table = columns.column_table(shown, [
-        *words,
-        *columns.settings([name for name in numbers if name in changing]),
-        *columns.known_of(chosen, _figures(items_of(chosen))),
-    ], n_left=len(words), n_rows=len(rows))  # fmt: skip
-    return shared, table
+    chosen = pd.DataFrame(rows[:MAX_ROWS])
+    task = columns.Column("task", lambda row: escape(row["task"]))
+    figures = _figures(items_of(chosen))
+    return columns.named_table(chosen, setting_columns(frame), figures, lead=[task], n_rows=len(rows))
 
 
 def _rows(task: Task) -> list[Row]:
