@@ -129,7 +129,8 @@ class Finetune:
         calls.lay_out(self._module, context.memory_format)
         self._is_head_only = self._options.tune == ("head",)
         self._module.requires_grad_(not self._is_head_only)
-        heads.last_layer(self._module)[1].requires_grad_()
+        for head in heads.head_layers(self._module).values():
+            head.requires_grad_()
         trained, self._whole = parallel.spread(self._module, self._group, context.device, self._options.parallel[0])
         self._trained = [parameter for parameter in self._module.parameters() if parameter.requires_grad]
         self._forward = models.compiled_to_train(trained, context.compile)

@@ -26,7 +26,7 @@ from workloads.images.photographs import load_photographs
 from workloads.models.calls.examples import InputMaker
 from workloads.models.calls.inputs import Inputs
 from workloads.models.calls.taken import Taken
-from workloads.models.heads import last_layer
+from workloads.models.heads import head_layers
 from workloads.models.origins.loaded import LoadedModel
 from workloads.runtime.kept import digest_of, kept, versions
 
@@ -65,12 +65,13 @@ def _settled(module: nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
     norms = [layer for layer in module.modules() if isinstance(layer, _BatchNorm) and layer.track_running_stats]
     is_normalised = any("norm" in type(layer).__name__.lower() for layer in module.modules())
     scaled = [] if is_normalised else [n for n, layer in module.named_modules() if isinstance(layer, _LAYERS)]
+    heads = scaled[-1:]
     with contextlib.suppress(BadInputError):  # a head of no kind that is known
-        scaled.append(last_layer(module)[0])
-    head = scaled[-1] if scaled else None
+        heads = list(head_layers(module))
+    scaled += heads
     hooks = [
         module.get_submodule(n).register_forward_hook(
-            functools.partial(_centre_and_scale, shift=0.0 if n == head else SHIFT)
+            functools.partial(_centre_and_scale, shift=0.0 if n in heads else SHIFT)
         )
         for n in dict.fromkeys(scaled)
     ]

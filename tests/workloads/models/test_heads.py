@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -9,8 +12,9 @@ from torch import nn
 from tests.workloads.conftest import prepared
 from workloads.base import BadInputError
 from workloads.models.checks.preflight import on_meta
-from workloads.models.heads import last_layer, n_outputs, with_classes
+from workloads.models.heads import head_layers, last_layer, n_outputs, with_classes
 from workloads.models.loading import build_model
+from workloads.models.origins.state_files import fitted
 
 
 @pytest.mark.parametrize(
@@ -42,6 +46,43 @@ def test_what_the_model_calls_its_classifier_is_its_head() -> None:
 def test_a_network_without_such_a_layer_is_refused() -> None:
     with pytest.raises(BadInputError, match="ReLU has no linear or convolutional layer"):
         last_layer(nn.ReLU())
+
+
+@pytest.mark.parametrize("kind", [nn.Conv1d, nn.Conv2d, nn.Conv3d])
+def test_a_convolution_of_any_dimension_is_a_head_and_keeps_what_it_is_made_of(kind: Any) -> None:
+    more = {"groups": 4, "dilation": 2, "padding_mode": "replicate", "padding": 1}
+    made: Any = with_classes(nn.Sequential(kind(8, 12, 3, **more)), 6)[0]  # type: ignore[index]
+    assert isinstance(made, kind)
+    assert (made.out_channels, made.groups, made.padding_mode) == (6, 2, "replicate")
+    assert set(made.dilation) == {2}
+
+
+class Distilled(nn.Module):
+    """Answers with the mean of two heads, as networks do that were distilled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head, self.head_dist = nn.Linear(12, 7), nn.Linear(7, 7), nn.Linear(7, 7)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.body(x.flatten(1))
+        return (self.head(x) + self.head_dist(x)) / 2
+
+
+def test_all_heads_of_a_network_that_averages_them_are_made_anew_and_loaded(tmp_path: Path) -> None:
+    assert list(head_layers(Distilled())) == ["head", "head_dist"]
+    assert with_classes(Distilled(), 3)(torch.ones(2, 3, 2, 2)).shape == (2, 3)
+    found = fitted(Distilled(), with_classes(Distilled(), 3).state_dict(), "distilled", tmp_path)
+    assert (found.n_classes, found.has_head, set(found.state)) == (3, False, {"body.weight", "body.bias"})
+
+
+def test_a_network_of_timms_without_a_head_is_given_one() -> None:
+    timm = pytest.importorskip("timm")
+    bare = timm.create_model("test_resnet", num_classes=0)
+    with pytest.raises(BadInputError, match="ResNet is built without a head"):
+        last_layer(bare)
+    assert with_classes(bare, 4)(torch.ones(2, 3, 64, 64)).shape == (2, 4)
+    assert list(head_layers(bare)) == ["fc"]
 
 
 def test_a_new_head_is_made_like_the_old_one() -> None:

@@ -72,12 +72,13 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
         raise BadInputError(f"--model: {name!r} cannot be trained here: it does not tell classes of images apart")
     loaded = source.build(name, False, num_classes) if source.is_tried else on_meta(name, num_classes)
     module = loaded.module
-    heads.last_layer(module)
+    head, _ = heads.last_layer(module)
     reason = _refusal(module, image_size, num_classes)
     if reason is None:
         return
     fitting = next((s for s in (loaded.input_size, *SIZES) if _refusal(module, s, num_classes) is None), None)
     if fitting is None:
-        raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason}")
+        told = f"with {head}, its last linear or convolutional layer, made anew for {num_classes} classes"
+        raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason} ({told})")
     least = next(s for s in sorted({*SIZES, fitting}) if s == fitting or _refusal(module, s, num_classes) is None)
     raise BadInputError(f"--image-size: {image_size} does not work with {name} ({reason}); --image-size {least} does")

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from workloads.base import BadInputError
-from workloads.models.heads import last_layer
+from workloads.models.heads import head_layers
 from workloads.runtime.lookalikes import lookalike
 from workloads.runtime.words import in_short
 
@@ -145,12 +145,12 @@ class Fitted:
     has_head: bool
 
 
-def _head_of(module: nn.Module) -> str | None:
-    """The name of a network's head; None where it has none."""
+def _heads_of(module: nn.Module) -> list[str]:
+    """Names of a network's heads; none where it has none."""
     try:
-        return last_layer(module)[0]
+        return list(head_layers(module))
     except BadInputError:
-        return None
+        return []
 
 
 def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
@@ -160,19 +160,19 @@ def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
         BadInputError: If they are another architecture's, with what differs.
     """
     own = module.state_dict()
-    head = _head_of(module)
-    of_head = {key for key in own if head is not None and key.startswith(f"{head}.")}
+    heads = _heads_of(module)
+    of_head = {key for key in own if key.startswith(tuple(f"{head}." for head in heads))}
     there = _with_tied(_without_prefix(state, own), own)
     there = {k: v for k, v in there.items() if k in own or not (k.startswith(_AUXILIARY) or k.endswith(_COUNTERS))}
     missing = {key for key in own if key not in there and not key.endswith(_COUNTERS)}
     # A head that the user has built otherwise lies where the model's own does: ``fc.1.weight`` for ``fc.weight``.
-    strange = {key for key in there if key not in own and (head is None or key.split(".")[0] != head.split(".")[0])}
+    strange = {key for key in there if key not in own and key.split(".")[0] not in {h.split(".")[0] for h in heads}}
     other = {key for key in there if key in own and there[key].shape != own[key].shape}
     in_head = {key for key in other & of_head if there[key].shape[1:] == own[key].shape[1:]}
     if missing - of_head or strange or other - in_head:
         misfit = _misfit(name, own, there, missing - of_head, strange, other - in_head)
         raise BadInputError(f"--weights: {str(file)!r} is of another architecture: {misfit}")
-    weight = there.get(f"{head}.weight")
+    weight = there.get(f"{heads[-1]}.weight") if heads else None
     is_whole = not (missing & of_head) and not in_head
     return Fitted(
         state={k: v for k, v in there.items() if k in own and (is_whole or k not in of_head)},
