@@ -19,13 +19,19 @@ from workloads.models.runtimes.table import TORCH
 from workloads.precision import apply_precision
 from workloads.registry import load_workload
 from workloads.runtime.group import Group
+from workloads.runtime.late import wait_for_imports
 
 if TYPE_CHECKING:
     import torch
 
 
 def lacking(device: torch.device, cell: TrialConfig) -> str | None:
-    """Why PyTorch cannot compute a cell on a device; None where it can, or where another runtime says what it can."""
+    """Why PyTorch cannot compute a cell on a device; None where it can, or where another runtime says what it can.
+
+    Asked once nothing is imported beside it any more: a library that a precision needs would meet what stands in the
+    place of torch's compiler meanwhile.
+    """
+    wait_for_imports()
     is_elsewhere = cell.options.get("runtime") not in (None, TORCH)
     return None if is_elsewhere else unsupported_reason(device, cell.precision)
 

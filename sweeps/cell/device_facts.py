@@ -11,7 +11,6 @@ from sweeps.measure.monitors.energy import measure_idle_power
 from sweeps.measure.monitors.energy_sources import open_energy_source
 from sweeps.measure.precision_notes import needed_ceilings, precision_note
 from sweeps.measure.timing.timer_proof import verify_timing
-from workloads.runtime.late import wait_for_imports
 
 if TYPE_CHECKING:
     import torch
@@ -41,7 +40,6 @@ class DeviceFacts:
     @classmethod
     def of(cls, device: torch.device, precision: str, known: Mapping[str, Any]) -> DeviceFacts:
         """The device's facts: from an earlier cell of this process or of the sweep, else measured now."""
-        wait_for_imports()
         facts = _IN_THIS_PROCESS.get(str(device))
         if facts is None and known:
             facts = cls(**known)
