@@ -48,4 +48,7 @@ class Ahead:
         try:
             return torch.export.export(self._module, args, kwargs)
         except Exception as error:  # whatever a network does that cannot be exported
-            raise UnsupportedError(f"aot: the network cannot be exported: {in_short(error)}") from error
+            first, *_ = str(error).strip().splitlines() or [""]  # advice on how to export otherwise follows
+            raise UnsupportedError(
+                f"aot: the network cannot be exported: {in_short(f'{type(error).__name__}: {first}')}"
+            ) from error

@@ -31,10 +31,12 @@ def told_by_head(head: bytes) -> str | None:
     if not head.strip(b"\x00"):
         return "all zeros at its beginning, as an interrupted download leaves it"
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
-    if text.startswith(_PAGES):
+    if text.startswith(_PAGES) or text.replace(b"\0", b"").removeprefix(b"\xff\xfe").startswith(_PAGES):
         return "an HTML page or other markup, as a download that returned a web page leaves it"
     if text.startswith((b'{"', b"{\n", b"{ ")) and not head.startswith(b"{ \x00"):
         return "JSON text, as a download that failed leaves it"
+    if head[257:262] == b"ustar":
+        return "a tar archive; unpack it"
     return next((what for beginning, what in _BEGINNINGS.items() if head.startswith(beginning)), None)
 
 

@@ -47,7 +47,7 @@ def sentence(one: Effect) -> str:
 def often(one: Effect) -> str:
     """``faster in 22, slower in 1 of 24 pairs``; says so where no pair differs for certain."""
     counts = [(word, one.count(word)) for word in ("faster", "slower")]
-    told = ", ".join(f"{word} in {n:,}" for word, n in counts if n) or "neither faster nor slower in any"
+    told = ", ".join(f"{word} in {n:,}" for word, n in counts if n) or "no clear difference in any"
     return f"{told} of {one.n:,} pair{'' if one.n == 1 else 's'}"
 
 

@@ -28,6 +28,9 @@ _AUXILIARY = ("AuxLogits.", "aux1.", "aux2.", "aux_classifier.")
 """Heads that help a training and answer nothing: models are built without them."""
 
 
+_NOT_SAVED = "it is no file that torch.save wrote"
+
+
 class _UnusableError(Exception):
     """Why a file holds no weights, to be said after ``is`` or as a sentence of its own."""
 
@@ -52,17 +55,21 @@ def _loaded(file: Path) -> Any:
         with warnings.catch_warnings(action="ignore"):  # it warns of what it refuses next
             return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise _UnusableError(f"it holds more than tensors{_more(file)}, which could run code; "
-                             "save model.state_dict()") from error  # fmt: skip
+        names = _more(file)
+        raise _UnusableError(f"it holds more than tensors ({names}), which could run code; save model.state_dict()"
+                             if names else f"{_NOT_SAVED}, or it holds more than tensors") from error  # fmt: skip
 
 
 def _more(file: Path) -> str:
     """Names of what beside tensors a file would make, as far as torch tells them."""
     try:
-        names = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file))
-    except Exception:  # it told what it is already
+        return _some(sorted(torch.serialization.get_unsafe_globals_in_checkpoint(file)))
+    except Exception:  # it is told what it is already
         return ""
-    return f" ({_some(names)})" if names else ""
+
+
+def _tensors(content: Mapping[Any, Any]) -> dict[Any, torch.Tensor]:
+    return {name: value for name, value in content.items() if isinstance(value, torch.Tensor)}
 
 
 def _state_of(content: Any) -> dict[str, torch.Tensor]:
@@ -70,8 +77,10 @@ def _state_of(content: Any) -> dict[str, torch.Tensor]:
     for _ in range(3):  # {"model": {"state_dict": ...}} is the deepest that was met
         if not isinstance(content, Mapping) or any(isinstance(value, torch.Tensor) for value in content.values()):
             break
-        content = next((content[name] for name in _INNER if isinstance(content.get(name), Mapping)), None)
-    tensors = {k: v for k, v in content.items() if isinstance(v, torch.Tensor)} if isinstance(content, Mapping) else {}
+        inner = [content[name] for name in _INNER if isinstance(content.get(name), Mapping)]
+        others = [value for value in content.values() if isinstance(value, Mapping) and _tensors(value)]
+        content = inner[0] if inner else others[0] if len(others) == 1 else None
+    tensors = _tensors(content) if isinstance(content, Mapping) else {}
     if not tensors:
         raise _UnusableError("it holds no weights by name; save model.state_dict()")
     return {str(name).replace(_COMPILED, ""): value for name, value in tensors.items()}
@@ -104,6 +113,8 @@ def _told(error: Exception) -> str:
     text = str(error)
     if "TorchScript" in text:
         return "it is a TorchScript archive; save model.state_dict()"
+    if "hasRecord" in text or "not in a subdirectory" in text or isinstance(error, (IndexError, KeyError)):
+        return _NOT_SAVED
     if "central directory" in text or "unexpected EOF" in text or isinstance(error, EOFError):
         return f"it is truncated or damaged ({in_short(error, 120)})"
     return in_short(error)
@@ -169,6 +180,8 @@ def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
     strange = {key for key in there if key not in own and key.split(".")[0] not in {h.split(".")[0] for h in heads}}
     other = {key for key in there if key in own and there[key].shape != own[key].shape}
     in_head = {key for key in other & of_head if there[key].shape[1:] == own[key].shape[1:]}
+    if useless := _useless(module, there):
+        raise BadInputError(f"--weights: {str(file)!r} holds no weights that {name} can compute with: {useless}")
     if missing - of_head or strange or other - in_head:
         misfit = _misfit(name, own, there, missing - of_head, strange, other - in_head)
         raise BadInputError(f"--weights: {str(file)!r} is of another architecture: {misfit}")
@@ -179,6 +192,30 @@ def fitted(module: nn.Module, state: State, name: str, file: Path) -> Fitted:
         n_classes=None if weight is None else len(weight),
         has_head=is_whole,
     )
+
+
+def _useless(module: nn.Module, there: State) -> str:
+    """What is wrong with the values of a model's weights in a file, with the first of them; empty for nothing."""
+    parameters, own = dict(module.named_parameters()), module.state_dict()
+    kinds = {
+        "without values, as on the meta device": lambda _, there: there.is_meta,
+        "quantised": lambda _, there: there.is_quantized,
+        "sparse": lambda _, there: there.layout != torch.strided,
+        "of whole or complex numbers": lambda own, there: own.is_floating_point() and not there.is_floating_point(),
+        "with NaN": lambda own, there: own.is_floating_point() and bool(_wide(there).isnan().any()),
+        "with infinities": lambda _, there: not bool(_wide(there).isfinite().all()),  # which masks hold, no parameters
+    }
+    for kind, is_so in kinds.items():
+        of = parameters if kind == "with infinities" else own
+        names = sorted(name for name, tensor in there.items() if name in of and is_so(of[name], tensor))
+        if names:
+            return f"{_some(names)} {kind}"
+    return ""
+
+
+def _wide(tensor: torch.Tensor) -> torch.Tensor:
+    """In a type that torch computes with, as it does not with numbers of 8 bits."""
+    return tensor.float() if tensor.element_size() == 1 else tensor
 
 
 def _misfit(name: str, own: State, there: State, missing: set[str], strange: set[str], other: set[str]) -> str:

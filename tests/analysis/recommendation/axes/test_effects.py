@@ -38,7 +38,7 @@ def test_each_axis_has_its_ratio_how_often_and_where_it_is_otherwise(write_sweep
         ("pipeline", "warp", "slower", False)
     ]
     assert "faster in 18, slower in 6 of 24 pairs; hurts warp (0.5" in sentence(precision)
-    assert sentence(memory).endswith("neither faster nor slower in any of 24 pairs")
+    assert sentence(memory).endswith("no clear difference in any of 24 pairs")
     assert (memory.verdict, memory.count("same"), memory.interactions) == ("same", 24, [])
     assert [(one.contrast.value, round(one.ratio.value or 0)) for one in (eight, most)] == [(8, 4), (64, 16)]
     assert most.memory_ratio == pytest.approx(64)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import tarfile
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,7 @@ VARIANTS: dict[str, Callable[[State], Any]] = {
     "lightning": lambda state: {"state_dict": {**prefixed(state, "model."), "criterion.weight": torch.ones(3)}},
     "averaged": lambda state: {"n_averaged": torch.tensor(3), **prefixed(state, "module.")},
     "parameters": lambda state: {name: nn.Parameter(value) for name, value in state.items()},
+    "under a name of its own": lambda state: {"epoch": 1, "ema_state_dict": state, "optimizer": {"state": {}}},
     "half": lambda state: {name: value.half() for name, value in state.items()},
 }
 
@@ -135,12 +138,31 @@ def saved(content: Any) -> bytes:
     return buffer.getvalue()
 
 
+def zip_of(name: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(name, "content")
+    return buffer.getvalue()
+
+
+def tar_of(content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        entry = tarfile.TarInfo("model.pth")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n", "is a Git LFS pointer; `git lfs pull`"),
         (b"<!DOCTYPE html>\n<html>404</html>", "is an HTML page"), (b"", "is empty"), (b'{"error": "gated"}', "is JSON text"),
         (saved({"a": torch.ones(99)})[:-100], "it is truncated or damaged"), (b"some words", "not a state dictionary"),
+        (tar_of(b"weights"), "is a tar archive; unpack it"), ("<html>".encode("utf-16"), "is an HTML page"),
+        (zip_of("word/document.xml"), "it is no file that torch.save wrote"),
+        (b"AccessDenied", "it is no file that torch.save wrote, or it holds more than tensors"),
         (saved([1, 2]), "it holds no weights by name"), (saved({"epoch": 3}), "it holds no weights by name"),
         (saved({"model": {"a": torch.ones(2)}, "args": argparse.Namespace(x=1)}),
          r"it holds more than tensors \(argparse.Namespace\), which could run code"),
@@ -153,6 +175,25 @@ def test_a_file_that_holds_no_weights_is_told_for_what_it_is(content: bytes, tol
     with pytest.raises(BadInputError, match=rf"^--weights: '.*weights.pt' .*{told}") as said:
         check_weights(file, (MODEL,))
     assert "\n" not in str(said.value)
+
+
+@pytest.mark.parametrize(("made", "told"), [
+    (lambda t: t * float("nan"), "with NaN"), (lambda t: t + float("inf"), "with infinities"),
+    (lambda t: t.int(), "of whole or complex numbers"), (lambda t: t.to(torch.complex64), "of whole or complex numbers"),
+    (lambda t: t.to("meta"), "without values, as on the meta device"), (lambda t: t.to_sparse(), "sparse"),
+    (lambda t: torch.quantize_per_tensor(t, 0.1, 0, torch.qint8), "quantised"),
+])  # fmt: skip
+@pytest.mark.filterwarnings("ignore:.*quantiz.*")
+def test_weights_that_nothing_can_be_computed_with_are_refused(
+    made: Callable[[torch.Tensor], torch.Tensor], told: str
+) -> None:
+    module = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    module.register_buffer("mask", torch.full((2,), -torch.inf))
+    state = {name: tensor for name, tensor in module.state_dict().items() if name != "1.num_batches_tracked"}
+    assert fitted(module, state, "mine", Path("w.pt")).has_head
+    assert fitted(module, {**state, "0.bias": state["0.bias"].to(torch.float8_e4m3fn)}, "mine", Path("w.pt")).has_head
+    with pytest.raises(BadInputError, match=f"'w.pt' holds no weights that mine can compute with: 0.weight {told}$"):
+        fitted(module, {**state, "0.weight": made(state["0.weight"])}, "mine", Path("w.pt"))
 
 
 def test_a_torchscript_archive_is_told(tmp_path: Path) -> None:
