@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,22 @@ def _hide_late(seen: Any) -> None:
     function.__dynamo_disable = call
 
 
+def _seeing_eight_bits(dispatch: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a mode see the product that torch's ``out_dtype`` makes, as torchao asks for int8 ones on a GPU.
+
+    To a mode that refuses it torchao answers with a product in fp32, and torch's count of FLOPs with nothing at all.
+    """
+
+    def call(self: Any, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if isinstance(func, torch._ops.OpOverload):
+            return dispatch(self, func, types, args, kwargs)
+        if args[:2] == (torch.ops.aten.mm.default, torch.int32) and {a.dtype for a in args[2:]} == {torch.int8}:
+            return dispatch(self, torch.ops.aten._int_mm.default, types, args[2:], {})
+        raise NotImplementedError(f"{func} is no operation that can be watched")
+
+    return call
+
+
 if TYPE_CHECKING:
     from torch.utils._python_dispatch import TorchDispatchMode
 else:
@@ -40,9 +56,12 @@ else:
         from torch.utils._python_dispatch import TorchDispatchMode as _TheirMode
 
         class TorchDispatchMode(_TheirMode):
-            """Torch's own, which does not import the compiler."""
+            """Torch's own, which does not import the compiler and sees int8 products."""
+
+            supports_higher_order_operators = True
 
             def __init_subclass__(cls, **named: Any) -> None:
+                cls.__torch_dispatch__ = _seeing_eight_bits(cls.__torch_dispatch__)
                 super().__init_subclass__(**named)
                 _hide_late(cls.__torch_dispatch__)
     except ImportError:
@@ -60,12 +79,21 @@ else:
                 return None
 
 
-def flop_counter(**options: Any) -> Any:
+class _Passing(TorchDispatchMode):
+    """Changes nothing but what ``_seeing_eight_bits`` does."""
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}))
+
+
+@contextlib.contextmanager
+def flop_counter(**options: Any) -> Iterator[Any]:
     """Torch's ``FlopCounterMode``, which prints nothing."""
     from torch.utils import flop_counter as theirs
 
     _hide_late(getattr(getattr(theirs, "_FlopCounterMode", None), "__torch_dispatch__", None))
-    return theirs.FlopCounterMode(display=False, **options)
+    with theirs.FlopCounterMode(display=False, **options) as counted, _Passing():
+        yield counted
 
 
 @contextlib.contextmanager

@@ -9,6 +9,7 @@ from torch import nn
 from sweeps.measure.products import NO_PRODUCTS, NOT_SEEN, ProductTypes, wrong_type
 from sweeps.measure.step_work import count_step
 from workloads.precision import PRECISIONS, autocast, product_type
+from workloads.runtime.without_compiler import flop_counter
 
 CPU = torch.device("cpu")
 NETWORK = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
@@ -94,3 +95,23 @@ def test_float32_products_are_called_tf32_where_the_device_was_told_so() -> None
         count_step(lambda: NETWORK(IMAGES))
     assert products.columns("tf32", is_compiled=False)["computed_dtype"] == "tf32"
     assert products.columns("fp16", is_compiled=False)["computed_dtype"] == "float32"
+
+
+def test_an_int8_product_is_seen_and_counted_as_torchao_asks_for_it_on_a_gpu() -> None:
+    from torch._higher_order_ops.out_dtype import out_dtype
+
+    rows, columns = (torch.randint(-5, 5, shape, dtype=torch.int8) for shape in ((32, 64), (64, 16)))
+    whole = rows.int() @ columns.int()
+    made: list[torch.Tensor] = []
+
+    def product() -> None:
+        made.append(out_dtype(torch.ops.aten.mm.default, torch.int32, rows, columns))
+
+    products = ProductTypes()
+    with flop_counter() as flops, products:
+        product()
+    assert (products.types, flops.get_total_flops()) == (["int8"], 0), "torch itself has no formula for it"
+    assert count_step(product)[0] == 2 * 32 * 64 * 16
+    assert all(torch.equal(found, whole) for found in made)
+    operands = rows.float(), columns.float()
+    assert count_step(lambda: out_dtype(torch.ops.aten.mm.default, torch.int32, *operands)) == (None, None)
