@@ -15,7 +15,7 @@ from workloads.models import rounding
 from workloads.models.calls import answers
 from workloads.models.calls.answers import Answers, Layout, joined
 from workloads.models.calls.inputs import Inputs
-from workloads.models.rounding import rounded_answer
+from workloads.models.rounding import products_apart, rounded_answer
 from workloads.runtime.kept import digest_of, kept, versions
 from workloads.runtime.without_compiler import flop_counter
 
@@ -23,8 +23,8 @@ MAX_DOUBLE_FLOP = 10e9
 """Networks of more for an item are computed in float32: so the type is the network's, and not the machine's load."""
 MAX_COMPARED_FLOP, LEAST_COMPARED = 4e12, 2
 """Of all items that are compared, on the CPU: of a network for clips that is a minute's work; and the fewest items."""
-N_ROUNDED = 8
-"""Items computed with rounded products too."""
+N_ROUNDED, MAX_ROUNDED_FLOP = 8, 5e11
+"""Items computed with rounded products too, and of all of them, since rounding takes several times as long."""
 BATCH = 8
 N_OTHER = 3
 """Items of a second answer, which shows where the items are in it."""
@@ -140,7 +140,8 @@ class Reference:
 
     Attributes:
         outputs: By name, items first, as many as ``MAX_COMPARED_FLOP`` allows; their type says what computed them.
-        rounded: Of the first ``N_ROUNDED`` items, with operations rounded to ten stored bits; float32.
+        rounded: Of the first ``N_ROUNDED`` items, or as many as ``MAX_ROUNDED_FLOP`` allows, with operations rounded to
+            ten stored bits; float32.
         layout: Where the items are in the network's answers.
     """
 
@@ -175,13 +176,14 @@ def reference_of(
 
 
 def _computed(module: torch.nn.Module, inputs: Inputs) -> dict[str, torch.Tensor]:
-    few = inputs[:N_ROUNDED]
-    fewer = few[: min(N_OTHER, len(few) - 1)] if len(few) > 1 else few[torch.tensor([0, 0])]
-    with flop_counter() as flops:
-        rounded = rounded_answer(module, few)
-    with torch.inference_mode():
-        layout = Layout.of((rounded, len(few)), (fewer.call(module), len(fewer)))
-    per_item = flops.get_total_flops() / len(few)
+    fewer = inputs[: min(N_OTHER, len(inputs) - 1)] if len(inputs) > 1 else inputs[torch.tensor([0, 0])]
+    with torch.inference_mode(), products_apart(), flop_counter() as flops:
+        answer = fewer.call(module)
+    per_item = flops.get_total_flops() / len(fewer)
+    n_rounded = max(LEAST_COMPARED, min(N_ROUNDED, len(inputs), int(MAX_ROUNDED_FLOP / max(1.0, per_item))))
+    few = inputs[: n_rounded + (n_rounded == len(fewer))]  # another number, which shows where the items are
+    rounded = rounded_answer(module, few)
+    layout = Layout.of((rounded, len(few)), (answer, len(fewer)))
     inputs = inputs[: max(LEAST_COMPARED, int(MAX_COMPARED_FLOP / max(1.0, per_item)))]
     is_cheap = per_item <= MAX_DOUBLE_FLOP
     outputs = outputs_in_double(module, inputs, layout) if is_cheap else None

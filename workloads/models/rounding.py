@@ -6,6 +6,8 @@ The error of a first order is proportional to the unit roundoff (Higham, Accurac
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -60,12 +62,18 @@ class Rounding(TorchDispatchMode):
         return out
 
 
-def rounded_answer(module: torch.nn.Module, inputs: Inputs | torch.Tensor) -> Any:
-    """A network's answer in float32 with operations of ``ROUNDED_BITS`` stored bits."""
+@contextlib.contextmanager
+def products_apart() -> Iterator[None]:
+    """Attention is computed product by product, which as one operation it would hide."""
     before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)  # attention as one operation hides its products
+    torch.backends.mha.set_fastpath_enabled(False)
     try:
-        with torch.no_grad(), Rounding():
-            return Inputs.of(inputs).call(module)
+        yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
+
+
+def rounded_answer(module: torch.nn.Module, inputs: Inputs | torch.Tensor) -> Any:
+    """A network's answer in float32 with operations of ``ROUNDED_BITS`` stored bits."""
+    with torch.no_grad(), products_apart(), Rounding():
+        return Inputs.of(inputs).call(module)

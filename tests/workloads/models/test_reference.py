@@ -80,6 +80,16 @@ def test_a_network_of_much_work_is_computed_in_float32_whatever_the_machine(monk
     torch.testing.assert_close(reference, small()(images).detach())
 
 
+@pytest.mark.parametrize(("n_items", "n_rounded"), [(1, 1), (2, 2), (3, 3), (9, 2)])
+def test_of_a_network_of_much_work_few_answers_are_rounded(
+    n_items: int, n_rounded: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference_module, "MAX_ROUNDED_FLOP", 1.0)
+    found = reference_of(object(), small(), torch.rand(n_items, 3, 16, 16))
+    assert (len(found.rounded[""]), len(found.outputs[""])) == (n_rounded, n_items)
+    assert found.layout.dims == {"": 0}
+
+
 class Fixed(nn.Module):
     """Has a constant in float32 inside, which does not meet float64."""
 
