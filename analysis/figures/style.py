@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 import warnings
 from collections.abc import Iterator
@@ -54,13 +55,20 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         drawn = Figure(figsize=size, layout="constrained")
         FigureCanvasAgg(drawn)
         yield drawn
-        _shorten_texts(drawn)
-        _grow_for_legends(drawn)
-        _space_ticks(drawn)
-        drawn.set_layout_engine(None)  # else saving lays out again, and draws twice to do so
         path.parent.mkdir(parents=True, exist_ok=True)
-        metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
-        drawn.savefig(path, metadata=metadata)
+        _finish(drawn, path)
+
+
+def _finish(drawn: Figure, path: Path) -> None:
+    """Lay a figure out for good and save it."""
+    _shorten_texts(drawn)
+    _lay_out(drawn)
+    if _grow_for_legends(drawn):
+        _lay_out(drawn)
+    _space_ticks(drawn)
+    drawn.set_layout_engine(None)  # else saving lays out again, and draws twice to do so
+    metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
+    drawn.savefig(path, metadata=metadata)
 
 
 def _wrapped(label: str) -> str:
@@ -94,7 +102,6 @@ def _lay_out(drawn: Figure) -> None:
 
 def _space_ticks(drawn: Figure) -> None:
     """Give an axis of one number more of them, and leave out numbers that would run into one another."""
-    _lay_out(drawn)
     every = [axis for axes in drawn.axes for axis in (axes.xaxis, axes.yaxis)]
     for axis in every:
         is_numbered = axis.get_scale() == "log" and any(t.label1.get_visible() for t in axis.get_major_ticks())
@@ -136,9 +143,10 @@ def _is_category(axis: Axis) -> bool:
     return isinstance(axis.get_major_formatter(), FixedFormatter) and not all(t.isdigit() for t in texts if t)
 
 
-def _grow_for_legends(drawn: Figure) -> None:
-    """Make a figure as tall as its tallest legend, which would else be cut off at the bottom."""
-    if legends := drawn.findobj(Legend):
-        _lay_out(drawn)
-        missing = LEGEND_MARGIN - min(legend.get_window_extent().y0 for legend in legends) / drawn.dpi
-        drawn.set_figheight(drawn.get_figheight() + max(0.0, missing))
+def _grow_for_legends(drawn: Figure) -> bool:
+    """Make a figure as tall as its tallest legend, which would else be cut off at the bottom; whether it had to be."""
+    lowest = min((legend.get_window_extent().y0 for legend in drawn.findobj(Legend)), default=math.inf)
+    missing = float(LEGEND_MARGIN - lowest / drawn.dpi)
+    if missing > 0:
+        drawn.set_figheight(drawn.get_figheight() + missing)
+    return missing > 0

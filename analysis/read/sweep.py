@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from analysis.contract.allocators import DEFAULT
 from analysis.contract.parts import DESCRIPTION, strangers
@@ -152,14 +153,15 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     parts = _read(sweep, "trials")
     if parts.table is None and sweep.is_file():
         raise AnalysisError(f"{str(sweep)!r} is not a complete Parquet file")
-    frame = pd.DataFrame() if parts.table is None else parts.table.to_pandas()
+    frame = pd.DataFrame() if parts.table is None else _as_frame(parts.table)
     types = [(TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object")]
     frame = with_columns(frame, {name: dtype for names, dtype in types for name in names})
     for name in TRIAL_NUMBERS:
         if frame[name].dtype.kind not in "iuf":
             frame[name] = pd.to_numeric(frame[name], errors="coerce")
-        if (is_infinite := np.isinf(frame[name])).any():  # of a step of no time, which is no measurement
-            frame[name] = frame[name].mask(is_infinite)
+    is_infinite = np.isinf(frame[list(TRIAL_NUMBERS)].to_numpy("float64"))  # of a step of no time: no measurement
+    for i in np.flatnonzero(is_infinite.any(axis=0)):
+        frame[TRIAL_NUMBERS[i]] = frame[TRIAL_NUMBERS[i]].mask(is_infinite[:, i])
     frame["allocator"] = frame["allocator"].fillna(DEFAULT)  # of all devices, so that it varies only where it was set
     frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
     frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
@@ -172,9 +174,17 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     return frame
 
 
+def _as_frame(table: pa.Table) -> pd.DataFrame:
+    """A table with text as objects side by side: pandas copies each column of its own text type by itself."""
+    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    told = pd.DataFrame({name: table[name].to_numpy() for name in texts}, dtype="object")
+    return pd.concat([table.drop_columns(texts).to_pandas(), told], axis=1)
+
+
 def with_columns(frame: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
     """The frame with all of these columns, null where it lacks them."""
-    absent = {c: pd.Series(None, index=frame.index, dtype=t) for c, t in types.items() if c not in frame}
+    null = {"object": None, "float64": math.nan}
+    absent = {c: np.full(len(frame), null[t], dtype=t) for c, t in types.items() if c not in frame}
     return pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
 
 

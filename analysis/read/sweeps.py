@@ -64,7 +64,7 @@ def load_sweeps(paths: Sequence[str | Path], columns: Sequence[str] = ()) -> pd.
     # An all-null column is object in one sweep and a number in another; null must not decide the type.
     frame = pd.concat([part.dropna(axis=1, how="all") for part in filled], ignore_index=True) if filled else parts[0]
     everything = dict.fromkeys([*(c for part in parts for c in part.columns), *columns, "sweep_id", "status"])
-    frame = with_columns(frame, {column: _null_type(column) for column in everything})
+    frame = with_columns(frame, {column: _null_type(column) for column in everything}).copy()  # in one piece
     unreadable = [name for part in parts for name in part.attrs["unreadable"]]
     asked = [_n_asked(part) for part in parts]
     short = {name: n - len(part) for name, n, part in zip(names(sweeps), asked, parts, strict=True)
