@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import stats
 
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
 from sweeps.measure.device.device import synchronize
@@ -55,6 +54,8 @@ def fit_slope(steps: np.ndarray, n_bytes: np.ndarray) -> Slope:
         steps: Steps done at each reading.
         n_bytes: Memory at each reading.
     """
+    from scipy import stats  # half a second, of this check alone
+
     fitted = stats.theilslopes(n_bytes, steps, CONFIDENCE)
     return Slope(low=float(fitted.low_slope), value=float(fitted.slope), high=float(fitted.high_slope))
 

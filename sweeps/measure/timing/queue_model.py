@@ -13,7 +13,7 @@ import heapq
 import math
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special
 
 from sweeps.measure.timing.server_load import ServerResult
 
@@ -94,7 +94,7 @@ class QueueModel:
             found = latencies_of_several(gaps, services, self._n_servers)[:, N_OF_SEVERAL // 8 :]
         place = int(SHARE * found.shape[1])
         logs = np.log(np.partition(found, place, axis=1)[:, place])
-        reach = float(stats.t.ppf(CONFIDENCE, N_REPLICATES - 1)) * (1 + 1 / N_REPLICATES) ** 0.5
+        reach = float(special.stdtrit(N_REPLICATES - 1, CONFIDENCE)) * (1 + 1 / N_REPLICATES) ** 0.5
         return float(np.exp(logs.mean() + reach * logs.std(ddof=1)))
 
     def highest_rate(self, limit_s: float) -> float | None:

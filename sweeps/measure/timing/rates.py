@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from analysis.contract.autocorrelation import MIN_VALUES, mean_half_width
 
@@ -32,7 +32,7 @@ def rate_over_time(items: Sequence[int], seconds: Sequence[float], confidence: f
     rate, low, high = float(n.sum() / s.sum()), None, None
     if len(n) > 1 and rate > 0:
         error = math.sqrt(len(n) / (len(n) - 1) * float(np.sum((s - n / rate) ** 2))) / float(s.sum())
-        half = float(stats.t.ppf((1 + confidence) / 2, len(n) - 1)) * error
+        half = float(special.stdtrit(len(n) - 1, (1 + confidence) / 2)) * error
         if len(n) >= MIN_VALUES:  # rounds resemble those before them
             half = max(half, mean_half_width((s - n / rate) / float(s.mean()), 0.0, confidence))
         reach = math.exp(half)
