@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
+from analysis.figures import style
 from sweeps.store.schema import ROUNDS, SAMPLES, SCHEMA_VERSION, TRIALS
 
 Write = Callable[..., Path]
@@ -79,6 +80,16 @@ def look_at_figures(monkeypatch: pytest.MonkeyPatch, look: Callable[[Figure], No
     monkeypatch.setattr(Figure, "savefig", saved)
 
 
+@pytest.fixture
+def undrawn(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of what a page says: its figures are made, and neither laid out nor saved, which takes most of the time.
+
+    Of a module that asks for it, tests marked ``drawn`` are left out.
+    """
+    if request.node.get_closest_marker("drawn") is None:
+        monkeypatch.setattr(style, "_finish", lambda _, path: path.write_bytes(bytes(10_000)))
+
+
 @pytest.fixture(autouse=True)
 def every_figure_is_legible(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Checks each figure that any test of the analysis has drawn, but of names made to fill one."""
@@ -89,12 +100,17 @@ def every_figure_is_legible(request: pytest.FixtureRequest, monkeypatch: pytest.
 @pytest.fixture
 def write_sweep(tmp_path: Path) -> Write:
     """``write_sweep(rows, name="s", samples=[...], rounds=[...], n_cells=None)`` makes a sweep's folder."""
+    return writer(tmp_path)
+
+
+def writer(parent: Path) -> Write:
+    """What makes folders of sweeps in another."""
 
     def write(
         rows: Sequence[Mapping[str, Any]], name: str = "s", samples: Sequence[Mapping[str, Any]] = (),
         rounds: Sequence[Mapping[str, Any]] = (), n_cells: int | None = None, created_at: str = "2026-01-01T00:00:00",
     ) -> Path:  # fmt: skip
-        folder = tmp_path / name
+        folder = parent / name
         tables = (("trials", TRIALS, rows), ("samples", SAMPLES, samples), ("rounds", ROUNDS, rounds))
         for table, schema, content in tables:
             (folder / table).mkdir(parents=True, exist_ok=True)

@@ -88,7 +88,9 @@ def test_inference_in_bf16_agrees_with_fp32_on_the_best_class() -> None:
 
 @pytest.mark.parametrize("precision", [name for name in PRECISIONS if holds_weights(name)])
 def test_weights_and_inputs_are_held_in_the_precision_without_autocast(precision: str) -> None:
-    workload = prepared("inference", model="efficientnet_lite0", precision=precision, memory_format="channels_last")
+    workload = prepared(
+        "inference", model="efficientnet_lite0", precision=precision, memory_format="channels_last", n_compared=2
+    )
     assert {p.dtype for p in workload._module.parameters()} == {compute_dtype(precision)}  # type: ignore[attr-defined]
     outputs, reference = workload.outputs_and_reference()  # type: ignore[attr-defined]
     products = ProductTypes()
@@ -144,7 +146,7 @@ def test_head_only_finetuning_learns_and_leaves_the_rest_alone() -> None:
 
 
 def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
-    workload = prepared("finetune", model="efficientnet_lite0", batch_size=128, image_size=32, epochs=0.02)
+    workload = prepared("finetune", model="efficientnet_lite0", batch_size=16, image_size=32, epochs=0.02)
     first = next(workload._module.parameters()).detach().clone()  # type: ignore[attr-defined]
     steps = 0
     while not workload.is_done():

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from analysis.read.sweep import load_sweep
 from analysis.recommendation.page import write_report
 from tests.analysis.conftest import Write, row
+
+pytestmark = pytest.mark.usefixtures("undrawn")
 
 
 def test_threads_and_allocators_name_cells_where_they_vary(write_sweep: Write) -> None:

@@ -10,6 +10,8 @@ from analysis.page.command_line import run_script
 from analysis.recommendation.page import write_report
 from tests.analysis.conftest import Write, row
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def test_hours_and_kilowatt_hours_add_up_and_what_is_unknown_stays_so() -> None:
     frame = pd.DataFrame({"throughput_items_per_s": [1000.0, 500.0, 0.0], "energy_per_item_j": [0.36, None, 1.0]})

@@ -17,6 +17,8 @@ from analysis.recommendation.page import write_report
 from analysis.stats import between_runs
 from tests.analysis.conftest import Write, row
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def run(index: int, speed: float, repeat: int = 1, batch: int = 1, **values: object) -> dict[str, object]:
     """A run of the cell of a batch size on one machine, without an interval of its own."""

@@ -18,6 +18,8 @@ from sweeps.commands import TOOLS
 from tests.analysis.conftest import Write, row
 from workloads.registry import workload_names
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "comparison.schema.json").read_text())
 WORKFLOW = ROOT / "docs" / "examples" / "regression.yml"

@@ -23,6 +23,8 @@ from tests.analysis.conftest import Write, row
 from tests.analysis.made_up import failed
 from tests.analysis.states import check_html, check_sensible, old_sweep
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 Cell = dict[str, Any]
 Sweep = Callable[..., Path]
 Repeated = Callable[..., str]
@@ -101,6 +103,7 @@ def rows_of(text: str, heading: str) -> list[list[str]]:
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block[1].splitlines()]
 
 
+@pytest.mark.drawn
 def test_what_became_slower_is_a_regression_and_what_became_faster_is_none(
     repeated: Repeated, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -161,6 +164,7 @@ def said_of(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
     return said
 
 
+@pytest.mark.drawn
 def test_one_run_a_side_has_no_verdict_and_says_what_is_known_of_the_next(
     sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -207,6 +211,7 @@ def test_a_best_with_a_setting_that_the_other_side_was_not_measured_with_is_said
     )
 
 
+@pytest.mark.drawn
 def test_three_sides_are_each_compared_with_the_baseline(repeated: Repeated, tmp_path: Path) -> None:
     one, two, three = (repeated(name, cells(speed)) for name, speed in (("v1", 1.0), ("v2", 1.3), ("v3", 0.8)))
     text = compared(tmp_path, one, two, three, code=3)
@@ -285,6 +290,7 @@ def test_machines_with_other_devices_are_compared_at_their_best(repeated: Repeat
     assert text.startswith("# workstation cpu, workstation cuda, mac cpu against mac mps\n")
 
 
+@pytest.mark.drawn
 def test_machines_that_share_no_cell_are_still_compared_at_their_best(sweep: Sweep, tmp_path: Path) -> None:
     sides = sweep("w", machine({"cuda": 9000})), sweep("m", machine({"mps": 1000}))
     text = compared(tmp_path, *sides, code=4)
@@ -370,6 +376,7 @@ def test_text_from_results_is_escaped(sweep: Sweep, tmp_path: Path) -> None:
     assert text.startswith("# &lt;u&gt;new\\| against &lt;b&gt;old\\|\n")
 
 
+@pytest.mark.drawn
 def test_the_same_results_give_the_same_bytes(repeated: Repeated, tmp_path: Path) -> None:
     folders = repeated("a", cells()), repeated("b", cells(1.2))
     made = []
@@ -380,6 +387,7 @@ def test_the_same_results_give_the_same_bytes(repeated: Repeated, tmp_path: Path
     assert set(made[0]) == {"compare.md", "compare.png"}
 
 
+@pytest.mark.drawn
 def test_one_html_file_holds_it_all(repeated: Repeated, tmp_path: Path) -> None:
     sides = repeated("a", cells()), repeated("b", cells(1.2))
 
@@ -418,6 +426,7 @@ def test_columns_that_an_older_schema_lacks_are_no_reason_to_fail(sweep: Sweep, 
     assert "This is not a verdict" in compared(tmp_path, sweep("a", cells()), f"b={parquet}", code=4)
 
 
+@pytest.mark.drawn
 def test_servers_are_compared_by_the_latency_of_a_request(repeated: Repeated, tmp_path: Path) -> None:
     def server(latency: float, found: float) -> list[Cell]:
         return [row(0, scenario="server", rate_per_s=100, batch_size=1, step_median_s=latency, max_rate_per_s=found,
@@ -431,6 +440,7 @@ def test_servers_are_compared_by_the_latency_of_a_request(repeated: Repeated, tm
     assert rows_of(text, "Each side at its best")[3][3] == "1.50", "the highest rates that were found"
 
 
+@pytest.mark.drawn
 def test_of_many_cells_the_table_and_the_figure_show_those_that_differ_most(repeated: Repeated, tmp_path: Path) -> None:
     sizes = [row(i, batch_size=i + 1, step_median_s=0.1) for i in range(40)]
     other = [c | {"step_median_s": 0.1 / (1 + 0.01 * i)} for i, c in enumerate(sizes)]

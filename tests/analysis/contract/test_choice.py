@@ -85,6 +85,7 @@ CASES: dict[str, tuple[list[dict[str, Any]], Limits, int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize(("rows", "limits", "chosen"), CASES.values(), ids=CASES)
 def test_terminal_and_report_choose_the_same(
     write_sweep: Write, rows: Sequence[dict[str, Any]], limits: Limits, chosen: int

@@ -17,7 +17,10 @@ import pytest
 from analysis.page.html_page import to_html
 from analysis.recommendation.page import write_report
 from analysis.text import table
-from tests.analysis.conftest import Write, row
+from tests.analysis.conftest import check_legible, look_at_figures, row, writer
+
+# One browser and one page of each kind serve all.
+pytestmark = pytest.mark.xdist_group("browser")
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
@@ -66,8 +69,16 @@ def show(browser: Any) -> Iterator[Open]:
         page.close()
 
 
-@pytest.fixture
-def report(write_sweep: Write) -> Path:
+@pytest.fixture(scope="module")
+def legible() -> Iterator[None]:
+    """Looks at each figure that a page of this module has."""
+    with pytest.MonkeyPatch.context() as patch:
+        look_at_figures(patch, check_legible)
+        yield
+
+
+@pytest.fixture(scope="module")
+def report(legible: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A real report with several figures and tables, its results full of what must not run."""
     rows = [
         row(0, batch_size=8, step_median_s=0.1),
@@ -77,7 +88,7 @@ def report(write_sweep: Write) -> Path:
             error_message="<img src=x onerror=\"window.ran = 1\"> <script>window.ran = 2</script> | `x` [y](javascript:z)"),
     ]  # fmt: skip
     rounds = [{"trial_key": "k002", "round": r, "elapsed_s": r + 1.0, "accuracy": 0.4 * r} for r in range(3)]
-    return write_report(write_sweep(rows, rounds=rounds), html=True)
+    return write_report(writer(tmp_path_factory.mktemp("report"))(rows, rounds=rounds), html=True)
 
 
 def texts(page: Any, table_: int, column: int) -> list[str]:
@@ -200,15 +211,15 @@ def test_what_the_page_does_not_hold_is_not_fetched(show: Open, tmp_path: Path) 
     assert page.evaluate("window.ran") is None
 
 
-@pytest.fixture
-def many(write_sweep: Write) -> Path:
+@pytest.fixture(scope="module")
+def many(legible: None, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A report with a table of cells that is worth filtering."""
     cells = [(p, c, b) for p in ("fp32", "bf16") for c in ("none", "default") for b in (1, 8, 64)]
     rows = [
         row(i, precision=p, compile=c, batch_size=b, step_median_s=0.01 * b / (1 + i))
         for i, (p, c, b) in enumerate(cells)
     ]
-    return write_report(write_sweep(rows), html=True)
+    return write_report(writer(tmp_path_factory.mktemp("many"))(rows), html=True)
 
 
 def cells_table(page: Any) -> Any:

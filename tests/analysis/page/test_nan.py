@@ -17,6 +17,8 @@ from tests.analysis import states
 from tests.analysis.conftest import Write
 from tests.analysis.subjects.filled import FILLED, Filled
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 NAME = "of-nothing"
 
 

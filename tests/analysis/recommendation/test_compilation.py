@@ -15,6 +15,8 @@ from analysis.recommendation.compilation import WITHOUT, WON_BACK, told, with_co
 from analysis.recommendation.page import write_report
 from tests.analysis.conftest import Write, row
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 @pytest.fixture
 def worth(write_sweep: Write) -> Any:

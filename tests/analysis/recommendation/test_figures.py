@@ -171,6 +171,7 @@ def test_curves_of_many_trainings_leave_room_for_a_legend_that_is_whole(write_sw
     assert figure.shape[0] > figure.shape[1] / 2, "as tall as its legend, whose words the fixture finds inside"
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_figures_that_a_page_has_no_room_for_are_counted(write_sweep: Write) -> None:
     rows = [row(2 * i + j, model=f"m{i}", batch_size=8 * (j + 1)) for i in range(MAX_TASKS + 2) for j in range(2)]
     text = write_report(write_sweep(rows)).read_text()

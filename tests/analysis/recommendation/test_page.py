@@ -18,6 +18,8 @@ from analysis.recommendation.page import main, write_report
 from analysis.text import escape, number, shared_digits, significant
 from tests.analysis.conftest import Write, row
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parent.parent.parent.parent
 NASTY = "a|b <script>alert(1)</script> *bold* `code` [link](http://x) ![i](http://x)\n\n# heading\n| 1 | 2 |"
 
@@ -69,6 +71,7 @@ def test_what_runs_a_network_is_named_with_what_it_gains_and_how_it_agrees(write
     assert "Through what" not in write_report(write_sweep(rows[:1])).read_text()
 
 
+@pytest.mark.drawn
 def test_figures_lie_beside_the_page_and_say_in_words_what_they_show(write_sweep: Write) -> None:
     report = write_report(write_sweep(machine()))
     found = re.findall(r"!\[([^\]]+)\]\(([^)]+)\)", report.read_text())
@@ -139,6 +142,7 @@ def test_an_unfinished_sweep_says_how_to_go_on(write_sweep: Write) -> None:
     assert "    accelsweep inference --resume s\n" in text
 
 
+@pytest.mark.drawn
 def test_training_is_told_by_accuracy_and_time_to_target(write_sweep: Write) -> None:
     rows = [row(i, workload="finetune", scenario=None, tune="full", batch_size=8 * (i + 1), accuracy_best=0.9 + 0.05 * i, n_heldout_items=2000,
                 target_accuracy=0.92, time_to_target_s=9.0 if i else None) for i in range(2)]  # fmt: skip
@@ -171,6 +175,7 @@ def test_a_servers_deadline_and_the_limit_on_latency_are_told_once(
     assert told in report.read_text()
 
 
+@pytest.mark.drawn
 def test_a_server_is_told_by_the_highest_rate_that_holds_its_deadline(write_sweep: Write) -> None:
     rows = [server(0, 10, 0.02), server(1, 20, 0.04), server(2, 40, 0.2), server(3, 80, 3.0, completed_rate_per_s=45.0)]
     report = write_report(write_sweep(rows))
@@ -236,6 +241,7 @@ def test_alike_failures_are_one_row_with_their_number(write_sweep: Write) -> Non
     assert lines[0].endswith("| 5 |")
 
 
+@pytest.mark.drawn
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
@@ -254,6 +260,7 @@ def test_every_state_of_a_sweep_has_a_page(write_sweep: Write, rows: list[dict[s
     assert "None" not in text
 
 
+@pytest.mark.drawn
 def test_the_machines_of_a_mixed_sweep_are_told_apart_everywhere(write_sweep: Write) -> None:
     rows = [row(i, host=host, device_name=f"device {host}", batch_size=size, step_median_s=0.1 if host == "a" else 0.05)
             for i, (host, size) in enumerate((h, s) for h in ("a", "b") for s in (8, 16))]  # fmt: skip
@@ -264,6 +271,7 @@ def test_the_machines_of_a_mixed_sweep_are_told_apart_everywhere(write_sweep: Wr
     assert "| device | device a | device b |" in section(text, "Environment")
 
 
+@pytest.mark.drawn
 def test_columns_that_an_older_schema_lacks_leave_a_page_without_them(write_sweep: Write) -> None:
     folder = write_sweep(machine())
     file = folder / "trials" / "part-0.parquet"
@@ -323,6 +331,7 @@ def test_text_from_results_is_shown_as_it_is_and_does_nothing(write_sweep: Write
     assert 'href="http' not in html
 
 
+@pytest.mark.drawn
 def test_the_page_is_the_same_bytes_for_the_same_results(write_sweep: Write, tmp_path: Path) -> None:
     folder = write_sweep(machine())
     made = []

@@ -13,6 +13,8 @@ from analysis.recommendation.page import write_report
 from tests.analysis.conftest import Write, row
 from tests.analysis.states import STATES, full
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 ROOT = Path(__file__).parents[3]
 SCHEMA = json.loads((ROOT / "docs" / "summary.schema.json").read_text())
 

@@ -13,6 +13,8 @@ from analysis.recommendation.page import write_report
 from sweeps.store.schema import PROFILES
 from tests.analysis.conftest import Write, row
 
+pytestmark = pytest.mark.usefixtures("undrawn")
+
 
 def report(write_sweep: Write, rows: list[dict[str, Any]], longest: list[dict[str, Any]] = ()) -> str:  # type: ignore[assignment]
     folder = write_sweep(rows)

@@ -120,6 +120,7 @@ def test_an_older_schema_has_a_page_that_says_what_is_missing(subject: str, tmp_
     assert OF_AN_OLD_SWEEP.get(subject, "") in text
 
 
+@pytest.mark.usefixtures("undrawn")
 @every_subject
 def test_a_truncated_part_is_named_and_skipped(subject: str, write_sweep: Write, tmp_path: Path) -> None:
     states.check_truncated(main_of(subject), write_sweep, tmp_path)

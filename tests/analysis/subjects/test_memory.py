@@ -106,6 +106,7 @@ def test_leaks_come_first_and_by_how_fast_they_grow(write_sweep: Write) -> None:
     assert cells["growth_bytes_per_step"].tolist()[0] == 900 * 1024
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_the_limit_of_a_leak_is_the_one_that_the_sweep_judges_by() -> None:
     from analysis.contract.cells import LEAK_BYTES_PER_STEP
     from sweeps.measure.monitors.leak import Slope, verdict
@@ -150,6 +151,7 @@ def test_where_nothing_fits_the_page_says_so(write_sweep: Write, tmp_path: Path)
     assert "batch 8 does not fit; no smaller batch was measured" in text.replace("Batch", "batch")
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_more_figures_than_a_page_holds_are_counted(write_sweep: Write, tmp_path: Path) -> None:
     rows = [cell(10 * i + j, 4**j, model=f"m{i}") for i in range(14) for j in range(2)]
     text = states.page_of(report_memory.main, [write_sweep(rows)], tmp_path / "page.md")

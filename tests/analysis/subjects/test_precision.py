@@ -194,6 +194,7 @@ def test_an_older_schema_without_agreement_has_a_page(tmp_path: Path) -> None:
     assert "top-1" not in text
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_tasks_without_a_figure_are_told(write_sweep: Write) -> None:
     pairs_of = [
         [cell(2 * i, "fp32", 100, model=f"m{i}"), cell(2 * i + 1, "bf16", 200, model=f"m{i}")] for i in range(14)

@@ -229,6 +229,7 @@ def test_a_crossover_is_told_whatever_of_its_interval_lies_inside(
     assert (crossover_text(crossing), crossover_range(crossing)) == told
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_many_tasks_are_told_in_part_and_tabulated_in_full(write_sweep: Write) -> None:
     rows = [r for i in range(14) for r in cells({1: 10, 2: 20}, first=2 * i, model=f"m{i}")]
     text = page(write_sweep(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -40,24 +41,28 @@ def trained(group: Group, how: str) -> Steps:
     return steps_of(forward, parameters, (group.share(inputs), group.share(labels)), optimizer, group=group)
 
 
-def _other(port: int, how: str) -> None:
-    trained(_group(1, dist.TCPStore("127.0.0.1", port, is_master=False, wait_for_workers=False)), how)
+def _other(port: int, ways: Sequence[str]) -> None:
+    store = dist.TCPStore("127.0.0.1", port, is_master=False, wait_for_workers=False)
+    for how in ways:
+        _trained_as(1, store, how)
     os._exit(0)  # threads of gloo that outlive the interpreter would end the process by an abort
 
 
-def _group(rank: int, store: Any) -> Group:
-    return Group(rank=rank, size=2, store=store, timeout_s=60)
-
-
-def trained_by_two(how: str) -> Steps:
-    """The first of two processes, as which this one takes part."""
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
-    other = multiprocessing.get_context("spawn").Process(target=_other, args=(store.port, how))
-    other.start()
-    group = _group(0, store)
+def _trained_as(rank: int, store: Any, how: str) -> Steps:
+    group = Group(rank=rank, size=2, store=dist.PrefixStore(how, store), timeout_s=60)
     try:
         return trained(group, how)
     finally:
         group.leave()
+
+
+def trained_by_two(ways: Sequence[str]) -> dict[str, Steps]:
+    """In each of these ways, one after the other, by the first of two processes, as which this one takes part."""
+    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    other = multiprocessing.get_context("spawn").Process(target=_other, args=(store.port, ways))
+    other.start()
+    try:
+        return {how: _trained_as(0, store, how) for how in ways}
+    finally:
         other.join(30)
         assert other.exitcode == 0
