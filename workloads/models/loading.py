@@ -18,6 +18,7 @@ from workloads.models import randomised
 from workloads.models.calls.behaviour import Behaviour, Sparing, is_lazy, settle_shapes
 from workloads.models.calls.examples import InputMaker
 from workloads.models.calls.flat import Plain
+from workloads.models.calls.inputs import put_in
 from workloads.models.calls.taken import Taken
 from workloads.models.heads import with_classes
 from workloads.models.origins.loaded import LoadedModel
@@ -91,7 +92,7 @@ def _with_user_weights(built: LoadedModel, name: str, file: Path, num_classes: i
         )
     module = with_classes(built.module, num_classes or own)
     found = fitted(module, state, name, file)
-    module.load_state_dict(found.state, strict=False)
+    put_in(module, found.state)
     told = "loaded" if found.has_head else f"new, for {num_classes} classes"
     if not found.has_head and own is not None:
         told += f" in the place of {own}"

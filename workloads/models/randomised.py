@@ -24,7 +24,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from workloads.base import BadInputError
 from workloads.images.photographs import load_photographs
 from workloads.models.calls.examples import InputMaker
-from workloads.models.calls.inputs import Inputs
+from workloads.models.calls.inputs import Inputs, put_in
 from workloads.models.calls.taken import Taken
 from workloads.models.heads import head_layers
 from workloads.models.origins.loaded import LoadedModel
@@ -55,7 +55,7 @@ def settle(loaded: LoadedModel, name: str, make: InputMaker | None = None) -> No
     state = module.state_dict()
     told = digest_of([name, Path(__file__), *versions(), *inputs.tensors, *state, *state.values()])
     found = kept(told, lambda: _settled(module, inputs))
-    module.load_state_dict(found, strict=False)
+    put_in(module, found)
 
 
 @torch.no_grad()

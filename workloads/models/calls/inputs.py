@@ -133,6 +133,14 @@ def cast(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     return made
 
 
+def put_in(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
+    """Give a module some of its weights by name, or all, in place."""
+    state = module.state_dict()  # which knows of what versions its parts are; some, as MNASNet, take nothing without
+    state.clear()
+    state.update(weights)
+    module.load_state_dict(state, strict=False)
+
+
 def lay_out(module: torch.nn.Module, memory_format: str) -> None:
     """Bring a module's weights into a memory format, in place."""
     if memory_format == "contiguous":

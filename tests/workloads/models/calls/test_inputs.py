@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+import torchvision
 from torch import nn
 
-from workloads.models.calls.inputs import Inputs, Slot, lay_out
+from workloads.models.calls.inputs import Inputs, Slot, lay_out, put_in
 
 
 def called(*args: Any, **kwargs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -61,3 +62,12 @@ def test_images_and_volumes_are_laid_out_and_nothing_else_is() -> None:
     assert inputs.tensors[1].is_contiguous()
     lay_out(module, "contiguous")
     assert all(parameter.is_contiguous() for parameter in module.parameters())
+
+
+def test_a_network_that_asks_which_version_its_weights_are_of_takes_some_or_all_of_them() -> None:
+    module = torchvision.models.MNASNet(0.1)
+    before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    put_in(module, {"classifier.1.bias": torch.ones(1000)})
+    assert bool((module.state_dict()["classifier.1.bias"] == 1).all())
+    put_in(module, before)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
