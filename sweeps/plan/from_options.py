@@ -154,10 +154,15 @@ def _small(workload: type[Workload], common: SweepOptions) -> SweepOptions:
     defaults, sizes, precision = workload.defaults, common.batch_size, common.precision
     is_default = sizes == tuple(map(str, defaults.batch_size))
     return dataclasses.replace(
-        common, min_rounds=2, min_s=min(common.min_s, 0.4), max_s=min(common.max_s, 2.0),
+        common, min_rounds=2, min_s=min(_min_s(common), 0.4), max_s=min(common.max_s, 2.0),
         batch_size=tuple(map(str, defaults.smoke_batch_size)) if is_default else sizes,
         precision=precision[:1] if precision == defaults.precision else precision,
     )  # fmt: skip
+
+
+def _min_s(common: SweepOptions) -> float:
+    """``--min-s``; where it was not asked for, as much of it as the longest time has room for."""
+    return min(common.min_s, common.max_s) if common.min_s == type(common).min_s else common.min_s
 
 
 def _own_options(
@@ -179,8 +184,7 @@ def _own_options(
 def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> MeasureConfig:
     """How each cell is measured; this machine's environment decides nothing on the nodes of a cluster."""
     told = threads_told() if is_here else None
-    if common.min_s == type(common).min_s:  # not asked for: as much of it as the longest time has room for
-        common = dataclasses.replace(common, min_s=min(common.min_s, common.max_s))
+    common = dataclasses.replace(common, min_s=_min_s(common))
     return MeasureConfig(
         cooldown_s=0.0 if common.cooldown == "0" else parse_duration_s("cooldown", common.cooldown),
         autotune_timeout_s=parse_duration_s("autotune-timeout", common.autotune_timeout),

@@ -34,3 +34,12 @@ def test_the_accelerators_answer_which_people_wait_for_comes_first(
 def test_a_device_that_is_not_there_is_refused_by_name() -> None:
     with pytest.raises(BadInputError, match=r"--device: 'tpu' is not on this machine; here: cpu"):
         devices_asked(("tpu",), ("cpu",))
+
+
+@pytest.mark.parametrize(("asked", "min_s"), [([], 0.4), (["--max-s", "0.1"], 0.1), (["--min-s", "0.3"], 0.3)])
+def test_a_smoke_sweep_takes_as_much_of_its_least_time_as_the_longest_has_room_for(
+    asked: list[str], min_s: float
+) -> None:
+    workload = load_workload("inference")
+    options = parse(sweep_command(workload), "inference", ["--smoke", *asked])
+    assert build_config(workload, options, ("cpu",)).measure.min_s == min_s
