@@ -6,11 +6,14 @@ row -> Parquet -> frame -> table and figure -> report.md.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
+atexit.register(gc.freeze)  # Python would look through all that Ray and pandas made once more: 0.6 s of a core
 
 
 def _put_the_users_folder_last() -> None:
