@@ -52,7 +52,8 @@ def _listed(options: OperationCoverage, console: Console) -> dict[str, Any]:
         say(console, f"recording what {what} calls (once per version of torch and torchvision)")
     try:
         with contextlib.closing(OperationChild({})) as child:
-            answers = list(child.ask({"command": "list", "recording": recording, "models": models}, LIST_TIMEOUT_S))
+            asked = {"command": "list", "recording": recording, "models": models, "sources": options.source}
+            answers = list(child.ask(asked, LIST_TIMEOUT_S))
     except ChildError as error:
         raise BadInputError(f"the operations cannot be listed: {error}") from error
     listed = next(answer for answer in answers if answer["event"] == "listed")
@@ -73,12 +74,11 @@ def _chosen(listed: Sequence[Mapping[str, Any]], options: OperationCoverage) -> 
         BadInputError: If a pattern fits none.
     """
     patterns = options.ops or (SMOKE_OPERATIONS if options.smoke else ())
-    mine = [o for o in listed if o["source"] in (*options.source, *WHOLE)]
     for pattern in options.ops:
-        if not any(matches(o["name"], [pattern]) for o in mine):
-            raise BadInputError(f"--ops: {pattern!r} matches none of the {len(mine)} operations")
-    is_whole = [o["source"] in WHOLE and not options.ops for o in mine]
-    return [o for o, whole in zip(mine, is_whole, strict=True) if whole or matches(o["name"], patterns)]
+        if not any(matches(o["name"], [pattern]) for o in listed):
+            raise BadInputError(f"--ops: {pattern!r} matches none of the {len(listed)} operations")
+    is_whole = [o["source"] in WHOLE and not options.ops for o in listed]
+    return [o for o, whole in zip(listed, is_whole, strict=True) if whole or matches(o["name"], patterns)]
 
 
 def _new(options: OperationCoverage, command: Sequence[str], console: Console) -> Path:

@@ -140,11 +140,11 @@ def operations_of(source: str, recording: Recording) -> Sequence[Operation]:
     return found
 
 
-def load_operations(recording: Recording) -> tuple[list[Operation], dict[str, str]]:
-    """Every operation of every source; and, for sources that this torch or torchvision lacks, why."""
+def load_operations(recording: Recording, sources: Sequence[str]) -> tuple[list[Operation], dict[str, str]]:
+    """Every operation of these sources; and, for sources that this torch or torchvision lacks, why."""
     found: list[Operation] = []
     missing: dict[str, str] = {}
-    for source in _LOADERS:
+    for source in (name for name in _LOADERS if name in sources):
         try:
             found += operations_of(source, recording)
         except OperationsMissingError as error:

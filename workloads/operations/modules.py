@@ -5,16 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import operator
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 from workloads.operations.base import DTYPES, Operation, OperationsMissingError, Recording, Sample
 from workloads.operations.encoding import decode
+from workloads.runtime.without_compiler import import_torchvision
 
 
 def _resolve(name: str) -> Any:
@@ -24,8 +25,10 @@ def _resolve(name: str) -> Any:
         OperationsMissingError: If this torch or torchvision lacks it.
     """
     package, _, path = name.partition(".")
+    if "torchvision" in name:  # which puts operators into torch.ops as well
+        import_torchvision()
     try:
-        return operator.attrgetter(path)({"torch": torch, "torchvision": torchvision}[package])
+        return operator.attrgetter(path)(sys.modules[package])
     except (AttributeError, KeyError, RuntimeError) as error:
         raise OperationsMissingError(f"torch {torch.__version__} lacks {name}, which a recording calls") from error
 

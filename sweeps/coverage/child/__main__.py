@@ -31,14 +31,14 @@ def _strict_precision() -> None:
 
 
 def _list(request: Mapping[str, Any], send: Send) -> None:
-    """Name every operation, after recording the model zoo unless a recording is given."""
+    """Name every operation of some sources, after recording the model zoo unless a recording is given."""
     from workloads.operations.base import load_operations
     from workloads.operations.zoo import record_zoo
 
     recording, failed = request["recording"], dict[str, str]()
     if recording is None:
         recording, failed = record_zoo(request["models"])
-    operations, missing = load_operations(recording)
+    operations, missing = load_operations(recording, request["sources"])
     listed = [
         {"source": o.source, "name": o.name, "family": o.family, "dtypes": list(o.dtypes)} for o in operations
     ]  # fmt: skip

@@ -90,7 +90,7 @@ class MatrixWork:
         n_matrices = 8 * torch.get_num_threads() if device.type == "cpu" else _DEFAULT_MATRICES
         generator = torch.Generator().manual_seed(0)
         a = torch.randn(GROWTH[-1] * n_matrices, size, size, generator=generator).to(device)
-        b = torch.eye(size, device=device).expand_as(a).contiguous()
+        b = torch.eye(size).to(device).expand_as(a).contiguous()
         self._operands = {scale: (a[: scale * n_matrices], b[: scale * n_matrices]) for scale in GROWTH}
         self._out = torch.empty_like(a)
         self._n_matrices, self._n_products = n_matrices, 1

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from sweeps.coverage.child_process import START_TIMEOUT_S, OperationChild
+from sweeps.coverage.options import SOURCE_NAMES
 from tests.sweeps.conftest import ROOT
 from tests.sweeps.whole.driving import shadow
 
@@ -28,7 +29,9 @@ def shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_child_of_a_coverage_sweep_starts(shadowed: Path) -> None:
     child = OperationChild({})
     try:
-        answers = list(child.ask({"command": "list", "recording": {}, "models": []}, START_TIMEOUT_S))
+        answers = list(
+            child.ask({"command": "list", "recording": {}, "models": [], "sources": SOURCE_NAMES}, START_TIMEOUT_S)
+        )
     finally:
         child.close()
     assert len(answers[0]["operations"]) > 100
