@@ -13,7 +13,10 @@ TRAINING = (
     "finetune", *SHORT, "--precision", "fp32", "--image-size", "32", "--batch-size", "32", "--epochs", "0.1",
     "--model", "shufflenet_v2_x0_5", "--feed", "resident", "streamed", "--pruner", "none",
 )  # fmt: skip
-INFERENCE = ("inference", *SHORT, "--precision", "fp32", "bf16", "--batch-size", "2", "--compile", "none", "default")
+INFERENCE = (
+    "inference", *SHORT, "--precision", "fp32", "bf16", "--batch-size", "2", "--compile", "none", "default",
+    "--model", "shufflenet_v2_x0_5",
+)  # fmt: skip
 LN_10 = math.log(10)
 """The loss of a network that has learnt nothing of ten classes."""
 

@@ -85,7 +85,7 @@ def test_a_dry_run_gives_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_what_the_readme_shows_runs_as_a_script_without_a_guard_and_gives_the_rows(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(NET)
     assert len(SHOWN.strip().splitlines()) <= 5
-    script = SHOWN.replace('device=["cpu"]', 'device=["cpu"], smoke=True, report=False')
+    script = SHOWN.replace('device=["cpu"]', 'device=["cpu"], smoke=True, max_s=0.1, report=False')
     assert script != SHOWN
     (tmp_path / "mine.py").write_text(f"open('ran.txt', 'a').write('once ')\n{script}\nframe.to_csv('rows.csv')\n")
     ended = subprocess.run(

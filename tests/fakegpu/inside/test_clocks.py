@@ -117,7 +117,7 @@ MEASURE = MeasureConfig(min_rounds=1, min_s=0.05, max_s=0.1, warmup_max_s=0.1)
 
 
 def cell(workload: str, **options: object) -> None:
-    model = "none" if workload == "image-processing" else "efficientnet_lite0"
+    model = "none" if workload == "image-processing" else "shufflenet_v2_x0_5"
     run = CellRun(
         TrialConfig(workload=workload, device="fakegpu", batch_size=2, model=model, options=options),
         MEASURE,

@@ -11,9 +11,10 @@ import torch
 from sweeps.commands import main
 from sweeps.scheduling.endings import Interrupted
 from tests.fakegpu import KIND, NAME
-from tests.fakegpu.rows import INFERENCE, SHORT, TRAINING, check_answered, check_trained
+from tests.fakegpu.rows import INFERENCE, SHORT, TRAINING, check, check_answered, check_copies, check_trained
 from tests.sweeps.session.without_ray import put_loop, raising, rows_of, sweep_id
 from tests.sweeps.whole.driving import kept
+from workloads.registry import load_workload
 
 MIB = 2**20
 
@@ -46,12 +47,29 @@ def test_inference_agrees_and_what_cannot_be_compiled_says_so(tmp_path: Path, mo
 
 
 @pytest.mark.unified
+def test_every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_loop(monkeypatch)
+    every = load_workload("image-processing").Options().pipeline
+    assert main(["image-processing", *SHORT, "--smoke", "--batch-size", "2", "--pipeline", *every]) == 0
+    rows = rows_of(tmp_path / "results").set_index("pipeline")
+    assert rows.loc["decode", "status"] == "unsupported"
+    assert "no JPEG decoder on fakegpu" in rows.loc["decode", "status_reason"]
+    complete = rows.drop(index="decode")
+    assert complete["status"].tolist() == ["complete"] * 5, complete[["status", "status_reason", "error_message"]]
+    assert (complete["max_rel_diff"] < 0.06).all()
+    check(rows, "unified")
+    check_copies(complete, "unified")
+
+
+@pytest.mark.unified
 def test_the_largest_batch_is_found_before_the_machine_swaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_loop(monkeypatch)
-    recommended = 150 * MIB
+    recommended = 60 * MIB
     torch.fakegpu.set_memory(recommended)
     try:
-        assert main(["image-processing", *SHORT, "--batch-size", "auto", "--pipeline", "resize"]) == 0
+        assert main(["image-processing", *SHORT, "--smoke", "--batch-size", "auto", "--pipeline", "resize"]) == 0
     finally:
         torch.fakegpu.set_memory(2**30)
     rows = rows_of(tmp_path / "results").set_index("batch_size").sort_index()
@@ -63,7 +81,9 @@ def test_the_largest_batch_is_found_before_the_machine_swaps(tmp_path: Path, mon
 
 
 @pytest.mark.unified
-def test_the_selftest_fails_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_selftest_fails_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sweeps.measure.proofs.LEAK_CHECK_S", 0.2)
+    monkeypatch.setattr("sweeps.measure.ceilings.MAX_PRODUCTS_S", 0.03)
     assert main(["selftest", "--device", NAME]) == 0
     told = capsys.readouterr().out
     assert [line for line in told.splitlines() if line.startswith("FAILED")] == []

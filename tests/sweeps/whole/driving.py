@@ -29,7 +29,7 @@ def wait_for_rows(results: Path, n: int, process: subprocess.Popen[str], *, beyo
     while n_rows(results) < beyond + n:
         assert time.monotonic() < deadline, "no rows"
         assert process.poll() is None, process.stdout and process.stdout.read()
-        time.sleep(0.02)
+        time.sleep(0.1)
 
 
 def n_rows(results: Path) -> int:

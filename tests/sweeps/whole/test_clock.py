@@ -48,7 +48,7 @@ assert time.time() > time.time() > time.time(), "the clock is not set back"
 config = SweepConfig(
     workload="image-processing", device=("cpu",), batch_size=(1, 2), precision=("fp32",), model=("none",),
     option_axes={"pipeline": ("resize",)}, trial_timeout_s=1e6, budget_s=1e6,
-    measure=MeasureConfig(min_rounds=2, min_s=0.1, max_s=0.3, round_s=0.05),
+    measure=MeasureConfig(min_rounds=2, min_s=0.1, max_s=0.3, round_s=0.05, n_compared=2),
 )
 results, cells = Path(sys.argv[1]), config.cells()
 folders = [claim_folder("image-processing", results) for _ in range(3)]

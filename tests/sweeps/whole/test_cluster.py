@@ -69,14 +69,14 @@ def raylets(tmp_path: Path) -> Iterator[Raylets]:
     }  # fmt: skip
     address = f"127.0.0.1:{free_port()}"
     head = ["--head", "--port", address.split(":")[1], "--num-cpus", "0", "--temp-dir", folder,
-            "--include-dashboard=false", "--system-config", json.dumps(HEALTH)]  # fmt: skip
+            "--include-dashboard=false", "--no-monitor", "--system-config", json.dumps(HEALTH)]  # fmt: skip
     whole = ["--address", address, "--num-cpus", "2"]
     halves = [*whole, "--resources", '{"accelsweep_cpu": 2}']
     nodes: list[subprocess.Popen[bytes]] = []
     try:
         for arguments in (head, halves, whole):
             command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--block", "--disable-usage-stats",
-                       "--node-ip-address", "127.0.0.1", "--object-store-memory", str(80 * 2**20), *arguments]  # fmt: skip
+                       "--include-log-monitor=false", "--node-ip-address", "127.0.0.1", "--object-store-memory", str(80 * 2**20), *arguments]  # fmt: skip
             log = Path(folder) / f"{len(nodes)}.log"
             with log.open("wb") as file:
                 nodes.append(

@@ -12,8 +12,6 @@ from analysis.read.sweep import load_sweep
 from sweeps.commands import main
 from tests.sweeps.session.without_ray import put_loop
 
-pytestmark = [pytest.mark.xdist_group("ray"), pytest.mark.slow]
-
 NET = """
 import torch
 from dataclasses import dataclass
@@ -61,9 +59,11 @@ def rows(folder: Path) -> pd.DataFrame:
     return load_sweep(folder / "results").set_index("batch_size")
 
 
-def test_inputs_and_outputs_of_any_structure_in_every_precision(shared_ray: Path, folder: Path) -> None:
+def test_inputs_and_outputs_of_any_structure_in_every_precision(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    put_loop(monkeypatch)
     asked = ["--input", "ids:int64:1x12<50", "mask:1", "--batch-size", "4", "--precision", "bf16", "fp32"]
-    asked += ["--device", "cpu", "--memory-format", "channels_last", "--smoke"]
+    asked += ["--device", "cpu", "--memory-format", "channels_last", "--smoke", "--max-s", "0.1"]
     assert main(["inference", "--model", "net|1.py:Text", *asked]) == 0
     found = load_sweep(folder / "results").sort_values("precision", ascending=False)
     assert found["status"].tolist() == ["complete"] * 2
@@ -80,11 +80,16 @@ def test_inputs_and_outputs_of_any_structure_in_every_precision(shared_ray: Path
     assert r"net\|1.py:Text" in page
 
 
+@pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_an_error_at_one_batch_size_is_a_row_with_the_last_frame_of_the_users_file_and_resuming_needs_the_same_file(
     shared_ray: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     common = ["inference", "--model", "net|1.py:picky", "--no-report"]
-    assert main([*common, "--batch-size", "2", "5", "--precision", "fp32", "--device", "cpu", "--smoke"]) == 1
+    assert (
+        main([*common, "--batch-size", "2", "5", "--precision", "fp32", "--device", "cpu", "--smoke", "--max-s", "0.1"])
+        == 1
+    )
     found = rows(folder)
     assert found["status"].to_dict() == {2: "complete", 5: "error"}
     line = NET.splitlines().index('            raise ValueError("not five")') + 1

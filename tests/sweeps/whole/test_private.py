@@ -40,13 +40,14 @@ WORKLOAD = f"""
 import os
 from dataclasses import dataclass
 from pathlib import Path
-import torch
 from workloads.base import Defaults, SetupFacts
-from workloads.images import load_photographs
+from workloads.runtime.late import late
+
+torch = late("torch")
 
 @dataclass(frozen=True, kw_only=True)
 class RudeOptions:
-    kind: tuple[str, ...] = ("fine", "raises", "nonsense")
+    kind: tuple[str, ...] = ("fine", "nonsense", "raises")
     images: Path | None = None
 
 class Rude:
@@ -62,6 +63,8 @@ class Rude:
     def check(cls, options, models): ...
 
     def setup(self):
+        from workloads.images import load_photographs
+
         found = load_photographs(self.context.options.images)
         self.kind = self.context.options.kind[0]
         return SetupFacts(input_shape="x", input_source=found.source, weights={RUDE!r}, n_images_skipped=found.n_skipped)

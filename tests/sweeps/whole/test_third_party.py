@@ -26,7 +26,7 @@ def test_an_installed_package_adds_a_workload(accelsweep: Run, shared_ray: Path,
     )  # fmt: skip
     listed = accelsweep("--help", PYTHONPATH=f"{shared_ray}{os.pathsep}{ROOT}")
     assert "sort-pixels" in listed.stdout
-    assert main(["sort-pixels", "--device", "cpu", "--smoke", "--no-report", "--output", "out"]) == 0
+    assert main(["sort-pixels", "--device", "cpu", "--smoke", "--max-s", "0.1", "--no-report", "--output", "out"]) == 0
     rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
     assert rows["status"].tolist() == ["complete"]
     assert rows["workload"].tolist() == ["sort-pixels"]

@@ -41,7 +41,7 @@ def test_ended_trials_are_forgotten_while_the_sweep_runs(shared_ray: Path, tmp_p
     config = SweepConfig(
         workload="image-processing", device=("cpu",), batch_size=tuple(range(1, 15)), precision=("fp32", "tf32"),
         model=("none",), option_axes={"pipeline": ("resize",), "implementation": ("eager",)},
-        measure=MeasureConfig(min_rounds=1, min_s=0.001, max_s=0.001, round_s=0.001, warmup_max_s=0.001),
+        measure=MeasureConfig(min_rounds=1, min_s=0.001, max_s=0.001, round_s=0.001, warmup_max_s=0.001, n_compared=2),
     )  # fmt: skip
     # Two that are measured, and many that end at once: Tune would keep either for ever.
     cells = sorted(config.cells(), key=lambda cell: cell.precision)[12:]

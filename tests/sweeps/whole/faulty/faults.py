@@ -123,7 +123,7 @@ class Faulted:
         while self.n_rows() < n:
             assert time.monotonic() < deadline, self.said
             assert self.process.poll() is None, self.said
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     def processes(self) -> list[psutil.Process]:
         """Every process of the sweep that runs, on whatever way it came from the driver."""
@@ -148,7 +148,7 @@ class Faulted:
                 except psutil.Error:
                     continue
             assert self.process.poll() is None, self.said
-            time.sleep(0.01)
+            time.sleep(0.05)
         raise AssertionError(f"no {what}: {self.said}")
 
     def kill(self, what: str, moment: random.Random, *, within_s: float = 1.0) -> None:

@@ -12,9 +12,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from workloads.base import Defaults, SetupFacts
+from workloads.runtime.late import late
+
+torch = late("torch")  # which drivers of sweeps do without
 
 SLEEP_S = 7777
 """How long what is forked would live if nothing ended it."""

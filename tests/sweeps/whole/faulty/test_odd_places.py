@@ -64,7 +64,7 @@ def test_no_home_a_dumb_terminal_an_ascii_locale_a_checkout_read_only_one_cpu_an
     )  # fmt: skip
     command = [
         *prefix, "taskset", "--cpu-list", str(min(os.sched_getaffinity(0))), sys.executable, str(ROOT / "sweeps" / "run.py"),
-        "image-processing", "--smoke", "--device", "cpu", "--pipeline", "resize", "--batch-size", "1", "2", "--output", "results",
+        "image-processing", "--smoke", "--max-s", "0.1", "--device", "cpu", "--pipeline", "resize", "--batch-size", "1", "2", "--output", "results",
     ]  # fmt: skip
     code, shown = run_on_a_terminal(command, folder, environment)
     assert code == 0, shown
