@@ -18,8 +18,9 @@ REPORTS = sorted(p.stem for p in (ROOT / "analysis").glob("*.py") if p.stem.star
 
 
 def runs_as_a_script(path: Path) -> bool:
-    return any(
-        isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in ast.parse(path.read_text()).body
+    source = path.read_text()
+    return "__main__" in source and any(
+        isinstance(node, ast.If) and "__main__" in ast.unparse(node.test) for node in ast.parse(source).body
     )
 
 

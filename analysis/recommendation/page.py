@@ -32,7 +32,7 @@ from analysis.recommendation.axes.figure import draw_effects
 from analysis.recommendation.axes.tables import effects_table
 from analysis.recommendation.compilation import with_compilation
 from analysis.recommendation.limits import limits_of, told, within
-from analysis.recommendation.recommend import Task, best_per_device, choices, may_grow, tasks
+from analysis.recommendation.recommend import Task, choices, may_grow, tasks
 from analysis.recommendation.summary import Told, summary
 from analysis.text import escape, is_missing, significant, visible
 
@@ -68,7 +68,7 @@ def _doubts(page: Page, frame: pd.DataFrame, found: Sequence[Task], n_not_drawn:
 def _imprecise(found: Sequence[Task]) -> list[str]:
     """Cells that an answer names and whose measuring ended before their interval was as narrow as asked."""
     told = []
-    for name, row in [(task.name, best.row) for task in found for best in best_per_device(task)[:1]]:
+    for name, row in [(task.name, best.row) for task in found for best in task.best_per_device[:1]]:
         if not is_missing(row["is_precise"]) and not row["is_precise"]:
             cell = f"batch {row['batch_size']:,.0f} on {escape(row['device'])} in {escape(row['precision'])}"
             told.append(f"{f'{escape(name)}: ' if name else ''}{cell}")
@@ -87,7 +87,7 @@ def _growing(frame: pd.DataFrame, found: Sequence[Task]) -> list[str]:
     if frame["search_role"].notna().any():
         return []
     told = []
-    for name, row in [(task.name, best.row) for task in found for best in best_per_device(task)[:1]]:
+    for name, row in [(task.name, best.row) for task in found for best in task.best_per_device[:1]]:
         gain = may_grow(frame, row)
         if gain is not None:
             size = f"batch {row['batch_size']:,.0f} on {escape(row['device'])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import pandas as pd
 
@@ -65,30 +66,30 @@ class Task(Group):
         """What is counted, such as images."""
         return items_of(self.cells)
 
+    @cached_property
+    def best_per_device(self) -> list[Best]:
+        """For each machine and device the fastest cell, and what it gains; fastest first."""
+        cells, found = usable(self.cells), []
+        for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
+            ranking = rank(records(group), speed)
+            assert ranking is not None, "a usable cell has a throughput"
+            row = ranking.row
+            fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
+            here = cells[same(cells, row, MACHINE)]
+            cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
+            near = records(group[group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]])
+            close = [] if self.is_server else [one for one in near if not ranking.has(one)]
+            close.sort(key=lambda one: -float(one[THROUGHPUT[0]]))
+            found.append(Best(
+                ranking=ranking, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu),
+                over_torch=over_torch(row, group), close=close,
+            ))  # fmt: skip
+        return sorted(found, key=lambda b: -float(b.row[THROUGHPUT[0]]))
+
 
 def tasks(frame: pd.DataFrame) -> list[Task]:
     """The cells measured to their end by what is done; names tell what differs in the frame, ended or not."""
     return [Task(**vars(group)) for group in groups(complete(frame), varying(frame, TASK_COLUMNS))]
-
-
-def best_per_device(task: Task) -> list[Best]:
-    """For each machine and device the fastest cell, and what it gains; fastest first."""
-    cells, found = usable(task.cells), []
-    for _, group in cells.groupby(list(WHERE), sort=False, dropna=False):
-        ranking = rank(records(group), speed)
-        assert ranking is not None, "a usable cell has a throughput"
-        row = ranking.row
-        fp32 = None if row["precision"] == "fp32" else best(group[group["precision"] == "fp32"])
-        here = cells[same(cells, row, MACHINE)]
-        cpu = None if row["device"] == "cpu" else best(here[here["device"] == "cpu"])
-        near = records(group[group[THROUGHPUT[0]] * CLOSE_RATIO >= row[THROUGHPUT[0]]])
-        close = [] if task.is_server else [one for one in near if not ranking.has(one)]
-        close.sort(key=lambda one: -float(one[THROUGHPUT[0]]))
-        found.append(Best(
-            ranking=ranking, over_fp32=_gain(row, fp32), over_cpu=_gain(row, cpu), over_torch=over_torch(row, group),
-            close=close,
-        ))  # fmt: skip
-    return sorted(found, key=lambda b: -float(b.row[THROUGHPUT[0]]))
 
 
 def best_per_precision(task: Task) -> list[tuple[Row, Figure | None]]:

@@ -10,7 +10,7 @@ from analysis.cells.naming import label, present, varying
 from analysis.cells.rows import Row, records
 from analysis.contract.cells import MEASURED
 from analysis.page import columns
-from analysis.recommendation.recommend import Task, best_per_device
+from analysis.recommendation.recommend import Task
 from analysis.stats.estimate import known
 from analysis.text import MISSING, escape, is_missing, joined, share, shortened
 
@@ -88,7 +88,7 @@ def sentences(frame: pd.DataFrame, found: Sequence[Task], profiles: pd.DataFrame
     told = present(frame, varying(frame, ["device", "precision", "batch_size", "compile", "threads"]))
     said = []
     for task in found:
-        for best in best_per_device(task):
+        for best in task.best_per_device:
             row = profiled.get((best.row["sweep"], best.row["trial_key"]))
             if row is not None and not is_missing(row["sweep"]):
                 said.append(_sentence(row, joined(escape(task.name), escape(label(row, told))), profiles))

@@ -23,7 +23,6 @@ from analysis.recommendation.answering.answer_table import answer_table
 from analysis.recommendation.recommend import (
     Best,
     Task,
-    best_per_device,
     frugal_words,
     most_frugal,
     tasks,
@@ -101,7 +100,7 @@ class Teller:
 
     def sentences(self) -> list[str]:
         """The answer for this task, most important first."""
-        best = best_per_device(self._held)
+        best = self._held.best_per_device
         if not best:
             return [self._nothing()]
         others = [self._other(one) for one in best[1:]]
@@ -113,7 +112,7 @@ class Teller:
 
     def beside_table(self) -> list[str]:
         """What the table of several tasks cannot say of this one, beginning with its name."""
-        if not best_per_device(self._held):
+        if not self._held.best_per_device:
             return [self._nothing()]
         return [f"{escape(self._task.name)}: {sentence}" for sentence in self._training()]
 

@@ -16,7 +16,7 @@ from analysis.page import columns
 from analysis.page.runs import SPREAD_COLUMNS
 from analysis.recommendation.compilation import WON_BACK
 from analysis.recommendation.limits import within
-from analysis.recommendation.recommend import Best, Task, best_per_device
+from analysis.recommendation.recommend import Best, Task
 from analysis.recommendation.tables import won_back
 from analysis.stats.estimate import Figure
 from analysis.text import escape
@@ -41,7 +41,7 @@ def answer_table(frame: pd.DataFrame, found: Sequence[Task], limits: Limits) -> 
 
 
 def _rows(task: Task) -> list[Row]:
-    best = best_per_device(task)
+    best = task.best_per_device
     return [_row(task, one, _ranking(task) if i == 0 else one.ranking) for i, one in enumerate(best)]
 
 

@@ -15,7 +15,6 @@ from analysis.read.sweeps import load_sweeps
 from analysis.recommendation.limits import figures, limits_of, told, within
 from analysis.recommendation.recommend import (
     Task,
-    best_per_device,
     best_per_precision,
     best_per_runtime,
     choices,
@@ -62,7 +61,7 @@ def keys(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def test_the_best_cell_of_each_device_and_what_it_gains(identified: Any) -> None:
-    best = best_per_device(only(identified(machine())))
+    best = only(identified(machine())).best_per_device
     assert keys([b.row for b in best]) == ["k002", "k000"]
     assert best[0].over_fp32 is not None
     assert best[0].over_fp32.value == pytest.approx(2.5)
@@ -76,13 +75,13 @@ def test_the_best_cell_of_each_device_and_what_it_gains(identified: Any) -> None
 def test_cells_as_fast_as_the_fastest_are_named_whether_by_value_or_by_interval(identified: Any) -> None:
     rows = [row(0, step_median_s=0.1), row(1, batch_size=16, step_median_s=0.202), row(2, batch_size=32, step_median_s=0.48),
             row(3, batch_size=4, step_median_s=0.06, throughput_high_items_per_s=90.0)]  # fmt: skip
-    (best,) = best_per_device(only(identified(rows)))
+    (best,) = only(identified(rows)).best_per_device
     assert best.row["trial_key"] == "k000"
     assert keys(best.ranking.rivals) == ["k001", "k003"], "whose intervals reach it"
     assert best.close == []
     tight = {"throughput_low_items_per_s": 79.9, "throughput_high_items_per_s": 80.1}
     near = {"throughput_low_items_per_s": 79.1, "throughput_high_items_per_s": 79.3}
-    (best,) = best_per_device(only(identified([rows[0] | tight, rows[1] | near, rows[2]])))
+    (best,) = only(identified([rows[0] | tight, rows[1] | near, rows[2]])).best_per_device
     assert (best.ranking.is_first, keys(best.close)) == (True, ["k001"]), "within 2 %, and certainly slower"
 
 
@@ -96,13 +95,13 @@ def test_different_work_is_never_compared(identified: Any) -> None:
     rows = [row(0, scenario="offline", step_median_s=0.05), row(1, scenario="single-stream"), row(2, model="n")]
     found = tasks(identified(rows))
     assert [t.name for t in found] == ["offline, m", "single-stream, m", "single-stream, n"]
-    assert [keys([b.row for b in best_per_device(t)]) for t in found] == [["k000"], ["k001"], ["k002"]]
+    assert [keys([b.row for b in t.best_per_device]) for t in found] == [["k000"], ["k001"], ["k002"]]
 
 
 def test_machines_have_each_their_best_and_their_own_cpu(identified: Any) -> None:
     rows = [row(0, host="a", step_median_s=0.1), row(1, host="b", step_median_s=0.2),
             row(2, host="b", device="gpu", step_median_s=0.02)]  # fmt: skip
-    best = best_per_device(only(identified(rows)))
+    best = only(identified(rows)).best_per_device
     assert keys([b.row for b in best]) == ["k002", "k000", "k001"]
     assert best[0].over_cpu is not None
     assert best[0].over_cpu.value == pytest.approx(10.0), "of host b, not of the faster CPU of host a"
@@ -120,15 +119,15 @@ def test_servers_count_only_at_rates_that_they_keep_up_with(identified: Any) -> 
     ]  # fmt: skip
     task = only(identified(rows))
     assert usable(task.cells)["trial_key"].tolist() == ["k000", "k004"]
-    assert keys([b.row for b in best_per_device(task)]) == ["k004"]
+    assert keys([b.row for b in task.best_per_device]) == ["k004"]
     assert [wanted(c) for c in choices(task)] == [["rate ≈1"]]
 
 
 def test_gains_of_servers_are_told_only_of_rates_that_were_searched(identified: Any) -> None:
     asked = [server(0, 10, 0.02), server(1, 40, 0.02, precision="bf16")]
-    assert best_per_device(only(identified(asked)))[0].over_fp32 is None
+    assert only(identified(asked)).best_per_device[0].over_fp32 is None
     found = [r | {"max_rate_per_s": r["rate_per_s"], "rate_per_s": None} for r in asked]
-    over = best_per_device(only(identified(found)))[0].over_fp32
+    over = only(identified(found)).best_per_device[0].over_fp32
     assert over is not None
     assert over.value == pytest.approx(4.0)
 
@@ -195,7 +194,7 @@ def test_energy_of_counters_that_cover_different_things_is_not_compared(identifi
             row(1, device="gpu", step_median_s=0.02, items_per_j=6.0, energy_domain="gpu board"),
             row(2, device="cpu", items_per_j=9.0, energy_domain="cpu package")]  # fmt: skip
     task = only(identified(rows))
-    frugal = most_frugal(task, best_per_device(task)[0].row)
+    frugal = most_frugal(task, task.best_per_device[0].row)
     assert frugal is not None
     assert frugal.row["trial_key"] == "k001"
     assert frugal.is_first
@@ -207,7 +206,7 @@ def test_a_larger_batch_is_worth_a_try_only_where_the_last_step_gained(identifie
         if last:
             rows.append(row(9, batch_size=512, throughput_items_per_s=None, **last))
         frame = identified(rows)
-        return may_grow(frame, best_per_device(only(frame))[0].row)
+        return may_grow(frame, only(frame).best_per_device[0].row)
 
     assert grown(0.1, 0.15) == pytest.approx(16 / 0.15 / 80)
     assert grown(0.1, 0.198) is None, "1 % faster"
@@ -262,7 +261,7 @@ def test_limits_of_several_sweeps_hold_only_where_all_were_asked_the_same() -> N
 
 def test_the_cpu_of_another_computer_with_the_same_host_name_is_not_compared_with(identified: Any) -> None:
     rows = [row(0, cpu_name="slow"), row(1, device="gpu", cpu_name="fast", step_median_s=0.01)]
-    best = best_per_device(only(identified(rows)))
+    best = only(identified(rows)).best_per_device
     assert best[0].over_cpu is None
 
 
@@ -273,9 +272,9 @@ def test_what_runs_a_network_is_compared_with_the_best_of_pytorch_on_the_device(
         row(4, device="gpu", runtime="torch", step_median_s=0.001),
     ])  # fmt: skip
     task = only(frame)
-    cpu = next(one for one in best_per_device(task) if one.row["device"] == "cpu")
+    cpu = next(one for one in task.best_per_device if one.row["device"] == "cpu")
     assert cpu.over_torch is not None
     assert (cpu.row["trial_key"], cpu.over_torch.value) == ("k003", pytest.approx(5.0))
     found = [(r["trial_key"], over and over.value) for r, over in best_per_runtime(task)]
     assert found == [("k001", None), ("k002", pytest.approx(1.25)), ("k003", pytest.approx(5.0))], "of the gpu one only"
-    assert best_per_device(only(identified([row(0), row(1, batch_size=2)])))[0].over_torch is None
+    assert only(identified([row(0), row(1, batch_size=2)])).best_per_device[0].over_torch is None
