@@ -136,7 +136,6 @@ def build(page: Page, limits: Limits, prices: Prices) -> str:
         shared = configs[0].get("workload", "an empty sweep") if configs else "an empty sweep"
     bought = effects(frame)
     told_answer = answer(frame, limits)
-    cells, cells_shown = tables.cells_table(frame)
     doubts = _doubts(page, frame, held, n_not_drawn)
     said = Told(
         title=shared, caveats=doubts, bought=bought, sweeps=list(page.descriptions), answer=told_answer.by_task,
@@ -155,24 +154,27 @@ def build(page: Page, limits: Limits, prices: Prices) -> str:
         formulas=[escape(text) for text in prices.formulas(items_of(frame))],
         within=told(limits),
         choices=tables.choices_table(frame, [choice for task in held for choice in choices(task)]),
-        precisions=tables.precisions_table(frame, found),
-        runtimes=tables.runtimes_table(frame, found),
-        batch_sizes=tables.batch_sizes_table(frame),
         front=tables.front_table(frame, objectives, limits),
         objectives=" and ".join(name.replace("_", " ") for name in objectives),
         why_slow="\n\n".join(filter(None, why_slow.page_part(frame, held, page.profiles))),
         figures=drawn,
-        cells=cells,
-        cells_shown=cells_shown,
         is_repeated=is_repeated(frame),
-        grid_counts=counts_text(frame),
-        grid=grid_table(frame),
-        failures=failures_table(frame),
-        environment=environment_table(of_devices(frame)),
         commands=commands(page),
         is_changed=bool(frame["git_commit"].astype("str").str.endswith("+").any()),
         sweeps=[escape(name) for name in page.descriptions],
+        **_tables(frame, found),
     )
+
+
+def _tables(frame: pd.DataFrame, found: Sequence[Task]) -> dict[str, str]:
+    """The tables that are the same whatever is asked of the cells, by their names in the template."""
+    cells, cells_shown = tables.cells_table(frame)
+    return {
+        "precisions": tables.precisions_table(frame, found), "runtimes": tables.runtimes_table(frame, found),
+        "batch_sizes": tables.batch_sizes_table(frame), "cells": cells, "cells_shown": cells_shown,
+        "grid_counts": counts_text(frame), "grid": grid_table(frame), "failures": failures_table(frame),
+        "environment": environment_table(of_devices(frame)),
+    }  # fmt: skip
 
 
 def write_report(

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from workloads.base import BadInputError
+from sweeps.cell.outcome import outcome_of
+from workloads.base import BadInputError, UnsupportedError
 from workloads.models.origins.loaded import LoadedModel
 from workloads.models.origins.own import CodeEndsError, build
 from workloads.models.origins.own_code import Code, collect, give
@@ -154,5 +155,8 @@ def test_an_error_is_told_with_the_last_frame_of_the_users_code(code: Code) -> N
         of(code, "build").module(torch.zeros(2, 4))
     line = HELPERS.splitlines().index("    return layer(x)") + 1
     assert own_frame(raised.value) == f"helpers.py:{line} in through"
+    unsupported = UnsupportedError("aot: the network cannot be exported")
+    unsupported.__cause__ = raised.value
+    assert outcome_of(unsupported).status_reason == f"helpers.py:{line} in through: {unsupported}"
     assert told(raised.value).startswith(f"helpers.py:{line} in through: RuntimeError: mat1 and mat2")
     assert own_frame(ValueError("somebody else's")) is None
