@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,19 @@ def render(template: str, *, counts: str = "", **values: Any) -> str:
     Every page names ``title``, ``answer`` and ``caveats`` (sentences), the table ``environment`` and ``counts``, how
     many cells ended in which way, which is empty on pages that tell it elsewhere.
     """
+    text = _templates().get_template(template).render(counts=counts, **values)
+    return re.sub(r"\n{3,}", "\n\n", _linked(text)).strip() + "\n"
+
+
+@functools.cache
+def _templates() -> jinja2.Environment:
+    """Each template is compiled when it is first asked for, and no more."""
     templates = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_ROOT), trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
         undefined=jinja2.StrictUndefined, autoescape=False,
     )  # fmt: skip
     templates.filters["escape"] = escape
-    text = templates.get_template(template).render(counts=counts, **values)
-    return re.sub(r"\n{3,}", "\n\n", _linked(text)).strip() + "\n"
+    return templates
 
 
 def _linked(text: str) -> str:
