@@ -79,7 +79,7 @@ def _wrapped(label: str) -> str:
 
 def _shorten_texts(drawn: Figure) -> None:
     """Cut what is too long for any figure, and show control characters: names come from results of anyone."""
-    for legend in drawn.findobj(Legend):
+    for legend in _legends(drawn):
         for label in legend.get_texts():
             if len(label.get_text()) > LEGEND_CHARACTERS:
                 label.set_text(_wrapped(label.get_text()))
@@ -143,9 +143,13 @@ def _is_category(axis: Axis) -> bool:
     return isinstance(axis.get_major_formatter(), FixedFormatter) and not all(t.isdigit() for t in texts if t)
 
 
+def _legends(drawn: Figure) -> list[Legend]:
+    return [*drawn.legends, *filter(None, (axes.get_legend() for axes in drawn.axes))]
+
+
 def _grow_for_legends(drawn: Figure) -> bool:
     """Make a figure as tall as its tallest legend, which would else be cut off at the bottom; whether it had to be."""
-    lowest = min((legend.get_window_extent().y0 for legend in drawn.findobj(Legend)), default=math.inf)
+    lowest = min((legend.get_window_extent().y0 for legend in _legends(drawn)), default=math.inf)
     missing = float(LEGEND_MARGIN - lowest / drawn.dpi)
     if missing > 0:
         drawn.set_figheight(drawn.get_figheight() + missing)
