@@ -178,3 +178,33 @@ print(sorted({"torchvision", "torch._dynamo"} & set(sys.modules)))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n", "seconds that --help and an error in an option would wait for"
+
+
+def names_in(module: str) -> set[str]:
+    """What a file of ours binds at its top level, conditions and imports included; of a package its modules as well."""
+    path = ROOT.joinpath(*module.split("."))
+    file = path / "__init__.py" if path.is_dir() else path.with_suffix(".py")
+    bound = {file.stem for file in path.iterdir()} if path.is_dir() else set()
+    for node in ast.walk(ast.parse(file.read_text()) if file.is_file() else ast.Module(body=[], type_ignores=[])):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            bound.add(node.name)
+        elif isinstance(node, (ast.Import, ast.ImportFrom)):
+            bound |= {(alias.asname or alias.name).partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            bound.add(node.id)
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            bound |= set(node.value.split())  # what a package gives late, by the names that it lists
+    return bound
+
+
+def test_benchmarks_which_no_test_runs_import_what_is_there() -> None:
+    ours = {"sweeps", "workloads", "analysis", "tests"}
+    missing = [
+        f"{name_of(path)}: {node.module}.{alias.name}"
+        for path in sorted((ROOT / "tests" / "benchmarks").rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] in ours
+        for alias in node.names
+        if alias.name not in names_in(node.module)
+    ]
+    assert not missing

@@ -51,7 +51,7 @@ from sweeps.measure.device.host import usable_cpus
 from workloads.base import BadInputError
 from workloads.images.batches import to_model_input
 from workloads.images.photographs import load_photographs, photograph_batch
-from workloads.models.sources import IMAGENET_MEAN, IMAGENET_STD
+from workloads.pipelines.composed import IMAGENET_MEAN, IMAGENET_STD
 
 ADAPTERS = Path(__file__).resolve().parent / "adapters"
 N_IMAGES = 16
