@@ -20,8 +20,10 @@ def nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def measured() -> DeviceFacts:
-    """Facts of this machine's CPU, measured for real."""
-    return DeviceFacts.of(CPU, "fp32", {})
+    """Facts of this machine's CPU, measured for real, whatever earlier tests of this process measured."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(device_facts, "_IN_THIS_PROCESS", {})
+        return DeviceFacts.of(CPU, "fp32", {})
 
 
 def test_a_cpus_facts_are_measured_and_say_what_they_are(measured: DeviceFacts) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -39,7 +40,7 @@ class Loop:
             if cell is None:
                 return []
             ledger.start(trial_id)
-            run = CellRun(cell, measure_of(cell, config), n_threads=1, device_facts=FACTS)
+            run = CellRun(cell, measure_of(cell, config), n_threads=1, device_facts=copy.deepcopy(FACTS))
             while not run.is_finished:
                 run.advance()
             ledger.receive(trial_id, run.take_message())

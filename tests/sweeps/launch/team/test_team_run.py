@@ -57,11 +57,8 @@ def rows(shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     return run
 
 
-def test_two_processes_are_one_row_and_so_is_the_death_the_failure_or_the_hang_of_one(
-    rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("sweeps.launch.tune_plugins.HANG_S", 8.0)
-    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "die", "fail", "stop")
+def test_two_processes_are_one_row_and_a_death_of_one_is_too(rows) -> None:
+    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "die", "fail")
     one, two = found["fine", 1], found["fine", 2]
     assert (one["status"], two["status"]) == ("complete", "complete"), two["error_message"]
     assert (one["items_per_step"], two["items_per_step"], two["global_batch_size"]) == (3, 6, 6)
@@ -75,9 +72,14 @@ def test_two_processes_are_one_row_and_so_is_the_death_the_failure_or_the_hang_o
     assert (failed["status"], failed["error_type"]) == ("error", "ValueError")
     assert failed["status_reason"] == f"{WHO}: no such luck"
     assert failed["error_frames"]
-    hung = found["stop", 2]
-    assert (hung["status"], hung["status_reason"]) == ("timeout", f"{WHO} hangs")
     many = found["fine", 99]
     assert many["status"] == "unsupported"
     assert many["status_reason"].startswith("needs 99 CPUs in one node; the most that one has is ")
+    assert not processes()
+
+
+def test_a_process_that_hangs_ends_the_cell_and_is_ended(rows, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sweeps.launch.tune_plugins.HANG_S", 8.0)
+    row = rows("--n-devices", "2", "--does", "stop")["stop", 2]
+    assert (row["status"], row["status_reason"]) == ("timeout", f"{WHO} hangs")
     assert not processes()
