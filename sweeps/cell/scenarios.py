@@ -23,6 +23,7 @@ from workloads.base import AUTOTUNE, Extras, UnsupportedError, Workload
 from workloads.scenarios import Scenario, Sending
 
 MAX_OFFLINE_STEPS = 256
+MAX_WARMUP_RATIO = 10
 MIN_HOPELESS_S = 1.0
 """A step up to this long is never taken for too long to be measured again: lazy initialisation may take so long."""
 N_SINGLE_STEPS, MAX_SINGLE_S = 1000, 5.0
@@ -61,6 +62,8 @@ class Served:
 def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mode: str) -> WarmUp:
     """Warm up, though no longer than it takes to see that one step alone takes longer than may be measured.
 
+    Nor, after the first step, for over ten times as long as may be measured: a quick look is not to wait for that.
+
     On a CPU the very first step tells, for what it initialises takes no second; elsewhere, and where it may have been
     compiled, the second one.
     """
@@ -70,7 +73,8 @@ def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mod
             return warm_up(workload.step, timer, max_s=measure.warmup_max_s)
         is_eager = compile_mode == "none" and not Extras.of(workload).is_compiled
         return warm_up(
-            workload.step, timer, max_s=measure.warmup_max_s, hopeless_s=max(MIN_HOPELESS_S, measure.max_s),
+            workload.step, timer, max_s=min(measure.warmup_max_s, MAX_WARMUP_RATIO * measure.max_s),
+            hopeless_s=max(MIN_HOPELESS_S, measure.max_s),
             min_steps=1 if is_eager and timer.device.type == "cpu" else MIN_WARMUP_STEPS,
         )  # fmt: skip
 

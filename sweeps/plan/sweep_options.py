@@ -50,8 +50,9 @@ class SweepOptions:
     min_s: float = 1.0
     """Measure each cell for at least this many seconds, or for --max-s if that is less."""
     max_s: float = 10.0
-    """Measure each cell for at most this many seconds, or for one step if that alone takes longer. As many of
-    its answers as another such time holds are compared with the reference: 2 at least, 64 at most."""
+    """Measure each cell for at most this many seconds, or for one step if that alone takes longer. It is warmed
+    up for at most ten times as long (10 s), and as many of its answers as another such time holds are compared with
+    the reference: 2 at least, 64 at most."""
     precision_target: float = 0.02
     """Measure until the 95 % interval of the median step is within this share of it."""
     rounds: Literal["consecutive", "interleaved"] = "consecutive"

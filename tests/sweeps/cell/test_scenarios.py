@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from contextlib import redirect_stdout
 
 import numpy as np
@@ -10,8 +11,9 @@ import pytest
 import torch
 
 from analysis.contract.cells import SERVER
-from sweeps.cell.scenarios import MAX_OFFLINE_STEPS, plan_for, serve
+from sweeps.cell.scenarios import MAX_OFFLINE_STEPS, plan_for, serve, warmed
 from sweeps.measure.timing.clock import Timer
+from sweeps.plan.measuring import MeasureConfig
 from sweeps.plan.parsing import parse
 from sweeps.plan.sweep_options import sweep_command
 from sweeps.store.schema import ROUNDS, TRIALS
@@ -34,6 +36,18 @@ def plan(scenario: Scenario, step_s: float) -> tuple[int, int]:
     made = plan_for(scenario, step, step_s, Timer(CPU))
     made.step()
     return made.steps_per_sample, n_run
+
+
+@pytest.mark.parametrize(("max_s", "least", "most"), [(1.0, 11, 101), (0.01, 3, 6)])
+def test_a_quick_look_is_warmed_up_quickly(max_s: float, least: int, most: int) -> None:
+    class Sleeping:
+        steps_per_round = None
+
+        def step(self) -> None:
+            time.sleep(0.02)
+
+    found = warmed(Sleeping(), Timer(CPU), MeasureConfig(min_s=max_s, max_s=max_s), "none")  # type: ignore[arg-type]
+    assert least <= found.n_steps <= most
 
 
 def test_a_latency_is_that_of_one_query_and_a_throughput_that_of_many() -> None:
