@@ -145,7 +145,7 @@ class Finetune:
 
     def restart(self) -> None:
         """Go back to the weights that training starts from, so that warm-up teaches nothing."""
-        calls.put_in(self._module, self._initial)
+        calls.put_in(self._module, self._initial, is_whole=True)
         rate = self._options.learning_rate[0]
         self._optimizer = optimizer.adamw(self._trained, rate)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(

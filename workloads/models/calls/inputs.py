@@ -133,12 +133,12 @@ def cast(module: torch.nn.Module, dtype: torch.dtype) -> torch.nn.Module:
     return made
 
 
-def put_in(module: torch.nn.Module, weights: Mapping[str, torch.Tensor]) -> None:
-    """Give a module some of its weights by name, or all, in place."""
+def put_in(module: torch.nn.Module, weights: Mapping[str, torch.Tensor], *, is_whole: bool = False) -> None:
+    """Give a module some of its weights by name, in place; RuntimeError if they are to be all of them and are not."""
     state = module.state_dict()  # which knows of what versions its parts are; some, as MNASNet, take nothing without
     state.clear()
     state.update(weights)
-    module.load_state_dict(state, strict=False)
+    module.load_state_dict(state, strict=is_whole)
 
 
 def lay_out(module: torch.nn.Module, memory_format: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 import torch
 import torchvision
 from torch import nn
@@ -69,5 +70,7 @@ def test_a_network_that_asks_which_version_its_weights_are_of_takes_some_or_all_
     before = {name: tensor.clone() for name, tensor in module.state_dict().items()}
     put_in(module, {"classifier.1.bias": torch.ones(1000)})
     assert bool((module.state_dict()["classifier.1.bias"] == 1).all())
-    put_in(module, before)
+    put_in(module, before, is_whole=True)
     assert all(torch.equal(tensor, before[name]) for name, tensor in module.state_dict().items())
+    with pytest.raises(RuntimeError, match=r"classifier\.1\.bias"):
+        put_in(module, {name: tensor for name, tensor in before.items() if name != "classifier.1.bias"}, is_whole=True)
