@@ -39,8 +39,8 @@ class Best:
 
     Its speed is told over the fastest fp32 cell of the device (None if it is fp32 or none was), over the fastest CPU
     cell of the machine (None on the CPU), and over the device's fastest through PyTorch (None if it is). Its rivals
-    cannot be told apart from it; close are other cells of the device within ``CLOSE_RATIO``, in the order of their
-    speed.
+    are statistically indistinguishable from it; close are other cells of the device within ``CLOSE_RATIO``, in the
+    order of their speed.
     """
 
     ranking: Ranking
@@ -157,7 +157,7 @@ class Want:
 
     @property
     def text(self) -> str:
-        """``speed``, or ``speed ≈2`` of a cell that two others cannot be told apart from."""
+        """``speed``, or ``speed ≈2`` of a cell from which two others are statistically indistinguishable."""
         return f"{self.word} ≈{self.n_rivals:,}" if self.n_rivals else self.word
 
 

@@ -1,4 +1,4 @@
-"""Whether two figures can be told apart: the one place that decides it, for every sentence that ranks cells."""
+"""Whether two figures differ by more than chance: decided here alone, for every sentence that ranks cells."""
 
 from __future__ import annotations
 

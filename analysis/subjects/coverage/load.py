@@ -22,7 +22,7 @@ DTYPES = ("fp32", "fp16", "bf16", "int8", "uint8")
 DIRECTIONS = ("forward", "backward")
 VERDICTS = ("supported", "fallback", "unsupported", "wrong values", "wrong by rounding", "crashed", "timeout",
             "unknown")  # fmt: skip
-"""As reports count them: a wrong answer that rounding explains is told apart from one that it does not."""
+"""As reports count them: wrong answers that rounding explains are a kind of their own."""
 FASTER = 1.3
 """A median of a few calls differs by up to a quarter between two runs on an idle machine; less is no difference."""
 WORKS = ("supported", "wrong by rounding")

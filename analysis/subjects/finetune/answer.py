@@ -43,7 +43,7 @@ def _soonest(found: Sequence[Training]) -> list[str]:
 
 
 def _beside(ranked: Ranked) -> str:
-    """Who cannot be told apart from the first, behind a comma."""
+    """Which others are statistically indistinguishable from the first, after a comma."""
     named = some([escape(t.label) for t in ranked.rivals], MAX_NAMED, "; ")
     if len(ranked.rivals) == ranked.n_others > MAX_NAMED:
         named = f"all {ranked.n_others:,} others"
