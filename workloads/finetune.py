@@ -93,12 +93,11 @@ class Finetune:
         step_bytes = n_values * context.batch_size * torch.float32.itemsize
         context.check_fits("a step's batch", on_device=resident_bytes + step_bytes)
         loaded = models.build_model(context.model, num_classes=len(data.classes), weights_file=options.weights)
-        device = context.device
         self._mean, self._std = loaded.mean, loaded.std
         self._data, self._n_classes = data, len(data.classes)
         if options.feed == ("resident",):
-            self._train, self._train_labels = data.train.to(device), data.train_labels.to(device)
-        self._heldout, self._heldout_labels = data.heldout.to(device), data.heldout_labels.to(device)
+            self._train, self._train_labels = data.train.to(context.device), data.train_labels.to(context.device)
+        self._heldout, self._heldout_labels = data.heldout.to(context.device), data.heldout_labels.to(context.device)
         steps_per_epoch = len(data.train_labels) // self.items_per_step
         self.steps_per_round = max(1, round(steps_per_epoch / ROUNDS_PER_EPOCH))
         self._total_steps = max(self.steps_per_round, round(steps_per_epoch * options.epochs))

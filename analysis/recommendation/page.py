@@ -131,9 +131,8 @@ def build(page: Page, limits: Limits, prices: Prices) -> str:
     drawn, n_not_drawn = figures.draw_all(frame, page.rounds, page.figures, limits)
     configs = [description.get("config") or {} for description in page.descriptions.values()]
     objectives = (configs[0].get("search") or {}).get("objectives", ()) if configs else ()
-    shared = common(frame, ("workload", "model")) or "several workloads"
-    if frame.empty:
-        shared = configs[0].get("workload", "an empty sweep") if configs else "an empty sweep"
+    empty = configs[0].get("workload", "an empty sweep") if configs else "an empty sweep"
+    shared = common(frame, ("workload", "model")) or (empty if frame.empty else "several workloads")
     bought = effects(frame)
     told_answer = answer(frame, limits)
     doubts = _doubts(page, frame, held, n_not_drawn)

@@ -15,8 +15,8 @@ import numpy as np
 from analysis.contract.cells import MIN_SAMPLES
 from sweeps.measure.timing.clock import MIN_WARMUP_STEPS, Timer, WarmUp, choose_steps_per_sample, run_round, warm_up
 from sweeps.measure.timing.rate_search import MAX_LOAD, MAX_RUN_S, RateTried, find_max_rate, judged
-from sweeps.measure.timing.replicas import run_servers
-from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals, run_server
+from sweeps.measure.timing.server_load import Clock, ServerResult, poisson_arrivals
+from sweeps.measure.timing.serving import run_servers
 from sweeps.measure.timing.time_limit import time_limit
 from sweeps.plan.measuring import MeasureConfig
 from workloads.base import AUTOTUNE, Extras, UnsupportedError, Workload
@@ -24,6 +24,7 @@ from workloads.scenarios import Scenario, Sending
 
 MAX_OFFLINE_STEPS = 256
 MAX_WARMUP_RATIO = 10
+"""Warming up takes at most so many times the longest time of measuring: a quick look is not to wait for more."""
 MIN_HOPELESS_S = 1.0
 """A step up to this long is never taken for too long to be measured again: lazy initialisation may take so long."""
 N_SINGLE_STEPS, MAX_SINGLE_S = 1000, 5.0
@@ -62,7 +63,7 @@ class Served:
 def warmed(workload: Workload, timer: Timer, measure: MeasureConfig, compile_mode: str) -> WarmUp:
     """Warm up, though no longer than it takes to see that one step alone takes longer than may be measured.
 
-    Nor, after the first step, for over ten times as long as may be measured: a quick look is not to wait for that.
+    Nor, after the first step, for more than ``MAX_WARMUP_RATIO`` times as long as may be measured.
 
     On a CPU the very first step tells, for what it initialises takes no second; elsewhere, and where it may have been
     compiled, the second one.
@@ -160,19 +161,14 @@ def serve(
     limit_s = None if sending.max_latency_ms is None else sending.max_latency_ms * 1e-3
     if sending.rate_per_s is None and limit_s is None:
         raise ValueError(f"a rate or a latency limit is needed, got {sending=}")
-    one: Callable[[], object] = lambda: timer.time(step)  # noqa: E731
-    n_servers = 1 + len(sending.others)
-    run: Callable[[np.ndarray], ServerResult] = (
-        functools.partial(run_server, one, clock=clock, deadline_s=limit_s)
-        if n_servers == 1
-        else functools.partial(run_servers, [one, *sending.others], clock=clock, deadline_s=limit_s)
-    )
+    servers = [lambda: timer.time(step), *sending.others]
+    run = functools.partial(run_servers, servers, clock=clock, deadline_s=limit_s)
     columns: dict[str, Any] = {}
     if sending.rate_per_s is not None:
         tried = [shown := _at_rate(run, sending.rate_per_s, seed, min_s, limit_s)]
     else:
         assert limit_s is not None
-        search = find_max_rate(run, step_s, limit_s, seed=seed, min_s=min_s, n_servers=n_servers)
+        search = find_max_rate(run, step_s, limit_s, seed=seed, min_s=min_s, n_servers=len(servers))
         if search is None:
             raise UnsupportedError(_too_slow(MIN_SAMPLES["p99"] * step_s / MAX_LOAD, MAX_LOAD / step_s))
         tried, shown = search.tried, search.shown

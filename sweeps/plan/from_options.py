@@ -74,23 +74,17 @@ def build_config(
     is_auto = common.batch_size == (AUTO,)
     pruning = _pruning(workload, choice, is_auto=is_auto)
     search = search_config(choice, dict(ranges or {}))
-    if common.rounds == "interleaved" and Extras.of(workload).restart is not None:
-        raise BadInputError(
-            f"--rounds interleaved: the rounds of training build on one another; not available for {workload.name}"
-        )
+    _check_rounds(workload, common.rounds)
     asked = devices_asked(common.device, devices, is_here=kinds is None)
     codes = code_of_models(common.model)  # before the models are tried: as their code is now, whatever ran before
     workload.check(own, common.model)
     if common.smoke:
         common = _small(workload, common)
-    option_axes, option_constants = _own_options(workload, own, search, smoke=common.smoke)
     max_latency_ms = own.max_latency_ms if isinstance(own, LatencyLimited) else command.limit.max_latency_ms
     return SweepConfig(
         workload=workload.name,
         device=asked,
         batch_size=parse_batch_sizes(common.batch_size),
-        option_axes=option_axes,
-        option_constants=option_constants,
         measure=_measure_config(common, is_pruned=pruning.pruner != "none", is_here=kinds is None),
         trial_timeout_s=parse_duration_s("trial-timeout", common.trial_timeout),
         budget_s=parse_duration_s("budget", common.budget) if common.budget else None,
@@ -107,8 +101,16 @@ def build_config(
         code={code.name: {"name": portable_code(code), "digest": code.digest} for code in codes.values()},
         model=tuple(codes[name].name if name in codes else name for name in common.model),
         recheck=common.recheck and not common.smoke,
+        **_own_options(workload, own, search, smoke=common.smoke),
         **{name: getattr(common, name) for name in _SAME},
     )
+
+
+def _check_rounds(workload: type[Workload], rounds: str) -> None:
+    if rounds == "interleaved" and Extras.of(workload).restart is not None:
+        raise BadInputError(
+            f"--rounds interleaved: the rounds of training build on one another; not available for {workload.name}"
+        )
 
 
 def _pruning(workload: type[Workload], choice: SearchOptions, *, is_auto: bool) -> PruningConfig:
@@ -167,7 +169,7 @@ def _min_s(common: SweepOptions) -> float:
 
 def _own_options(
     workload: type[Workload], own: Any, search: SearchConfig | None, *, smoke: bool
-) -> tuple[dict[str, tuple[Any, ...]], dict[str, Any]]:
+) -> dict[str, dict[str, Any]]:
     """A workload's own options: those that are axes, and those that are the same in every cell."""
     # An axis that the user left empty has one value: none.
     axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
@@ -178,7 +180,7 @@ def _own_options(
     for name, value in workload.defaults.smoke_options.items() if smoke else ():
         if getattr(own, name) == getattr(plain, name):
             (axes if isinstance(value, tuple) else constants)[name] = value
-    return axes, constants
+    return {"option_axes": axes, "option_constants": constants}
 
 
 def _measure_config(common: SweepOptions, *, is_pruned: bool, is_here: bool) -> MeasureConfig:

@@ -1,4 +1,4 @@
-"""Latency under load: requests that arrive at random times, served in order by one worker.
+"""Latency under load: requests that arrive at random times, and what became of them.
 
 The terms are MLPerf LoadGen's (its ``loadgen`` README): in the server scenario queries arrive as a Poisson process
 and a query's latency counts from its scheduled arrival, not from when it was sent, so that a slow answer also
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -68,7 +68,7 @@ class ServerResult:
     duration_s: float
     busy_s: float
     late_s: np.ndarray = field(repr=False)
-    n_servers: int = 1
+    n_servers: int
 
     def columns(self, deadline_s: float | None, items_per_step: int) -> dict[str, Any]:
         """Columns of the trials table; the percentiles are null from too few requests."""
@@ -99,48 +99,3 @@ def poisson_arrivals(rate_per_s: float, n: int, seed: int | Sequence[int]) -> np
         raise ValueError(f"a rate and a number over 0 are needed, got {rate_per_s=} and {n=}")
     arrivals = np.cumsum(np.random.default_rng(seed).standard_exponential(n))
     return np.asarray(arrivals * (n / rate_per_s / arrivals[-1]))
-
-
-def run_server(
-    serve: Callable[[], object],
-    arrivals: np.ndarray,
-    *,
-    clock: Clock | None = None,
-    deadline_s: float | None = None,
-) -> ServerResult:
-    """Serve requests in order of arrival by one worker.
-
-    Args:
-        serve: Serves one request and returns when it is done, the device's work included.
-        arrivals: Scheduled arrivals in seconds, ascending.
-        clock: The wall clock by default.
-        deadline_s: Completions later than this are counted as missed.
-
-    Raises:
-        ValueError: If nothing was scheduled.
-    """
-    if len(arrivals) == 0:
-        raise ValueError(f"requests are needed, got {len(arrivals)=}")
-    clock = clock or WallClock()
-    n = len(arrivals)
-    begins, ends, late, queue = np.empty(n), np.empty(n), np.empty(n), np.empty(n, dtype=int)
-    start, free_at = clock.now(), 0.0
-    for i, arrival in enumerate(arrivals):
-        # Those before it that had not begun when it arrived; all of them are served by now, so their times are known.
-        queue[i] = i - int(np.searchsorted(begins[:i], arrival, side="right"))
-        clock.wait_until(start + float(arrival))
-        begins[i] = clock.now() - start
-        late[i] = begins[i] - max(float(arrival), free_at)
-        serve()
-        ends[i] = free_at = clock.now() - start
-    latency = ends - arrivals
-    return ServerResult(
-        latency_s=latency,
-        scheduled_s=arrivals,
-        n_requests=n,
-        n_missed=0 if deadline_s is None else int((latency > deadline_s).sum()),
-        queue=queue,
-        duration_s=float(ends[-1]),
-        busy_s=float((ends - begins).sum()),
-        late_s=late,
-    )

@@ -23,7 +23,8 @@ from scipy import optimize
 sys.path.insert(0, str(Path(__file__).parents[3]))
 
 from sweeps.measure.timing.rate_search import find_max_rate
-from sweeps.measure.timing.server_load import ServerResult, run_server
+from sweeps.measure.timing.server_load import ServerResult
+from sweeps.measure.timing.serving import run_server
 from sweeps.measure.timing.statistics import percentiles
 from tests.sweeps.measure.timing.virtual import VirtualClock
 

@@ -22,7 +22,7 @@ from sweeps.coverage.child import sizes, verdicts, whole_model
 from sweeps.measure import ceilings, proofs
 from sweeps.measure.device import device as devices
 from sweeps.measure.monitors import energy, leak
-from sweeps.measure.timing import clock, server_load, timer_proof
+from sweeps.measure.timing import clock, server_load, serving, timer_proof
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from workloads.operations.base import Operation, Sample
@@ -150,7 +150,7 @@ def everything() -> None:
         max_train_s=0.1,
     )
     work, timer = torch.ones(4, device=GPU), clock.Timer(GPU)
-    server_load.run_server(lambda: timer.time(lambda: work + 1), server_load.poisson_arrivals(200.0, 5, 0))
+    serving.run_server(lambda: timer.time(lambda: work + 1), server_load.poisson_arrivals(200.0, 5, 0))
     single_steps(SimpleNamespace(step=lambda: work + 1), timer, max_s=0.05)
     leak.check_leak(lambda: work + 1, None, GPU, max_s=0.1)
     energy.sustained_energy(

@@ -151,6 +151,31 @@ def _on_the_cpu(
         return steps_of(forward, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
 
 
+def _why_not(copied: nn.Module, inputs: torch.Tensor, *, is_compiled: bool, is_training: bool) -> str | None:
+    """Why a network's steps on the CPU would tell nothing of its steps elsewhere, if they would not.
+
+    Args:
+        copied: A copy of it in float32 on the CPU, in evaluation mode.
+        inputs: Items that it takes, two at least.
+        is_compiled: Its step is compiled, and so has one mode.
+        is_training: That mode is the one for training.
+    """
+    if Behaviour.of(copied, Inputs.of(inputs[:2])).varies:
+        return VARIES
+    if is_compiled and draws_random_numbers(copied.train(is_training), inputs.clone()):
+        return _SAME_RANDOM
+    return None
+
+
+def _own_batch(context: CellContext, inputs: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """This process's share on its device; a compiled step, which knows one batch size, is given its items in turn."""
+    mine, its_labels = context.group.share(inputs), context.group.share(labels)
+    n = len(its_labels)
+    filled = torch.arange(n if context.compile == "none" else context.batch_size) % n
+    mine = mine[filled].to(context.device, held_dtype(context.precision))
+    return laid_out(mine, context.memory_format), its_labels[filled].to(context.device)
+
+
 def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> FirstSteps:
     """The first steps of a training beside those of the reference; its weights are changed.
 
@@ -160,20 +185,15 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
         labels: Theirs, int64, on the CPU.
     """
     module, context = training.module, training.context
-    is_compiled, batch_size, group = context.compile != "none", context.batch_size, context.group
-    copied = training.copied.float()
-    n = n_items_of(copied.eval(), inputs[:1].clone(), batch_size, is_compiled=is_compiled)
+    is_compiled, group = context.compile != "none", context.group
+    copied = training.copied.float().eval()
+    n = n_items_of(copied, inputs[:1].clone(), context.batch_size, is_compiled=is_compiled)
     n = min(n, len(labels) // group.size)
     n_all = n * group.size
     inputs, labels = inputs[:n_all], labels[:n_all]
-    if Behaviour.of(copied.eval(), Inputs.of(inputs[:2])).varies:
-        return FirstSteps(n_items=n_all, reason=VARIES)
-    if is_compiled and draws_random_numbers(copied.train(module.training), inputs.clone()):
-        return FirstSteps(n_items=n_all, reason=_SAME_RANDOM)
-    filled = torch.arange(batch_size if is_compiled else n) % n
-    mine, its_labels = group.share(inputs)[filled], group.share(labels)[filled]
-    mine = laid_out(mine.to(context.device, held_dtype(context.precision)), context.memory_format)
-    batch = mine, its_labels.to(context.device)
+    if (reason := _why_not(copied, inputs, is_compiled=is_compiled, is_training=module.training)) is not None:
+        return FirstSteps(n_items=n_all, reason=reason)
+    batch = _own_batch(context, inputs, labels)
     scale = HIGHEST_SCALE if PRECISIONS[context.precision].scales_gradients else 1.0
 
     def own(n_steps: int) -> Steps:

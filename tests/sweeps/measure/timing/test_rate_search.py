@@ -8,7 +8,8 @@ from scipy import optimize
 
 from sweeps.measure.timing.queue_model import QueueModel, latencies, services_of
 from sweeps.measure.timing.rate_search import MAX_SEARCH_S, find_max_rate, judged
-from sweeps.measure.timing.server_load import ServerResult, poisson_arrivals, run_server
+from sweeps.measure.timing.server_load import ServerResult, poisson_arrivals
+from sweeps.measure.timing.serving import run_server
 from tests.sweeps.measure.timing.virtual import SERVICE, VirtualClock, waiting_share
 
 LIMIT = 6 * SERVICE

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import optimize
 
-from sweeps.measure.timing.server_load import ServerResult, WallClock, poisson_arrivals, run_server
+from sweeps.measure.timing.server_load import ServerResult, WallClock, poisson_arrivals
+from sweeps.measure.timing.serving import run_server
 from tests.sweeps.measure.timing.virtual import SERVICE, VirtualClock, waiting_share
 
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from sweeps.measure.timing.queue_model import QueueModel, latencies_of_several, services_of
-from sweeps.measure.timing.replicas import run_servers
 from sweeps.measure.timing.server_load import poisson_arrivals
+from sweeps.measure.timing.serving import run_servers
 
 SERVICE = 0.01
 
