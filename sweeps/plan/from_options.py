@@ -167,9 +167,7 @@ def _min_s(common: SweepOptions) -> float:
     return min(common.min_s, common.max_s) if common.min_s == type(common).min_s else common.min_s
 
 
-def _own_options(
-    workload: type[Workload], own: Any, search: SearchConfig | None, *, smoke: bool
-) -> dict[str, Any]:
+def _own_options(workload: type[Workload], own: Any, search: SearchConfig | None, *, smoke: bool) -> dict[str, Any]:
     """A workload's own options: those that are axes, and those that are the same in every cell."""
     # An axis that the user left empty has one value: none.
     axes = {name: _portable(values) or (None,) for name, values in axes_of(own).items()}
