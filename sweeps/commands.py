@@ -42,7 +42,7 @@ class Nodes:
 
 @dataclass(frozen=True, kw_only=True)
 class SelfTest:
-    """Prove the measurement on this very machine: every proof in under a minute, one line each."""
+    """Prove that measuring works on this machine: all proofs in under a minute, one line each."""
 
     device: tuple[str, ...] = ()
     """Devices to prove it on. Default: every device this machine has."""
@@ -58,12 +58,12 @@ class List:
 
 @dataclass(frozen=True, kw_only=True)
 class Merge:
-    """Join sweeps of machines that never met into one sweep, and write its report."""
+    """Join sweeps of separate machines into one sweep, and write its report."""
 
     sweeps: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
     """Two or more sweeps' folders, or results folders (their latest sweep)."""
     output: Path = Path("results")
-    """Folder of all results, to put the new sweep into."""
+    """Folder of all results, in which the new sweep is written."""
     report: bool = True
     """Write the Markdown report."""
 

@@ -21,9 +21,9 @@ class FinetuneOptions:
     mirrored as well (not for digits)."""
     feed: tuple[Literal["resident", "streamed"], ...] = ("resident",)
     """Axis. resident: images are decoded once and kept on the device; streamed: other processes decode them in every
-    epoch, and they are copied ahead of their use, as for images that do not fit."""
+    epoch, and they are copied before they are needed, as for images that do not fit."""
     parallel: tuple[Literal["ddp", "fsdp"], ...] = ("ddp",)
-    """Axis of cells on several devices (--n-devices). ddp: each holds the whole network; fsdp: each holds a share, for
+    """Axis of cells on several devices (--n-devices). ddp: each holds the whole network; fsdp: each holds a shard, for
     networks that do not fit on one. Each trains on its own --batch-size items of every step; the learning rate is
     the one given, whatever the number of devices."""
     epochs: float = 3.0
@@ -40,7 +40,7 @@ class FinetuneOptions:
     digits."""
     weights: Path | None = None
     """Your weights to start from instead of the published ones: a state dictionary, or a checkpoint that contains one,
-    by torch.save or as .safetensors. A head for other classes is replaced with a new one."""
+    saved by torch.save or as .safetensors. A head for other classes is replaced with a new one."""
 
     def __post_init__(self) -> None:
         if self.epochs <= 0:

@@ -51,8 +51,9 @@ class ImageProcessingOptions:
     sobel: gradient by conv2d."""
     implementation: tuple[Implementation, ...] = ("eager",)
     """Axis. eager: as torchvision composes it; compiled: the same through torch.compile; fused: rewritten as a few
-    kernels, each pixel from the pixels it needs, through torch.compile. torchcodec, torchvision: only for decode, by
-    that library; its eager is TorchCodec where that is installed (accelsweep[torchcodec]), otherwise torchvision."""
+    kernels that compute each pixel from the pixels it needs, through torch.compile. torchcodec, torchvision: decode
+    only, with that library; eager decodes with TorchCodec if installed (accelsweep[torchcodec]), otherwise
+    torchvision."""
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
 

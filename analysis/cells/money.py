@@ -43,7 +43,7 @@ class Prices:
             name for name, price in (("cost", self.price_per_kwh), ("CO2", self.gco2_per_kwh)) if price is not None
         ]
         if counted:
-            said.append("Joules are those of the energy counter: what it does not cover is not in"
+            said.append("Joules are those of the energy counter: what it does not cover is not included in"
                         f" {' and '.join(counted)}; unknown energy is n/a.")  # fmt: skip
         return said
 

@@ -46,8 +46,9 @@ def _fused_adamw(frame: pd.DataFrame) -> pd.Series:
 FAULTS = (
     Fault(
         before=(2, 14), concerns=_unproven,
-        said="compiled under autocast without proof of the type they computed in: the compiler's cache did not tell"
-        " autocast's types apart, and may have served one precision's code to another (PyTorch's pull request 181564)",
+        said="compiled under autocast without proof of the type they computed in: the compiler's cache did not"
+        " distinguish autocast's types, and may have served one precision's code to another"
+        " (PyTorch's pull request 181564)",
     ),
     Fault(
         before=(2, 14), concerns=_fused_adamw,

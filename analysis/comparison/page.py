@@ -1,11 +1,11 @@
 """Machines, versions or commits against each other: ``python analysis/compare.py A B [C...]``.
 
-A is the baseline. A side is a sweep, a results folder (its latest sweep), several joined by commas or all that a quoted
-pattern matches, with a name before an equals sign: ``mac='results/mac/*' workstation=results/a,results/b``.
-Each side needs repeats, several sweeps or ``--repeats``: of one run a side nobody can say what the next run does.
+A is the baseline. A side is a sweep, a results folder (its latest sweep), several of them joined by commas, or all that
+match a quoted pattern; NAME= names it: ``mac='results/mac/*' workstation=results/a,results/b``. Each side needs several
+sweeps or ``--repeats``: one run per side says nothing about the next run.
 
-Exit codes: 0 no cell is slower by --min-change or more, which is shown for each; 3 regression: cells are slower, all
-together are, or a cell completed in A and failed since; 4 undecided: neither is shown; 2 the sides cannot be compared.
+Exit codes: 0 every cell is shown not to be slower by --min-change or more; 3 regression: cells are slower, all together
+are, or a cell completed in A has failed since; 4 undecided: neither is shown; 2 the sides cannot be compared.
 """
 
 from __future__ import annotations
@@ -120,8 +120,8 @@ def build(
     doubts = [f"Recorded by one side only: {escape(text)}." for text in known_by_one]
     if comparison.cells.empty:
         why = nothing_shared(sides, comparison.key)
-        doubts.append(f"{escape(why[0].upper() + why[1:])}. Columns may be left out of the match by "
-                      "--allow-different, or made sides by --across.")  # fmt: skip
+        doubts.append(f"{escape(why[0].upper() + why[1:])}. Columns can be left out of the match with "
+                      "--allow-different, or made into sides with --across.")  # fmt: skip
     text = render(
         "comparison/page.md.j2",
         title=escape(f"{', '.join(side.label for side in sides[1:])} against {baseline}"),
@@ -144,17 +144,17 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("results", nargs="+", metavar="[NAME=]RESULTS[,RESULTS...]", help="a side; the first is the "
                         "baseline")  # fmt: skip
     parser.add_argument("--allow-different", nargs="+", default=[], metavar="COLUMN", action="extend",
-                        help="compare although this differs, such as model or input_shape")  # fmt: skip
+                        help="compare even though this differs, such as model or input_shape")  # fmt: skip
     parser.add_argument("--across", nargs="+", default=[], metavar="COLUMN", action="extend",
-                        help="make a side of each value of this column, such as device or precision")  # fmt: skip
+                        help="make each value of this column a side, such as device or precision")  # fmt: skip
     parser.add_argument("--output", type=Path, default=Path("compare.md"), help="the Markdown file (default: "
                         "compare.md)")  # fmt: skip
     parser.add_argument("--html", action="store_true", help="also write one self-contained HTML file")
     parser.add_argument("--json", action="store_true", help="also write what was found, with the exit code, as JSON")
     parser.add_argument("--baseline", metavar="NAME", help="the side to compare with, such as 'mac cpu' of --across "
                         "device (default: the first)")  # fmt: skip
-    parser.add_argument("--min-change", type=_share, default=MIN_CHANGE, metavar="PERCENT", help="the change of a "
-                        f"cell's time that matters, such as 2 (default: {100 * MIN_CHANGE:g}); of all cells together,"
+    parser.add_argument("--min-change", type=_share, default=MIN_CHANGE, metavar="PERCENT", help="the change in a "
+                        f"cell's time that matters, such as 2 (default: {100 * MIN_CHANGE:g}); for all cells together,"
                         " half of it")  # fmt: skip
     options: Any = parser.parse_args(arguments)
     sides = load_sides(options.results, options.across, options.baseline)

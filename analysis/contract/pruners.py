@@ -52,7 +52,7 @@ _PERCENTILE = {
     ),
     "n_warmup_steps": Parameter(
         kind=int, ours=2, on_accuracy=3, told="rounds before a cell may be pruned. Default: 2; on accuracy 3, "
-        "an epoch, before which a network is little better than chance.",
+        "an epoch, before which a network does little better than chance.",
     ),
     "interval_steps": Parameter(kind=int, low=1, told="judge every N rounds. Default: 1."),
     "n_min_trials": Parameter(
@@ -64,7 +64,7 @@ _HALVING = {
         kind=int, low=1, ours=3, told="rounds before a cell may be pruned. Default: 3, since single rounds are noisy "
         "and three make an epoch of training.",
     ),
-    "reduction_factor": Parameter(kind=int, low=2, told="one cell in N goes on at each rung. Default: 3, 4."),
+    "reduction_factor": Parameter(kind=int, low=2, told="one cell in N is promoted at each rung. Default: 3, 4."),
     "bootstrap_count": Parameter(kind=int, told="cells that a rung needs before any is pruned. Default: 0."),
 }  # fmt: skip
 
@@ -82,7 +82,7 @@ PRUNERS = {
     }),
     "successive-halving": Pruner(optuna="SuccessiveHalvingPruner", parameters=_HALVING | {
         "min_early_stopping_rate": Parameter(
-            kind=int, high=MOST_RUNGS, told="how many rungs are left out. Default: 0."
+            kind=int, high=MOST_RUNGS, told="how many of the first rungs are skipped. Default: 0."
         ),
     }),
     "wilcoxon": Pruner(optuna="WilcoxonPruner", takes_estimates=False, parameters={

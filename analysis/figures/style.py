@@ -22,7 +22,7 @@ from analysis.text import visible
 # Okabe and Ito's palette (2008), yellow left out, which is lost on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 FURTHER_COLOURS = ("#8C564B", "#17A2A2", "#7A4FBF", "#A0A000", "#7F7F7F", "#C2185B", "#3B4CC0", "#5D8A00")
-"""Of an eighth line and those after it, which their numbers tell apart in grey."""
+"""Of an eighth line and those after it, which are grey and distinguished by their numbers."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 LINES = ("-", "--", "-.", ":")
 MAX_CHARACTERS, MAX_LINES = 100, 3

@@ -48,8 +48,8 @@ LIMITS = {
 }
 PRICES = {
     "price_per_hour": "what an hour of the machine costs: adds the cost per million items, in the same currency",
-    "price_per_kwh": "what a kWh costs: added to that cost, by the joules measured",
-    "gco2_per_kwh": "grams of CO2 that a kWh emits: adds those per million items, by the joules measured",
+    "price_per_kwh": "what a kWh costs: adds the cost of the measured energy",
+    "gco2_per_kwh": "grams of CO2 emitted per kWh: adds those of a million items, from the measured energy",
 }
 
 

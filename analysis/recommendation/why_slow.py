@@ -22,7 +22,7 @@ N_NAMED, MAX_NAME = 3, 60
 MAX_CELLS = 60
 MAX_SENTENCES = 8
 
-_COPY_ADVICE = "keep what it works on where it is, or copy it while the step before computes"
+_COPY_ADVICE = "keep the data on the device, or copy it while the previous step computes"
 
 
 def _profiled(frame: pd.DataFrame) -> pd.DataFrame:
@@ -70,7 +70,11 @@ def _sentence(row: Row, name: str, profiles: pd.DataFrame) -> str | None:
     host, copies, computation = (known(row[column]) for column in SHARES)
     if host is None or copies is None or computation is None:
         return None
-    where = "outside of PyTorch's operations, in what calls them" if row["device"] == "cpu" else "waiting for the host"
+    where = (
+        "outside PyTorch's operations, in the code that calls them"
+        if row["device"] == "cpu"
+        else "waiting for the host"
+    )
     longest = _longest(row, profiles, 1)
     if host >= max(LARGE, copies):
         said = f"{100 * host:.0f} % of the step is {where}: {_remedy(row)}."

@@ -59,7 +59,7 @@ class OperationCoverage:
     retry_failed: bool = False
     """With --resume: run again what crashed or timed out."""
     processes: int = 0
-    """Child processes at a time where nothing is timed. Default: one per processor."""
+    """Child processes at a time where nothing is timed; 0: one per processor."""
 
     def __post_init__(self) -> None:
         for dtype in self.dtype:
@@ -80,15 +80,16 @@ class CanRun:
     model: Annotated[str, tyro.conf.Positional, tyro.conf.arg(metavar="MODEL")]
     """A model of torchvision's zoo, such as resnet18."""
     device: tuple[str, ...] = ()
-    """Devices to ask about. Default: every device this machine has."""
+    """Devices to check. Default: every device this machine has."""
     dtype: tuple[str, ...] = ("fp32",)
     """Types of the weights and the input: fp32, fp16, bf16."""
     predict: bool = False
-    """Run nothing on the device, which need not be here: tell from the installed torch's list of kernels."""
+    """Run nothing on the device, which need not be present: predict from the installed torch's list of
+    kernels."""
     train: bool = False
-    """Ask about the backward pass as well."""
+    """Check the backward pass as well."""
     results: Path = Path("results")
-    """Folder of all results: what its coverage sweeps of this torch found is used instead of running it again."""
+    """Folder of all results: what coverage sweeps with this torch found there is not run again."""
     operation_timeout: str = "60s"
     """End an operation that takes longer, and the process that runs it."""
 

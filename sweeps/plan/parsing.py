@@ -119,6 +119,24 @@ def _checked(value: Any, option: str) -> Any:
     return value
 
 
+def _quiet(kind: type[Any], defaults: Any = None) -> type[Any]:
+    """The same options, whose help names no default where that is empty: their text says what absence means."""
+    hints, redone = get_type_hints(kind, include_extras=True), []
+    for field in dataclasses.fields(kind):
+        hint, value = hints[field.name], getattr(defaults, field.name, field.default)
+        if dataclasses.is_dataclass(value):
+            part = _quiet(cast("type[Any]", _bare(hint)), value)
+            default = part(**{f.name: getattr(value, f.name) for f in dataclasses.fields(part)})
+            redone.append((field.name, Annotated[part, *hint.__metadata__], dataclasses.field(default=default)))
+        elif value in (None, "", (), []):
+            redone.append((field.name, Annotated[hint, tyro.conf.arg(help_behavior_hint="")], field))
+    is_frozen = kind.__dataclass_params__.frozen
+    quiet = dataclasses.make_dataclass(kind.__name__, redone, bases=(kind,), frozen=is_frozen, kw_only=True)
+    if not (kind.__doc__ or "").startswith(f"{kind.__name__}("):  # what dataclasses write where nothing is said
+        quiet.__doc__ = kind.__doc__
+    return quiet
+
+
 def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     """A command's dataclass from the words after its name; BadInputError for whatever is wrong with them.
 
@@ -127,7 +145,9 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     drawn = io.StringIO()
     try:
         with contextlib.redirect_stderr(drawn):
-            parsed = tyro.cli(kind, prog=f"accelsweep {name}", args=list(arguments), config=(tyro.conf.DisallowNone,))
+            parsed = tyro.cli(
+                _quiet(kind), prog=f"accelsweep {name}", args=list(arguments), config=(tyro.conf.DisallowNone,)
+            )
     except SystemExit as end:
         if end.code in (0, None):
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import tyro
 
@@ -15,14 +15,10 @@ from analysis.contract.pruners import PRUNERS, Parameter, parameters_of
 from sweeps.plan.search import SAMPLERS, WRAPPED, PruningConfig, Range, SearchConfig, parse_range
 from workloads.base import BadInputError, Defaults, Workload, axes_of
 
-T = TypeVar("T")
-Told = Annotated[T, tyro.conf.arg(help_behavior_hint="")]
-"""An option whose help says what its absence means; what stands for absence would only confuse."""
-
 
 def _one_of(names: Iterable[str], told: str = "{}") -> Any:
     """Show these names as the choices of an option; the empty one stands for its absence."""
-    return tyro.conf.arg(help_behavior_hint="", metavar=told.format("{" + ",".join(names) + "}"))
+    return tyro.conf.arg(metavar=told.format("{" + ",".join(names) + "}"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +28,7 @@ class _PruningOptions:
     (same device, precision, model and task). Default: median for finetune, none for the others."""
     prune_on: Annotated[str, _one_of(PRUNE_ON)] = ""
     """What the pruner judges. Default: accuracy for finetune, throughput for the others."""
-    prune_margin: Told[float | None] = None
+    prune_margin: float | None = None
     """Do not prune cells within this share of the best, as a few rounds cannot resolve so small a difference.
     Default: 0 on accuracy, else 0.1."""
 
@@ -40,7 +36,7 @@ class _PruningOptions:
 @dataclass(frozen=True, kw_only=True)
 class _RangeOptions:
     wrapped_pruner: Annotated[str, _one_of(p.wraps for p in PRUNERS.values() if p.wraps)] = ""
-    """patient: the pruner that it holds back. Default: median."""
+    """patient: the pruner that it wraps. Default: median."""
     search: Annotated[str, _one_of(SAMPLERS)] = ""
     """Search with Optuna's sampler instead of the whole grid; the axes then take ranges too:
     --batch-size 1:1024:log2, --learning-rate 1e-5:1e-1:log."""
@@ -48,9 +44,9 @@ class _RangeOptions:
     """With --search: cells to measure for each model, pipeline, tune mode and scenario."""
     objective: Annotated[tuple[str, ...], _one_of(OBJECTIVES, "[{} [...]]")] = ()
     """With --search: what to optimise; several give the Pareto front, without pruning. Default: throughput."""
-    max_memory_gb: Told[float | None] = None
+    max_memory_gb: float | None = None
     """Limit: peak memory of the device (of the process on a CPU), in GB of 10**9 bytes."""
-    min_accuracy: Told[float | None] = None
+    min_accuracy: float | None = None
     """Limit: held-out accuracy, between 0 and 1."""
 
 
@@ -60,7 +56,7 @@ _PARAMETERS = {name: parameter for pruner in PRUNERS.values() for name, paramete
 def _field(name: str, parameter: Parameter) -> tuple[str, Any, Any]:
     """A parameter of pruners as a field, whose help names the pruners that take it."""
     takers = ", ".join(pruner for pruner in PRUNERS if name in parameters_of(pruner))
-    told = tyro.conf.arg(help=f"{takers}: {parameter.told}", help_behavior_hint="")
+    told = tyro.conf.arg(help=f"{takers}: {parameter.told}")
     return name, Annotated[parameter.kind | None, told], dataclasses.field(default=None)
 
 
@@ -77,7 +73,7 @@ SearchOptions.__doc__ = "Stop cells early, or search ranges instead of measuring
 class LatencyLimit:
     """What a cell must meet to be recommended."""
 
-    max_latency_ms: Told[float | None] = None
+    max_latency_ms: float | None = None
     """Limit: milliseconds per step, by the 99th percentile where it is known, otherwise by the median."""
 
 

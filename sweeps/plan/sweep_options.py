@@ -13,7 +13,7 @@ from typing_extensions import Doc
 from analysis.contract.allocators import ALLOCATORS, DEFAULT
 from sweeps.plan.measuring import check_choice
 from sweeps.plan.parsing import parse_batch_sizes
-from sweeps.plan.search_options import LatencyLimit, SearchOptions, Told
+from sweeps.plan.search_options import LatencyLimit, SearchOptions
 from workloads.base import COMPILE_MODES, MEMORY_FORMATS, BadInputError, LatencyLimited, Workload
 from workloads.precision import PRECISIONS, precisions_in_words
 
@@ -22,7 +22,7 @@ from workloads.precision import PRECISIONS, precisions_in_words
 class SweepOptions:
     """Options that every workload has. The grid is the product of the axes."""
 
-    device: Told[tuple[str, ...]] = ()
+    device: tuple[str, ...] = ()
     """Axis: devices to measure (cpu, cuda, mps, or whatever PyTorch names). Default: every device this machine has."""
     batch_size: tuple[str, ...] = ()
     """Axis: items per step. auto: double until memory or gains end, then bisect to the largest that fits."""
@@ -35,24 +35,24 @@ class SweepOptions:
     compile: tuple[str, ...] = ("none",)
     """Axis: torch.compile mode: none, default, reduce-overhead, max-autotune. aot: ahead of time instead, by
     torch.export and AOTInductor (inference)."""
-    threads: Told[tuple[int, ...]] = ()
+    threads: tuple[int, ...] = ()
     """Axis of cells on the CPU: threads to compute with. Default: OMP_NUM_THREADS if set, otherwise one per CPU, or
     one per fast core on a chip with two kinds of core."""
     allocator: tuple[str, ...] = (DEFAULT,)
-    """Axis of cells on the CPU: what hands out memory. default: as the environment says; kept: glibc's, which keeps
-    what is freed, so that steps have no page faults; jemalloc, tcmalloc: where installed. Each but default runs in a
-    process of its own."""
+    """Axis of cells on the CPU: the memory allocator. default: the environment's; kept: glibc's, set to keep freed
+    memory, so that steps have no page faults; jemalloc, tcmalloc: if installed. Each except default runs in a process
+    of its own."""
     n_devices: tuple[int, ...] = (1,)
-    """Axis: devices of one node that compute a cell together, a process each. --batch-size is each device's. finetune
-    trains data-parallel on all of them; inference has a replica on each (offline and server scenarios)."""
+    """Axis: devices of one node that run a cell together, one process each. --batch-size applies to each device.
+    finetune trains data-parallel on all of them; inference has a replica on each (offline and server scenarios)."""
     min_rounds: int = 5
     """Measure at least this many rounds, if they fit within --max-s."""
     min_s: float = 1.0
     """Measure each cell for at least this many seconds, or for --max-s if that is less."""
     max_s: float = 10.0
-    """Measure each cell for at most this many seconds, or for one step if that alone takes longer. It is warmed
-    up for at most ten times as long (10 s), and as many of its answers as another such time holds are compared with
-    the reference: 2 at least, 64 at most."""
+    """Measure each cell for at most this many seconds, or for one step if that alone takes longer. Warm-up
+    takes at most ten times as long, and never over 10 s. As many answers are compared with the reference as fit into
+    the same time again: 2 to 64."""
     precision_target: float = 0.02
     """Measure until the 95 % interval of the median step is within this share of it."""
     rounds: Literal["consecutive", "interleaved"] = "consecutive"
@@ -62,13 +62,13 @@ class SweepOptions:
     leak_check: bool = False
     """Repeat each cell's step with fixed and varying shapes and judge whether memory grows."""
     profile: bool = False
-    """After a cell's timing, run one step of it under torch.profiler: what the time goes into is in the report, its
-    longest kernels or operations in the table profiles, and a Chrome trace in the folder traces."""
+    """After timing a cell, run one of its steps under torch.profiler: the report shows where the time goes, the table
+    profiles lists the longest kernels or operations, and the folder traces gets a Chrome trace."""
     trial_timeout: str = "10m"
     """End a cell that takes longer, including its set-up."""
     autotune_timeout: str = "5m"
-    """End a cell with --compile max-autotune whose tuning takes longer; it counts beside --trial-timeout."""
-    budget: Told[str] = ""
+    """End a cell with --compile max-autotune whose tuning takes longer; --trial-timeout applies as well."""
+    budget: str = ""
     """End the whole sweep after this time, such as 10m, and list the cells that are left. Default: no limit."""
     isolate: bool = False
     """Give each cell a fresh process instead of reusing one per device."""
@@ -81,7 +81,7 @@ class SweepOptions:
     """Seed of every random generator. With several, each cell is measured with each, in a fresh process."""
     output: Path = Path("results")
     """Folder of all results."""
-    resume: Told[str] = ""
+    resume: str = ""
     """Continue this sweep: measure only the cells it lacks. Its own options apply; others are ignored."""
     retry_failed: bool = False
     """With --resume: measure again the cells that ended as crashed, timeout or error."""
@@ -89,19 +89,19 @@ class SweepOptions:
     """Print the grid and its number of cells, and stop."""
     smoke: bool = False
     """A small grid with short rounds that ends within a minute."""
-    address: Told[str] = ""
+    address: str = ""
     """Address of a running Ray cluster; auto finds the one that this machine is a node of.
     Default: start Ray here."""
-    on_node: Told[tuple[str, ...]] = ()
+    on_node: tuple[str, ...] = ()
     """With --address: use these nodes only; an id, host name or address as accelsweep nodes prints it.
     Default: all."""
-    accelerator_type: Told[tuple[str, ...]] = ()
+    accelerator_type: tuple[str, ...] = ()
     """With --address: use nodes with these accelerators only, as accelsweep nodes prints them.
     Default: all."""
     each_node: bool = False
     """With --address, an axis: run every cell on each kind of node (type of accelerator, or processor and CPUs)."""
     node_timeout: str = "10m"
-    """With --address: give up a cell that no node has taken after this time."""
+    """With --address: end a cell that no node has taken after this time."""
     report: bool = True
     """Write the Markdown report at the end."""
     record_hostname: bool = False

@@ -188,7 +188,7 @@ def _over_runs(rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _n_rivals(able: Sequence[Mapping[str, Any]], what: str) -> int | None:
-    """How many other cells cannot be told apart from the first of them; None where there are no others."""
+    """From how many others the first of some cells is statistically indistinguishable; None where there are none."""
     ranking = import_module("analysis.cells.ranking")
     judge = ranking.intervals_part if what == "accuracy" else None
     found = ranking.rank(able, getattr(ranking, what), judge=judge)

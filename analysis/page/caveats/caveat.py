@@ -50,7 +50,7 @@ class Caveat:
         rows = records(cells.head(MAX_CELLS))
         links = "; ".join(f"[{escape(label(row, names))}](#{anchor(row['trial_key'])})" for row in rows)
         more = f" and {len(cells) - MAX_CELLS:,} more" if len(cells) > MAX_CELLS else ""
-        which = "Above all" if more else "They are" if len(rows) > 1 else "It is"
+        which = "They are" if len(rows) > 1 else "It is"
         return f"{self.markdown} {which}: {links}{more}."
 
 

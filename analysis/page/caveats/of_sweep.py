@@ -97,7 +97,7 @@ def _inputs(frame: pd.DataFrame, done: pd.DataFrame) -> list[str]:
         said.append(f"{int(skipped)} {images} left out.")
     decoders = words_of(done.loc[equals(done, "implementation", "eager"), "decoder"])
     if len(decoders) > 1:
-        said.append(f"Cells that name no decoder used {listed(decoders)}; --implementation names one.")
+        said.append(f"Cells that name no decoder used {listed(decoders)}; --implementation selects one.")
     said += [f"Files in the input folder that were not read: {what}." for what in words_of(done["input_left_out"])]
     return said
 

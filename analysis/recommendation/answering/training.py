@@ -32,7 +32,7 @@ def sentences(rows: Sequence[Row], told_of: Told) -> list[str]:
     if first is not None:
         target = f"{100 * first.row['target_accuracy']:g} % held-out accuracy"
         after = f"after {significant(first.row['time_to_target_s'])} s of training"
-        word = "comes soonest with" if first.is_first else "comes with"
+        word = "is reached soonest with" if first.is_first else "is reached with"
         said.append(f"{target} {word} {told_of(first.row)}: {after}{comma(first.undecided(told_of))}.")
         said += _all_counted(rows, first.row, target, told_of)
     return said
@@ -43,13 +43,13 @@ def _all_counted(rows: Sequence[Row], first: Row, target: str, told_of: Told) ->
     first_s, ranking = known(first["first_step_s"]), soonest(rows, "first_step_s")
     if known(first["compile_s"]) is None or first_s is None or ranking is None:
         return []
-    told = f"Its first step, with the compilation, took {significant(first_s)} s"
+    told = f"Its first step, including compilation, took {significant(first_s)} s"
     row = ranking.row
     spent_s = float(row["time_to_target_s"]) + float(row["first_step_s"])
     if not ranking.is_first:
-        return [f"{told}: with first steps included, {target} comes after {significant(spent_s)} s with"
+        return [f"{told}: with first steps included, {target} is reached after {significant(spent_s)} s with"
                 f" {told_of(row)}{comma(ranking.undecided(told_of))}."]  # fmt: skip
     if row["trial_key"] == first["trial_key"]:
         return [f"{told}; with that included it is still the soonest."]
-    return [f"{told}: with first steps included, as long as they were in this sweep, {target} comes soonest with"
+    return [f"{told}: with first steps included, as long as they were in this sweep, {target} is reached soonest with"
             f" {told_of(row)}, after {significant(spent_s)} s."]  # fmt: skip

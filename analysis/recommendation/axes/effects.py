@@ -102,7 +102,7 @@ def _mean(pairs: Sequence[Pair]) -> Figure:
 
 
 def _interactions(found: Contrast) -> list[Interaction]:
-    """Groups of pairs whose mean effect differs from that of the others, surely and by over ``MIN_CHANGE``."""
+    """Groups of pairs whose mean effect differs from that of the others, clearly and by over ``MIN_CHANGE``."""
     rows = pd.DataFrame([pair.under for pair in found.pairs])
     options = [str(c) for c in rows if str(c).startswith(OPTION)]
     groups = [

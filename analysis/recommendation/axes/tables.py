@@ -1,4 +1,4 @@
-"""What each axis buys as a table: one line a setting, with the interval, how often, and where it is otherwise."""
+"""What each axis buys as a table: one line a setting, with the interval, how often, and where it differs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def effects_table(found: Sequence[Effect]) -> str:
         columns.Column("faster in", lambda one: f"{one.count('faster'):,}"),
         columns.Column("slower in", lambda one: f"{one.count('slower'):,}"),
         *(columns.Column(title, show) for is_known, title, show in optional if is_known),
-        columns.Column("where it is otherwise", lambda one: escape(told_interactions(one))),
+        columns.Column("where it differs", lambda one: escape(told_interactions(one))),
     ], n_left=2)  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def sentence(one: Effect) -> str:
 
 
 def often(one: Effect) -> str:
-    """``faster in 22, slower in 1 of 24 pairs``; says so where no pair differs for certain."""
+    """``faster in 22, slower in 1 of 24 pairs``; says so where no pair clearly differs."""
     counts = [(word, one.count(word)) for word in ("faster", "slower")]
     told = ", ".join(f"{word} in {n:,}" for word, n in counts if n) or "no clear difference in any"
     return f"{told} of {one.n:,} pair{'' if one.n == 1 else 's'}"
@@ -67,7 +67,7 @@ def plain(value: object) -> str:
 
 
 def told_interactions(one: Effect) -> str:
-    """``hurts sobel (0.80x); more at batch 1 (2.40x)``: where the effect is surely another one; not escaped."""
+    """``hurts sobel (0.80x); more at batch 1 (2.40x)``: where the effect clearly differs; not escaped."""
     said = [_told(entry) for entry in one.interactions[:MAX_INTERACTIONS]]
     left = len(one.interactions) - len(said)
     return "; ".join([*said, f"{left:,} more"] if left > 0 else said)

@@ -20,7 +20,7 @@ from analysis.text import escape
 NAME = "report_coverage"
 PREDICTED = (
     "Every line is predicted from torch's list of kernels; nothing was run on the device. The list does not say"
-    " which types a kernel takes, what a composite calls in turn, nor that a kernel is right."
+    " which types a kernel accepts, which operations a composite calls, or whether a kernel is right."
 )
 
 

@@ -44,14 +44,14 @@ def draw_samples(path: Path, cell: Sampled) -> str | None:
                 axes.set(**{"yscale" if axes is trace else "xscale": "log"})
                 log_ticks(axis, (1.0, 2.0, 5.0) if cell.seconds.max() < 1000 * cell.seconds.min() else (1.0,))
         trace.set(title=textwrap.fill(f"Samples of {cell.name}", TITLE_CHARACTERS), ylabel=what,
-                  xlabel="request" if cell.is_server else "time measured (s); grey lines begin rounds")  # fmt: skip
+                  xlabel="request" if cell.is_server else "time measured (s); grey: a round begins")  # fmt: skip
         shares.set(xlabel=what, ylabel="share of samples", ylim=(0, 1.02))
         legend_beside(drawn, shares)
         drawn.align_ylabels()
     of_runs = f" of {counted(len(cell.runs), 'run')}" if len(cell.runs) > 1 else ""
     return (f"Samples of {cell.name}: over time, as an empirical distribution and their autocorrelation,"
             f" {len(cell.seconds):,} samples{of_runs}, median {seconds_as_ms(np.median(cell.seconds))} ms,"
-            f" correlation of neighbours {number(cell.alike[1], 2)}")  # fmt: skip
+            f" correlation of neighbouring samples {number(cell.alike[1], 2)}")  # fmt: skip
 
 
 def draw_order(path: Path, runs: Group) -> str | None:

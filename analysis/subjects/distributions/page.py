@@ -36,12 +36,12 @@ def sentences(found: Sequence[Sampled]) -> list[str]:
         of_runs = f" in {counted(len(cell.runs), 'run')}" if len(cell.runs) > 1 else ""
         told = f"**{escape(cell.name)}**: {n:,} samples{of_runs}, median {seconds_as_ms(median)} ms"
         if median > 0:
-            told += f"; one in a hundred is over {number(np.quantile(cell.seconds, 0.99) / median)} times that"
+            told += f"; one in a hundred takes over {number(np.quantile(cell.seconds, 0.99) / median)} times as long"
         if cell.n_worth < TELLING * n:
-            told += (f"; neighbours are alike (correlation {number(cell.alike[1], 2)}), so that they tell no"
-                     f" more than {round(cell.n_worth):,} independent ones")  # fmt: skip
+            told += (f"; neighbouring samples are correlated ({number(cell.alike[1], 2)}), so they are worth only"
+                     f" {round(cell.n_worth):,} independent ones")  # fmt: skip
         if len(cell.runs) > 1 and min(cell.medians) > 0:
-            told += f"; the medians of its runs lie {share(max(cell.medians) / min(cell.medians) - 1)} apart"
+            told += f"; the medians of its runs differ by {share(max(cell.medians) / min(cell.medians) - 1)}"
         said.append(f"{told}.")
     return said
 
@@ -76,5 +76,5 @@ def build(page: Page) -> str:
 
 main = report_main(
     "distributions", build, COLUMNS,
-    "Write the report on samples: over time, as distributions, how alike neighbours are, and the order of the cells.",
+    "Write the report on samples: over time, as distributions, correlation of neighbours, and the order of the cells.",
 )  # fmt: skip

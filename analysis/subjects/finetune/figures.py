@@ -22,7 +22,7 @@ from analysis.subjects.finetune.quantities import COSTS, Training
 from analysis.text import listed
 
 MAX_LINES = 10
-"""More curves cannot be told apart; those that came to the best accuracy are kept."""
+"""More curves are too many to follow; those that came to the best accuracy are kept."""
 _WIDE = 12.0
 """Times that the longest curve may be as long as the shortest before the axis becomes logarithmic."""
 

@@ -164,7 +164,7 @@ def cost_to_target(training: Training, cost: str) -> Figure | None:
 
 
 def cheapest(found: Sequence[Training], cost: str) -> Ranked | None:
-    """The training that reached its target at the least cost, and those that cannot be told apart from it.
+    """The training that reached its target at the least cost, and those statistically indistinguishable from it.
 
     None where none did. A cost's own interval tells, and where there is none, under 5 % is no difference.
     """
@@ -187,7 +187,7 @@ def most_accurate(found: Sequence[Training]) -> Ranked | None:
 
 @dataclass(frozen=True, kw_only=True)
 class Ranked:
-    """The first of some trainings with its figure, those that cannot be told apart from it, and how many others are."""
+    """The first of some trainings, its figure, those statistically indistinguishable from it, the number of others."""
 
     training: Training
     figure: Figure

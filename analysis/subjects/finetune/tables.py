@@ -51,7 +51,7 @@ def trainings_table(found: Sequence[Training]) -> str:
         Column("last accuracy (%)", lambda t: percent(t.final)),
         Column("target (%)", lambda t: MISSING if t.target is None else f"{100 * t.target:g}"),
         Column("time to target (s)", lambda t: cost_text(cost_to_target(t, "seconds"))),
-        Column("could be (s)", lambda t: cost_interval(cost_to_target(t, "seconds"))),
+        Column("possible range (s)", lambda t: cost_interval(cost_to_target(t, "seconds"))),
         Column("images to target", lambda t: cost_text(cost_to_target(t, "items"))),
         *([energy] if any(cost_to_target(t, "joules") is not None for t in found) else []),
         Column("throughput (images/s)", lambda t: number(known(t.row["throughput_items_per_s"]))),

@@ -43,13 +43,13 @@ def answer(sweeps: Sequence[Sweep], found: Sequence[Series], steps: Sequence[Ste
                     f" {far.ratio.factor_text} its speed before.")  # fmt: skip
     if found and not sure:
         unchanged = "" if n_looked else "No version changed between them. "
-        said.append(f"{unchanged}No step is larger than runs differ by themselves for certain (`--repeats`, or more"
+        said.append(f"{unchanged}No step is clearly larger than the variation between runs (`--repeats`, or more"
                     " sweeps of the same cells, resolve smaller ones).")  # fmt: skip
     n_alone = sum(step.is_of_one_sweep for step in sure)
     if n_alone:
-        said.append(f"In {n_alone:,} of these {counted(len(sure), 'step')} a side is one sweep, so that whatever else"
-                    " changed on the machine between the two counts as the version's: sweeps in turns with both"
-                    " versions tell it apart.")  # fmt: skip
+        said.append(f"In {n_alone:,} of these {counted(len(sure), 'step')} one side is a single sweep, so whatever else"
+                    " changed on the machine between the two is attributed to the version: alternating sweeps with"
+                    " both versions separates the two.")  # fmt: skip
     if not found:
         said.append("Nothing can be followed over time: no cell was measured twice on one machine.")
     return said
@@ -96,7 +96,7 @@ def build(sweeps: Sequence[Sweep], lost: Sequence[str], folder: Path) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options: Any = parser("All sweeps of a folder, and what became of cells that recur.").parse_args(arguments)
+    options: Any = parser("All sweeps of a folder, and how the cells that recur have changed.").parse_args(arguments)
     sweeps, lost = all_sweeps(options.results)
     first = Path(options.results[0])
     target = options.output or (first if first.is_dir() else first.parent) / "report_history.md"

@@ -21,7 +21,7 @@ from analysis.subjects.precision.quantities import Pair
 from analysis.text import listed
 
 MAX_LINES = 8
-"""More lines in a panel cannot be told apart."""
+"""More lines in a panel are too many to follow."""
 MAX_PLACES = 3
 """More columns of panels do not fit a page."""
 

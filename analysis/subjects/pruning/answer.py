@@ -14,7 +14,7 @@ from analysis.text import counted, escape, listed, significant
 
 
 def pruning_answer(studies: Sequence[Study], asked: Sequence[str]) -> list[str]:
-    """What was given up and what that saved; ``asked`` are the pruners that the sweeps had, in words."""
+    """What was pruned and what that saved; ``asked`` are the pruners that the sweeps had, in words."""
     pruned = [cell for study in studies for cell in study.pruned]
     n_cells = sum(len(study.cells) for study in studies)
     if not pruned:
@@ -57,7 +57,7 @@ def _trust(studies: Sequence[Study]) -> list[str]:
         known = (
             "the one known interval does not reach" if n_known == 1 else f"none of {n_known} known intervals reaches"
         )
-        return [f"Nothing shows one of them to be the best: {known} that of the best complete cell."]
+        return [f"No sign that one of them would have been the best: {known} that of the best complete cell."]
     does = "has an interval that reaches" if n_doubt == 1 else "have intervals that reach"
     return [f"**{n_doubt} of the {n_known}** pruned cells with a known interval {does} that of the best complete cell "
             "of the study: there the pruner may have been wrong."]  # fmt: skip

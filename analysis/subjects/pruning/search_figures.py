@@ -23,7 +23,7 @@ _CHARACTER_PT = 4.8
 """Width of a character at the names' size, in points."""
 _OUT = {"linestyle": "", "marker": "x", "color": GREY, "label": "pruned, or over\na limit"}
 MAX_LINES = 8
-"""More batch searches in one figure cannot be told apart."""
+"""More batch searches in one figure are too many to follow."""
 
 
 def draw_search(path: Path, search: Search) -> str:

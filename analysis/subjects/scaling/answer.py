@@ -63,7 +63,7 @@ def _best_sentence(curve: Curve, item: str) -> str:
 
 
 def _rivals(curve: Curve) -> list[Point]:
-    """The points that cannot be told apart from the best one."""
+    """The points from which the best one is statistically indistinguishable."""
     moved = {MOVED: curve.row.get(MOVED)}
     ranking = rank([{"point": point, **moved} for point in curve.points], lambda row: row["point"].throughput)
     return [row["point"] for row in ranking.rivals] if ranking else []

@@ -59,12 +59,12 @@ class Shared:
 
     @property
     def power(self) -> Figure:
-        """Joules in the same time over those of one device."""
+        """Mean power over that of one device."""
         return ratio(*(of_row(row, ["mean_power_w"]) for row in (self.several, self.one)))
 
     @property
     def joules(self) -> Figure:
-        """Joules of an item over those of one device."""
+        """Energy per item over that of one device."""
         return ratio(*(of_row(row, ["energy_per_item_j"]) for row in (self.several, self.one)))
 
 
@@ -120,15 +120,15 @@ def _sentence(pair: Shared, n: int, item: str) -> str:
         "faster": f"{bring} **{pair.speedup.factor_text}** {rate}",
         "slower": f"{bring} only **{pair.speedup.factor_text}** {rate}, which is slower",
         "same": f"{bring} no more {rate.removeprefix('the ')} ({pair.speedup.factor_text})",
-        "unclear": f"{bring} {pair.speedup.factor_text} {rate}, which cannot be told apart from one device",
+        "unclear": f"{bring} {pair.speedup.factor_text} {rate}, no clear difference from one device",
     }
     said = words[what]
     if what == "unclear" and pair.speedup.low is None:
         said = f"{bring} {pair.speedup.factor_text} {rate}, without an interval"
     if pair.power.value is not None:
-        said += f" for {_factor(pair.power.value)} the joules in the same time"
+        said += f" for {_factor(pair.power.value)} the power"
         if pair.joules.value is not None:
-            said += f", {_factor(pair.joules.value)} for each item"
+            said += f", {_factor(pair.joules.value)} the energy per item"
     return f"{who[0].upper()}{who[1:]} {said} ({escape(pair.label)})."
 
 
@@ -151,11 +151,11 @@ def devices_table(found: Sequence[Shared], item: str) -> str:
         valued(f"all ({item}/s)", lambda pair: _rate(pair.several)),
         estimated("speed-up", lambda pair: pair.speedup),
         estimated("efficiency (%)", lambda pair: pair.efficiency.times(100)),
-        valued("joules in the same time (x)", lambda pair: pair.power),
-        valued("joules for an item (x)", lambda pair: pair.joules),
+        valued("power (x)", lambda pair: pair.power),
+        valued("energy per item (x)", lambda pair: pair.joules),
     ]
     if any(not is_missing(pair.several.get("communication_share_ratio")) for pair in found):
         columns.append(Column("communication", lambda pair: share(pair.several["communication_share_ratio"])))
         exposed = "exposed_communication_share_ratio"
-        columns.append(Column("of it, beside no other kernel", lambda pair: share(pair.several[exposed])))
+        columns.append(Column("of it, not overlapped", lambda pair: share(pair.several[exposed])))
     return column_table(found, columns)

@@ -19,7 +19,7 @@ from analysis.subjects.scaling.quantities import Curve, Point, knee
 from analysis.text import is_missing, significant
 
 MAX_CURVES = 12
-"""More curves cannot be told apart; the fastest are kept, in their order."""
+"""More curves are too many to follow; the fastest are kept, in their order."""
 TITLE_CHARACTERS = 46
 
 

@@ -100,7 +100,7 @@ def _point(row: Row) -> Point:
 def knee(curve: Curve) -> Knee | None:
     """The knee of a curve; None with fewer than two batch sizes.
 
-    A batch could be the knee if it could be within 5 % of the best and no smaller one surely is: ``low`` is the
+    A batch could be the knee if it could be within 5 % of the best and no smaller one certainly is: ``low`` is the
     smallest batch whose upper end reaches 95 % of the best lower end, ``high`` the smallest whose lower end reaches
     95 % of the best upper end (the best batch where none does).
     """

@@ -1,4 +1,4 @@
-"""Which cell is first and which cannot be told apart from it, as intervals, runs and rechecks have it."""
+"""Which cell is first and which are statistically indistinguishable from it, as intervals, runs and rechecks have it."""
 
 from __future__ import annotations
 

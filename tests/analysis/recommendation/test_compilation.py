@@ -88,8 +88,8 @@ def test_what_reaches_the_target_soonest_is_told_with_and_without_the_first_step
     text = write_report(write_sweep([*eager, compiled])).read_text()
     assert "soonest with cpu, fp32, batch 8, compile reduce-overhead: after 0.400 s of training." in text
     assert (
-        "Its first step, with the compilation, took 43.0 s: with first steps included, as long as they were in this sweep,"
-        " 95 % held-out accuracy comes soonest with cpu, fp32, batch 8, after 2.50 s." in text
+        "Its first step, including compilation, took 43.0 s: with first steps included, as long as they were in this sweep,"
+        " 95 % held-out accuracy is reached soonest with cpu, fp32, batch 8, after 2.50 s." in text
     )
     quick = {**compiled, "first_step_s": 0.3, "compile_s": 0.2}
     told = write_report(write_sweep([*eager, quick], "quick")).read_text()
@@ -106,7 +106,7 @@ def test_trainings_that_reach_the_target_within_a_round_of_each_other_are_not_to
         ]  # fmt: skip
         return write_report(write_sweep(rows, name)).read_text()
 
-    assert "comes with cpu, fp32, batch 8: after 12.0 s of training, statistically indistinguish" in told(
+    assert "is reached with cpu, fp32, batch 8: after 12.0 s of training, statistically indistinguish" in told(
         "a", 12.0, 14.0
     )
-    assert "comes soonest with cpu, fp32, batch 8: after 12.0 s of training." in told("b", 12.0, 25.0)
+    assert "is reached soonest with cpu, fp32, batch 8: after 12.0 s of training." in told("b", 12.0, 25.0)

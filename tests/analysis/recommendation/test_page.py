@@ -65,10 +65,10 @@ def test_what_runs_a_network_is_named_with_what_it_gains_and_how_it_agrees(write
     first = text.splitlines()[2]
     assert "**cpu, bf16, batch 8, through openvino**" in first, "a cell of an older sweep is PyTorch's"
     assert "2.50x the speed of the best of PyTorch, with the reference's best class for 100.0 % of 64 images" in first
-    found = section(text, "Through what")
+    found = section(text, "Each runtime and precision")
     assert "CPU 12" in found
     assert "bfloat16" in found
-    assert "Through what" not in write_report(write_sweep(rows[:1])).read_text()
+    assert "Each runtime and precision" not in write_report(write_sweep(rows[:1])).read_text()
 
 
 @pytest.mark.drawn
@@ -151,7 +151,7 @@ def test_training_is_told_by_accuracy_and_time_to_target(write_sweep: Write) -> 
     report = write_report(write_sweep(rows, rounds=rounds))
     text = report.read_text()
     assert "best held-out accuracy is 95.0 %, with cpu, fp32, batch 16" in text
-    assert "92 % held-out accuracy comes with cpu, fp32, batch 16: after 9.00 s of training" in text
+    assert "92 % held-out accuracy is reached with cpu, fp32, batch 16: after 9.00 s of training" in text
     assert (report.parent / "figures" / "accuracy.png").is_file()
 
 

@@ -36,7 +36,7 @@ def shares(host: float, copies: float, **values: Any) -> dict[str, Any]:
         (shares(0.62, 0.1, device="cuda"), "62 % of the step is waiting for the host: capture it (--compile reduce-overhead) or"
          " enlarge the batch."),
         (shares(0.62, 0.1, device="cuda", compile="reduce-overhead"), "waiting for the host: enlarge the batch."),
-        (shares(0.4, 0.0), "40 % of the step is outside of PyTorch's operations, in what calls them: compile it (--compile"),
+        (shares(0.4, 0.0), "40 % of the step is outside PyTorch's operations, in the code that calls them: compile it (--compile"),
         (shares(0.35, 0.5, device="cuda"), "50 % of the step is copying: keep"),
         (shares(0.05, 0.05), "90 % of the step is computation; the longest is a\\_kernel&lt;int&gt; (81.0 %)."),
     ],

@@ -48,8 +48,8 @@ def test_the_page_shows_all_runs_of_the_fastest_cell_and_when_they_ran(write_swe
     rows.append(row(2, batch_size=1, started_at=datetime(2026, 1, 1, 0, 1, tzinfo=UTC), wall_s=20.0))
     text = page_of(write_sweep, tmp_path, rows, [s for i, run in enumerate(runs) for s in samples_of(i, run)])
     assert "**cpu, fp32, batch 8**: 800 samples in 2 runs, median 110 ms" in text
-    assert "neighbours are alike (correlation 1.0)" in text
-    assert "the medians of its runs lie 20.0 % apart" in text
+    assert "neighbouring samples are correlated (1.0)" in text
+    assert "the medians of its runs differ by 20.0 %" in text
     assert "(figures/samples-cpu-fp32-batch-8.png)" in text
     order = [
         line.split("|")[1].strip()

@@ -93,7 +93,7 @@ def test_what_a_level_takes_in_time_images_and_joules(write_sweep: Write) -> Non
 
 def test_a_levels_interval_is_by_the_held_out_sample(write_sweep: Write) -> None:
     # Of 100 images 0.86 may be 0.91, so that the level may have been reached since the end of the round before;
-    # 0.95 is surely over 0.88 only, 0.99 is over 0.94.
+    # 0.95 is certainly over 0.88 only, 0.99 is over 0.94.
     rows = [cell(0, n_heldout_items=100)]
     (training,) = found([write_sweep(rows, rounds=rounds(0, [0.5, 0.86, 0.91, 0.95, 0.99]))])
     spent = cost_to(training, 0.9, "seconds")

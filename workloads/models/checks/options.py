@@ -39,11 +39,11 @@ class InferenceOptions:
     images: Path | None = None
     """Folder with your photographs. Default: the two that scikit-learn ships."""
     input: list[str] = field(default_factory=list)
-    """What the network takes of one item: 3x224x224 (float32), several of them, whole numbers under a limit in quotes
+    """What the network takes for one item: 3x224x224 (float32), several of them, integers below a limit in quotes
     ('ids:int64:1x128<30522'; a name where it is taken by name). Default: what --model itself says, or 3x224x224."""
     weights: Path | None = None
-    """Your weights: a state dictionary, or a checkpoint that contains one, by torch.save or as .safetensors; the head
-    determines the number of classes."""
+    """Your weights: a state dictionary, or a checkpoint that contains one, saved by torch.save or as .safetensors; the
+    head determines the number of classes."""
 
     def __post_init__(self) -> None:
         parse_inputs(self.input)

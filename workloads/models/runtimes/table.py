@@ -50,7 +50,7 @@ class Runtime:
 _ONNX = ("onnxruntime", "onnx", "onnxscript")
 RUNTIMES: dict[str, Runtime] = {
     "onnxruntime": Runtime(
-        told="ONNX Runtime, on an accelerator by the execution provider that its wheel has for it",
+        told="ONNX Runtime, on an accelerator with the execution provider that its wheel has for it",
         module="onnx_runtime", needs=_ONNX, extra="onnxruntime",
     ),
     "onnxruntime-tensorrt": Runtime(

@@ -172,7 +172,7 @@ def test_a_caveat_links_to_its_worst_cells_unless_it_is_about_all(write_sweep: W
     frame = load_sweep(write_sweep(rows))
     (unstable,) = of_sweep.caveats(frame, None, [])
     assert unstable.told(frame).endswith(
-        " Above all: [cpu, fp32, batch 16](#cell-k004); [cpu, fp32, batch 8](#cell-k003);"
+        " They are: [cpu, fp32, batch 16](#cell-k004); [cpu, fp32, batch 8](#cell-k003);"
         " [cpu, fp32, batch 4](#cell-k002) and 2 more."
     )
     assert unstable.told(frame.head(5)) == unstable.markdown, "of all cells the names say nothing"
@@ -200,7 +200,7 @@ OLDER = "Measured with torch {}, older than the 2.14 that accelsweep asks for."
         ({"torch_version": "2.11.0+cu128"}, OLDER.format("2.11.0+cu128")),
         ({"torch_version": "2.9.1", "compile": "default", "compile_s": 3.0, "precision": "fp16"},
          OLDER.format("2.9.1") + " 1 of 1 cell was compiled under autocast without proof of the type they computed in: the"
-         " compiler's cache did not tell autocast's types apart, and may have served one precision's code to another"
+         " compiler's cache did not distinguish autocast's types, and may have served one precision's code to another"
          " (PyTorch's pull request 181564)."),
         ({"torch_version": "2.11.0", "compile": "default", "compile_s": 3.0, "precision": "fp16",
           "computed_dtype": "float16"}, OLDER.format("2.11.0")),
