@@ -25,6 +25,7 @@ from sweeps.measure.device.host import default_threads
 from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from workloads.models.origins.own_code import give_sent
+from workloads.runtime.late import wait_for_imports
 
 if TYPE_CHECKING:
     from sweeps.cell.cell_run import CellRun
@@ -67,6 +68,7 @@ class CellActor:
         return True
 
     def _set_up(self, config: dict[str, Any], storage: Any) -> None:
+        wait_for_imports()
         from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
 
         if isinstance(storage, str):  # else what Tune keeps, and works in already

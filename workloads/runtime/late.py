@@ -66,7 +66,11 @@ def _import_ahead(names: Sequence[str], is_first: bool) -> None:
 
 
 def wait_for_imports() -> None:
-    """Wait until nothing is imported beside what comes now, which is timed."""
+    """Wait until nothing is imported beside what comes now, which is timed, or imports itself.
+
+    Two threads that import the same packages in another order are a deadlock, of which Python frees them by an error in
+    one; what failed half-way is begun again, and torch's library ends a process that does so.
+    """
     if _ahead:
         while _ahead:
             _ahead.pop().join()

@@ -22,7 +22,7 @@ from sweeps.plan.config import TrialConfig
 from sweeps.plan.measuring import MeasureConfig
 from workloads.models.origins.own_code import give_sent
 from workloads.runtime.group import Group
-from workloads.runtime.late import late
+from workloads.runtime.late import late, wait_for_imports
 
 if TYPE_CHECKING:
     from sweeps.cell.cell_run import CellRun
@@ -54,6 +54,7 @@ class Rank:
     """
 
     def __init__(self, rank: int, size: int, port: int, key: bytes) -> None:
+        wait_for_imports()
         self._rank, self._size, self._port, self._key = rank, size, port, key
         self._links: list[Connection] = []
         self._listener: Listener | None = None
