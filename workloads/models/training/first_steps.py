@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import functools
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -203,19 +204,24 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
             lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps, group=group,
         )  # fmt: skip
 
+    def mode(*, norms_train: bool) -> AbstractContextManager[None]:
+        return contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=norms_train)
+
     # Gradients through statistics of so few items amplify rounding a thousandfold, so they are those at the statistics
-    # that the network came with; but a compiled step has one mode.
-    with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=False):
-        exact = rounded = None
+    # that the network came with; but a compiled step has one mode. Without statistics both are the same steps.
+    is_apart = not is_compiled and any(isinstance(layer, _BatchNorm) and layer.training for layer in module.modules())
+    exact = rounded = gradient = None
+    with mode(norms_train=False):
         if group.rank == 0:
-            exact = _on_the_cpu(training, inputs, labels, torch.float64)
             bits = PRECISIONS[context.precision].stored_bits
             rounded = _on_the_cpu(training, inputs, labels, torch.float32, bits=bits)
-        gradient = None if is_compiled else own(1).gradient
-    with contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=True):
-        if exact is not None:
-            losses = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS).losses
-            exact = dataclasses.replace(exact, losses=losses)
+        if is_apart:
+            exact = None if group.rank else _on_the_cpu(training, inputs, labels, torch.float64)
+            gradient = own(1).gradient
+    with mode(norms_train=True):
+        if group.rank == 0:
+            trained = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS)
+            exact = trained if exact is None else dataclasses.replace(exact, losses=trained.losses)
         steps = own(N_STEPS)
     return FirstSteps(
         n_items=n_all, reference=exact, rounded=rounded,
