@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import atexit
+import functools
 import gc
 import os
+import re
 import shutil
 import signal
 import sys
 import tempfile
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,7 +26,8 @@ if "ACCELSWEEP_CACHE_DIR" not in os.environ:  # one for all of pytest's processe
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Images for containers ask for no bytecode: then each process of every run rewrites the assertions of all tests once more.
 sys.dont_write_bytecode = False
-_SETTINGS = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+_ROOT = Path(__file__).parent.parent
+_SETTINGS = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # The same deprecations are errors in processes that tests start, Ray's workers among them.
 os.environ.setdefault("PYTHONWARNINGS", ",".join(_SETTINGS["tool"]["pytest"]["ini_options"]["filterwarnings"]))
 
@@ -39,6 +43,28 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not torch.accelerator.is_available():
         for item in marked:
             item.add_marker(pytest.mark.skip(reason="needs an accelerator"))
+
+
+@functools.cache
+def _unit(file: str) -> str:
+    named = re.search(r'xdist_group\("(\w+)"\)', (_ROOT / file).read_text(encoding="utf-8"))
+    return named[1] if named else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Give each test process whole files, and all those of a group (``xdist_group``) to one.
+
+    So a fixture of a module is made once, and what a file imports is imported once. The groups of pytest-xdist 3.8 itself
+    are without effect since pytest 9.2: each process started a Ray of its own.
+    """
+    from xdist.scheduler import LoadFileScheduling
+
+    class WholeFiles(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return _unit(nodeid.partition("::")[0])
+
+    return WholeFiles(config, log)
 
 
 def pytest_configure() -> None:

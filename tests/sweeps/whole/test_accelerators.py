@@ -1,4 +1,4 @@
-"""Whole sweeps on an accelerator that is told from its name by nobody, as an Apple GPU.
+"""Whole sweeps with Ray on an accelerator that is told from its name by nobody, as an Apple GPU.
 
 What does not need Ray, and the discrete one: ``tests/fakegpu/inside``.
 """
@@ -13,7 +13,7 @@ import pytest
 
 from tests.fakegpu import NAME, environment
 from tests.fakegpu.build import why_not
-from tests.fakegpu.rows import INFERENCE, check_answered
+from tests.fakegpu.rows import SHORT, check, check_copies
 from tests.sweeps.whole.several import run_several
 
 REASON = why_not()
@@ -25,24 +25,28 @@ def rows_of(results: Path, table: str = "trials") -> pd.DataFrame:
 
 
 COMMANDS: Mapping[str, tuple[str, ...]] = {
-    "inference": INFERENCE,
-    # Of what the CPU computes in half precision some is off by more than PyTorch allows, here as there.
-    "coverage": ("op-coverage", "--smoke", "--device", NAME, "--dtype", "fp32", "--no-timing", "--max-samples", "4",
-                 "--processes", "1"),
+    "images": ("image-processing", *SHORT, "--precision", "fp32", "--batch-size", "2", "--pipeline", "resize"),
+    "coverage": ("op-coverage", "--device", NAME, "--dtype", "fp32", "--source", "database", "--ops", "addmm", "sort",
+                 "nn.functional.batch_norm", "--no-timing", "--max-samples", "4", "--processes", "1"),
 }  # fmt: skip
 
 
 def a_coverage_sweep_tells_what_an_apple_gpu_lacks(rows: pd.DataFrame) -> None:
-    assert (rows["verdict"] == "supported").mean() > 0.5
-    assert set(rows["verdict"]) == {"supported", "unsupported"}
-    assert rows["reason"].str.contains("MPS framework doesn't support float64").any()
+    told = rows.set_index(["operation", "direction"])
+    assert (told.drop(index=("nn.functional.batch_norm", "forward"))["verdict"] == "supported").all()
+    lacking = told.loc[("nn.functional.batch_norm", "forward")]
+    assert lacking["verdict"] == "unsupported"
+    assert "MPS framework doesn't support float64" in lacking["reason"]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
-def test_inference_and_coverage_agree_and_what_an_apple_gpu_lacks_says_so(tmp_path: Path) -> None:
+def test_cells_and_coverage_run_and_what_an_apple_gpu_lacks_says_so(tmp_path: Path) -> None:
     ended = run_several(tmp_path, COMMANDS, environment("unified"))
-    assert ended["inference"].code == 0, ended["inference"]
+    assert ended["images"].code == 0, ended["images"]
     assert ended["coverage"].code in {0, 1}, ended["coverage"]
-    check_answered(rows_of(tmp_path / "inference"), "unified")
+    rows = rows_of(tmp_path / "images")
+    assert (rows["status"] == "complete").all(), rows[["status", "status_reason"]]
+    check(rows, "unified")
+    check_copies(rows, "unified")
     a_coverage_sweep_tells_what_an_apple_gpu_lacks(rows_of(tmp_path / "coverage", "operations"))
