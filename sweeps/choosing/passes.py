@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
-from analysis.contract.cells import Row
+from analysis.contract.cells import OPTION_COLUMNS, Row
 from analysis.contract.runs import COUNTED_BY
 from sweeps.cell.message import Message
 from sweeps.choosing.chooser import WAIT, Chooser, Columns, Rounds, Wait
@@ -12,7 +12,7 @@ from sweeps.plan.config import CELL_COLUMNS, SweepConfig, TrialConfig
 from sweeps.plan.runs import first_run, later_runs
 from sweeps.store.rows import SampleBlock
 
-_KEPT = dict.fromkeys([*CELL_COLUMNS, "options", *COUNTED_BY])
+_KEPT = dict.fromkeys([*CELL_COLUMNS, *OPTION_COLUMNS.values(), "options", *COUNTED_BY])
 
 
 class Passes(Chooser):

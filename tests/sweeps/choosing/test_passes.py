@@ -8,8 +8,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from sweeps.choosing.chooser import Chooser
+from sweeps.choosing.passes import Passes
 from sweeps.commands import main
+from sweeps.plan.config import SweepConfig
 from sweeps.scheduling.endings import Interrupted
+from sweeps.store.rows import cell_columns
 from tests.sweeps.session.without_ray import QUICK, put_loop, put_tiny, raising, rows_of, sweep_id
 
 Say = pytest.CaptureFixture[str]
@@ -95,6 +99,21 @@ def test_the_first_cell_of_a_device_is_measured_again_at_the_end_and_that_too_is
     again = put_loop(monkeypatch)
     assert main(resumed(tmp_path)) == 0
     assert again.n_ended == 0
+
+
+@pytest.mark.parametrize("n_repeats", [1, 2])
+def test_later_runs_have_the_settings_of_the_first(n_repeats: int) -> None:
+    axes = {"runtime": ("torch",), "implementation": ("eager", "frozen"), "parallel": ("ddp",)}
+    config = SweepConfig(
+        workload="inference", device=("cpu",), batch_size=(1,), precision=("fp32",), model=("m",), n_devices=(2,),
+        option_axes=axes, repeats=n_repeats, recheck=True,
+    )  # fmt: skip
+    rows = {cell.label: cell_columns(cell) | {"status": "complete"} for cell in config.cells()}
+    later = Passes(Chooser(()), config, rows.values()).left()
+    assert later
+    for told in map(cell_columns, later):
+        first = next(row for row in rows.values() if row["implementation"] == told["implementation"])
+        assert {name for name in told if told[name] != first[name]} == {"repeat", "trial_key"}
 
 
 @pytest.mark.parametrize(
