@@ -19,6 +19,9 @@ from analysis.contract.parts import (
     without_nan,
 )
 
+MIN_ROWS_FOR_THREADS = 10_000
+"""Of fewer rows threads only wait for one another."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
@@ -86,7 +89,8 @@ def _read_file(
     schema = opened.schema_arrow
     names = None if columns is None else [c for c in dict.fromkeys(["trial_key", *columns]) if c in schema.names]
     if keys is None:
-        return opened.read(columns=names), schema.metadata or {}
+        is_large = opened.metadata.num_rows >= MIN_ROWS_FOR_THREADS
+        return opened.read(columns=names, use_threads=is_large), schema.metadata or {}
     chosen = pc.field("trial_key").isin(list(keys))
     table = pq.read_table(file, columns=names, filters=chosen, partitioning=None, page_checksum_verification=True)
     return table, schema.metadata or {}

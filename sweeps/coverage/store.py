@@ -12,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis.contract.parts import PARTS, files_of, part_name, strangers
 from sweeps.coverage.plan import OperationCell
-from sweeps.store.durable import write_durably, write_table
+from sweeps.store.durable import read_table, write_durably, write_table
 from sweeps.store.operation_columns import OPERATIONS, SCHEMA_VERSION
 from sweeps.store.rows import rows_table
 from sweeps.text import without_paths
@@ -158,7 +157,7 @@ class CoverageStore:
 def _read(file: Path) -> list[dict[str, Any]] | None:
     """The rows of a file; None if it cannot be read: its cells are asked again."""
     try:
-        rows: list[dict[str, Any]] = pq.read_table(file, partitioning=None).to_pylist()
+        rows: list[dict[str, Any]] = read_table(file).to_pylist()
     except (pa.ArrowInvalid, OSError):
         return None
     return rows

@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from analysis.contract.parts import (
     DESCRIPTION,
@@ -34,7 +33,7 @@ from analysis.contract.runs import COUNTED_BY, n_asked
 from sweeps.plan.config import KEY_LENGTH
 from sweeps.store.durable import parquet_bytes, writing_to
 from sweeps.store.lock import holder_of
-from sweeps.store.part_files import DAMAGED, PartFiles
+from sweeps.store.part_files import DAMAGED, PartFiles, in_schema
 from sweeps.store.schema import SCHEMA_VERSION, TABLES
 from sweeps.store.store import ResultStore, claim_folder
 from workloads.base import BadInputError
@@ -122,7 +121,7 @@ def strangers_in(texts: Sequence[str]) -> list[str]:
 
 def _table(folder: Path, schema: pa.Schema) -> pa.Table:
     files = parts_first(files_of(folder))
-    tables = (pq.read_table(file, schema=schema, partitioning=None) for file in files)
+    tables = (in_schema(file, schema) for file in files)
     return pa.concat_tables([schema.empty_table(), *without_doubles(tables)])
 
 

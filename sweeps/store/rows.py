@@ -38,11 +38,15 @@ def fit(row: Row, schema: pa.Schema) -> tuple[dict[str, Any], list[str]]:
     """
     fitting: dict[str, Any] = {}
     misfits = []
+    kinds = dict(zip(schema.names, schema.types, strict=True))
     for name, value in row.items():
-        if name not in schema.names:
+        if name not in kinds:
             misfits.append(f"there is no column {name!r}")
             continue
-        kind = schema.field(name).type
+        if value is None:
+            fitting[name] = None
+            continue
+        kind = kinds[name]
         try:
             fitting[name] = pa.scalar(_plain(value, kind), kind).as_py()
             if fitting[name] != fitting[name]:  # NaN, which databases take for the largest number of all

@@ -151,8 +151,9 @@ def test_reports_leave_out_a_page_that_is_damaged_and_name_its_file(tmp_path: Pa
     store, keys = recorded(tmp_path)
     path = store.folder / "trials" / f"part-{keys[0]}.parquet"
     content = path.read_bytes()
-    at = content.index(keys[0].encode())  # a page of the key's column: the file is otherwise whole
-    flip(path, 8 * at)
+    # In a page of the key's column, where its length stands before it: the file is otherwise whole.
+    at = content.index(len(keys[0]).to_bytes(4, "little") + keys[0].encode())
+    flip(path, 8 * (at + 4))
     frame = load_sweep(store.folder)
     assert frame.attrs["unreadable"] == [path.name]
     assert set(frame["trial_key"]) == set(keys[1:])
