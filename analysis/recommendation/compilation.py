@@ -29,22 +29,20 @@ def with_compilation(frame: pd.DataFrame) -> pd.DataFrame:
     """
     # Of each cell's partner that is not compiled, in seconds.
     alike = [c for c in (*stratum_columns(frame), "batch_size") if c != "compile"]
-    plain = frame[equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()]
-    eager = plain[equals(plain, "implementation", "eager")]
-    of_eager = _looked_up(frame, eager, [c for c in alike if c != "implementation"])
-    steps = _looked_up(frame, plain, alike).fillna(of_eager).where(frame["compile_s"].notna())
+    is_plain = equals(frame, "status", "complete") & equals(frame, "compile", "none") & frame["compile_s"].isna()
+    is_eager = is_plain & equals(frame, "implementation", "eager")
+    of_eager = _shortest(frame, is_eager, [c for c in alike if c != "implementation"])
+    steps = _shortest(frame, is_plain, alike).fillna(of_eager).where(frame["compile_s"].notna())
     gained = steps - frame["step_median_s"]
     n_steps = (frame["compile_s"] / gained).mask(gained <= 0, math.inf)
     items = frame["items_per_step"]
     return frame.assign(**{WON_BACK: n_steps * items, WITHOUT: (items / steps).mask(n_steps.isna())})
 
 
-def _looked_up(frame: pd.DataFrame, plain: pd.DataFrame, columns: list[str]) -> pd.Series:
-    """The shortest step of the plain cells alike in the columns, for each row of the frame."""
-    if plain.empty:
-        return pd.Series(math.nan, index=frame.index)
-    steps = plain.groupby(columns, dropna=False, as_index=False)["step_median_s"].min()
-    return frame[columns].merge(steps, on=columns, how="left")["step_median_s"].set_axis(frame.index)
+def _shortest(frame: pd.DataFrame, mask: pd.Series, columns: list[str]) -> pd.Series:
+    """The shortest step of the cells of a mask alike in the columns, for each row of the frame."""
+    steps = frame["step_median_s"].where(mask)
+    return steps.groupby([frame[name] for name in columns], dropna=False).transform("min")
 
 
 def told(row: Row, item: str) -> str | None:

@@ -39,6 +39,16 @@ def test_it_is_won_back_by_what_its_steps_are_shorter_than_those_of_the_cell_ali
     assert frame.loc[["k000", "k002", "k004"], [WON_BACK, WITHOUT]].isna().all(axis=None), "nothing compiled, or alone"
 
 
+def test_a_compilation_is_judged_beside_cells_of_another_workload(worth: Any) -> None:
+    frame = worth([
+        row(0, step_median_s=0.5, implementation="eager"),
+        row(1, step_median_s=0.1, compile="default", compile_s=20.0, implementation="eager"),
+        row(2, workload="finetune", tune="full", step_median_s=0.7),
+    ])  # fmt: skip
+    assert frame.loc["k001", WON_BACK] == pytest.approx(20 / 0.4 * 8)
+    assert frame.loc[["k000", "k002"], WON_BACK].isna().all()
+
+
 def test_what_is_always_compiled_is_held_against_the_eager_implementation(worth: Any) -> None:
     frame = worth([
         row(0, step_median_s=0.5, implementation="eager"), row(1, step_median_s=0.3, implementation="frozen"),
