@@ -11,6 +11,7 @@ import pandas as pd
 from analysis.cells.identity import with_identity
 from analysis.cells.pooling import with_runs_pooled
 from analysis.contract.parts import DESCRIPTION
+from analysis.read.published import PUBLISHED
 from analysis.read.sweep import AnalysisError, load_description
 from analysis.read.sweeps import load_sweeps, names
 
@@ -21,7 +22,7 @@ VERSIONS = ("torch_version", "torchvision_version", "driver_version", "accelswee
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Sweep:
-    """A sweep: its folder, when it was made (ISO 8601, or empty), and its cells with the runs of each as one."""
+    """A sweep: its folder or file, when it was made (ISO 8601, or empty), and its cells, the runs of each as one."""
 
     folder: Path
     created_at: str
@@ -48,8 +49,9 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
     """
     folders: dict[Path, Path] = {}
     for path in map(Path, paths):
-        inside = sorted(file.parent for file in path.glob(f"*/{DESCRIPTION}"))
-        for folder in inside or ([path] if (path / "trials").is_dir() or path.is_file() else []):
+        inside = sorted({file.parent for name in (DESCRIPTION, PUBLISHED) for file in path.glob(f"*/{name}")})
+        is_one = path.is_file() or (path / "trials").is_dir() or (path / PUBLISHED).is_file()
+        for folder in inside or ([path] if is_one else []):
             folders.setdefault(folder.resolve(), folder)
     found, lost = [], []
     for folder in folders.values():
@@ -68,7 +70,8 @@ def all_sweeps(paths: Sequence[str | Path]) -> tuple[list[Sweep], list[str]]:
 def _read(folder: Path) -> tuple[Sweep, list[str]]:
     """A sweep, and the names of its files that are left out."""
     description = load_description(folder)
-    trials = load_sweeps([folder], (*VERSIONS, "rate_per_s"))
+    trials = load_sweeps([folder], (*VERSIONS, "rate_per_s", "started_at"))
     cells = with_identity(with_runs_pooled(trials))
-    created_at = str(description.get("created_at") or "")
+    began = trials["started_at"].dropna()
+    created_at = str(description.get("created_at") or ("" if began.empty else pd.Timestamp(began.min()).isoformat()))
     return Sweep(folder=folder, created_at=created_at, cells=cells), trials.attrs["unreadable"]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from analysis.page.command_line import run_main
@@ -93,6 +95,22 @@ def test_a_sweep_that_cannot_be_read_is_named_and_without_any_it_is_one_line(
     (tmp_path / "none").mkdir()
     assert run_main(main, [str(tmp_path / "none")]) == 2
     assert "contains no sweep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("is_described", [True, False])
+def test_published_sweeps_of_a_folder_are_found_and_in_order(write_sweep: Write, is_described: bool) -> None:
+    began = {"started_at": pd.Timestamp("2026-01-02T00:00:00", tz="UTC")}
+    folder = sweeps(write_sweep, ["2.14"] * 2, [1.0] * 2, **({} if is_described else began))
+    for sweep in folder.iterdir():
+        shutil.move(sweep / "trials" / "part-0.parquet", sweep / "trials.parquet")
+        (sweep / "trials").rmdir()
+        if not is_described:
+            (sweep / "sweep.json").unlink()
+    found, lost = all_sweeps([folder])
+    assert ([sweep.name for sweep in found], lost) == (["sweep0", "sweep1"], [])
+    assert [sweep.day for sweep in found] == [f"2026-01-0{1 + i if is_described else 2} 00:00" for i in range(2)]
+    (one,), _ = all_sweeps([folder / "sweep1"])
+    assert one.name == "sweep1"
 
 
 def test_sweeps_in_turns_with_two_releases_are_two_sides(write_sweep: Write) -> None:
