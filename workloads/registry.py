@@ -40,7 +40,7 @@ def workload_names() -> tuple[str, ...]:
 
 def module_of(name: str) -> str:
     """The module that holds a workload, of one of ``workload_names``."""
-    return _targets()[name].partition(":")[0]
+    return (BUILT_IN.get(name) or _targets()[name]).partition(":")[0]
 
 
 def load_workload(name: str) -> type[Workload]:
@@ -49,7 +49,7 @@ def load_workload(name: str) -> type[Workload]:
     Raises:
         BadInputError: If no installed package has one of that name, or it cannot be imported.
     """
-    targets = _targets()
+    targets = BUILT_IN if name in BUILT_IN else _targets()  # those of packages are looked up on disk
     if name not in targets:
         raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join(workload_names())}")
     module, _, attribute = targets[name].partition(":")

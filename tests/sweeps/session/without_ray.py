@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import copy
+import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -33,6 +35,7 @@ class Loop:
         self.ends, self.n_ended = ends or {}, 0
 
     def __call__(self, config: Any, ledger: Any, *_: Any, **__: Any) -> Sequence[Any]:
+        gc.freeze()  # what is imported by now: each cell collects garbage, and would look through it
         while True:
             self.ends.get(self.n_ended, lambda: None)()
             trial_id = str(self.n_ended)
@@ -51,7 +54,9 @@ def put_loop(monkeypatch: pytest.MonkeyPatch, ends: dict[int, Callable[[], Any]]
     """Have sweeps of this process run in this process from now on."""
     loop = Loop(ends)
     share(monkeypatch)  # no Ray is started
-    monkeypatch.setattr("sweeps.launch.tune_loop.launch", loop)
+    monkeypatch.setitem(
+        sys.modules, "sweeps.launch.tune_loop", SimpleNamespace(launch=loop)
+    )  # whose own imports are dear
     return loop
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import pandas as pd
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -105,7 +106,8 @@ class Faulted:
     def rows(self) -> pd.DataFrame:
         """The rows on disk, with ``fault`` and ``cell``; asserts that no cell has two."""
         files = sorted((self.sweep / "trials").glob("[!._]*.parquet"))
-        rows = pd.concat([pq.read_table(f, partitioning=None).to_pandas() for f in files]) if files else pd.DataFrame()
+        tables = [pq.read_table(f, partitioning=None) for f in files]
+        rows = pa.concat_tables(tables, promote_options="default").to_pandas() if files else pd.DataFrame()
         if len(rows):
             assert rows["trial_key"].is_unique, "a row is doubled"
             options = rows["options"].map(pd.io.json.ujson_loads)

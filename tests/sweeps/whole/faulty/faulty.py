@@ -41,6 +41,11 @@ def stop() -> None:
     os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def wait() -> None:
+    """Until somebody ends it."""
+    time.sleep(SLEEP_S)
+
+
 def fork() -> None:
     """A child in the worker's process group, one in a session of its own, and a grandchild that nobody waits for."""
     if os.fork() == 0:
@@ -83,7 +88,7 @@ def fill_device() -> None:
 
 
 FAULTS = {
-    "segfault": segfault, "hang": hang_in_c, "stop": stop, "fork": fork, "fork-exit": fork_and_leave,
+    "segfault": segfault, "hang": hang_in_c, "stop": stop, "wait": wait, "fork": fork, "fork-exit": fork_and_leave,
     "limit": eat_to_the_limit, "eat": eat, "device-memory": fill_device,
 }  # fmt: skip
 

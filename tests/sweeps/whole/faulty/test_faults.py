@@ -1,11 +1,13 @@
 """What a workload can do to its own process, for real: each fault is one row, the next cell runs, and nobody is left.
 
-What raises in a cell is a row without Ray as well (``tests/sweeps/cell``); here is what ends a process, or keeps it.
+What raises in a cell is a row without Ray as well (``tests/sweeps/cell``); here is what ends a process, or keeps it. And at
+last Ctrl-C, which ends the sweep.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,16 +46,22 @@ def in_little_memory() -> Iterator[list[str]]:
 
 
 @pytest.mark.slow
-def test_every_fault_is_one_row_and_the_next_cell_runs(in_little_memory: list[str], tmp_path: Path) -> None:
+def test_every_fault_is_one_row_and_the_next_cell_runs_until_ctrl_c(
+    in_little_memory: list[str], tmp_path: Path
+) -> None:
     expected = {fault: status for fault, status in ENDINGS.items() if in_little_memory or fault != "eat"}
-    sweep = Faulted(tmp_path, "--fault", *expected, "--trial-timeout", "8s")
-    sweep.start(prefix=in_little_memory)
-    assert sweep.wait() == 1, sweep.said
+    sweep = Faulted(tmp_path, "--fault", *expected, "wait", "--trial-timeout", "8s")
+    driver = sweep.start(prefix=in_little_memory).pid
+    sweep.wait_for_rows(len(expected))
+    os.killpg(driver, signal.SIGINT)  # to the whole group, as terminals send Ctrl-C
+    assert sweep.wait() == 130, sweep.said
+    assert sweep.said.count("interrupted: finished cells are kept") == 1
+    assert sweep.said.count(f"continue with: accelsweep faulty --resume {sweep.sweep.name}") == 1
     assert not sweep.orphans()
     rows = sweep.rows().set_index("fault")
-    assert rows["status"].to_dict() == expected
+    assert rows["status"].to_dict() == expected, "the cell that ran is left for the resume"
     n_oom = 2 if in_little_memory else 1
-    assert f"{len(expected)} cells: 4 complete, 2 crashed, 1 error, {n_oom} oom, 2 timeout" in sweep.said
+    assert f"{len(expected) + 1} cells: 4 complete, 2 crashed, 1 error, {n_oom} oom, 2 timeout" in sweep.said
     assert rows.loc["wrong", "status_reason"] == "wrong-result"
     assert rows.loc[["none", "wrong", "right"], "worker_pid"].nunique() == 1, "a wrong answer harms no process"
     assert "Traceback" not in sweep.said
