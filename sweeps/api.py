@@ -61,7 +61,7 @@ def sweep(
     if workload not in (allowed := workload_names()):
         raise ValueError(f"unknown workload {workload!r}; allowed: {', '.join(allowed)}")
     if getattr(sys.modules.get("ray"), "is_initialized", bool)():
-        raise RuntimeError("this process uses Ray already, and a sweep starts its own: call ray.shutdown() before")
+        raise RuntimeError("this process uses Ray already, and a sweep starts its own: call ray.shutdown() first")
     named = {
         "model": model, "device": device, "batch_size": batch_size, "precision": precision,
         "memory_format": memory_format, "compile": compile, "threads": threads,

@@ -16,7 +16,7 @@ _SHORT = {"fp32": "float32", "fp64": "float64", "fp16": "float16", "bf16": "bflo
 _FORM = re.compile(
     r"(?:(?P<first>[A-Za-z_]\w*):)?(?:(?P<second>[A-Za-z_]\w*):)?(?P<shape>\d+(?:x\d+)*)(?:<(?P<high>\d+))?"
 )
-_HOW = "write 3x224x224, NAME:3x224x224, or 'ids:int64:1x128<30522' for whole numbers under 30522"
+_HOW = "write 3x224x224, NAME:3x224x224, or 'ids:int64:1x128<30522' for integers below 30522"
 MOST = 2**40
 
 
@@ -79,9 +79,11 @@ def parse_taken(text: str) -> Taken:
     shape = tuple(map(int, found["shape"].split("x")))
     high = int(found["high"]) if found["high"] else _HIGH.get(dtype)
     if dtype in FLOATS and high is not None:
-        raise BadInputError(f"--input: {text!r}: only whole numbers have a limit, and {dtype} holds none")
+        raise BadInputError(f"--input: {text!r}: only integers take a limit, and {dtype} is no integer type")
     if dtype in WHOLE and high is None:
-        raise BadInputError(f"--input: {text!r}: which {dtype} are allowed? A limit says it, such as '{text}<1000'")
+        raise BadInputError(
+            f"--input: {text!r}: {dtype} needs the limit below which its values are, such as '{text}<1000'"
+        )
     if dtype in WHOLE and shape[0] == 1 and len(shape) > 1:
         shape = shape[1:]
     n_values = 1

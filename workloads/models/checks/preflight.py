@@ -78,7 +78,7 @@ def check_trainable(name: str, image_size: int, num_classes: int) -> None:
         return
     fitting = next((s for s in (loaded.input_size, *SIZES) if _refusal(module, s, num_classes) is None), None)
     if fitting is None:
-        told = f"with {head}, its last linear or convolutional layer, made anew for {num_classes} classes"
+        told = f"with {head}, its last linear or convolutional layer, replaced by a new one for {num_classes} classes"
         raise BadInputError(f"--model: {name!r} cannot be trained on images: {reason} ({told})")
     least = next(s for s in sorted({*SIZES, fitting}) if s == fitting or _refusal(module, s, num_classes) is None)
     raise BadInputError(f"--image-size: {image_size} does not work with {name} ({reason}); --image-size {least} does")

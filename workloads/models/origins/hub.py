@@ -62,8 +62,8 @@ def _configuration(name: str, own: str) -> tuple[Any, bool]:
     except Exception as error:  # no network, no such model, a configuration of other code
         near = difflib.get_close_matches(own, known, n=4) or ["vit", "resnet", "bert", "distilbert"]
         raise BadInputError(
-            f"--model: the configuration of {name!r} cannot be had ({in_short(error, 120)}); architectures that need no"
-            f" download: {', '.join(PREFIX + one for one in near)}"
+            f"--model: the configuration of {name!r} cannot be loaded ({in_short(error, 120)}); architectures that need"
+            f" no download: {', '.join(PREFIX + one for one in near)}"
         ) from error
     return config, True
 

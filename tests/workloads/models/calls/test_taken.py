@@ -31,9 +31,9 @@ def test_what_is_written_is_what_is_taken(text: str, expected: Taken) -> None:
     ("texts", "match"),
     [
         (["3,224,224"], r"--input: '3,224,224' is no input; write 3x224x224"),
-        (["ids:int64:128"], r"which int64 are allowed\? A limit says it, such as 'ids:int64:128<1000'"),
+        (["ids:int64:128"], r"int64 needs the limit below which its values are, such as 'ids:int64:128<1000'"),
         (["x:float99:3"], "'float99' is no type; allowed: float32, float64"),
-        (["3x8x8<4"], "only whole numbers have a limit"),
+        (["3x8x8<4"], "only integers take a limit"),
         (["3x0x8"], "size of 0"),
         (["ids:int64:8<0"], "size of 0 or one that no memory holds"),
         (["a:3", "a:4"], "names an argument twice"),

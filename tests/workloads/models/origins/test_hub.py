@@ -49,7 +49,7 @@ def test_an_image_classifier_is_run_and_trained(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "match"),
     [
-        ("hf/nobody/nothing", r"the configuration of 'hf/nobody/nothing' cannot be had \(.*need no download: hf/"),
+        ("hf/nobody/nothing", r"the configuration of 'hf/nobody/nothing' cannot be loaded \(.*need no download: hf/"),
         ("hf/bertt", "hf/bert"),
         ("hf/t5", "neither an image classifier nor a text encoder"),
         ("hf/wav2vec2", "neither an image classifier nor a text encoder"),
