@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 
 from analysis.cells.matching import Difference, Side
+from analysis.cells.pooling import with_runs_pooled
 from analysis.comparison.comparison import Comparison
 from analysis.contract.cells import SERVER
 from analysis.page.caveats import of_sweep
@@ -28,10 +29,10 @@ def difference_text(found: Difference, baseline: str) -> str:
 
 
 def _of_measurement(sides: Sequence[Side]) -> list[str]:
-    """What is wrong with the measurements of each side; the same of several is said once."""
+    """What is wrong with the measurements of each side, its runs pooled to cells; the same of several is said once."""
     found: dict[str, list[str]] = {}
     for side in sides:
-        for caveat in of_sweep.caveats(side.trials, None, []):
+        for caveat in of_sweep.caveats(with_runs_pooled(side.trials), None, []):
             found.setdefault(caveat.text, []).append(side.label)
     return [f"{escape(', '.join(labels))}: {as_markdown(text)}" for text, labels in found.items()]
 

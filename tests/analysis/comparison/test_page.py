@@ -186,6 +186,7 @@ def test_beside_other_work_nothing_is_decided(repeated: Repeated, tmp_path: Path
     text = compared(tmp_path, repeated("a", cells()), repeated("b", busy), code=4)
     assert "**b and a were measured while other work was running**" in text
     assert {line[1] for line in rows_of(text, "Cell by cell")[2:]} == {"disturbed"}
+    assert "b: 3 of 3 cells shared the machine" in text, "of cells, not of their runs"
 
 
 def test_what_differs_in_the_environments_is_named(repeated: Repeated, tmp_path: Path) -> None:
