@@ -115,9 +115,9 @@ def test_beside_quantised_weights_a_batch_has_the_type_of_the_rest(
     assert workload.compute(workload.host_batch()).dtype == torch.bfloat16  # type: ignore[attr-defined]
 
 
-def test_training_in_weights_of_a_precision_is_compared_or_told_to_be_impossible() -> None:
+def test_training_in_weights_of_a_precision_is_compared_or_told_to_be_impossible(small_classifier: str) -> None:
     workload = prepared(
-        "finetune", model="efficientnet_lite0", precision="bf16-weights", batch_size=16, image_size=32, epochs=0.1
+        "finetune", model=small_classifier, precision="bf16-weights", batch_size=16, image_size=32, epochs=0.1
     )
     workload.step()
     assert {p.dtype for p in workload._module.parameters()} == {torch.bfloat16}  # type: ignore[attr-defined]

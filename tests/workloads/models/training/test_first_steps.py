@@ -101,9 +101,11 @@ def test_a_compiled_step_has_its_own_batch_size_filled_evenly() -> None:
     assert wrong_training(compare_training(found, "fp32"), "fp32") is None
 
 
-@pytest.mark.parametrize("tune", ["full", "head"])
-def test_a_finetuning_is_compared_and_goes_back_to_where_it_begins(tune: str) -> None:
-    workload = prepared("finetune", model="efficientnet_lite0", batch_size=4, image_size=32, tune=(tune,))
+@pytest.mark.parametrize(("tune", "model"), [("full", None), ("head", None), ("head", "efficientnet_lite0")])
+def test_a_finetuning_is_compared_and_goes_back_to_where_it_begins(
+    tune: str, model: str | None, small_classifier: str
+) -> None:
+    workload = prepared("finetune", model=model or small_classifier, batch_size=4, image_size=32, tune=(tune,))
     before = {name: tensor.clone() for name, tensor in workload._module.state_dict().items()}  # type: ignore[attr-defined]
     columns = compare_training(workload.first_steps(), "fp32")  # type: ignore[attr-defined]
     assert wrong_training(columns, "fp32") is None, columns
