@@ -98,14 +98,16 @@ def tasks(frame: pd.DataFrame) -> list[Group]:
 def lines(frame: pd.DataFrame) -> list[Group]:
     """The frame by all that a figure over the batch size keeps the same, each line in the order of the batch size."""
     names = stratum_columns(frame)
-    found = groups(frame, [c for c in names if c in {"device", "precision"} or c in varying(frame, names)])
+    told = {"device", "precision", *varying(frame, names)}
+    found = groups(frame, [c for c in names if c in told])
     ordered = [(g.name, g.cells.sort_values("batch_size", kind="stable")) for g in found]
     return [Group(name=name, row=first(cells), cells=cells) for name, cells in ordered]
 
 
 def setting(frame: pd.DataFrame, row: Row) -> str:
     """How a row does its task, in words: device, precision, batch size, and what else varies in the frame."""
-    names = [c for c in line_columns(frame) if c not in task_columns(frame)]
+    of_task = task_columns(frame)
+    names = [c for c in line_columns(frame) if c not in of_task]
     return label(row, [*names, *present(frame, ["batch_size"])])
 
 

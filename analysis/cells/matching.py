@@ -104,7 +104,7 @@ def key_columns(sides: Sequence[Side], across: Sequence[str] = ()) -> list[str]:
 
 
 def _is_axis(facts: pd.DataFrame, name: str) -> bool:
-    if name not in facts or "workload" not in facts:
+    if name not in facts or "workload" not in facts or facts[name].nunique(dropna=False) < 2:
         return False
     if name in JUDGING_COLUMNS:
         facts = facts[facts["scenario"] == SERVER] if "scenario" in facts else facts.head(0)

@@ -29,7 +29,8 @@ PLAIN = {"model": "none", "memory_format": "contiguous", "compile": "none", "imp
 
 def present(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[str]:
     """Those of the columns that the frame has and that are not null throughout."""
-    return [c for c in columns if c in frame and bool(frame[c].notna().any())]
+    # Of arrays: a Series says it in five times the time, and every table and figure asks of some twenty columns.
+    return [c for c in columns if c in frame and bool(pd.notna(frame[c].to_numpy()).any())]
 
 
 def varying(frame: pd.DataFrame, columns: Iterable[str] = CELL_COLUMNS) -> list[str]:

@@ -62,9 +62,9 @@ def canvas(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
 def _finish(drawn: Figure, path: Path) -> None:
     """Lay a figure out for good and save it."""
     _shorten_texts(drawn)
-    _lay_out(drawn)
+    lay_out(drawn)
     if _grow_for_legends(drawn):
-        _lay_out(drawn)
+        lay_out(drawn)
     _space_ticks(drawn)
     drawn.set_layout_engine(None)  # else saving lays out again, and draws twice to do so
     metadata = {"Date": None, "Creator": None} if path.suffix == ".svg" else {"Software": None}
@@ -94,7 +94,7 @@ def _shorten_texts(drawn: Figure) -> None:
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
 
 
-def _lay_out(drawn: Figure) -> None:
+def lay_out(drawn: Figure) -> None:
     """Give everything its place, as drawing would before it draws."""
     if engine := drawn.get_layout_engine():
         engine.execute(drawn)
@@ -109,7 +109,7 @@ def _space_ticks(drawn: Figure) -> None:
             if len(_shown(axis)) < MIN_TICKS and not isinstance(axis.get_major_locator(), FixedLocator):
                 axis.set_major_locator(locator)
                 axis.set_minor_locator(NullLocator())
-                _lay_out(drawn)
+                lay_out(drawn)
     for axis in every:  # once the layout is final
         _thin(axis, is_across=axis.axis_name == "x")
 

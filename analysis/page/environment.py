@@ -41,6 +41,8 @@ LINES: Mapping[str, str | Callable[[Row], str]] = {
     "accelsweep": "accelsweep_version", "commit": "git_commit", "host": "host",
 }  # fmt: skip
 """Each line: a column of the trials table, or what is made of several."""
+_OF_SEVERAL = ("device_total_bytes", "host_total_bytes", "energy_source", "energy_domain", "timing_verified")
+_READ = {*(line for line in LINES.values() if isinstance(line, str)), *_OF_SEVERAL}
 
 
 def environment_table(columns: Sequence[tuple[str, Sequence[Row]]]) -> str:
@@ -67,7 +69,8 @@ def _plain(value: object) -> str:
 def of_devices(frame: pd.DataFrame) -> list[tuple[str, list[Row]]]:
     """The columns of one page's cells: each device, machine and version of torch, by the first value known."""
     keys = ["device", *(c for c in ("host", "torch_version") if c in frame)]
-    known = frame.dropna(subset=["torch_version"]).drop(columns="sweep", errors="ignore")
+    known = frame.dropna(subset=["torch_version"])
+    known = known[[c for c in frame if (c in _READ or c in keys) and c != "sweep"]]
     if "runtime_version" in known and known["runtime_version"].notna().any():  # a device has as many as were swept
         joined = known.groupby(keys, dropna=False)["runtime_version"].transform(
             lambda told: "; ".join(dict.fromkeys(told.dropna()))

@@ -23,16 +23,17 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
     is_training = (frame["workload"] == "finetune") & frame[SPEED[0]].notna()
     rates = rates.where(is_training & np.isfinite(rates))
     is_other = rates.notna() & ~np.isclose(rates, frame[SPEED[0]], rtol=1e-6)
-    frame[SPEED[0]] = frame[SPEED[0]].mask(is_other, rates)
-    for end in SPEED[1:]:
-        frame[end] = frame[end].mask(is_other)
+    if is_other.any():
+        frame[SPEED[0]] = frame[SPEED[0]].mask(is_other, rates)
+        for end in SPEED[1:]:
+            frame[end] = frame[end].mask(is_other)
     frame["rate_note"] = pd.Series(None, index=frame.index, dtype="object").mask(
         is_training & rates.isna(), "rate of the median step"
     )
     # The items of a query, in its time, over those of a batch.
     n_batches = (frame[SPEED[0]] * frame["step_median_s"] / frame["items_per_step"]).round()
     is_query = (frame["scenario"] == "multi-stream") & (n_batches > 1)
-    for name in frame.columns.intersection(OF_A_STEP):
+    for name in frame.columns.intersection(OF_A_STEP) if is_query.any() else ():
         frame[name] = frame[name].mask(is_query, frame[name] * n_batches)
     is_single = frame["n_latency_samples"].isna() & ~(frame["steps_per_sample"] > 1)
     frame["n_latency_samples"] = frame["n_latency_samples"].mask(is_single, frame["n_samples"])
@@ -43,11 +44,11 @@ def checked(frame: pd.DataFrame) -> pd.DataFrame:
 
 def _hold(frame: pd.DataFrame, bound: Bound) -> None:
     """Make what a bound forbids null, with its note."""
-    least, most = (frame[end] if isinstance(end, str) else end for end in (bound.least, bound.most))
-    value = frame[bound.column]
-    breaks = pd.Series(False, index=frame.index)
+    least, most = (frame[end].to_numpy() if isinstance(end, str) else end for end in (bound.least, bound.most))
+    value = frame[bound.column].to_numpy()
+    breaks = np.zeros(len(frame), dtype=bool)
     breaks |= False if least is None else value < least
     breaks |= False if most is None else value > most
     if breaks.any():
-        frame[bound.column] = value.mask(breaks)
+        frame[bound.column] = frame[bound.column].mask(breaks)
         frame.loc[breaks, bound.note] = [notes(told, bound.why) for told in frame.loc[breaks, bound.note]]

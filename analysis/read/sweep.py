@@ -156,18 +156,20 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
     frame = pd.DataFrame() if parts.table is None else _as_frame(parts.table)
     types = [(TRIAL_STRINGS, "object"), (TRIAL_NUMBERS, "float64"), (TRIAL_FLAGS, "object")]
     frame = with_columns(frame, {name: dtype for names, dtype in types for name in names})
-    for name in TRIAL_NUMBERS:
-        if frame[name].dtype.kind not in "iuf":
-            frame[name] = pd.to_numeric(frame[name], errors="coerce")
+    dtypes = dict(zip(frame.columns, frame.dtypes, strict=True))
+    for name in [name for name in TRIAL_NUMBERS if dtypes[name].kind not in "iuf"]:
+        frame[name] = pd.to_numeric(frame[name], errors="coerce")
     is_infinite = np.isinf(frame[list(TRIAL_NUMBERS)].to_numpy("float64"))  # of a step of no time: no measurement
     for i in np.flatnonzero(is_infinite.any(axis=0)):
         frame[TRIAL_NUMBERS[i]] = frame[TRIAL_NUMBERS[i]].mask(is_infinite[:, i])
     frame["allocator"] = frame["allocator"].fillna(DEFAULT)  # of all devices, so that it varies only where it was set
-    frame.loc[frame["learned"].notna(), TARGET_COLUMNS] = math.nan
-    frame.loc[(frame["workload"] == "inference") & frame["runtime"].isna(), "runtime"] = "torch"  # in older sweeps
+    if (learned := frame["learned"].notna()).any():
+        frame.loc[learned, TARGET_COLUMNS] = math.nan
+    older = (frame["workload"] == "inference") & frame["runtime"].isna()
+    frame["runtime"] = frame["runtime"].mask(older, "torch")
     frame["n_devices"] = frame["n_devices"].fillna(1)  # of older sweeps
     # What shares a training's work says nothing of one device, which is held against several that share it as usual.
-    frame.loc[(frame["workload"] == "finetune") & frame["parallel"].isna(), "parallel"] = "ddp"
+    frame["parallel"] = frame["parallel"].mask((frame["workload"] == "finetune") & frame["parallel"].isna(), "ddp")
     frame = checked(frame)
     frame = frame.sort_values(["trial_index", "trial_key"], kind="stable", ignore_index=True)
     frame.attrs = {"path": str(sweep), "description": description, "unreadable": parts.unreadable}

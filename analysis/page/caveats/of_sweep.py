@@ -8,7 +8,7 @@ import pandas as pd
 
 from analysis.cells.columns import CELL_COLUMNS
 from analysis.cells.fallbacks import fallbacks
-from analysis.cells.naming import equals, labels, out_of, words_of
+from analysis.cells.naming import equals, labels, out_of, varying, words_of
 from analysis.cells.torch_versions import old_torch
 from analysis.contract.allocators import DEFAULT, KEEP_MEMORY
 from analysis.page.agreement import other_types, without_agreement
@@ -149,11 +149,15 @@ def _of_cells(text: str, done: pd.DataFrame, mask: pd.Series, by: pd.Series | No
 def _slow_precisions(done: pd.DataFrame) -> list[str]:
     """Precisions that a processor has no instructions for: far slower than fp32 in cells alike but for that."""
     cells = done[equals(done, "device", "cpu")]
-    alike = [c for c in ("host", *CELL_COLUMNS) if c in cells and c != "precision"]
-    speeds = cells.groupby([*alike, "precision"], dropna=False)["throughput_items_per_s"].max().unstack("precision")
+    measured = words_of(cells["precision"])
+    narrow = [name for name in measured if name.startswith(("bf16", "fp16")) and "fp32" in measured]
+    if not narrow:
+        return []
+    alike = dict.fromkeys(["device", *varying(cells, ("host", *CELL_COLUMNS)), "precision"])
+    speeds = cells.groupby(list(alike), dropna=False)["throughput_items_per_s"].max().unstack("precision")
     used = ", ".join(words_of(cells["cpu_capability"]))
     said = []
-    for precision in [name for name in map(str, speeds) if name.startswith(("bf16", "fp16")) and "fp32" in speeds]:
+    for precision in narrow:
         times = (speeds["fp32"] / speeds[precision]).dropna().median()
         if times > SLOW_TIMES:  # never of NaN, where no pair is known
             said.append(f"{precision} takes {times:.2g} times as long as fp32 on cpu: a processor without instructions"

@@ -21,7 +21,7 @@ from analysis.cells.naming import label
 from analysis.cells.rows import Row, records
 from analysis.figures.meanings import marker_size, meanings
 from analysis.figures.panels import INK, named, panels
-from analysis.figures.style import MARKERS
+from analysis.figures.style import MARKERS, lay_out
 from analysis.subjects.roofline.quantities import Roof, roofs
 from analysis.text import significant
 
@@ -201,7 +201,7 @@ def _tell_bandwidth(axes: Axes, roof: Roof, limits: Limits) -> list[Slanted]:
 def _slant(texts: Sequence[Slanted]) -> None:
     """Turn texts as a line of slope one decade a decade is drawn, which the finished layout alone decides."""
     for _, axes in texts[:1]:
-        axes.figure.draw_without_rendering()
+        lay_out(axes.get_figure(root=True))
     for text, axes in texts:
         x, y = text.xy
         (x0, y0), (x1, y1) = (axes.transData.transform((x * f, y * f)) for f in (1.0, 2.0))
