@@ -63,7 +63,7 @@ def left_out_sentences(frame: pd.DataFrame) -> list[str]:
     """Of how many cells a power is left out since another contradicts it."""
     notes = frame["power_note"].dropna().str.split(", ").explode().value_counts()
     told = [f"{escape(why)} in {counted(int(n))}" for why, n in notes.items()]
-    return [f"Left out because the cell's own figures contradict it: {listed(told)}."] if told else []
+    return [f"Left out because other figures of the same cell contradict it: {listed(told)}."] if told else []
 
 
 def unknown_sentences(frame: pd.DataFrame) -> list[str]:

@@ -10,7 +10,7 @@ from analysis.cells.groups import full_name
 from analysis.cells.rows import first, items
 from analysis.contract.cells import LEAK_BYTES_PER_STEP
 from analysis.subjects.memory.quantities import Fit, verdict_counts
-from analysis.text import counted, escape, gibibytes, is_missing, listed, number, share
+from analysis.text import counted, escape, gibibytes, is_missing, number, share
 
 MAX_SENTENCES = 8
 """Settings that ran out of memory told one by one; the table has all."""
@@ -62,7 +62,9 @@ def growth_sentence(found: Sequence[Fit]) -> list[str]:
     # Of a process much else is part of the memory: its slope is told only where no device counts its own.
     rising = [f for f in rising if not is_missing(f.row["device_peak_allocated_bytes"])] or rising
     told = [f"{f.growth.per_item_bytes.times(2**-20).text} MiB{_with(f)}" for f in rising[:MAX_TOLD]]
-    return [f"Each additional {escape(items(rising[0].row).removesuffix('s'))} takes {listed(told)}."] if told else []
+    return (
+        [f"Each additional {escape(items(rising[0].row).removesuffix('s'))} takes {'; '.join(told)}."] if told else []
+    )
 
 
 def leak_sentences(cells: pd.DataFrame) -> list[str]:

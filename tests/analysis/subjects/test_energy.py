@@ -109,8 +109,8 @@ def test_the_one_cell_whose_energy_is_known_is_the_most_frugal_of_nothing(write_
 def test_power_that_contradicts_another_is_left_out_and_counted(write_sweep: Write, tmp_path: Path) -> None:
     rows = [cell(0, 100.0, 0.5, mean_power_w=200.0, peak_power_w=190.0), cell(1, 90.0, 0.6, mean_power_w=40.0)]
     text = states.page_of(report_energy.main, [write_sweep(rows)], tmp_path / "page.md")
-    assert ("Left out because the cell's own figures contradict it: peak power under the mean in 1 cell and idle power over"
-            " the mean in 1 cell.") in text  # fmt: skip
+    assert ("Left out because other figures of the same cell contradict it: peak power under the mean in 1 cell and"
+            " idle power over the mean in 1 cell.") in text  # fmt: skip
 
 
 def test_where_all_energy_is_unknown_one_sentence_is_all_there_is(write_sweep: Write, tmp_path: Path) -> None:
