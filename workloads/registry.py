@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import entry_points
+from collections.abc import Iterable
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, cast
 
 from workloads.base import BadInputError, Workload
@@ -16,15 +17,17 @@ BUILT_IN = {
 }
 
 
-def _targets() -> dict[str, str]:
+def _targets(points: Iterable[EntryPoint] | None = None) -> dict[str, str]:
     # Built-in names win: a package cannot replace what is measured under a known name.
-    return {**{point.name: point.value for point in entry_points(group=GROUP)}, **BUILT_IN}
+    points = entry_points(group=GROUP) if points is None else points  # looked up on disk, in every package
+    return {**{point.name: point.value for point in points}, **BUILT_IN}
 
 
 def left_out() -> dict[str, str]:
     """Of each name that several packages want, a sentence that says whose workload it is not."""
-    points = sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
-    targets, told = _targets(), dict[str, str]()
+    found = entry_points(group=GROUP)
+    targets, told = _targets(found), dict[str, str]()
+    points = sorted(found, key=lambda point: (point.name, point.value))
     for point in points:
         if point.value != targets[point.name]:
             owner = "a built-in workload" if point.name in BUILT_IN else targets[point.name]

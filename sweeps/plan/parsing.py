@@ -143,11 +143,12 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     Tyro prints its help itself.
     """
     drawn = io.StringIO()
+    config: tuple[Any, ...] = (tyro.conf.DisallowNone,)
+    if not {"-h", "--help"} & set(arguments):  # else the source of every option is looked through for its help
+        config += (tyro.conf.HelptextFromCommentsOff,)
     try:
         with contextlib.redirect_stderr(drawn):
-            parsed = tyro.cli(
-                _quiet(kind), prog=f"accelsweep {name}", args=list(arguments), config=(tyro.conf.DisallowNone,)
-            )
+            parsed = tyro.cli(_quiet(kind), prog=f"accelsweep {name}", args=list(arguments), config=config)
     except SystemExit as end:
         if end.code in (0, None):
             raise
