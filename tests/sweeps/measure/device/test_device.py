@@ -210,18 +210,29 @@ def test_the_cpu_has_neither_counters_nor_events_nor_nvml() -> None:
 
 
 def test_importing_every_module_touches_no_hardware() -> None:
+    """Nor does it import what a measurement, or a network in PyTorch, does without."""
     # torch imports NVML's bindings itself, so what counts is whether anybody started NVML or opened a device.
     code = """
-import importlib, pkgutil
-import pynvml, torch
+import importlib, pkgutil, sys
+import sweeps.measure
+assert "torch" not in sys.modules
+import pynvml
 started = []
 pynvml.nvmlInit = lambda: started.append("NVML")
-import sweeps.measure
+from sweeps.measure import Timer, open_device, run_round, verify_timing, check_leak, measure_transfers, run_selftest
+run_round(lambda: None, Timer(open_device("cpu")), 0.01)
 names = [module.name for module in pkgutil.walk_packages(sweeps.measure.__path__, "sweeps.measure.")]
 for name in names:
     importlib.import_module(name)
 for name in sweeps.measure.__all__:
     getattr(sweeps.measure, name)
+assert not {"ray", "optuna", "pandas"} & set(sys.modules)
+import workloads.inference
+from workloads.models.runtimes import elsewhere, onnx_runtime, open_vino
+from workloads.runtime.late import import_all
+import_all()
+assert not {"onnx", "onnxruntime", "onnxscript", "openvino", "nncf"} & set(sys.modules), "asked for by nobody"
+import torch
 assert not started and not torch.cuda.is_initialized() and not torch.xpu.is_initialized()
 print(len(names) > 15)
 """

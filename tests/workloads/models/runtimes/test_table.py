@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -47,16 +45,3 @@ def test_every_extra_is_one_of_the_distribution() -> None:
 def test_settings_of_pytorch_are_not_silently_ignored(settings: dict[str, object], told: str) -> None:
     with pytest.raises(UnsupportedError, match=f"{told} is torch's"):
         prepared("inference", model="efficientnet_lite0", runtime=("openvino",), **settings)  # type: ignore[arg-type]
-
-
-def test_no_runtime_is_imported_before_it_is_asked_for() -> None:
-    code = """
-import sys
-import workloads.inference
-from workloads.models.runtimes import elsewhere, onnx_runtime, open_vino
-from workloads.runtime.late import import_all
-import_all()
-print(sorted({"onnx", "onnxruntime", "onnxscript", "openvino", "nncf"} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
