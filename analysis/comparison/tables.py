@@ -95,7 +95,7 @@ def outcomes_table(comparison: Comparison, baseline: str) -> str:
         in_word("side", "side"),
         Column(f"in {escape(baseline)}", lambda row: str(row["baseline_status"])),
         Column("here", lambda row: str(row["other_status"])),
-        Column("reason", lambda row: escape(row["reason"] or "")),
+        in_word("reason", "reason"),
     ], n_left=5)  # fmt: skip
 
 

@@ -124,7 +124,7 @@ def shared_words(frame: pd.DataFrame, names: Sequence[str]) -> str:
     told = [
         f"{numbers.get(name, name.replace('_', ' ').removeprefix('option '))} {value}"
         for name in names
-        if (value := setting(row, name) if name in numbers else escape(row.get(name) or ""))
+        if (value := setting(row, name) if name in numbers else in_word(name, name).show(row))
     ]
     return f"All with {', '.join(told)}." if told else ""
 

@@ -55,7 +55,6 @@ class Series:
     """A cell over time, oldest first."""
 
     name: str
-    item: str
     points: list[Point]
 
 
@@ -94,10 +93,7 @@ def series_of(sweeps: Sequence[Sweep]) -> list[Series]:
     columns = varying(rows, (*CELL_COLUMNS, *PLACE)) if len(rows) else []
     always = ("device", "precision", "batch_size")
     told = [c for c in (*CELL_COLUMNS, *PLACE) if c in columns or (c in always and c in rows)]
-    return [
-        Series(name=label(points[0].row, told), item=str(points[0].row.get("item") or "items"), points=points)
-        for points in again
-    ]
+    return [Series(name=label(points[0].row, told), points=points) for points in again]
 
 
 def steps_of(found: Sequence[Series]) -> list[Step]:

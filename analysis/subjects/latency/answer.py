@@ -6,7 +6,7 @@ import pandas as pd
 
 from analysis.cells.groups import full_name, groups, machine_columns, setting
 from analysis.cells.ranking import plain, rank, step
-from analysis.cells.rows import records
+from analysis.cells.rows import items, records
 from analysis.contract.cells import MIN_SAMPLES, SERVER
 from analysis.subjects.latency.quantities import TAIL, held_rates, load_curves, lowest_tails, shortest_steps, timed
 from analysis.subjects.latency.transfers import transfers
@@ -81,7 +81,7 @@ def deadline_sentences(frame: pd.DataFrame) -> list[str]:
             said.append(f"At a deadline of {deadline} {what} sustained none of the rates tried{lowest}.")
             continue
         over = "" if failed is None else f"; {failed} requests/s is too much"
-        items = f"{significant(row['held_items_per_s'])} {escape(row['item'] or 'items')}/s"
+        then = f"{significant(row['held_items_per_s'])} {escape(items(row))}/s"
         tail = "with a p99 " + ("unknown, as there were too few requests" if pd.isna(row["held_p99_s"]) else
                                 f"of {seconds_as_ms(row['held_p99_s'])} ms")  # fmt: skip
         if pd.notna(row["held_p99_high_s"]):
@@ -89,7 +89,7 @@ def deadline_sentences(frame: pd.DataFrame) -> list[str]:
         if pd.notna(row["search_s"]):
             over = f"; found in {row['search_s']:,.0f} s of requests{over}"
         rate = f"{_rate(row['held_per_s'])} requests/s"
-        said.append(f"At a deadline of {deadline}, {what} sustains **{rate}**, {items}, {tail}{over}.")
+        said.append(f"At a deadline of {deadline}, {what} sustains **{rate}**, {then}, {tail}{over}.")
     return said
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.cells.columns import THROUGHPUT
-from analysis.page.columns import between, cell_table, column_table, interval, plain
+from analysis.page.columns import between, cell_table, column_table, interval, plain, shared_words
 from analysis.text import MISSING, number, seconds_as_ms, significant
 from tests.analysis.conftest import row
 
@@ -67,6 +68,11 @@ def test_what_is_unknown_is_told_as_such(column: object) -> None:
     frame = pd.DataFrame({"x": [None, 2.0], "low": [None, None], "high": [None, np.nan]}, dtype=object)
     rows = frame.to_dict("records")
     assert list(itertools.chain(column.texts(rows))) == [MISSING, "2.00"]  # type: ignore[attr-defined]
+
+
+def test_a_setting_that_no_row_of_a_mixed_frame_has_is_not_shared() -> None:
+    frame = pd.DataFrame([{"device": "cpu", "tune": math.nan, "pipeline": None, "batch_size": 8.0}], dtype="object")
+    assert shared_words(frame, list(frame)) == "All with device cpu, batch size 8."
 
 
 def test_rows_that_differ_in_the_number_of_devices_alone_say_it() -> None:
