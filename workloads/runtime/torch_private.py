@@ -14,6 +14,8 @@ from typing import Any
 
 import torch
 
+from workloads.runtime.without_compiler import import_operators
+
 __all__ = ["compile_ahead", "compile_options", "forget_compiled", "frozen_weights",
            "has_compiled", "is_overload", "lacks_compiler", "lacks_triton", "leaves_of", "load_ahead",
            "operator_database", "own_compile_caches", "tree_map", "watching_graphs", "with_overloads"]  # fmt: skip
@@ -222,7 +224,7 @@ def operator_database() -> Any:
         ImportError: If this torch has none; ``op-coverage`` then leaves out the source ``database``, and says so.
     """
     try:
-        from torch.testing._internal import common_methods_invocations as database
+        database = import_operators()
     except AttributeError as error:
         raise ImportError(str(error)) from error
     finally:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "flop_counter", "import_torchvision"]
+__all__ = ["TorchDispatchMode", "flop_counter", "import_operators", "import_torchvision"]
 _COMPILER, _TRANSFORMS = "torch._dynamo", "torchvision.transforms.v2"
 
 
@@ -133,3 +133,37 @@ def import_torchvision() -> None:
         with contextlib.suppress(ImportError, AttributeError, TypeError), _compiler_asked_late():
             importlib.import_module(_TRANSFORMS)
     importlib.import_module(_TRANSFORMS)
+
+
+@contextlib.contextmanager
+def _compiler_and_scipy_absent() -> Iterator[None]:
+    """Of the compiler torch's operator database takes a list of devices, and of SciPy what its tests compare with."""
+    from torch.testing._internal import common_utils
+
+    package, utils = ModuleType("torch._inductor"), ModuleType("torch._inductor.utils")
+    package.__path__ = []
+    vars(package)["utils"], vars(utils)["GPU_TYPES"] = utils, []
+    put = {module.__name__: module for module in (package, utils)}
+    has_scipy = common_utils.TEST_SCIPY
+    sys.modules.update(put)
+    common_utils.TEST_SCIPY = False
+    try:
+        yield
+    finally:
+        common_utils.TEST_SCIPY = has_scipy
+        for name in put:
+            del sys.modules[name]
+
+
+def import_operators() -> Any:
+    """Import torch's operator database: with the same operators and samples two of its three seconds are saved.
+
+    Not beside another thread that uses the compiler.
+    """
+    name = "torch.testing._internal.common_methods_invocations"
+    if name not in sys.modules and "torch._inductor" not in sys.modules:
+        with contextlib.suppress(ImportError, AttributeError), _compiler_and_scipy_absent():
+            importlib.import_module(name)
+    from torch.testing._internal import common_methods_invocations
+
+    return common_methods_invocations

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.conftest import ROOT
+from tests.sweeps.session.without_ray import FACTS
 
 SHIM = """
 #define _GNU_SOURCE
@@ -58,7 +59,7 @@ with Terminal(len(cells)) as terminal:
     for number in range(len(cells)):
         cell = ledger.hand_out(str(number))
         ledger.start(str(number))
-        run = CellRun(cell, config.measure, n_threads=1)
+        run = CellRun(cell, config.measure, n_threads=1, device_facts=json.loads(sys.argv[2]))
         while not run.is_finished:
             run.advance()
             assert ledger.overdue() == []
@@ -85,7 +86,7 @@ def test_a_clock_set_back_makes_no_duration_negative_and_no_name_twice(tmp_path:
     (tmp_path / "shim.c").write_text(SHIM)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], cwd=tmp_path, check=True)
     ended = subprocess.run(
-        ["env", f"LD_PRELOAD={tmp_path / 'shim.so'}", sys.executable, "-c", CELL, str(tmp_path / "results")],
+        ["env", f"LD_PRELOAD={tmp_path / 'shim.so'}", sys.executable, "-c", CELL, str(tmp_path / "results"), json.dumps(FACTS)],
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr

@@ -20,6 +20,8 @@ def test_the_whole_database_is_there_under_unique_names() -> None:
     names = [o.name for o in database_operations()]
     assert len(names) > 500
     assert len(set(names)) == len(names)
+    compiler = sys.modules.get("torch._inductor")
+    assert compiler is None or compiler.__spec__ is not None, "what stood in its place while importing is gone"
 
 
 def test_samples_are_the_same_every_time() -> None:

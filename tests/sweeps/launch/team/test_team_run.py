@@ -1,4 +1,7 @@
-"""Cells on two processes of the CPU, whole sweeps: each way in which one of them can end is one row, and nothing is left."""
+"""Cells on two processes of the CPU, whole sweeps: a failure and a hang of one are one row, and nothing is left.
+
+The death of one: ``tests/sweeps/whole/faulty/test_team_killed.py``.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif((psutil.cpu_count() or 1) < 2, reason="a process needs a CPU of its own"),
 ]
 WHO = "rank 1 of 2"
+PLAIN = ("--device", "cpu", "--min-s", "0.01", "--max-s", "0.1", "--no-report", "--no-recheck", "--output", "out")
 
 
 def processes() -> list[str]:
@@ -38,36 +42,22 @@ def rows(shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
         install(shared_ray, "pair:Pair", Path(__file__).with_name("pair.py").read_text())
 
     def run(*arguments: str) -> dict[tuple[str, int], pd.Series]:
-        plain = [
-            "--device",
-            "cpu",
-            "--min-s",
-            "0.01",
-            "--max-s",
-            "0.1",
-            "--no-report",
-            "--no-recheck",
-            "--output",
-            "out",
-        ]
-        main(["pair", *plain, *arguments])
+        main(["pair", *PLAIN, *arguments])
         found = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
         return {(json.loads(row["options"])["does"], row["n_devices"]): row for _, row in found.iterrows()}
 
     return run
 
 
-def test_two_processes_are_one_row_and_a_death_of_one_is_too(rows) -> None:
-    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "die", "fail")
+def test_two_processes_are_one_row_and_a_failure_of_one_is_too(rows) -> None:
+    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "fail")
     one, two = found["fine", 1], found["fine", 2]
     assert (one["status"], two["status"]) == ("complete", "complete"), two["error_message"]
     assert (one["items_per_step"], two["items_per_step"], two["global_batch_size"]) == (3, 6, 6)
     assert one["n_threads"] >= two["n_threads"] >= 1
     assert two["worker_pid"] != one["worker_pid"]
 
-    dead = found["die", 2]
-    assert (dead["status"], dead["status_reason"]) == ("crashed", f"{WHO} died")
-    assert found["die", 1]["status"] == "complete", "of one device nobody dies"
+    assert found["fail", 1]["status"] == "complete", "of one device nobody fails"
     failed = found["fail", 2]
     assert (failed["status"], failed["error_type"]) == ("error", "ValueError")
     assert failed["status_reason"] == f"{WHO}: no such luck"
