@@ -49,7 +49,7 @@ def spoken(column: str, value: Any) -> str | None:
         return None
     is_whole = isinstance(value, float) and value.is_integer()
     text = str(int(value)) if is_whole else f"{value:g}" if isinstance(value, float) else str(value)
-    plain = column.removeprefix(OPTION) + " {}" if column.startswith(OPTION) else "{}"
+    plain = f"{column.removeprefix(OPTION).replace('_', ' ')} {{}}" if column.startswith(OPTION) else "{}"
     return _WORDS.get(column, plain).format(text)
 
 

@@ -83,7 +83,7 @@ def _energy_and_memory(frame: pd.DataFrame, side: str, baseline: str) -> list[st
             mean = statistics.geometric_mean(ratios)
             of = f" (geometric mean of {counted(len(ratios))})" if len(ratios) > 1 else ""
             told.append(f"{significant(mean, 3)}x the {word}{of}")
-    return [f"{escape(side)} takes {' and '.join(told)} of {escape(baseline)}."] if told else []
+    return [f"Compared with {escape(baseline)}, {escape(side)} takes {' and '.join(told)}."] if told else []
 
 
 def regression(comparison: Comparison, baseline: str) -> str | None:

@@ -79,7 +79,7 @@ def _energy_known(frame: pd.DataFrame) -> list[str]:
     if short.empty:
         return []
     options = dict.fromkeys(LENGTHENED_BY.get(str(name), "--min-s") for name in short["workload"].unique())
-    why = f"shorter than ten periods of the counter ({', '.join(options)} lengthens them)"
+    why = f"shorter than ten periods of the counter (lengthen them with {' or '.join(options)})"
     if is_unknown:
         return [f"Energy was not measured: the cells were {why}."]
     return [f"Energy was measured for {len(counted) - len(short):,} of {len(counted):,} cells; the others were {why}."]

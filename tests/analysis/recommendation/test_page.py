@@ -87,7 +87,7 @@ def test_why_energy_is_unknown_is_told(write_sweep: Write) -> None:
         short = [{**row, "energy_source": "nvml", "workload": workload} for row in rows]
         text = write_report(write_sweep(short, workload)).read_text()
         assert (
-            f"Energy was not measured: the cells were shorter than ten periods of the counter ({option} lengthens them)."
+            f"Energy was not measured: the cells were shorter than ten periods of the counter (lengthen them with {option})."
             in text
         )
 
@@ -98,7 +98,7 @@ def test_a_setting_that_is_frugal_among_few_is_told_so(write_sweep: Write) -> No
     searched = row(3, **{**known, "items_per_j": None}, scenario="server", max_rate_per_s=9.0)
     text = write_report(write_sweep([*rows, searched])).read_text()
     assert (
-        "Energy was measured for 1 of 2 cells; the others were shorter than ten periods of the counter (--min-s lengthens them)."
+        "Energy was measured for 1 of 2 cells; the others were shorter than ten periods of the counter (lengthen them with --min-s)."
         in text
     )
     assert "Energy is known" not in write_report(write_sweep([rows[0], rows[2], searched], "all")).read_text()
