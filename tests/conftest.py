@@ -26,6 +26,7 @@ if "ACCELSWEEP_CACHE_DIR" not in os.environ:  # one for all of pytest's processe
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 # Images for containers ask for no bytecode: then each process of every run rewrites the assertions of all tests once more.
 sys.dont_write_bytecode = False
+gc.disable()  # until all is collected: what imports make stays, and looking through it took each process two seconds
 _ROOT = Path(__file__).parent.parent
 _SETTINGS = tomllib.loads((_ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 # The same deprecations are errors in processes that tests start, Ray's workers among them.
@@ -65,6 +66,11 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
             return _unit(nodeid.partition("::")[0])
 
     return WholeFiles(config, log)
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_configure() -> None:
