@@ -34,7 +34,7 @@ os.environ.setdefault("PYTHONWARNINGS", ",".join(_SETTINGS["tool"]["pytest"]["in
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    # Handed out one by one and the long ones first, so that no worker is left with minutes of them at the end.
+    # Files with long ones are handed out first, so that no process is left with minutes of them at the end.
     items.sort(key=lambda item: "slow" not in item.keywords)
     marked = [item for item in items if "gpu" in item.keywords]
     if not marked:
