@@ -70,7 +70,7 @@ def test_what_is_no_sweep_is_told(capsys: pytest.CaptureFixture[str], monkeypatc
     with pytest.raises(ValueError, match="accelsweep inference --help"):
         sweep("inference", help=True)
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: True))
-    with pytest.raises(RuntimeError, match=r"call ray.shutdown\(\) before"):
+    with pytest.raises(RuntimeError, match=r"call ray.shutdown\(\) first"):
         sweep("inference")
 
 
