@@ -6,101 +6,23 @@ import json
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
 
 from analysis.comparison.page import main
-from analysis.comparison.sides import load_side, load_sides
-from analysis.page.command_line import run_main
-from analysis.read.sweep import AnalysisError
-from tests.analysis.conftest import Write, row
+from tests.analysis.comparison.made import Cell, Repeated, Sweep, cells, compared, machine, refused, rows_of
+from tests.analysis.conftest import row
 from tests.analysis.made_up import failed
-from tests.analysis.states import check_html, check_sensible, old_sweep
+from tests.analysis.states import check_html, old_sweep
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 
-Cell = dict[str, Any]
-Sweep = Callable[..., Path]
-Repeated = Callable[..., str]
 ROOT = Path(__file__).parent.parent.parent.parent
-
-
-@pytest.fixture
-def sweep(write_sweep: Write) -> Sweep:
-    """``sweep(name, cells)`` writes a sweep of cells that are as fast as they say, but for a noise of the name's own."""
-
-    def write(name: str, cells: Sequence[Cell], **more: Any) -> Path:
-        rng = np.random.default_rng(sum(map(ord, name)))
-        noise = np.exp(rng.normal(0, 0.003, len(cells)))
-        made = [c | {"sweep_id": name} | slower(c, factor) for c, factor in zip(cells, noise, strict=True)]
-        return write_sweep(made, name, **more)
-
-    return write
-
-
-def slower(cell: Cell, factor: float) -> Cell:
-    """The times of a cell that takes so many times as long."""
-    names = ("step_median_s", "step_median_low_s", "step_median_high_s")
-    return {name: cell[name] * factor for name in names if cell.get(name)}
-
-
-@pytest.fixture
-def repeated(sweep: Sweep) -> Repeated:
-    """``repeated(name, cells)`` writes three sweeps of the same cells, and is how the command line names the side."""
-
-    def write(name: str, cells: Sequence[Cell], n: int = 3) -> str:
-        return f"{name}={','.join(str(sweep(f'{name}-{i}', cells)) for i in range(n))}"
-
-    return write
-
-
-def cells(speed: float = 1.0, n: int = 3, **values: Any) -> list[Cell]:
-    """Batches of 1, 2, 4, ... whose steps take 0.1 s over ``speed``."""
-    return [row(i, batch_size=2**i, step_median_s=0.1 / speed, **values) for i in range(n)]
-
-
-def machine(devices: dict[str, float], **values: Any) -> list[Cell]:
-    """Three batch sizes on each device, larger ones more efficient, at so many images per second at best."""
-    made = [(device, best, batch) for device, best in devices.items() for batch in (1, 8, 64)]
-    return [
-        row(i, device=device, batch_size=batch, step_median_s=(batch + 8) / best, **values)
-        for i, (device, best, batch) in enumerate(made)
-    ]  # fmt: skip
-
-
-def compared(tmp_path: Path, *arguments: object, code: int = 0) -> str:
-    """The page that the script writes; its figures exist and have alternative texts."""
-    output = tmp_path / "out" / "compare.md"
-    assert run_main(main, [*map(str, arguments), "--output", str(output)]) == code
-    text = output.read_text()
-    check_sensible(text)
-    for told, path in re.findall(r"!\[([^\n]*)\]\(([^)]+)\)", text):
-        assert len(told) > 40
-        assert (output.parent / path).stat().st_size > 5000, path
-    return text
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> str:
-    """What the script says of arguments that it refuses, in one line."""
-    capsys.readouterr()
-    assert run_main(main, [*map(str, arguments)]) == 2
-    said = capsys.readouterr()
-    assert said.err.count("\n") == 1
-    assert said.out == ""
-    return said.err
-
-
-def rows_of(text: str, heading: str) -> list[list[str]]:
-    """The cells of the first table under a heading."""
-    block = re.search(rf"## {heading}\n(?s:.*?)((?:^\|.*\n)+)", text, re.MULTILINE)
-    assert block, text
-    return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in block[1].splitlines()]
 
 
 @pytest.mark.drawn
@@ -200,18 +122,6 @@ def test_what_differs_in_the_environments_is_named(repeated: Repeated, tmp_path:
     assert "The environments differ" not in compared(tmp_path, repeated("a", cells()), repeated("b", cells()))
 
 
-@pytest.mark.parametrize(("column", "value"), [("compile", "default"), ("threads", 2), ("allocator", "kept")])
-def test_a_best_with_a_setting_that_the_other_side_was_not_measured_with_is_said_to_be_one(
-    column: str, value: Any, repeated: Repeated, tmp_path: Path
-) -> None:
-    other = [row(9, batch_size=1, step_median_s=0.02, **{column: value})]
-    text = compared(tmp_path, repeated("a", cells()), repeated("b", [*cells(), *other]))
-    assert (
-        f"Not measured with the same settings: b is at its best with {column} {value}, a was not measured with it."
-        in text
-    )
-
-
 @pytest.mark.drawn
 def test_three_sides_are_each_compared_with_the_baseline(repeated: Repeated, tmp_path: Path) -> None:
     one, two, three = (repeated(name, cells(speed)) for name, speed in (("v1", 1.0), ("v2", 1.3), ("v3", 0.8)))
@@ -258,89 +168,6 @@ def test_another_model_is_another_cell_and_may_be_compared_where_told(
 def test_what_one_side_did_not_record_is_doubted_and_not_refused(repeated: Repeated, tmp_path: Path) -> None:
     text = compared(tmp_path, repeated("a", cells()), repeated("b", cells(input_shape="3x224x224")))
     assert r"Recorded by one side only: input\_shape: not recorded in a, 3x224x224 in b (3 cells)." in text
-
-
-def test_machines_with_other_devices_are_compared_at_their_best(repeated: Repeated, tmp_path: Path) -> None:
-    mac = machine({"cpu": 100, "mps": 1000}, host="m", device_name="Apple M9", energy_domain="soc")
-    mac = [
-        c | {"items_per_j": c["throughput_items_per_s"] / 20, "energy_per_item_j": 20 / c["throughput_items_per_s"]}
-        for c in mac
-    ]
-    big = machine({"cpu": 200, "cuda": 9000}, host="w", device_name="H900", energy_domain="gpu board")
-    big = [
-        c | {"items_per_j": c["throughput_items_per_s"] / 500, "energy_per_item_j": 500 / c["throughput_items_per_s"]}
-        for c in big
-    ]
-    one, two = repeated("workstation", big), repeated("mac", mac)
-    text = compared(tmp_path, one, two, code=3)
-    first, _, second = text.splitlines()[2:5]
-    assert first.startswith("- **mac is slower than workstation in all 3 matched cells**: 0.5"), "the CPU is on both"
-    assert second.startswith("- At its best, mac runs at 0.11"), "a ninth of the work"
-    assert "889 images/s (mps, fp32, batch 64) against 8,000 images/s (cuda, fp32, batch 64)." in second
-    table = rows_of(text, "Each side at its best")
-    assert table[0] == ["side", "fastest with", "most energy-efficient with (counter)", "throughput (items/s)",
-                        "speed ratio (95 % interval)", "energy (items/J)"]  # fmt: skip
-    assert table[3][2] == "mps, fp32, batch 64 (soc)"
-    assert [line[-1] for line in table[2:]] == ["16.0", "44.4"]
-    assert "What the energy counter covers differs: gpu board in workstation; soc in mac." in text
-    assert "per joule" not in first + second
-    text = compared(tmp_path, one, two, "--allow-different", "energy_domain", code=3)
-    assert "; 2.78x the images per joule." in text
-    text = compared(tmp_path, one, two, "--across", "device", "--baseline", "mac mps", code=3)
-    assert "**workstation cuda is faster than mac mps in all 3 matched cells**: " in text
-    assert text.startswith("# workstation cpu, workstation cuda, mac cpu against mac mps\n")
-
-
-@pytest.mark.drawn
-def test_machines_that_share_no_cell_are_still_compared_at_their_best(sweep: Sweep, tmp_path: Path) -> None:
-    sides = sweep("w", machine({"cuda": 9000})), sweep("m", machine({"mps": 1000}))
-    text = compared(tmp_path, *sides, code=4)
-    assert text.splitlines()[2].startswith("- At its best, **m runs at 0.11")
-    assert "- m and w share no completed cell." in text
-    assert "No cell is the same on all sides: they differ in device (cuda against mps)." in text
-    assert "Cell by cell" not in text
-
-
-def test_the_best_of_several_sweeps_is_no_lucky_one(sweep: Sweep, tmp_path: Path) -> None:
-    """Batch 1 was fast once and slow twice; over its three runs batch 2 is the fastest."""
-    runs = [sweep(f"a{i}", [row(0, batch_size=1, step_median_s=0.1 / lucky), row(1, batch_size=2, step_median_s=0.1)])
-            for i, lucky in enumerate((9.0, 1.0, 1.0))]  # fmt: skip
-    others = [sweep(f"b{i}", cells(2.0, n=2)) for i in range(3)]
-    text = compared(tmp_path, "a=" + ",".join(map(str, runs)), "b=" + ",".join(map(str, others)), code=4)
-    table = rows_of(text, "Each side at its best")
-    assert [line[1] for line in table[2:]] == ["cpu, fp32, batch 2"] * 2
-    assert [line[2] for line in table[2:]] == ["20.0", "40.0"]
-    assert {line[-1] for line in rows_of(text, "Cell by cell")[2:]} == {"3"}, "runs are sweeps"
-
-
-def test_a_sides_sweeps_are_joined_by_commas_or_by_a_pattern(
-    sweep: Sweep, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name in ("mac/one", "mac/two", "other"):
-        sweep(name, cells())
-    (tmp_path / "mac" / "notes.txt").write_text("no sweep")
-    monkeypatch.chdir(tmp_path)
-    assert load_side("m=mac/one,mac/two").trials["sweep"].unique().tolist() == ["one", "two"]
-    assert load_side("m=mac/*").trials["sweep"].unique().tolist() == ["one", "two"]
-    assert load_side("mac/*").label == "one+two"
-    assert load_side("x=other").label == "x"
-    assert load_side(str(tmp_path / "other")).label == "other"
-    with pytest.raises(AnalysisError, match=r"'mac/none\*' contains no sweep"):
-        load_side("m=mac/none*")
-
-
-def test_an_equals_sign_in_a_path_is_no_name(sweep: Sweep, tmp_path: Path) -> None:
-    folder = sweep("lr=0.1/s", cells())
-    assert load_side(str(folder)).label == "s"
-    assert load_side(f"x={folder}").label == "x"
-
-
-def test_sides_are_split_by_the_values_of_columns(sweep: Sweep) -> None:
-    folder = sweep("m", machine({"cpu": 100, "mps": 1000}))
-    assert [side.label for side in load_sides([str(folder)], ["device"])] == ["cpu", "mps"]
-    assert [side.label for side in load_sides([f"m={folder}", f"n={folder}"], ["device"], "n mps")] == [
-        "n mps", "m cpu", "m mps", "n cpu",
-    ]  # fmt: skip
 
 
 def test_what_cannot_be_compared_is_told_in_one_line(
