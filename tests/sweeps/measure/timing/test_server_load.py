@@ -32,7 +32,7 @@ def pollaczek_khinchine_s(load: float, squared_variation: float = 0.0) -> float:
 
 @pytest.mark.parametrize("load", [0.1, 0.3, 0.5, 0.7, 0.8, 0.9])
 def test_waiting_times_are_those_of_an_m_d_1_queue(load: float) -> None:
-    result = queue_at(load, n=300_000 if load == 0.9 else 100_000)
+    result = queue_at(load, n=100_000 if load in {0.1, 0.9} else 50_000)  # of few that wait, or that wait long
     waited, error = mean_with_error(result.latency_s - SERVICE)
     expected = pollaczek_khinchine_s(load)
     assert error < 0.05 * expected, "or the comparison would not mean much"
@@ -55,7 +55,7 @@ def test_not_only_the_mean_but_every_percentile_is_that_of_an_m_d_1_queue(load: 
 
 @pytest.mark.parametrize("load", [0.3, 0.6, 0.8])
 def test_services_that_vary_make_requests_wait_longer_by_as_much_as_theory_says(load: float) -> None:
-    generator, n = np.random.default_rng(5), 200_000
+    generator, n = np.random.default_rng(5), 100_000 if load == 0.8 else 50_000
     # As often as not half as long again or half as long: squared variation 1/4. Exponential: 1, an M/M/1 queue.
     for services, variation in (
         (generator.choice([0.5, 1.5], n) * SERVICE, 0.25),
