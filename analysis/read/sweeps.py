@@ -81,7 +81,9 @@ def _n_asked(part: pd.DataFrame) -> int | None:
     description = part.attrs["description"]
     if (description.get("config") or {}).get("search") or not isinstance(description.get("n_cells"), int):
         return None
-    return n_asked(description, part.reindex(columns=list(COUNTED_BY)).astype(object).to_dict("records"))
+    names = list(COUNTED_BY)
+    rows = part.reindex(columns=names).to_numpy(dtype=object)
+    return n_asked(description, [dict(zip(names, row, strict=True)) for row in rows])
 
 
 def find_sweeps(paths: Sequence[str | Path]) -> list[Path]:
