@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import pandas as pd
 
@@ -40,16 +41,25 @@ def with_runs_pooled(frame: pd.DataFrame) -> pd.DataFrame:
     is_double = frame.duplicated(same, keep=False)
     if is_double.any():
         # A flag that the runs disagree on, or that is of one run alone, becomes null, which no bool column holds.
-        frame = frame.astype({name: "object" for name in frame.select_dtypes("bool")})
+        if flags := {name: "object" for name in frame.select_dtypes("bool")}:
+            frame = frame.astype(flags)
         rows = records(frame[is_double])
         places = dict(zip(map(_key, rows), frame.index[is_double], strict=True))
         found = pooled(rows, same)
         lines = pd.DataFrame(found, columns=frame.columns, index=[places[_key(row)] for row in found])
-        frame = pd.concat([frame[~is_double], lines.astype(frame.dtypes)]).sort_index().reset_index(drop=True)
+        frame = pd.concat([frame[~is_double], _of_types(lines, frame)]).sort_index().reset_index(drop=True)
         frame = _judged(frame.copy(), rows, same)  # a copy has few blocks
     frame[N_RUNS] = frame[N_RUNS].fillna(1)
     frame.attrs = attrs
     return frame
+
+
+def _of_types(lines: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+    """Rows in a frame's types, one type at a time: each of hundreds of columns by itself takes most of the pooling."""
+    columns: dict[Any, list[str]] = {}
+    for name, dtype in zip(frame.columns, frame.dtypes, strict=True):
+        columns.setdefault(dtype, []).append(name)
+    return pd.concat([lines[names].astype(dtype) for dtype, names in columns.items()], axis=1)[list(frame.columns)]
 
 
 def _key(row: Row) -> tuple[object, object]:
@@ -66,13 +76,18 @@ def _judged(frame: pd.DataFrame, rows: Sequence[Row], same: Sequence[str]) -> pd
     for row in records(frame[frame[SPEED_SD].notna()]):
         spreads.setdefault(_place(row), []).append([row[SPEEDS]])
     known_of = {place: between_runs.pooled(cells) for place, cells in spreads.items()}
-    moves = _moves(rows, same)
+    moves, moved, ends = _moves(rows, same), dict[object, float](), dict[object, list[float]]()
     for index, row in zip(frame.index, records(frame), strict=True):
         spread = known_of.get(_place(row), between_runs.UNKNOWN)
-        if spread.freedom >= MIN_FREEDOM:
-            _set_interval(frame, index, row, spread)
-        elif _place(row) in moves:
-            frame.loc[index, MOVED] = moves[_place(row)]
+        if spread.freedom < MIN_FREEDOM:
+            moved |= {index: moves[_place(row)]} if _place(row) in moves else {}
+        elif told := _interval(row, spread):
+            ends[index] = told
+    if moved:
+        frame.loc[list(moved), MOVED] = list(moved.values())
+    if ends:
+        frame.loc[list(ends), [*THROUGHPUT[1:], *STEP[1:]]] = list(ends.values())
+        frame.loc[list(ends), "is_precise"] = None  # which is of the interval within a run
     return frame
 
 
@@ -89,11 +104,10 @@ def _moves(rows: Sequence[Row], same: Sequence[str]) -> dict[tuple[object, objec
     return found
 
 
-def _set_interval(frame: pd.DataFrame, index: object, row: Row, spread: between_runs.Spread) -> None:
-    """The interval of a cell over its runs; of one that has one run, how far another could lie."""
+def _interval(row: Row, spread: between_runs.Spread) -> list[float] | None:
+    """The ends of a cell's rate, and of its step, over its runs; of one that has one run, how far another could lie."""
     found = spread.interval(row[SPEEDS] if isinstance(row[SPEEDS], tuple) else [row[THROUGHPUT[0]]])
-    if row["status"] == "complete" and found.value and found.low and found.high:
-        frame.loc[index, list(THROUGHPUT[1:])] = [found.low, found.high]
-        step = row[STEP[0]]
-        frame.loc[index, list(STEP[1:])] = [step * found.value / found.high, step * found.value / found.low]
-        frame.loc[index, "is_precise"] = None  # which is of the interval within a run
+    if row["status"] != "complete" or not (found.value and found.low and found.high):
+        return None
+    step = row[STEP[0]]
+    return [found.low, found.high, step * found.value / found.high, step * found.value / found.low]
