@@ -152,6 +152,16 @@ def _on_the_cpu(
         return steps_of(forward, trained, batch, adamw(trained, training.rate), n_steps=n_steps)
 
 
+def _on_the_device(training: Training, batch: tuple[torch.Tensor, torch.Tensor], *, n_steps: int) -> Steps:
+    """The steps of the training itself, in its precision, on this process's share of the items."""
+    device, precision, group = training.context.device, training.context.precision, training.context.group
+    return steps_of(
+        functools.partial(training.scores_of, training.forward), training.trained, batch,
+        adamw(training.trained, training.rate), lambda: autocast(device, precision),
+        scale=HIGHEST_SCALE if PRECISIONS[precision].scales_gradients else 1.0, n_steps=n_steps, group=group,
+    )  # fmt: skip
+
+
 def _why_not(copied: nn.Module, inputs: torch.Tensor, *, is_compiled: bool, is_training: bool) -> str | None:
     """Why a network's steps on the CPU would tell nothing of its steps elsewhere, if they would not.
 
@@ -195,14 +205,6 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
     if (reason := _why_not(copied, inputs, is_compiled=is_compiled, is_training=module.training)) is not None:
         return FirstSteps(n_items=n_all, reason=reason)
     batch = _own_batch(context, inputs, labels)
-    scale = HIGHEST_SCALE if PRECISIONS[context.precision].scales_gradients else 1.0
-
-    def own(n_steps: int) -> Steps:
-        return steps_of(
-            functools.partial(training.scores_of, training.forward), training.trained, batch,
-            adamw(training.trained, training.rate),
-            lambda: autocast(context.device, context.precision), scale=scale, n_steps=n_steps, group=group,
-        )  # fmt: skip
 
     def mode(*, norms_train: bool) -> AbstractContextManager[None]:
         return contextlib.nullcontext() if is_compiled else without_chance(module, norms_train=norms_train)
@@ -217,12 +219,12 @@ def compared(training: Training, inputs: torch.Tensor, labels: torch.Tensor) -> 
             rounded = _on_the_cpu(training, inputs, labels, torch.float32, bits=bits)
         if is_apart:
             exact = None if group.rank else _on_the_cpu(training, inputs, labels, torch.float64)
-            gradient = own(1).gradient
+            gradient = _on_the_device(training, batch, n_steps=1).gradient
     with mode(norms_train=True):
         if group.rank == 0:
             trained = _on_the_cpu(training, inputs, labels, torch.float64, n_steps=N_STEPS)
             exact = trained if exact is None else dataclasses.replace(exact, losses=trained.losses)
-        steps = own(N_STEPS)
+        steps = _on_the_device(training, batch, n_steps=N_STEPS)
     return FirstSteps(
         n_items=n_all, reference=exact, rounded=rounded,
         own=steps if gradient is None else dataclasses.replace(steps, gradient=gradient),
