@@ -11,7 +11,7 @@ import pytest
 
 from sweeps.commands import main
 from tests.sweeps.installed import install
-from tests.sweeps.session.without_ray import put_loop
+from tests.sweeps.session.without_ray import put_loop, put_tiny
 
 HUNGRY = '''
 import resource, time, torch
@@ -76,13 +76,13 @@ def test_the_largest_batch_size_is_found_by_really_running_out_of_memory(
 def test_a_search_ends_with_its_front_and_a_study(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.chdir(tmp_path)
+    put_tiny(tmp_path, monkeypatch)
     put_loop(monkeypatch)
     search = ("--search", "tpe", "--trials", "4", "--batch-size", "1:8:log2", "--objective", "throughput", "latency")
-    assert main(["image-processing", *SHORT, "--pipeline", "resize", *search, "--output", "out"]) == 0
+    assert main(["tiny", *SHORT, *search, "--output", "out"]) == 0
     told = capsys.readouterr().out
     assert "Optuna prunes for one objective only" in told
-    assert "Pareto front of image-processing resize" in told
+    assert "Pareto front of tiny" in told
     sweep = only_sweep(tmp_path / "out")
     rows = pd.read_parquet(sweep / "trials")
     assert len(rows) == 4 == json.loads((sweep / "sweep.json").read_text())["n_cells"]
