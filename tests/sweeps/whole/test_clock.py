@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -11,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.sweeps.conftest import ROOT
-from tests.sweeps.session.without_ray import FACTS
+from tests.sweeps.installed import install
+from tests.sweeps.session.without_ray import FACTS, TINY
 
 SHIM = """
 #define _GNU_SOURCE
@@ -47,12 +49,12 @@ from sweeps.store.store import ResultStore, claim_folder
 
 assert time.time() > time.time() > time.time(), "the clock is not set back"
 config = SweepConfig(
-    workload="image-processing", device=("cpu",), batch_size=(1, 2), precision=("fp32",), model=("none",),
-    option_axes={"pipeline": ("resize",)}, trial_timeout_s=1e6, budget_s=1e6,
+    workload="tiny", device=("cpu",), batch_size=(1, 2), precision=("fp32",), model=("none",),
+    option_axes={"does": ("fine",)}, trial_timeout_s=1e6, budget_s=1e6,
     measure=MeasureConfig(min_rounds=2, min_s=0.1, max_s=0.3, round_s=0.05, n_compared=2),
 )
 results, cells = Path(sys.argv[1]), config.cells()
-folders = [claim_folder("image-processing", results) for _ in range(3)]
+folders = [claim_folder("tiny", results) for _ in range(3)]
 store = ResultStore.create(folders[0], config, cells, [])
 with Terminal(len(cells)) as terminal:
     ledger = Ledger(config, cells, store, Chooser(cells), terminal)
@@ -85,9 +87,10 @@ print(json.dumps({
 def test_a_clock_set_back_makes_no_duration_negative_and_no_name_twice(tmp_path: Path) -> None:
     (tmp_path / "shim.c").write_text(SHIM)
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", "shim.so", "shim.c", "-ldl"], cwd=tmp_path, check=True)
+    path = os.pathsep.join([str(install(tmp_path / "site", "tiny:Tiny", TINY.read_text())), str(ROOT)])
     ended = subprocess.run(
         ["env", f"LD_PRELOAD={tmp_path / 'shim.so'}", sys.executable, "-c", CELL, str(tmp_path / "results"), json.dumps(FACTS)],
-        cwd=ROOT, capture_output=True, text=True, check=False,
+        cwd=ROOT, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     found = json.loads(ended.stdout.splitlines()[-1])
