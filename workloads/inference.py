@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -202,10 +203,16 @@ class Inference(SteadyWork):
         tensors = self._host.laid_out(self._context.memory_format).tensors
         return tensors[0] if len(tensors) == 1 else tensors
 
+    @functools.cached_property
+    def _compared(self) -> calls.Inputs:
+        """Items whose answers are compared."""
+        n = self._context.n_compared
+        return self._host[:n] if self._context.batch_size >= n else self._make(n)
+
     def outputs_and_reference(self) -> tuple[Outputs, Outputs]:
         """Of as many items as the context asks for, whatever the batch size, in batches of the shape measured."""
-        n, size = self._context.n_compared, self._context.batch_size
-        expected = self._reference(items := self._host[:n] if size >= n else self._make(n))
+        items, size = self._compared, self._context.batch_size
+        expected = self._reference(items)
         n = min((len(output) for output in expected.outputs.values()), default=0)
         ours = answers.by_batches(
             lambda i: self._answer(self._to_device(items[i])), expected.layout, n, size, self._context.compared_s
@@ -214,7 +221,7 @@ class Inference(SteadyWork):
 
     def rounded_reference(self) -> Outputs:
         """What rounding to ten stored bits makes of the first of these answers."""
-        return answers.plain(self._reference(self._make(self._context.n_compared)).rounded)
+        return answers.plain(self._reference(self._compared).rounded)
 
     def _reference(self, items: calls.Inputs) -> reference.Reference:
         apply_precision("fp32")

@@ -62,7 +62,7 @@ def build_model(
         _kept[key] = loaded, torch.random.get_rng_state()
     kept, generator = _kept[key]
     torch.random.set_rng_state(generator)
-    return dataclasses.replace(kept, module=copy.deepcopy(kept.module))
+    return dataclasses.replace(kept, module=copy.deepcopy(kept.module), drawn=key)
 
 
 def _build(name: str, num_classes: int | None, pretrained: bool, weights_file: Path | None) -> LoadedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Callable
 
 import pytest
@@ -68,6 +69,22 @@ def test_they_are_the_same_each_time_also_from_the_disk(make, monkeypatch: pytes
     settle(again, "a")
     for name, tensor in first.module.state_dict().items():
         assert torch.equal(tensor, again.module.state_dict()[name]), name
+
+
+def test_a_network_as_the_last_one_is_settled_as_that_was_without_the_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    alike = [dataclasses.replace(built(NETWORKS[0]), drawn="the same") for _ in range(3)]
+    settle(alike[0], "a")
+    expected = copy.deepcopy(alike[0].module.state_dict())
+    for norm in alike[0].module.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.running_mean.add_(1.0)  # its training changes nothing of the next one
+    monkeypatch.setattr(randomised, "kept", lambda *_: pytest.fail("it is known"))
+    settle(alike[1], "a")
+    for name, tensor in alike[1].module.state_dict().items():
+        assert torch.equal(tensor, expected[name]), name
+    for other in (dataclasses.replace(alike[2], drawn="another"), dataclasses.replace(alike[2], std=(1.0, 1.0, 1.0))):
+        with pytest.raises(pytest.fail.Exception):
+            settle(other, "a")
 
 
 def test_every_part_of_it_is_seen_in_the_answers() -> None:

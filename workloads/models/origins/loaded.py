@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ class LoadedModel:
         commit: Of git, of the user's code.
         is_quantised: It computes in 8 bits on the CPU, whatever precision is asked for.
         varies: Its answers to the same items differ from one call to the next.
+        drawn: What its weights follow from, equal for equal weights; None where that is not known.
     """
 
     module: nn.Module
@@ -45,3 +47,4 @@ class LoadedModel:
     commit: str | None = None
     is_quantised: bool = False
     varies: bool = False
+    drawn: Hashable | None = None
