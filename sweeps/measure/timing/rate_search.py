@@ -24,7 +24,7 @@ FIRST_SHARE = 0.7
 FIRST_S, MAX_RUN_S, MAX_SEARCH_S = 60.0, 120.0, 360.0
 """Seconds that the first run is to take at most, that each may, and that all may."""
 MAX_RUNS = 8
-N_CONFIRMING = 2000
+N_CONFIRMING = 1000
 """Requests of a run that may be the last, where there is time for them."""
 NEAR = 0.97
 STEP_DOWN = 0.95

@@ -33,7 +33,7 @@ class InferenceOptions:
     """Axis of the server scenario: mean arrivals per second. Default: search for the highest that meets the limit."""
     max_latency_ms: float | None = None
     """Limit: milliseconds per step, by the 99th percentile where it is known, otherwise by the median. The server
-    scenario searches for the highest rate that meets it."""
+    scenario searches for the highest rate that meets it: up to six minutes a cell, whatever --max-s says."""
     include_copy: bool = False
     """Copy each batch from the host to the device as part of the step."""
     images: Path | None = None
