@@ -24,14 +24,14 @@ class DeviceFacts:
     """Facts of one device, shared by all the cells of a sweep.
 
     Attributes:
-        timing_verified: The timer passed its proof.
+        timing_verified: The timer passed its proof; None where the machine was too busy to tell.
         idle_power_w: Watts of the idle device; None if no counter is known or it is too slow.
         ceiling_bytes_per_s: A large copy, read plus written.
         ceiling_flop_per_s: A large matrix product, by precision.
         precision_notes: What the device makes of a precision, by precision; None where that is what its name says.
     """
 
-    timing_verified: bool
+    timing_verified: bool | None
     idle_power_w: float | None
     ceiling_bytes_per_s: float | None
     ceiling_flop_per_s: dict[str, float | None] = field(default_factory=dict)

@@ -96,7 +96,7 @@ TRIAL_GROUPS: list[tuple[str, list[Column]]] = [
         ("start_reason", STRING, "", "why a start is null", "latest"),
     ]),
     ("timing", [
-        ("timing_verified", BOOL, "", "true if this device's timer showed work of known growth growing as it must", "latest"),
+        ("timing_verified", BOOL, "", "true if the timer grew as work of known growth does; null: too busy to tell", "latest"),
         ("timer_overhead_s", FLOAT, "s", "one empty timed sample", "latest"),
         ("step_median_s", FLOAT, "s", "median step", "timing"),
         ("step_median_low_s", FLOAT, "s", "lower end of its 95 % interval, which allows for correlation between neighbouring steps", "timing"),

@@ -36,7 +36,8 @@ class TimingProof:
     """What the proof found.
 
     Attributes:
-        verified: The timer grew with the work and left nothing to do.
+        verified: The timer grew with the work and left nothing to do; None where it grew by more than the work did, for
+            which a busy machine is the only reason.
         seconds: Shortest seconds of one, two and four units of work in the timer.
         growth: Seconds of four units over those of one; 4 is ideal.
         launch_s: Seconds until the launch of four units returned, which an unsynchronised clock would have shown.
@@ -45,7 +46,7 @@ class TimingProof:
         detail: One sentence for the user.
     """
 
-    verified: bool
+    verified: bool | None
     seconds: tuple[float, ...]
     growth: float
     launch_s: float
@@ -155,7 +156,7 @@ def judge(seconds: tuple[float, ...], launch_s: float, left_s: float) -> TimingP
         left_s: See ``TimingProof``.
     """
     doublings = [later / max(earlier, 1e-9) for earlier, later in itertools.pairwise(seconds)]
-    grows = all(MIN_DOUBLING <= ratio <= MAX_DOUBLING for ratio in doublings)
+    grows, is_disturbed = min(doublings) >= MIN_DOUBLING, max(doublings) > MAX_DOUBLING
     growth = seconds[-1] / max(seconds[0], 1e-9)
     is_asynchronous = launch_s < 0.5 * seconds[-1]
     returned_early = left_s > MAX_LEFT_RATIO * seconds[-1] + FETCH_S
@@ -164,11 +165,14 @@ def judge(seconds: tuple[float, ...], launch_s: float, left_s: float) -> TimingP
         told = f"the timer returned with {left_s * 1e3:.3g} ms of work left to do: it does not wait; {told}"
     elif not grows:
         told = f"the timer does not grow with the work: {told}"
+    elif is_disturbed:
+        told = f"too much else ran on this machine to tell: {told}"
     elif is_asynchronous:
         told += f"; without waiting a clock would have shown {launch_s * 1e3:.3g} ms for the last"
+    waits = grows and not returned_early
     return TimingProof(
-        verified=grows and not returned_early, seconds=seconds, growth=growth, launch_s=launch_s, left_s=left_s,
-        is_asynchronous=is_asynchronous, detail=told,
+        verified=None if waits and is_disturbed else waits, seconds=seconds, growth=growth, launch_s=launch_s,
+        left_s=left_s, is_asynchronous=is_asynchronous, detail=told,
     )  # fmt: skip
 
 

@@ -127,14 +127,18 @@ def test_a_timer_on_trial_that_shows_nothing_cannot_make_the_proof_endless() -> 
         ((0.01, 0.02, 0.04), 0.04, 0.0, True),
         ((0.01, 0.015, 0.024), 0.001, 0.0, True),  # a device that fills up gains, within the bounds
         ((0.01, 0.013, 0.02), 0.001, 0.0, False),
-        ((0.01, 0.03, 0.09), 0.001, 0.0, False),
+        ((0.01, 0.03, 0.09), 0.001, 0.0, None),  # as on a busy machine
+        ((0.01, 0.013, 0.09), 0.001, 0.0, False),
+        ((0.01, 0.03, 0.09), 0.001, 0.05, False),
         ((1e-5, 1e-5, 1e-5), 1e-5, 0.04, False),
         ((0.01, 0.02, 0.04), 0.001, 0.006, False),
         ((0.0, 0.0, 0.0), 0.0, 0.0, False),
     ],
 )
-def test_the_verdict_follows_growth_and_what_is_left(seconds, launch_s: float, left_s: float, verified: bool) -> None:
-    assert judge(seconds, launch_s, left_s).verified == verified
+def test_the_verdict_follows_growth_and_what_is_left(
+    seconds, launch_s: float, left_s: float, verified: bool | None
+) -> None:
+    assert judge(seconds, launch_s, left_s).verified is verified
 
 
 @pytest.mark.gpu
