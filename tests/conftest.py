@@ -89,3 +89,17 @@ def what_is_there_already_is_not_looked_through() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000)
+
+
+@pytest.fixture
+def small_classifier(tmp_path: Path) -> str:
+    """A ``--model`` of what image classifiers are made of, whose float64 takes no seconds."""
+    (tmp_path / "small.py").write_text("""
+from torch import nn
+
+def build():
+    layers = [nn.Conv2d(3, 16, 3, stride=2), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 32, 3, stride=2, groups=2),
+              nn.BatchNorm2d(32), nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2)]
+    return nn.Sequential(*layers, nn.Linear(32, 10))
+""")
+    return f"{tmp_path}/small.py:build"

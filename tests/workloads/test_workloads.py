@@ -145,8 +145,8 @@ def test_head_only_finetuning_learns_and_leaves_the_rest_alone() -> None:
     assert workload.end_round(2)["accuracy"] == pytest.approx(before)
 
 
-def test_full_finetuning_changes_every_part_and_ends_by_epochs() -> None:
-    workload = prepared("finetune", model="efficientnet_lite0", batch_size=16, image_size=32, epochs=0.02)
+def test_full_finetuning_changes_every_part_and_ends_by_epochs(small_classifier: str) -> None:
+    workload = prepared("finetune", model=small_classifier, batch_size=16, image_size=32, epochs=0.02)
     first = next(workload._module.parameters()).detach().clone()  # type: ignore[attr-defined]
     steps = 0
     while not workload.is_done():

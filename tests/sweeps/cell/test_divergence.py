@@ -26,11 +26,13 @@ def noise(folder: Path, **counts: int) -> Path:
     return folder
 
 
-def trained(folder: Path, n_of_b: int, **options: object) -> tuple[CellRun, dict[str, object], list[dict[str, object]]]:
+def trained(
+    folder: Path, model: str, n_of_b: int, **options: object
+) -> tuple[CellRun, dict[str, object], list[dict[str, object]]]:
     """A finetuning of nearly all images of class 0, which is the best class of NaN: the run, its row and its rounds."""
     data = str(noise(folder, a=60 - n_of_b, b=n_of_b))
     cell = TrialConfig(
-        workload="finetune", device="cpu", batch_size=4, model="efficientnet_lite0",
+        workload="finetune", device="cpu", batch_size=4, model=model,
         options={"data": data, "image_size": 32, **options},
     )  # fmt: skip
     run = CellRun(cell, MeasureConfig(warmup_max_s=0.1), n_threads=torch.get_num_threads())
@@ -42,8 +44,8 @@ def trained(folder: Path, n_of_b: int, **options: object) -> tuple[CellRun, dict
     return run, message.row, rounds
 
 
-def test_a_diverged_training_is_an_error_without_an_accuracy(tmp_path: Path) -> None:
-    run, row, rounds = trained(tmp_path, 2, learning_rate=1e30)
+def test_a_diverged_training_is_an_error_without_an_accuracy(tmp_path: Path, small_classifier: str) -> None:
+    run, row, rounds = trained(tmp_path, small_classifier, 2, learning_rate=1e30)
     assert row["status"] == "error", row
     assert str(row["status_reason"]).startswith("diverged: the loss is not finite after ")
     assert row["error_type"] == "DivergedError"
@@ -58,9 +60,9 @@ def test_a_diverged_training_is_an_error_without_an_accuracy(tmp_path: Path) -> 
 
 @pytest.mark.parametrize(("n_of_b", "balanced"), [(2, 1.0), (8, 0.5)])  # of 2 none is held out
 def test_a_training_that_learned_one_class_says_so_and_reaches_no_target_by_it(
-    tmp_path: Path, n_of_b: int, balanced: float
+    tmp_path: Path, small_classifier: str, n_of_b: int, balanced: float
 ) -> None:
-    _, row, rounds = trained(tmp_path, n_of_b, learning_rate=1e-3, epochs=2.0, target_accuracy=0.8)
+    _, row, rounds = trained(tmp_path, small_classifier, n_of_b, learning_rate=1e-3, epochs=2.0, target_accuracy=0.8)
     assert (row["status"], row["learned"]) == ("complete", "one class only")
     assert row["balanced_accuracy_final"] == balanced <= row["accuracy_final"]
     assert "time_to_target_s" not in row or rounds[0]["n_classes_answered"] != 1
