@@ -163,6 +163,7 @@ def everything() -> None:
     whole_model.run_whole(network, batch, GPU, "fp32", whole_model.parts_of(network, batch), train=False)
 
 
+@pytest.mark.discrete  # it has what can be pending on either, and streams beside
 def test_no_clock_is_read_while_the_device_has_work_left(watched: Watched, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(proofs, "open_energy_source", lambda device: Steady())
     everything()

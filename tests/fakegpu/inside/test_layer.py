@@ -139,6 +139,7 @@ def test_copies_have_their_columns_and_overlap_where_there_are_streams(monkeypat
     assert (seen.overlapped_step_s is None) is not is_discrete()
 
 
+@pytest.mark.unified  # torch asks for the device's name alone
 def test_torch_says_that_it_compiles_nothing_for_it() -> None:
     assert lacks_compiler(GPU.type)
     assert not lacks_compiler("cpu")

@@ -39,6 +39,7 @@ def test_a_training_learns_as_the_cpu_and_once_ended_goes_on_where_it_was(
     check_trained(rows, os.environ[KIND])
 
 
+@pytest.mark.unified  # copies of a discrete one: test_layer.py
 def test_inference_agrees_and_what_cannot_be_compiled_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_loop(monkeypatch)
     assert main([*INFERENCE]) == 0

@@ -1,11 +1,11 @@
-"""Cells on two processes of the CPU, whole sweeps: a failure and a hang of one are one row, and nothing is left.
-
-The death of one: ``tests/sweeps/whole/faulty/test_team_killed.py``.
-"""
+"""Cells on two processes of the CPU, whole sweeps: a failure, a hang and the death of one are one row, and nothing is left."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
+import threading
 import time
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 
 from sweeps.commands import main
 from tests.sweeps.installed import install
+from tests.sweeps.whole.driving import n_rows
 
 pytestmark = [
     pytest.mark.slow,
@@ -23,6 +24,9 @@ pytestmark = [
 ]
 WHO = "rank 1 of 2"
 PLAIN = ("--device", "cpu", "--min-s", "0.01", "--max-s", "0.1", "--no-report", "--no-recheck", "--output", "out")
+TRAINING = ("finetune", "--device", "cpu", "--n-devices", "2", "--model", "squeezenet1_1", "--image-size", "64", "--batch-size",
+            "16", "--precision", "fp32", "--learning-rate", "0.001", "0.002", "--max-train-s", "1", "--pruner", "none",
+            "--no-recheck", "--no-report", "--output", "out")  # fmt: skip
 
 
 def processes() -> list[str]:
@@ -72,4 +76,36 @@ def test_a_process_that_hangs_ends_the_cell_and_is_ended(rows, monkeypatch: pyte
     monkeypatch.setattr("sweeps.launch.tune_plugins.HANG_S", 8.0)
     row = rows("--n-devices", "2", "--does", "stop")["stop", 2]
     assert (row["status"], row["status_reason"]) == ("timeout", f"{WHO} hangs")
+    assert not processes()
+
+
+def kill_the_second_of_two(results: Path) -> None:
+    """Once a row is there, the process that follows the first, as soon as it does."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process in psutil.Process().children(recursive=True) if n_rows(results) else ():
+            with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
+                if "".join(process.cmdline()).rstrip().endswith("Rank.follow"):
+                    process.send_signal(signal.SIGKILL)
+                    return
+        time.sleep(0.02)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_the_death_of_one_process_of_a_training_is_one_row_and_the_cell_before_it_is_whole(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    killer = threading.Thread(target=kill_the_second_of_two, args=(tmp_path / "out",))
+    killer.start()
+    code = main([*TRAINING])
+    killer.join()
+    said = capsys.readouterr().out
+    assert code == 1, said
+    assert "2 cells: 1 complete, 1 crashed" in said
+    assert "Traceback" not in said
+    rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials").sort_values("started_at")
+    whole, killed = rows.to_dict("records")
+    assert (whole["status"], whole["n_devices"], whole["global_batch_size"]) == ("complete", 2, 32)
+    assert whole["throughput_items_per_s"] > 0
+    assert (killed["status"], killed["status_reason"]) == ("crashed", "rank 1 of 2 died")
     assert not processes()

@@ -68,13 +68,16 @@ class Faulted:
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, str(ROOT / "sweeps" / "run.py"), "faulty", *arguments, "--output", str(self.output)]
 
-    def start(self, *, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
-        """Start it, or go on with it if it has a folder."""
+    def _next(self) -> list[str]:
+        """What starts it, or goes on with it if it has a folder."""
         exists = self.output.is_dir() and any(self.output.glob("*/sweep.json"))
-        arguments = ["--resume", self.sweep.name, "--no-report"] if exists else [*QUICK, *self._arguments]
+        return ["--resume", self.sweep.name, "--no-report"] if exists else [*QUICK, *self._arguments]
+
+    def start(self, *, prefix: Sequence[str] = ()) -> subprocess.Popen[bytes]:
+        """Start it, or go on with it."""
         with self._said.open("wb") as said:
             self.process = subprocess.Popen(
-                [*prefix, *self.command(*arguments)], cwd=self.folder, stdout=said, stderr=subprocess.STDOUT,
+                [*prefix, *self.command(*self._next())], cwd=self.folder, stdout=said, stderr=subprocess.STDOUT,
                 env=self.environment, start_new_session=True,
             )  # fmt: skip
         return self.process
@@ -99,9 +102,9 @@ class Faulted:
         monkeypatch.syspath_prepend(self.folder / "site")
         monkeypatch.delitem(sys.modules, "faulty", raising=False)
 
-    def go_on_here(self) -> int:
-        """Go on in this process, by whatever loop ``put_loop`` has put; the exit code."""
-        return main(["faulty", "--resume", self.sweep.name, "--no-report", "--output", str(self.output)])
+    def run_here(self) -> int:
+        """Start or go on in this process, on a shared Ray or by whatever loop ``put_loop`` has put; the exit code."""
+        return main(["faulty", *self._next(), "--output", str(self.output)])
 
     def rows(self) -> pd.DataFrame:
         """The rows on disk, with ``fault`` and ``cell``; asserts that no cell has two."""

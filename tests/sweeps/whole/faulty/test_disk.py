@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 
 from tests.sweeps.session.without_ray import put_loop
 from tests.sweeps.whole.driving import kept
-from tests.sweeps.whole.faulty.faults import Faulted
+from tests.sweeps.whole.faulty.faults import Faulted, install_faulty
 
 SIZE_KB = 320
 N_CELLS = 12
@@ -55,34 +56,39 @@ def ended_well(sweep: Faulted, said: str, reason: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("ray")
 def test_a_full_disk_and_a_folder_made_read_only_end_the_sweep_and_lose_nothing(
-    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    shared_ray: Path,
+    small_disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
+    install_faulty(shared_ray)
+    monkeypatch.delitem(sys.modules, "faulty", raising=False)  # another test's, from a folder that is gone
     sweep = Faulted(tmp_path, "--cell", *(str(i) for i in range(N_CELLS)), output=small_disk / "out")
-    assert sweep.run() == 1, sweep.said
-    ended_well(sweep, sweep.said, "No space left on device")
-    assert not sweep.orphans()
+    assert sweep.run_here() == 1
+    ended_well(sweep, capsys.readouterr().out, "No space left on device")
     first = sweep.rows()
     assert 0 < len(first) < N_CELLS
 
-    # Ray has nothing to do with what follows: its loop is replaced, which saves three starts.
-    sweep.take_here(monkeypatch)
+    # Ray has nothing to do with what follows: its loop is replaced.
     mount("-o", f"remount,size={32 * SIZE_KB}k", str(small_disk))
     put_loop(monkeypatch, {2: lambda: make_read_only(sweep.sweep, on=True)})
-    assert sweep.go_on_here() == 1
+    assert sweep.run_here() == 1
     ended_well(sweep, capsys.readouterr().out, "Operation not permitted")
     second = sweep.rows()
     assert kept(first, second)
     assert len(second) == len(first) + 2
 
-    assert sweep.go_on_here() == 2, "told before anything is started"
+    assert sweep.run_here() == 2, "told before anything is started"
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert "cannot write" in told
 
     make_read_only(sweep.sweep, on=False)
     put_loop(monkeypatch)
-    assert sweep.go_on_here() == 0
+    assert sweep.run_here() == 0
     rows = sweep.rows()
     assert kept(second, rows)
     assert len(rows) == N_CELLS

@@ -105,7 +105,7 @@ def it_goes_on_to_the_end(life: Life, monkeypatch: pytest.MonkeyPatch, capsys: p
     life.sweep.take_here(monkeypatch)
     put_loop(monkeypatch)
     capsys.readouterr()
-    code = life.sweep.go_on_here()
+    code = life.sweep.run_here()
     life.look()
     counts = life.before["status"].value_counts().to_dict()
     told = capsys.readouterr().out
