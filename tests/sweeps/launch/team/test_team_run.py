@@ -39,22 +39,14 @@ def processes() -> list[str]:
     return found
 
 
-@pytest.fixture
-def rows(shared_ray: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    """The rows of a sweep of ``pair`` by what its second process does, and the number of devices."""
-    if not (shared_ray / "pair.py").exists():
-        install(shared_ray, "pair:Pair", Path(__file__).with_name("pair.py").read_text())
-
-    def run(*arguments: str) -> dict[tuple[str, int], pd.Series]:
-        main(["pair", *PLAIN, *arguments])
-        found = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials")
-        return {(json.loads(row["options"])["does"], row["n_devices"]): row for _, row in found.iterrows()}
-
-    return run
-
-
-def test_two_processes_are_one_row_and_a_failure_of_one_is_too(rows) -> None:
-    found = rows("--n-devices", "1", "2", "99", "--does", "fine", "fail")
+def test_two_processes_are_one_row_and_a_failure_or_hang_of_one_is_too(
+    shared_ray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(shared_ray, "pair:Pair", Path(__file__).with_name("pair.py").read_text())
+    monkeypatch.setattr("sweeps.launch.tune_plugins.HANG_S", 8.0)
+    main(["pair", *PLAIN, "--n-devices", "1", "2", "99", "--does", "fine", "fail", "stop"])
+    rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials").to_dict("records")
+    found = {(json.loads(row["options"])["does"], row["n_devices"]): row for row in rows}
     one, two = found["fine", 1], found["fine", 2]
     assert (one["status"], two["status"]) == ("complete", "complete"), two["error_message"]
     assert (one["items_per_step"], two["items_per_step"], two["global_batch_size"]) == (3, 6, 6)
@@ -66,16 +58,11 @@ def test_two_processes_are_one_row_and_a_failure_of_one_is_too(rows) -> None:
     assert (failed["status"], failed["error_type"]) == ("error", "ValueError")
     assert failed["status_reason"] == f"{WHO}: no such luck"
     assert failed["error_frames"]
+    hung = found["stop", 2]
+    assert (hung["status"], hung["status_reason"]) == ("timeout", f"{WHO} hangs")
     many = found["fine", 99]
     assert many["status"] == "unsupported"
     assert many["status_reason"].startswith("needs 99 CPUs in one node; the most that one has is ")
-    assert not processes()
-
-
-def test_a_process_that_hangs_ends_the_cell_and_is_ended(rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sweeps.launch.tune_plugins.HANG_S", 8.0)
-    row = rows("--n-devices", "2", "--does", "stop")["stop", 2]
-    assert (row["status"], row["status_reason"]) == ("timeout", f"{WHO} hangs")
     assert not processes()
 
 
