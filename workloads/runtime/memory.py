@@ -18,7 +18,8 @@ def parts_of(tensor: Any) -> Iterator[torch.Tensor]:
     """The plain tensors that a tensor is made of: itself, or of a class of its own those within it."""
     if hasattr(tensor, "__tensor_flatten__"):
         for name in tensor.__tensor_flatten__()[0]:
-            yield from parts_of(getattr(tensor, name))
+            if isinstance(part := getattr(tensor, name), torch.Tensor):  # a shard names its mesh of devices, too
+                yield from parts_of(part)
     else:
         yield tensor
 

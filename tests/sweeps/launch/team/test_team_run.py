@@ -25,7 +25,7 @@ pytestmark = [
 WHO = "rank 1 of 2"
 PLAIN = ("--device", "cpu", "--min-s", "0.01", "--max-s", "0.1", "--no-report", "--no-recheck", "--output", "out")
 TRAINING = ("finetune", "--device", "cpu", "--n-devices", "2", "--model", "squeezenet1_1", "--image-size", "64", "--batch-size",
-            "16", "--precision", "fp32", "--learning-rate", "0.001", "0.002", "--max-train-s", "1", "--pruner", "none",
+            "16", "--precision", "fp32", "--parallel", "fsdp", "ddp", "--max-train-s", "1", "--pruner", "none",
             "--no-recheck", "--no-report", "--output", "out")  # fmt: skip
 
 
@@ -92,7 +92,10 @@ def test_the_death_of_one_process_of_a_training_is_one_row_and_the_cell_before_i
     assert "Traceback" not in said
     rows = pd.read_parquet(next((tmp_path / "out").iterdir()) / "trials").sort_values("started_at")
     whole, killed = rows.to_dict("records")
-    assert (whole["status"], whole["n_devices"], whole["global_batch_size"]) == ("complete", 2, 32)
+    assert (whole["status"], whole["n_devices"], whole["global_batch_size"]) == ("complete", 2, 32), whole[
+        "error_message"
+    ]
+    assert whole["parallel"] == "fsdp"
     assert whole["throughput_items_per_s"] > 0
     assert (killed["status"], killed["status_reason"]) == ("crashed", "rank 1 of 2 died")
     assert not processes()
