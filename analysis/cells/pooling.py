@@ -41,8 +41,8 @@ def with_runs_pooled(frame: pd.DataFrame) -> pd.DataFrame:
     is_double = frame.duplicated(same, keep=False)
     if is_double.any():
         # A flag that the runs disagree on, or that is of one run alone, becomes null, which no bool column holds.
-        if flags := {name: "object" for name in frame.select_dtypes("bool")}:
-            frame = frame.astype(flags)
+        if flags := list(frame.select_dtypes("bool")):
+            frame[flags] = frame[flags].astype("object")  # of a mapping astype would take all columns one by one
         rows = records(frame[is_double])
         places = dict(zip(map(_key, rows), frame.index[is_double], strict=True))
         found = pooled(rows, same)
