@@ -40,7 +40,7 @@ def killed(error: str | None, reason: str, *, is_out_of_memory: bool) -> Outcome
     """How a cell ended whose worker died.
 
     Args:
-        error: What is known of its death.
+        error: What is known about how it died.
         reason: Why there is no result, in few words.
         is_out_of_memory: The worker was killed because its node ran out of memory.
     """

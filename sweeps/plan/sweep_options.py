@@ -67,7 +67,7 @@ class SweepOptions:
     trial_timeout: str = "10m"
     """End a cell that takes longer, including its set-up."""
     autotune_timeout: str = "5m"
-    """End a cell with --compile max-autotune whose tuning takes longer; --trial-timeout applies as well."""
+    """End a cell with --compile max-autotune whose tuning takes longer; this time is on top of --trial-timeout."""
     budget: str = ""
     """End the whole sweep after this time, such as 10m, and list the cells that are left. Default: no limit."""
     isolate: bool = False

@@ -43,12 +43,12 @@ class Fit:
     name: str  # what tells it from the others, in words
     row: Row  # the cell with the largest batch that ran; the first cell where none ran
     largest: int | None  # that batch; None where none ran
-    smallest_oom: int | None  # None where none ended out of memory
+    smallest_oom: int | None  # None if no batch ran out of memory
     growth: Growth
 
     @property
     def is_contradictory(self) -> bool:
-        """A batch ended out of memory although one at least as large ran: something else took the memory."""
+        """A batch ran out of memory although one at least as large completed: something else took the memory."""
         return None not in (self.largest, self.smallest_oom) and self.smallest_oom <= self.largest  # type: ignore[operator]
 
 
@@ -131,7 +131,7 @@ def room_for(fit: Fit) -> int | None:
     """The batch at which the line of growth reaches the memory there is: an estimate, for where to search on.
 
     None where the line is not known to rise, reaches the memory farther than ``MAX_REACH`` times the largest batch
-    that ran (too far to follow a line), or at a batch that ran or ended out of memory.
+    that ran (too far to follow a line), or at a batch that completed or ran out of memory.
     """
     capacity, line = known(fit.row.get("capacity_bytes")), fit.growth
     if capacity is None or line.fixed_bytes is None or not line.per_item_bytes.value or not line.is_rising:

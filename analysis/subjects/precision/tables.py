@@ -28,7 +28,7 @@ def _agreement(
     seen: Sequence[Mapping[str, Any]], ours: Callable[[Any], Mapping[str, Any]],
     theirs: Callable[[Any], Mapping[str, Any]], lowest: str = "",
 ) -> list[Column]:  # fmt: skip
-    """Two columns, of a precision and of fp32, for each figure of agreement that is known of one of ``seen``."""
+    """Two columns, for a precision and for fp32, for each figure of agreement known for any of ``seen``."""
     columns = []
     for name, title in _OF.items():
         if any(not is_missing(one[name]) for one in seen):

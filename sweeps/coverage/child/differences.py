@@ -106,7 +106,7 @@ def _compare(ours: torch.Tensor, theirs: torch.Tensor, scale: Scale) -> Differen
         return Difference()
     if not (ours.is_floating_point() or ours.is_complex()):
         return _exact(ours, theirs, scale)
-    # Rounded to the result's own type, so that what overflows there or cannot be told apart counts as equal.
+    # Rounded to the result's own type, so that values that overflow or coincide there count as equal.
     if ours.is_complex() == theirs.is_complex():
         theirs = theirs.to(ours.dtype)
     kind = torch.complex128 if ours.is_complex() or theirs.is_complex() else torch.float64
