@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +44,7 @@ class Ahead:
             if not file.exists():
                 with torch.inference_mode(False), torch.no_grad():
                     compile_ahead(self._exported(args, kwargs), file)
+                check_library(file)
             return load_ahead(file)
 
     def _exported(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -52,3 +55,21 @@ class Ahead:
             raise UnsupportedError(
                 f"aot: the network cannot be exported: {in_short(f'{type(error).__name__}: {first}')}"
             ) from error
+
+
+def check_library(artefact: Path) -> None:
+    """UnsupportedError where the compiled code holds a C++ library of its own, as some compilers link it (Linux).
+
+    Beside PyTorch's, which is in the same process, it ends that by SIGSEGV, throws, or answers wrongly.
+    """
+    with zipfile.ZipFile(artefact) as parts:
+        for name in parts.namelist():
+            if sys.platform != "linux" or not name.endswith(".so"):
+                continue
+            with parts.open(name) as code:
+                start = code.read(1 << 24)  # the names of the libraries that it loads are near its beginning
+            if b"libstdc++.so" not in start and b"libc++.so" not in start:
+                raise UnsupportedError(
+                    "aot: the C++ compiler here links its C++ library into what it compiles, and beside PyTorch's that"
+                    " crashes or answers wrongly: have it find a libstdc++.so, or name another compiler by CXX"
+                )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 from tests.workloads.conftest import prepared
 from workloads.base import UnsupportedError
 from workloads.models.loading import compiled_to_train
-from workloads.runtime.ahead import ARTEFACT, Ahead
+from workloads.runtime.ahead import ARTEFACT, Ahead, check_library
 
 LOADED = """
 import sys, torch
@@ -49,3 +50,16 @@ def test_what_cannot_be_exported_or_is_no_inference_is_unsupported() -> None:
         compiled_to_train(nn.Linear(1, 1), "aot")
     with pytest.raises(UnsupportedError, match="no network to export"):
         prepared("image-processing", pipeline=("resize",), compile="aot")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is one C++ library")
+def test_code_with_a_cpp_library_of_its_own_is_not_loaded(tmp_path: Path) -> None:
+    (tmp_path / "code.cpp").write_text("#include <locale>\nint f() { return std::locale().name().size(); }")
+    for name, options in {"shared": (), "its own": ("-static-libstdc++",)}.items():
+        built = tmp_path / f"{name}.so"
+        subprocess.run(["g++", "-shared", "-fPIC", *options, tmp_path / "code.cpp", "-o", built], check=True)
+        with zipfile.ZipFile(tmp_path / f"{name}.pt2", "w") as artefact:
+            artefact.write(built, "network/data/code.wrapper.so")
+    check_library(tmp_path / "shared.pt2")
+    with pytest.raises(UnsupportedError, match="aot: the C\\+\\+ compiler here links its C\\+\\+ library into"):
+        check_library(tmp_path / "its own.pt2")
