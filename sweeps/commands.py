@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import errno
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from analysis.contract.cells import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_USAGE
+from analysis.contract.streams import outlive_readers
 from sweeps.coverage.commands import COVERAGE_TOOLS
 from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse
@@ -25,6 +26,9 @@ from workloads.registry import left_out, load_workload, workload_names
 
 if TYPE_CHECKING:
     from sweeps.session.running import Ended
+
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,23 +219,35 @@ def main(arguments: Sequence[str] | None = None) -> int:
         0 if every cell was measured or is unsupported, 1 if some failed, 2 for bad usage, 130 if interrupted.
     """
     arguments = list(sys.argv[1:] if arguments is None else arguments)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):  # a terminal that cannot show a sign must not end a sweep
-            stream.reconfigure(errors="backslashreplace")
-    if not arguments or arguments[0] in {"-h", "--help", "help"}:
-        sys.stdout.write(_overview())
-        return EXIT_OK
-    name, rest = arguments[0], arguments[1:]
+    outlive_readers()
     try:
-        if name in TOOLS:
-            kind, run = TOOLS[name]
-            return run(parse(kind, name, rest))
-        if name in PAGES:
-            return _page(name, rest)
-        return run_workload(name, rest).exit_code
+        code = _run(arguments)
+        sys.stdout.flush()
+        return code
     except BadInputError as error:
         sys.stderr.write(f"accelsweep: error: {one_line(error)}\n")
         return EXIT_USAGE
     except KeyboardInterrupt:
         sys.stderr.write("accelsweep: interrupted\n")
         return EXIT_INTERRUPTED
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        sys.stderr.write(
+            f"accelsweep: error: cannot write {one_line(error.filename or 'any more')}: {error.strerror}\n"
+        )
+        return EXIT_FAILED
+
+
+def _run(arguments: Sequence[str]) -> int:
+    """Run a command; returns its exit code."""
+    if not arguments or arguments[0] in {"-h", "--help", "help"}:
+        sys.stdout.write(_overview())
+        return EXIT_OK
+    name, rest = arguments[0], arguments[1:]
+    if name in TOOLS:
+        kind, run = TOOLS[name]
+        return run(parse(kind, name, rest))
+    if name in PAGES:
+        return _page(name, rest)
+    return run_workload(name, rest).exit_code

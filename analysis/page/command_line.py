@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from analysis.cells.pooling import with_runs_pooled
+from analysis.contract.streams import outlive_readers
 from analysis.page.html_page import write_html
 from analysis.read.sweep import AnalysisError
 from analysis.read.sweeps import Page, find_sweeps, load_sweeps
@@ -37,6 +38,7 @@ def run_main(main: Callable[[Sequence[str]], int], arguments: Sequence[str] | No
 
 def run_script(name: str, arguments: Sequence[str] | None = None) -> int:
     """Write a page from the command line, as ``run_main`` does; returns the exit code."""
+    outlive_readers()
     return run_main(importlib.import_module(_PAGES[name]).main, arguments)
 
 
