@@ -17,6 +17,7 @@ from workloads.base import BadInputError
 from workloads.images.classes import find_classes
 from workloads.images.files import MAX_PIXEL_BYTES, Encoded, Skipped, those_that_decode, to_jpeg
 from workloads.images.folders import Listing, folder_name, together
+from workloads.runtime.without_compiler import import_torchvision
 
 MAX_LABELLED = 10_000
 """Images of classes that are kept in memory; enough to measure a training by."""
@@ -69,6 +70,7 @@ N_DIGITS_IMAGES = 1797
 
 def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits (8 x 8 pixels, 17 greys), enlarged to size x size in three channels."""
+    import_torchvision()
     from sklearn.datasets import load_digits as load
     from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
@@ -100,6 +102,7 @@ class _Part:
 
     def read(self, listing: Listing, label: int, share: float, size: int, skipped: Skipped) -> int:
         """Add a share of a class's images, of those that decode; how many it is."""
+        import_torchvision()
         from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
         n = max(2, int(share * len(listing.paths)))

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
     from workloads.models import heads
     from workloads.models.origins import hub, own, zoo
+    from workloads.runtime import without_compiler
 else:
+    without_compiler = late("workloads.runtime.without_compiler")
     heads, own = late("workloads.models.heads"), late("workloads.models.origins.own")
     hub, zoo = late("workloads.models.origins.hub"), late("workloads.models.origins.zoo")
 
@@ -115,6 +117,7 @@ def _ask_for_classifiers() -> tuple[str, ...]:
 
 
 def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
+    without_compiler.import_torchvision()
     import torchvision
 
     builder = torchvision.models.get_model_builder(name)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["TorchDispatchMode", "flop_counter", "import_operators", "import_torchvision"]
+__all__ = ["AdamW", "TorchDispatchMode", "flop_counter", "import_operators", "import_torchvision"]
 _COMPILER, _TRANSFORMS = "torch._dynamo", "torchvision.transforms.v2"
 
 
@@ -31,6 +32,22 @@ def _hide_late(seen: Any) -> None:
         return seen(*arguments, **named)
 
     function.__dynamo_disable = call
+
+
+for _name in ("add_param_group", "zero_grad", "state_dict", "load_state_dict"):
+    _hide_late(getattr(torch.optim.Optimizer, _name, None))
+_their_step: Callable[..., Any] = inspect.unwrap(torch.optim.AdamW.step)
+
+
+class AdamW(torch.optim.AdamW):
+    """Torch's own, whose step imports the compiler to tell it where a graph ends; here one that is there is told."""
+
+    def step(self, closure: Any = None) -> Any:
+        """Make one step; see ``torch.optim.AdamW.step``."""
+        if _COMPILER in sys.modules:
+            return super().step(closure)
+        with torch.no_grad():
+            return _their_step(self, closure)
 
 
 def _seeing_eight_bits(dispatch: Callable[..., Any]) -> Callable[..., Any]:

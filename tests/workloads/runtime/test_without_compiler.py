@@ -22,7 +22,7 @@ from workloads.runtime import lean_torchvision
 import torch, torchvision
 from sweeps.measure.products import ProductTypes
 from sweeps.measure.step_work import count_step
-from workloads.runtime.without_compiler import flop_counter
+from workloads.runtime.without_compiler import AdamW, flop_counter
 
 network = torch.nn.Sequential(torch.nn.Linear(8, 4), torch.nn.ReLU(), torch.nn.Linear(4, 2))
 batch = torch.ones(3, 8)
@@ -32,12 +32,24 @@ def count():
         counted = count_step(lambda: network(batch))
     return counted, products.types
 
-lean = count()
-assert not {name for name in sys.modules if name.startswith("torch._dynamo")}, "what watches imports no compiler"
+def trained(kind):
+    torch.manual_seed(0)
+    layer = torch.nn.Linear(8, 4)
+    optimizer = kind(layer.parameters(), lr=0.1, weight_decay=0.01, fused=True)
+    for _ in range(3):
+        optimizer.zero_grad()
+        layer(batch).square().sum().backward()
+        optimizer.step()
+        optimizer.load_state_dict(optimizer.state_dict())
+    return [p.tolist() for p in layer.parameters()]
+
+lean, learnt = count(), trained(AdamW)
+assert not {name for name in sys.modules if name.startswith("torch._dynamo")}, "what watches or trains imports no compiler"
 import torch._dynamo
 asked = sys.modules["torchvision.ops.roi_align"].is_compile_supported
 assert torch._dynamo.utils.is_compile_supported("cpu") is asked("cpu")
 assert count() == lean
+assert trained(AdamW) == learnt == trained(torch.optim.AdamW)
 compiled = torch.compile(network, backend="eager")
 assert torch.equal(compiled(batch), network(batch))
 with flop_counter() as flops:
@@ -46,7 +58,7 @@ print(lean, count() == lean, flops.get_total_flops())
 """
 
 
-def test_counts_are_the_same_before_and_after_the_compiler_is_there() -> None:
+def test_counts_and_what_is_learnt_are_the_same_before_and_after_the_compiler_is_there() -> None:
     flops = 2 * 3 * (8 * 4 + 4 * 2)
     counted, _, rest = told(COUNTED).partition("), ")
     assert counted.startswith(f"(({flops}.0, ")

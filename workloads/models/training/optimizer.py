@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import torch
 from torch import nn
+
+from workloads.runtime.without_compiler import AdamW
 
 WEIGHT_DECAY = 0.01
 
 
-def adamw(parameters: list[nn.Parameter], rate: float) -> torch.optim.AdamW:
+def adamw(parameters: list[nn.Parameter], rate: float) -> AdamW:
     """AdamW of these parameters at a learning rate."""
     try:
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
+        return AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY, fused=True)
     except RuntimeError:
-        return torch.optim.AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY)
+        return AdamW(parameters, lr=rate, weight_decay=WEIGHT_DECAY)
