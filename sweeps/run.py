@@ -9,7 +9,10 @@ from __future__ import annotations
 import atexit
 import gc
 import os
+import signal
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
@@ -37,8 +40,23 @@ if sys.path and Path(sys.path[0] or ".").resolve() == _ROOT / "sweeps":
 if os.path.exists("."):  # a folder that is gone has no files
     _put_the_users_folder_last()
 
-from sweeps.commands import main  # noqa: E402
 
+def _imported() -> Callable[..., int]:
+    """The commands' main; Ctrl-C while it is imported ends the process as others are, without a traceback."""
+    is_first = threading.current_thread() is threading.main_thread()
+    is_heard = is_first and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if is_heard:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        from sweeps.commands import main
+
+        return main
+    finally:
+        if is_heard:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+main = _imported()
 __all__ = ["main"]
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import re
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -148,3 +151,22 @@ def test_what_is_no_number_is_not_said() -> None:
     nan = float("nan")
     row = {"throughput_items_per_s": nan, "accuracy_best": 0.5, "balanced_accuracy_final": nan, "learned": "nothing"}
     assert format_result({**row, "status": "complete"}) == "accuracy 50.0%"
+
+
+IMPATIENT = """
+import os, signal, sys
+
+class Press:
+    def find_spec(self, name, *_):
+        if name == "tyro":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Press())
+import sweeps.run
+"""
+
+
+def test_ctrl_c_before_anything_has_begun_says_nothing() -> None:
+    root = Path(__file__).parents[3]
+    done = subprocess.run([sys.executable, "-c", IMPATIENT], cwd=root, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
