@@ -12,7 +12,7 @@ import jinja2
 from analysis.text import escape
 
 _ANCHOR = re.compile(r'<a id="(cell-[0-9A-Za-z-]+)"></a>')
-_LINK = re.compile(r"\[((?:\\.|[^\[\]\\])*)\]\(#(cell-[0-9A-Za-z-]+)\)")
+_LINK = re.compile(r"\[((?:[^\[\]\\]++|\\.)*+)\]\(#(cell-[0-9A-Za-z-]+)\)")  # nothing is tried twice: texts are long
 _ROOT = Path(__file__).resolve().parent.parent
 
 
