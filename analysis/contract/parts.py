@@ -94,8 +94,10 @@ def without_nan(table: pa.Table) -> pa.Table:
     import pyarrow.compute as pc
 
     for i, field in enumerate(table.schema):
-        if pa.types.is_floating(field.type) and pc.any(is_nan := pc.is_nan(table.column(i))).as_py():
-            values = pc.if_else(is_nan, pa.scalar(None, field.type), table.column(i))
+        column = table.column(i)
+        is_known = pa.types.is_floating(field.type) and column.null_count < len(column)  # most are all null
+        if is_known and pc.any(is_nan := pc.is_nan(column)).as_py():
+            values = pc.if_else(is_nan, pa.scalar(None, field.type), column)
             table = table.set_column(i, field, values)
     return table
 

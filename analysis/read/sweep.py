@@ -179,15 +179,25 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
 def _as_frame(table: pa.Table) -> pd.DataFrame:
     """A table with text as objects side by side: pandas copies each column of its own text type by itself."""
     texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
-    told = pd.DataFrame({name: table[name].to_numpy() for name in texts}, dtype="object")
-    return pd.concat([table.drop_columns(texts).to_pandas(), told], axis=1)
+    told = np.empty((len(texts), table.num_rows), dtype="object")
+    for i, name in enumerate(texts):
+        told[i] = table[name].to_numpy()
+    others = table.drop_columns(texts).to_pandas()
+    return pd.concat([others, pd.DataFrame(told.T, columns=texts, dtype="object")], axis=1)
 
 
 def with_columns(frame: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
     """The frame with all of these columns, null where it lacks them."""
-    null = {"object": None, "float64": math.nan}
-    absent = {c: np.full(len(frame), null[t], dtype=t) for c, t in types.items() if c not in frame}
-    return pd.concat([frame, pd.DataFrame(absent, index=frame.index)], axis=1)
+    known, null = set(frame.columns), {"object": None, "float64": math.nan}
+    absent: dict[str, list[str]] = {}
+    for name, dtype in types.items():
+        if name not in known:
+            absent.setdefault(dtype, []).append(name)
+    blocks = [
+        pd.DataFrame(np.full((len(frame), len(names)), null[dtype], dtype=dtype), frame.index, names, dtype=dtype)
+        for dtype, names in absent.items()
+    ]
+    return pd.concat([frame, *blocks], axis=1)
 
 
 def load_samples(
