@@ -155,9 +155,11 @@ class StudyBook:
     """The SQLite file beside the Parquet in a sweep's folder, with one study for each stratum or search."""
 
     def __init__(self, folder: Path) -> None:
+        file = folder / STUDY_FILE
         with _opening():
+            # Whether another Optuna made the file takes a third of the time, and is known of one that is not there yet.
             self._storage = optuna.storages.RDBStorage(
-                sqlite_url(folder / STUDY_FILE), engine_kwargs={"connect_args": {"timeout": LOCKED_S}}
+                sqlite_url(file), {"connect_args": {"timeout": LOCKED_S}}, skip_compatibility_check=not file.exists()
             )
         self._studies: dict[str, optuna.Study] = {}
         self._waiting: list[tuple[str, FrozenTrial]] = []
