@@ -22,7 +22,7 @@ from sweeps.session.beginning import begun
 from sweeps.session.reports import report_safely
 from sweeps.text import one_line, printable
 from workloads.base import BadInputError
-from workloads.registry import left_out, load_workload, workload_names
+from workloads.registry import BUILT_IN, left_out, load_workload, workload_names
 
 if TYPE_CHECKING:
     from sweeps.session.running import Ended
@@ -198,8 +198,7 @@ def run_workload(name: str, words: Sequence[str]) -> Ended:
     Raises:
         BadInputError: With the option, the value given and what is allowed.
     """
-    names = workload_names()
-    if name not in names:
+    if name not in BUILT_IN and name not in (names := workload_names()):  # looked up on disk, in every package
         raise BadInputError(f"unknown workload {name!r}; allowed: {', '.join([*names, *PAGES, *TOOLS])}")
     if line := left_out().get(name):
         sys.stderr.write(f"accelsweep: {one_line(line)}\n")

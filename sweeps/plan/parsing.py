@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import io
 import math
 import re
@@ -137,6 +138,12 @@ def _quiet(kind: type[Any], defaults: Any = None) -> type[Any]:
     return quiet
 
 
+@functools.cache
+def _shown(kind: type[Any]) -> type[Any]:
+    """The options as their help shows them; tyro keeps what it finds out about a class."""
+    return _quiet(kind)
+
+
 def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
     """A command's dataclass from the words after its name; BadInputError for whatever is wrong with them.
 
@@ -148,7 +155,7 @@ def parse(kind: type[Any], name: str, arguments: Sequence[str]) -> Any:
         config += (tyro.conf.HelptextFromCommentsOff,)
     try:
         with contextlib.redirect_stderr(drawn):
-            parsed = tyro.cli(_quiet(kind), prog=f"accelsweep {name}", args=list(arguments), config=config)
+            parsed = tyro.cli(_shown(cast("Any", kind)), prog=f"accelsweep {name}", args=list(arguments), config=config)
     except SystemExit as end:
         if end.code in (0, None):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -123,9 +124,18 @@ class SweepOptions:
 def _part(kind: Any, default: Any, title: str | None = None) -> tuple[Any, Any]:
     """The type and default of options that a command has without a prefix, under a title of their own in its help."""
     shown = Annotated[kind, tyro.conf.OmitArgPrefixes]
-    return Annotated[shown, tyro.conf.arg(name=title)] if title else shown, dataclasses.field(default=default)
+    # Else tyro first looks for it in the source of what made the command's dataclass, which takes a fifth of its time.
+    told = tyro.conf.arg(name=title, help=_first_words(kind))
+    return Annotated[shown, told], dataclasses.field(default=default)
 
 
+def _first_words(kind: type) -> str:
+    """The first paragraph of a class's docstring; empty of what dataclasses write where nothing is said."""
+    said = (kind.__doc__ or "").strip().split("\n\n")[0]
+    return "" if said.startswith(f"{kind.__name__}(") else said
+
+
+@functools.cache
 def sweep_command(workload: type[Workload]) -> Any:
     """The dataclass of a workload's subcommand: the common options, then its own, without prefixes."""
     defaults, own = workload.defaults, workload.Options()
@@ -140,5 +150,5 @@ def sweep_command(workload: type[Workload]) -> Any:
         parts["limit"] = _part(LatencyLimit, LatencyLimit(), "limit")
     fields = [(name, *part) for name, part in parts.items()]
     command = dataclasses.make_dataclass(f"Sweep_{workload.name}", fields, frozen=True, kw_only=True)
-    command.__doc__ = (workload.__doc__ or "").strip().split("\n\n")[0]
+    command.__doc__ = _first_words(workload)
     return command
