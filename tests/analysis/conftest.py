@@ -118,7 +118,8 @@ def writer(parent: Path) -> Write:
             (folder / table).mkdir(parents=True, exist_ok=True)
             if content:
                 path = folder / table / "part-0.parquet"
-                pq.write_table(pa.Table.from_pylist([dict(r) for r in content], schema=schema), path)
+                made = pa.Table.from_pylist([dict(r) for r in content], schema=schema)
+                pq.write_table(made, path, use_dictionary=False, compression="none", write_statistics=False)
         description = {
             "schema_version": SCHEMA_VERSION, "sweep_id": name, "created_at": created_at,
             "n_cells": len(rows) if n_cells is None else n_cells, "command": ["accelsweep", "inference"],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ MAC = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 # Without these Chromium looks for updates and its maker's services at every start; as root it has no sandbox.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
+DESK = {"width": 1280, "height": 720}
 Open = Callable[..., Any]
 
 
@@ -36,7 +37,8 @@ def chromium() -> str | None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def tab() -> Iterator[Any]:
+    """An empty page of a browser, for all tests: each page of its own is a process of its own, which takes a second."""
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="playwright drives the browser: pip install playwright"
     )
@@ -45,28 +47,26 @@ def browser() -> Iterator[Any]:
         pytest.skip("no Chromium: apt-get install chromium, or name one in CHROMIUM")
     with playwright.sync_playwright() as driver:
         opened = driver.chromium.launch(executable_path=executable, args=FLAGS)
-        yield opened
+        page = opened.new_page()
+        page.on("request", lambda request: page.seen["requests"].append(request.url))
+        page.on("console", lambda said: page.seen["complaints"].append(said.text))
+        page.on("pageerror", lambda error: page.seen["complaints"].append(str(error)))
+        yield page
         opened.close()
 
 
 @pytest.fixture
-def show(browser: Any) -> Iterator[Open]:
+def show(tab: Any) -> Open:
     """``show(file)`` opens a page; what it asks of the network and what it complains of are in ``seen``."""
-    pages = []
 
-    def opened(file: Path, **options: Any) -> Any:
-        page = browser.new_page(**options)
-        page.seen = {"requests": [], "complaints": []}
-        page.on("request", lambda request: page.seen["requests"].append(request.url))
-        page.on("console", lambda said: page.seen["complaints"].append(said.text))
-        page.on("pageerror", lambda error: page.seen["complaints"].append(str(error)))
-        page.goto(file.resolve().as_uri())
-        pages.append(page)
-        return page
+    def opened(file: Path, color_scheme: str = "light", viewport: Mapping[str, int] = DESK) -> Any:
+        tab.set_viewport_size(viewport)
+        tab.emulate_media(color_scheme=color_scheme)
+        tab.seen = {"requests": [], "complaints": []}
+        tab.goto(file.resolve().as_uri())
+        return tab
 
-    yield opened
-    for page in pages:
-        page.close()
+    return opened
 
 
 @pytest.fixture(scope="module")
