@@ -76,8 +76,8 @@ def test_an_apple_gpus_memory_ends_at_seventeen_tenths_of_what_is_recommended_in
 
 @pytest.mark.unified
 def test_the_variable_of_mps_lets_operators_fall_back_and_a_process_may_end_with_work_pending() -> None:
-    code = "import torch; e = torch.eye(2, device='fakegpu'); print(torch.ormqr(e, e[0], e).device.type)"
-    code += "; torch.fakegpu.set_operator_time(0.2); e.add_(1)"
+    code = "import torch; e = torch.ones(2, 2, device='fakegpu'); print(torch.ormqr(e, e[0], e).device.type)"
+    code += "; torch.fakegpu.set_operator_time(0.2); e.relu_()"
     run = [sys.executable, "-W", "ignore", "-c", code]
     ended = subprocess.run(
         run, capture_output=True, text=True, check=False, env={**os.environ, "PYTORCH_ENABLE_MPS_FALLBACK": "1"}

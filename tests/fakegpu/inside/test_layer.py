@@ -127,9 +127,7 @@ def test_torchvisions_colours_agree_though_it_frees_what_it_sends() -> None:
     assert fake.counters()["n_freed_sources"] == before
 
 
-def test_copies_have_their_columns_and_overlap_where_there_are_streams(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "BANDWIDTH_BYTES", MIB)
-    transfer._bandwidths.cache_clear()
+def test_copies_have_their_columns_and_overlap_where_there_are_streams() -> None:
     seen = transfer.measure_transfers(GPU, torch.rand(2, 3, 32, 32), lambda batch: batch.mean((2, 3)))
     assert seen.unified_memory is not is_discrete()
     assert (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_every_image_pipeline_agrees_and_decoding_is_not_told_as_the_devices(
 @pytest.mark.unified
 def test_the_largest_batch_is_found_before_the_machine_swaps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_loop(monkeypatch)
-    recommended = 60 * MIB
+    recommended = 29 * MIB
     torch.fakegpu.set_memory(recommended)
     try:
         assert main(["image-processing", *SHORT, "--smoke", "--batch-size", "auto", "--pipeline", "resize"]) == 0
@@ -83,7 +84,7 @@ def test_the_largest_batch_is_found_before_the_machine_swaps(tmp_path: Path, mon
 @pytest.mark.unified
 def test_the_selftest_fails_nothing(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr("sweeps.measure.proofs.LEAK_CHECK_S", 0.2)
-    monkeypatch.setattr("sweeps.measure.ceilings.MAX_PRODUCTS_S", 0.03)
+    gc.freeze()  # looking for a leak collects garbage time and again
     assert main(["selftest", "--device", NAME]) == 0
     told = capsys.readouterr().out
     assert [line for line in told.splitlines() if line.startswith("FAILED")] == []
