@@ -37,7 +37,8 @@ def outlive_readers() -> None:
             stream.flush()
             raw = _Outliving(stream.fileno(), "w", closefd=False)
             outliving = io.TextIOWrapper(
-                io.BufferedWriter(raw), encoding=stream.encoding, errors="backslashreplace",
+                raw if stream.write_through else io.BufferedWriter(raw),
+                encoding=stream.encoding, errors="backslashreplace",
                 line_buffering=stream.line_buffering, write_through=stream.write_through,
             )  # fmt: skip
             setattr(sys, name, outliving)

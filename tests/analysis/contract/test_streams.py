@@ -43,6 +43,12 @@ def test_a_broken_pipe_or_a_closed_stream_ends_nothing() -> None:
     assert subprocess.run(closed, cwd=Path(__file__).parents[3], check=False).returncode == 0
 
 
+def test_what_python_does_not_buffer_is_there_at_once() -> None:
+    code = SPEAKS.replace('print("\\u2248 " * 5000, flush=True)', 'sys.stdout.write("now "); sys.stdout.write("then ")')
+    done = ended(["-u", "-c", f"{code}\nimport os; os._exit(0)"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stdout == "now then " * 3
+
+
 def test_what_cannot_be_shown_is_escaped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "ascii:strict")
     done = ended(["-c", SPEAKS], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
