@@ -14,7 +14,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 HIGHEST_RHO = 0.99
 N_RHOS = 20
@@ -61,6 +61,8 @@ class Posterior:
         high = float((np.abs(self.estimates - centre) + self.errors).max())
         while missing(high) > 0:
             high *= 4
+        from scipy import optimize  # 0.2 s of a core, which cells of few rounds do without
+
         return float(optimize.brentq(missing, 0.0, high, rtol=1e-4))
 
 

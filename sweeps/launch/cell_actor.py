@@ -53,7 +53,7 @@ class CellActor:
     def __init__(self, config: dict[str, Any], storage: Any = None, **_: Any) -> None:
         self._run: CellRun | RunElsewhere | TeamRun | NeverBegan | None = None
         self._team: Team | None = None
-        self._is_unclean = self._has_told_all = self._is_frozen = False
+        self._is_unclean = self._has_told_all = self._is_frozen = self._is_watching = False
         self._set_up(config, storage)
 
     def reset(self, new_config: dict[str, Any], storage: Any = None, **_: Any) -> bool:
@@ -69,17 +69,18 @@ class CellActor:
 
     def _set_up(self, config: dict[str, Any], storage: Any) -> None:
         wait_for_imports()
-        from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
-
         if isinstance(storage, str):  # else what Tune keeps, and works in already
             os.makedirs(storage, exist_ok=True)
             os.chdir(storage)
         give_sent(config["code"])
-        self._has_told_all = False
+        self._has_told_all = self._is_watching = False
         self._measure = MeasureConfig(**config["measure"])
         if len(config["bundles"]) > 1:
-            self._run = self._on_a_team(config)
+            self._run, self._is_watching = self._on_a_team(config), True
             return
+        wait_for_imports("sweeps.cell.cell_run")
+        from sweeps.cell.cell_run import CellRun  # the driver, which has this class too, measures nothing
+
         place, cell = place_here(), TrialConfig.from_dict(config["cell"])
         asked: dict[str, Any] = {
             "cell": cell, "measure": self._measure, "place": place,
@@ -115,10 +116,11 @@ class CellActor:
         assert self._run is not None
         run_until_told(self._run, self._measure.report_every_s)
         message: Message = self._run.take_message()
-        self._is_unclean = message.is_final and not self._run.ended_well
-        if self._is_unclean:
-            self._end_team()
         if message.is_final:
+            # Who only watched is as before: of a cell on several devices its processes end, and new ones take the next.
+            self._is_unclean = not (self._run.ended_well or self._is_watching)
+            if not self._run.ended_well:
+                self._end_team()
             end_children()
         self._has_told_all = self._is_unclean or (message.is_final and self._measure.cooldown_s > 0)
         sys.stdout.flush()

@@ -54,7 +54,7 @@ class Rank:
     """
 
     def __init__(self, rank: int, size: int, port: int, key: bytes) -> None:
-        wait_for_imports()
+        wait_for_imports("sweeps.cell.cell_run", "sweeps.cell.follower")
         self._rank, self._size, self._port, self._key = rank, size, port, key
         self._links: list[Connection] = []
         self._listener: Listener | None = None

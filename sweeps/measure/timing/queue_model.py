@@ -13,7 +13,7 @@ import heapq
 import math
 
 import numpy as np
-from scipy import optimize, special
+from scipy import special
 
 from sweeps.measure.timing.server_load import ServerResult
 
@@ -104,6 +104,8 @@ class QueueModel:
             return None
         if self.p99_high_s(high) <= limit_s:
             return high
+        from scipy import optimize  # 0.2 s of a core
+
         over = lambda rate: math.log(self.p99_high_s(rate) / limit_s)  # noqa: E731
         return (1 - PRECISION) * float(optimize.brentq(over, low, high, rtol=PRECISION, xtol=PRECISION * low))
 

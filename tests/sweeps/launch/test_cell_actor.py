@@ -87,10 +87,10 @@ def test_of_tunes_storage_only_the_folder_to_work_in_is_sent() -> None:
     assert [_folder_of(kind()) for kind in (Storage, OfAllTrials, object)] == ["/scratch/1", None, None]
 
 
-def pausing(cooldown_s: float, *, ended_well: bool) -> CellActor:
-    """An actor whose cell is measured in one go."""
+def pausing(cooldown_s: float, *, ended_well: bool, is_watching: bool = False) -> CellActor:
+    """An actor whose cell is measured in one go, here or in other processes that it watches."""
     made = CellActor.__new__(CellActor)
-    made._team, made._is_unclean, made._has_told_all = None, False, False
+    made._team, made._is_unclean, made._has_told_all, made._is_watching = None, False, False, is_watching
     made._measure = SimpleNamespace(cooldown_s=cooldown_s, report_every_s=1.0)  # type: ignore[assignment]
     last = Message(trial_key="k", row={"status": "complete"}, is_final=True)
     made._run = SimpleNamespace(  # type: ignore[assignment]
@@ -128,3 +128,10 @@ def test_a_worker_that_is_unfit_for_another_cell_says_so_after_its_row(slept: li
     assert step(made) == (True, False)
     with pytest.raises(UncleanWorkerError):
         made.train()
+
+
+def test_one_that_only_watched_a_cell_that_failed_is_fit_for_another(slept: list[float]) -> None:
+    ended: list[str] = []
+    made = pausing(0.0, ended_well=False, is_watching=True)
+    made._team = SimpleNamespace(end=lambda: ended.append("its processes"))  # type: ignore[assignment]
+    assert (step(made), ended, made._team) == ((True, True), ["its processes"], None)

@@ -18,6 +18,7 @@ from typing import Any
 
 from workloads.base import BadInputError
 from workloads.models.origins.own_code import Code, code_of, give, is_own
+from workloads.runtime.late import wait_for_imports
 from workloads.runtime.words import in_short
 
 TIMEOUT_S = 600.0
@@ -93,6 +94,7 @@ def tried(question: Question) -> dict[str, Any]:
     from workloads.models.origins.running import told
 
     try:
+        wait_for_imports("workloads.models.loading")
         if question.image_size is not None:
             return {"warning": _trained(question)}
         return {"warning": _called(question)}
