@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parent.parent
+gc.set_threshold(50_000)  # of what a command imports nothing is garbage: looking through it took 0.3 s of a core
 atexit.register(gc.freeze)  # Python would look through all that Ray and pandas made once more: 0.6 s of a core
 
 

@@ -114,8 +114,10 @@ def _serve(pipe: Connection) -> None:
     """Measure the cells that the worker asks for, until it is gone."""
     sys.path[:] = pipe.recv()
     from workloads.models.origins.own_code import give_sent
+    from workloads.runtime.late import wait_for_imports
 
     # By name: a cell that is measured asks for processes of its own, too.
+    wait_for_imports("sweeps.cell.cell_run")
     kind = importlib.import_module("sweeps.cell.cell_run").CellRun
     run: Any = None
     while True:

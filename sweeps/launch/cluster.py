@@ -113,7 +113,8 @@ def read_nodes() -> list[Node]:
     for node in raw:
         place = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
         probes.append(kind.options(num_cpus=0, max_restarts=0, scheduling_strategy=place).remote())
-        answers.append(probes[-1].describe.remote(any(n == "GPU" or n.startswith(CUSTOM) for n in node["Resources"])))
+        counted = {name for name in node["Resources"] if name == "GPU" or name.startswith(CUSTOM)}
+        answers.append(probes[-1].describe.remote(bool(counted - {f"{CUSTOM}cpu"})))
     until = time.monotonic() + ANSWER_S
     nodes = []
     for node, probe, answer in zip(raw, probes, answers, strict=True):

@@ -1,8 +1,7 @@
-"""A sweep from Python: the same checks, messages and rows as the command line's."""
+"""A sweep from Python: the same checks and messages as the command line's. One that runs: ``whole/faulty/test_odd_places.py``."""
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,15 +12,6 @@ import pytest
 from sweeps import sweep
 
 ROOT = Path(__file__).parent.parent.parent
-NET = """
-from torch import nn
-
-def build():
-    return nn.Sequential(nn.Conv2d(3, 4, 3, 8), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, 10))
-"""
-SHOWN = next(
-    b for b in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "import sweep" in b
-)
 
 
 @pytest.fixture(autouse=True)
@@ -79,26 +69,3 @@ def test_a_dry_run_gives_the_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     frame = sweep("inference", batch_size=[1, 2], precision="fp32", device=["cpu"], dry_run=True, recheck=None)
     assert frame["batch_size"].tolist() == [1, 2]
     assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.slow
-def test_what_the_readme_shows_runs_as_a_script_without_a_guard_and_gives_the_rows(tmp_path: Path) -> None:
-    (tmp_path / "net.py").write_text(NET)
-    assert len(SHOWN.strip().splitlines()) <= 5
-    script = SHOWN.replace('device=["cpu"]', 'device=["cpu"], smoke=True, max_s=0.1, report=False')
-    assert script != SHOWN
-    (tmp_path / "mine.py").write_text(f"open('ran.txt', 'a').write('once ')\n{script}\nframe.to_csv('rows.csv')\n")
-    ended = subprocess.run(
-        [sys.executable, "mine.py"], cwd=tmp_path, capture_output=True, text=True, timeout=240, check=False,
-        env={**__import__("os").environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert (tmp_path / "ran.txt").read_text() == "once "
-    from analysis.read.sweep import load_sweep
-
-    rows = load_sweep(tmp_path / "results")
-    assert set(rows["status"]) == {"complete"}
-    assert sorted(rows["batch_size"]) == [1, 8]
-    assert set(rows["model"]) == {"net.py:build"}
-    assert "throughput_items_per_s" in ended.stdout
-    assert len((tmp_path / "rows.csv").read_text().splitlines()) == len(rows) + 1

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from workloads.runtime.late import wait_for_imports
+
 __all__ = ["AdamW", "TorchDispatchMode", "flop_counter", "import_operators", "import_torchvision"]
 _COMPILER, _TRANSFORMS = "torch._dynamo", "torchvision.transforms.v2"
 
@@ -180,7 +182,7 @@ def import_operators() -> Any:
     name = "torch.testing._internal.common_methods_invocations"
     if name not in sys.modules and "torch._inductor" not in sys.modules:
         with contextlib.suppress(ImportError, AttributeError), _compiler_and_scipy_absent():
-            importlib.import_module(name)
+            wait_for_imports(name)
     from torch.testing._internal import common_methods_invocations
 
     return common_methods_invocations

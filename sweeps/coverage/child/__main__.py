@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from workloads.runtime.late import wait_for_imports
 from workloads.runtime.words import in_short, shortened
 
 GRACE_S = 30.0
@@ -23,6 +24,7 @@ Send = Callable[[dict[str, Any]], None]
 
 def _strict_precision() -> None:
     """Compute float32 in float32: no TF32. Before the operator database is imported, which locks these settings."""
+    wait_for_imports("torch")
     import torch
 
     torch.set_float32_matmul_precision("highest")

@@ -26,6 +26,8 @@ _NVIDIA_DRIVER = "libcuda.so.1"
 
 
 _QUESTION = """
+import gc
+gc.disable()
 import json, torch
 found = torch.accelerator.current_accelerator(check_available=True)
 print(json.dumps({"cpu": 1} if found is None else {"cpu": 1, found.type: torch.accelerator.device_count()}))

@@ -85,11 +85,13 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> Callable[..., StandIn]:
 
 
 def test_nodes_that_live_are_read_the_one_we_are_on_first(stand_in: Callable[..., StandIn]) -> None:
-    made = stand_in(raw("c", GPU=2.0, **{"accelerator_type:L4": 1.0}), raw("d", alive=False), raw("a"), raw("b"))
+    made = stand_in(
+        raw("c", GPU=2.0, **{"accelerator_type:L4": 1.0}), raw("d", alive=False), raw("a", accelsweep_cpu=2.0), raw("b")
+    )
     nodes = read_nodes()
     assert [node.node_id[0] for node in nodes] == ["b", "a", "c"]
     assert [node.name for node in nodes] == ["bbbbbbbb (host-b)", "aaaaaaaa (host-a)", "cccccccc (host-c)"]
-    assert [dict(node.devices) for node in nodes] == [{"cpu": 1}, {"cpu": 1}, {"cpu": 1, "gpu": 2}]
+    assert [dict(node.devices) for node in nodes] == [{"cpu": 1}, {"cpu": 2}, {"cpu": 1, "gpu": 2}]
     assert [node.accelerator_type for node in nodes] == [None, None, "L4"]
     assert nodes[2].ip == "10.0.0.3"
     assert {node.cpu_name for node in nodes} == {NodeProbe().describe(False)["cpu_name"]}

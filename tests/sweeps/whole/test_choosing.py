@@ -68,6 +68,7 @@ def test_the_largest_batch_size_is_found_by_really_running_out_of_memory(
     assert rows.loc[largest, "status"] == "complete"
     assert rows.loc[largest + 1, "status"] == "oom", "the next size was tried and did not fit"
     assert largest == 3
+    assert rows.loc[3, "worker_pid"] != rows.loc[4, "worker_pid"], "a worker whose memory ran out is replaced"
     assert set(rows.index) == {1, 2, 3, 4}
     assert rows["search_role"].str.contains("fastest").sum() == 1
     assert f"largest {largest}" in capsys.readouterr().out

@@ -127,6 +127,7 @@ def wrapped(cause: Exception) -> Exception:
 OUT_OF_MEMORY = {
     "the real allocator": raised_by(lambda: torch.empty(2**48, dtype=torch.uint8)),
     "numpy": raised_by(lambda: np.empty(2**60, dtype=np.uint8)),
+    "python": raised_by(lambda: bytearray(2**60)),
     "cuda": torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
     "cublas": RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     "apple": RuntimeError("MPS backend out of memory (MPS allocated: 17.95 GB, other allocations: 128 MB)"),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from workloads.base import Defaults, SetupFacts
 from workloads.runtime.late import late
@@ -65,14 +63,6 @@ def fork_and_leave() -> None:
     os._exit(0)
 
 
-def eat_to_the_limit() -> None:
-    """Take memory in 64 MB bites up to an address space limit 512 MB from here."""
-    pages = int(Path("/proc/self/statm").read_text().split()[0])
-    limit = pages * resource.getpagesize() + 2**29
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    eat()
-
-
 def eat() -> None:
     """Take memory until somebody says no: the kernel, Ray's monitor or the allocator."""
     held = []
@@ -89,7 +79,7 @@ def fill_device() -> None:
 
 FAULTS = {
     "segfault": segfault, "hang": hang_in_c, "stop": stop, "wait": wait, "fork": fork, "fork-exit": fork_and_leave,
-    "limit": eat_to_the_limit, "eat": eat, "device-memory": fill_device,
+    "eat": eat, "device-memory": fill_device,
 }  # fmt: skip
 
 
