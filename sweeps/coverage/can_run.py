@@ -23,6 +23,7 @@ from sweeps.plan.from_options import devices_asked
 from sweeps.plan.parsing import parse_duration_s
 from sweeps.session.terminal import say
 from workloads.base import BadInputError
+from workloads.runtime.without_compiler import import_torchvision
 from workloads.runtime.words import in_short
 
 MODEL_TIMEOUT_S = 600.0
@@ -84,9 +85,7 @@ def schema_name(overload: str) -> str:
 
 
 def _check_model(name: str) -> None:
-    import torchvision
-
-    known = torchvision.models.list_models()
+    known = import_torchvision().models.list_models()
     if name not in known:
         near = difflib.get_close_matches(name, known, n=4) or known[:4]
         raise BadInputError(f"MODEL: {name!r} is not in torchvision's zoo; similar names: {', '.join(near)}")

@@ -28,11 +28,10 @@ def devices_to_predict(asked: Sequence[str]) -> tuple[str, ...]:
 
 def whole_operations(options: OperationCoverage) -> list[dict[str, Any]]:
     """Every model of torchvision's zoo that is not quantised, and the workloads, as a child lists operations."""
-    import torchvision
-
     from workloads.operations.zoo import SMOKE_MODELS
+    from workloads.runtime.without_compiler import import_torchvision
 
-    models = SMOKE_MODELS if options.smoke else torchvision.models.list_models(exclude=["quantized*"])
+    models = SMOKE_MODELS if options.smoke else import_torchvision().models.list_models(exclude=["quantized*"])
     listed = [{"source": "models", "name": name, "family": "torchvision models"} for name in models]
     listed += [{"source": "workloads", "name": name, "family": "workloads"} for name in _steps()]
     return [{**entry, "dtypes": ["fp32"]} for entry in listed]

@@ -111,15 +111,12 @@ def _read_names(files: str) -> tuple[str, ...]:
 
 
 def _ask_for_classifiers() -> tuple[str, ...]:
-    import torchvision
-
+    torchvision = without_compiler.import_torchvision()
     return tuple(sorted(torchvision.models.list_models(module=torchvision.models)))
 
 
 def _torchvision(name: str, pretrained: bool, num_classes: int | None) -> LoadedModel:
-    without_compiler.import_torchvision()
-    import torchvision
-
+    torchvision = without_compiler.import_torchvision()
     builder = torchvision.models.get_model_builder(name)
     has_auxiliary = "aux_logits" in _parameters(builder)
     untrained: dict[str, Any] = {"aux_logits": False, "init_weights": False} if has_auxiliary else {}
@@ -143,8 +140,7 @@ def _drop_auxiliary(module: nn.Module) -> None:
 
 def _parameters(builder: Callable[..., Any]) -> set[str]:
     """What a builder of torchvision takes, or the class that it hands its other arguments to."""
-    import torchvision
-
+    torchvision = without_compiler.import_torchvision()
     own = set(inspect.signature(builder).parameters)
     kind = inspect.signature(builder).return_annotation
     kind = getattr(torchvision.models, kind, None) if isinstance(kind, str) else kind

@@ -8,8 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torchvision.transforms import InterpolationMode
-from torchvision.tv_tensors import BoundingBoxFormat
+
+from workloads.runtime.without_compiler import import_torchvision
+
+import_torchvision()
+from torchvision.transforms import InterpolationMode  # noqa: E402 (which imports torch's compiler if it comes first)
+from torchvision.tv_tensors import BoundingBoxFormat  # noqa: E402
 
 CANVAS = (32, 48)
 """Height and width of every image, mask and canvas."""

@@ -20,6 +20,7 @@ from workloads.operations.base import evenly
 from workloads.operations.encoding import NotPlainError, encode, n_elements
 from workloads.runtime.meta import ParametersOnMeta
 from workloads.runtime.torch_private import is_overload
+from workloads.runtime.without_compiler import import_torchvision
 from workloads.runtime.words import in_short
 
 MAX_ELEMENTS = 1_500_000
@@ -111,8 +112,7 @@ def _watch_modules(model: nn.Module, calls: dict[str, dict[str, Any]]) -> None:
 
 def _public_name(kind: type) -> str | None:
     """The name by which a class of torch or torchvision can be had; None of any other."""
-    import torchvision
-
+    torchvision = import_torchvision()
     for inside, package in (("torch.nn.modules", nn), ("torchvision.ops", torchvision.ops)):
         if kind.__module__.startswith(inside) and hasattr(package, kind.__name__):
             return f"{package.__name__}.{kind.__name__}"
@@ -121,8 +121,7 @@ def _public_name(kind: type) -> str | None:
 
 def build_untrained(name: str) -> nn.Module:
     """A model of the zoo with random weights, in evaluation mode, on the default device."""
-    import torchvision
-
+    torchvision = import_torchvision()
     builder = torchvision.models.get_model_builder(name)
     parameters = inspect.signature(builder).parameters
     kwargs: dict[str, Any] = {"weights": None}
@@ -156,8 +155,7 @@ def model_inputs(name: str, side: int | None = None) -> tuple[Any, ...]:
 
 def zoo_names() -> list[str]:
     """The zoo less its quantised models, which run on the CPU alone; of the detectors one of each kind."""
-    import torchvision
-
+    torchvision = import_torchvision()
     names = torchvision.models.list_models(exclude=["quantized*"])
     return [n for n in names if n in _DETECTORS or not is_detector(n)]
 

@@ -143,8 +143,8 @@ def _compiler_asked_late() -> Iterator[None]:
                 del sys.modules[name]
 
 
-def import_torchvision() -> None:
-    """Import torchvision, which takes two functions of the compiler for what no workload here computes.
+def import_torchvision() -> Any:
+    """Torchvision, imported without the compiler, of which it takes two functions for what no workload here computes.
 
     Not beside another thread that uses the compiler.
     """
@@ -152,6 +152,7 @@ def import_torchvision() -> None:
         with contextlib.suppress(ImportError, AttributeError, TypeError), _compiler_asked_late():
             importlib.import_module(_TRANSFORMS)
     importlib.import_module(_TRANSFORMS)
+    return importlib.import_module("torchvision")
 
 
 @contextlib.contextmanager

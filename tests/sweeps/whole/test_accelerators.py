@@ -42,7 +42,7 @@ def a_coverage_sweep_tells_what_an_apple_gpu_lacks(rows: pd.DataFrame) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(REASON is not None, reason=str(REASON))
 def test_cells_and_coverage_run_and_what_an_apple_gpu_lacks_says_so(tmp_path: Path) -> None:
-    ended = run_several(tmp_path, COMMANDS, environment("unified"))
+    ended = run_several(tmp_path, COMMANDS, environment("unified", OMP_NUM_THREADS="1"))
     assert ended["images"].code == 0, ended["images"]
     assert ended["coverage"].code in {0, 1}, ended["coverage"]
     rows = rows_of(tmp_path / "images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,11 @@ def test_counts_and_what_is_learnt_are_the_same_before_and_after_the_compiler_is
     counted, _, rest = told(COUNTED).partition("), ")
     assert counted.startswith(f"(({flops}.0, ")
     assert rest == f"['float32']) True {flops}\n"
+
+
+def test_torchvision_is_imported_by_what_imports_no_compiler() -> None:
+    files = [path for package in ("sweeps", "workloads") for path in (ROOT / package).rglob("*.py")]
+    assert [f.name for f in files if re.search(r"^\s*import torchvision", f.read_text(), re.MULTILINE)] == []
 
 
 def test_a_torch_that_takes_more_of_the_compiler_or_lets_nothing_be_watched_is_done_with() -> None:

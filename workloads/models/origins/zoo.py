@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-import torchvision
 from torch import nn
 
 from workloads.models.calls.taken import Taken
 from workloads.models.origins.loaded import IMAGENET_MEAN, IMAGENET_STD, LoadedModel
 from workloads.models.origins.published import with_weights_or_without
+from workloads.runtime.without_compiler import import_torchvision
 
+torchvision = import_torchvision()
 HALF, ZERO, ONE = (0.5,) * 3, (0.0,) * 3, (1.0,) * 3
 N_FRAMES = 16
 """What the video networks were trained on, and the fewest that all of them take."""
