@@ -85,7 +85,7 @@ def groups(frame: pd.DataFrame, columns: Sequence[str]) -> list[Group]:
         return []
     if not columns:
         return [Group(name="", row=first(frame), cells=frame)]
-    rows = records(frame.drop_duplicates(list(columns)))
+    rows = records(frame[~frame[list(columns)].duplicated()])
     parts = [cells for _, cells in frame.groupby(list(columns), sort=False, dropna=False)]
     return [Group(name=label(row, columns), row=row, cells=cells) for row, cells in zip(rows, parts, strict=True)]
 

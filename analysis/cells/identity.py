@@ -63,7 +63,7 @@ def _must_tell_runs_apart(frame: pd.DataFrame, options: list[str]) -> bool:
     if frame["sweep"].nunique() < 2:
         return False
     cell = [*present(frame, (*CELL_COLUMNS, "node", MACHINE)), *options]
-    if frame.duplicated(cell).any():
+    if frame[cell].duplicated().any():
         return True
     groups = frame.groupby(present(frame, ("workload", "model", "pipeline", "device", MACHINE)), dropna=False)
     settings = present(frame, _SETTINGS)

@@ -42,8 +42,11 @@ class Side:
     @cached_property
     def facts(self) -> pd.DataFrame:
         """Trials and options side by side, null as None, numbers of equal value equal."""
-        frame = pd.concat([self.trials, self.options], axis=1).astype(object)
-        return frame.where(frame.notna(), None)
+        frame = pd.concat([self.trials, self.options], axis=1)
+        # An array at once: pandas would take the columns one by one, and most are null.
+        values = frame.to_numpy(dtype=object, copy=True)
+        values[pd.isna(values)] = None
+        return pd.DataFrame(values, frame.index, frame.columns, dtype=object)
 
     @cached_property
     def rows(self) -> list[Row]:

@@ -38,7 +38,7 @@ def with_runs_pooled(frame: pd.DataFrame) -> pd.DataFrame:
     attrs, same = frame.attrs, [name for name in (*SAME_CELL, *SAME_PLACE) if name in frame]
     numbers = dict.fromkeys((N_RUNS, SPEED_SD, ACCURACY_SD, MOVED), "float64")
     frame = with_columns(frame, {**numbers, SPEEDS: "object"})
-    is_double = frame.duplicated(same, keep=False)
+    is_double = frame[same].duplicated(keep=False)  # of a subset pandas looks through all columns
     if is_double.any():
         # A flag that the runs disagree on, or that is of one run alone, becomes null, which no bool column holds.
         if flags := list(frame.select_dtypes("bool")):

@@ -15,7 +15,7 @@ from analysis.contract.limits import Limits
 
 def judged(cells: pd.DataFrame) -> list[Row]:
     """The rows with the columns that the choice looks at."""
-    return records(cells.filter(items=list(choice.CHOSEN_BY)))
+    return records(cells[[name for name in choice.CHOSEN_BY if name in cells]])
 
 
 def mask(cells: pd.DataFrame, holds: Callable[[Row], bool | None]) -> NDArray[np.bool_]:

@@ -178,12 +178,15 @@ def load_sweep(path: str | Path = "results") -> pd.DataFrame:
 
 def _as_frame(table: pa.Table) -> pd.DataFrame:
     """A table with text as objects side by side: pandas copies each column of its own text type by itself."""
-    texts = [field.name for field in table.schema if pa.types.is_string(field.type)]
+    texts: list[str] = []
+    others: list[str] = []
+    for field in table.schema:
+        (texts if pa.types.is_string(field.type) else others).append(field.name)
     told = np.empty((len(texts), table.num_rows), dtype="object")
     for i, name in enumerate(texts):
         told[i] = table[name].to_numpy()
-    others = table.drop_columns(texts).to_pandas()
-    return pd.concat([others, pd.DataFrame(told.T, columns=texts, dtype="object")], axis=1)
+    numbers = table.select(others).to_pandas()  # to drop the texts would make a table for each
+    return pd.concat([numbers, pd.DataFrame(told.T, columns=texts, dtype="object")], axis=1)
 
 
 def with_columns(frame: pd.DataFrame, types: Mapping[str, str]) -> pd.DataFrame:
