@@ -37,7 +37,8 @@ time_t time(time_t *out) {
 }
 """
 CELL = """
-import json, sys, time
+import gc, json, sys, time
+gc.disable()  # it would look through all that is imported
 from pathlib import Path
 from sweeps.cell.cell_run import CellRun
 from sweeps.choosing.chooser import Chooser

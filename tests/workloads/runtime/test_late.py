@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import json
 import subprocess
 import sys
@@ -63,3 +64,20 @@ def test_what_is_timed_waits_for_what_is_imported_ahead(tmp_path: Path, monkeypa
     assert gc.isenabled()
     assert {"slow_to_import", "not_to_import"} & set(sys.modules) == {"slow_to_import"}
     wait_for_imports()  # of nothing
+
+
+def test_what_is_needed_is_imported_without_garbage_looked_for_or_source_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "needed_now.py").write_text(
+        "import gc, inspect, sys\nfound = gc.isenabled(), inspect.getframeinfo(sys._getframe())[1::2]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "needed_now", raising=False)
+    wait_for_imports("needed_now")
+    assert sys.modules["needed_now"].found == (False, (2, None)), "where it is, and not what it says"
+    assert gc.isenabled()
+    assert inspect.getframeinfo(sys._getframe()).code_context
+    with pytest.raises(ModuleNotFoundError):
+        wait_for_imports("no.such.module")
+    assert gc.isenabled()

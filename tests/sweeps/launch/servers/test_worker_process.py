@@ -38,7 +38,7 @@ def run(tmp_path: Path, ahead: str) -> str:
 
 
 def test_it_goes_on_as_the_script_it_is_given_with_modules_imported(tmp_path: Path) -> None:
-    told = run(tmp_path, "workloads.inference sweeps.cell.cell_run")
+    told = run(tmp_path, "json sweeps.cell.cell_run")
     assert told == "['--node=1'] True True False\nno module of ours is at the top\n"
 
 
