@@ -66,7 +66,7 @@ def launch(
         nodes = NodeWatch(placement, ledger, say, options.node_timeout_s) if cluster else None
         stopper = SweepStopper(ledger, signals, say)
         try:
-            with watch.interrupting(), plain_workers(CellActor) if here.start else contextlib.nullcontext():
+            with watch.interrupting(), plain_workers(CellActor):
                 _run_tune(config, ledger, placement, nodes, stopper, scratch, is_verbose=options.verbose)
         except KeyboardInterrupt:
             pass  # from the second signal, or from the watch

@@ -31,7 +31,7 @@ from sweeps.scheduling.placement import Placement
 class CellTrial(tune.Trainable):
     """One cell of the grid as a Tune trial, by the configuration of ``CellActor``.
 
-    On Ray that is started here, Tune makes a ``CellActor`` in its place (``ray_private.plain_workers``); elsewhere it
+    Tune makes a ``CellActor`` in its place (``ray_private.plain_workers``), or where it cannot be told to, this, which
     has one inside.
     """
 

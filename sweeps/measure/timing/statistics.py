@@ -194,5 +194,5 @@ def drift(round_medians: Samples) -> Drift | None:
     if len(values) > MAX_DRIFT_ROUNDS:
         values = np.array([np.median(group) for group in np.array_split(values, MAX_DRIFT_ROUNDS)])
     ratio = float(_theil_slope(values) * (len(values) - 1) / np.median(values))
-    is_large = abs(ratio) > DRIFT_RATIO and _kendall(values)[1] < DRIFT_P
-    return Drift(ratio=ratio, is_drifting=bool(is_large and trend_p_value(values) < TREND_P))
+    is_clear = abs(ratio) > DRIFT_RATIO and trend_p_value(values) < TREND_P  # first, for it imports nothing
+    return Drift(ratio=ratio, is_drifting=bool(is_clear and _kendall(values)[1] < DRIFT_P))

@@ -163,7 +163,7 @@ def wait_until_it_measures(raylets: Raylets, index: int, process: subprocess.Pop
     while time.monotonic() < deadline and process.poll() is None:
         for child in node.children(recursive=True):
             with contextlib.suppress(psutil.Error):  # it may have ended meanwhile
-                if "CellTrial.train" in " ".join(child.cmdline()):
+                if "CellActor.train" in " ".join(child.cmdline()):
                     return
         time.sleep(0.1)
     raise AssertionError(f"no trial began on the node, exit code {process.poll()}")
