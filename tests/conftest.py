@@ -24,6 +24,8 @@ if "ACCELSWEEP_CACHE_DIR" not in os.environ:  # one for all of pytest's processe
     atexit.register(shutil.rmtree, os.environ["ACCELSWEEP_CACHE_DIR"], ignore_errors=True)
 # Several tests at a time have more threads than there are cores, which would spin while they wait for one another.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+# What is compiled ahead of time calls its kernels by code of which no test asks how fast it is; optimising it takes 2 s.
+os.environ.setdefault("AOT_INDUCTOR_COMPILE_WRAPPER_OPT_LEVEL", "O0")
 # Images for containers ask for no bytecode: then each process of every run rewrites the assertions of all tests once more.
 sys.dont_write_bytecode = False
 gc.disable()  # until all is collected: what imports make stays, and looking through it took each process two seconds
