@@ -106,12 +106,30 @@ class _Passing(TorchDispatchMode):
 
 
 @contextlib.contextmanager
+def _no_symbols_for_what_holds() -> Iterator[None]:
+    """Of sizes that are numbers torch asserts, too, what may be a symbol: where it is true, without importing SymPy."""
+    original: Any = getattr(torch, "_check_with", None)
+
+    def check(error: Any, condition: Any, message: Any) -> None:
+        if condition is not True:
+            original(error, condition, message)
+
+    if original is not None:
+        torch._check_with = check  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if original is not None:
+            torch._check_with = original
+
+
+@contextlib.contextmanager
 def flop_counter(**options: Any) -> Iterator[Any]:
     """Torch's ``FlopCounterMode``, which prints nothing."""
     from torch.utils import flop_counter as theirs
 
     _hide_late(getattr(getattr(theirs, "_FlopCounterMode", None), "__torch_dispatch__", None))
-    with theirs.FlopCounterMode(display=False, **options) as counted, _Passing():
+    with _no_symbols_for_what_holds(), theirs.FlopCounterMode(display=False, **options) as counted, _Passing():
         yield counted
 
 
