@@ -70,5 +70,6 @@ def test_no_other_place_installs_a_handler() -> None:
     installs = re.compile(r"signal\.signal\(|sigaction|set_wakeup_fd|add_signal_handler")
     files = [p for folder in ("sweeps", "workloads", "analysis") for p in (ROOT / folder).rglob("*.py")]
     found = {p.name for p in files if installs.search(p.read_text(encoding="utf-8"))}
-    # ray_session.py only restores what was there before Ray came; time_limit.py has the alarm, in a cell's process.
-    assert found == {"endings.py", "lost_servers.py", "ray_session.py", "time_limit.py"}
+    # ray_session.py only restores what was there before Ray came; time_limit.py has the alarm, in a cell's process;
+    # run.py leaves Ctrl-C to the system while it imports.
+    assert found == {"endings.py", "lost_servers.py", "ray_session.py", "run.py", "time_limit.py"}
