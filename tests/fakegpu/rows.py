@@ -11,8 +11,10 @@ from tests.fakegpu import DEFAULT_BYTES, NAME
 SHORT = ("--min-rounds", "1", "--min-s", "0.05", "--max-s", "0.1", "--no-report", "--no-recheck", "--device", NAME)
 TRAINING = (
     "finetune", *SHORT, "--precision", "fp32", "--image-size", "32", "--batch-size", "32", "--epochs", "0.1",
-    "--model", "shufflenet_v2_x0_5", "--feed", "resident", "streamed", "--pruner", "none",
+    "--feed", "resident", "streamed", "--pruner", "none",
 )  # fmt: skip
+TRAINED = {"unified": "shufflenet_v2_x0_5", "discrete": "squeezenet1_1"}
+"""By kind, what is trained. On a discrete one test_clocks.py trains a network that normalises."""
 INFERENCE = (
     "inference", *SHORT, "--precision", "fp32", "bf16", "--batch-size", "2", "--compile", "none", "default",
     "--model", "shufflenet_v2_x0_5",

@@ -12,7 +12,7 @@ import torch
 from sweeps.commands import main
 from sweeps.scheduling.endings import Interrupted
 from tests.fakegpu import KIND, NAME
-from tests.fakegpu.rows import INFERENCE, SHORT, TRAINING, check, check_answered, check_copies, check_trained
+from tests.fakegpu.rows import INFERENCE, SHORT, TRAINED, TRAINING, check, check_answered, check_copies, check_trained
 from tests.sweeps.session.without_ray import put_loop, raising, rows_of, sweep_id
 from tests.sweeps.whole.driving import kept
 from workloads.registry import load_workload
@@ -30,7 +30,7 @@ def test_a_training_learns_as_the_cpu_and_once_ended_goes_on_where_it_was(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put_loop(monkeypatch, {1: raising(Interrupted())})
-    assert main([*TRAINING]) == 130
+    assert main([*TRAINING, "--model", TRAINED[os.environ[KIND]]]) == 130
     before = rows_of(tmp_path / "results")
     assert len(before) == 1
     put_loop(monkeypatch)
