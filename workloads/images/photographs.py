@@ -47,11 +47,16 @@ class Photographs:
     left_out: str | None = None
 
 
-def _sample_paths() -> list[Path]:
+def shipped(name: str) -> Path:
+    """A file or folder of scikit-learn's data sets."""
     package = importlib.util.find_spec("sklearn")  # importing it takes half a second, and only its files are wanted
     assert package is not None
     assert package.origin is not None
-    return sorted((Path(package.origin).parent / "datasets" / "images").glob("*.jpg"))
+    return Path(package.origin).parent / "datasets" / name
+
+
+def _sample_paths() -> list[Path]:
+    return sorted(shipped("images").glob("*.jpg"))
 
 
 def _few(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[torch.Tensor, bytes]]:
