@@ -5,6 +5,7 @@ Everything runs on PyTorch's meta device, which computes shapes and no values: a
 
 from __future__ import annotations
 
+import functools
 import warnings
 from typing import TYPE_CHECKING
 
@@ -59,8 +60,11 @@ def _refusal(module: nn.Module, size: int, num_classes: int) -> str | None:
     return None
 
 
+@functools.lru_cache(maxsize=32)
 def check_trainable(name: str, image_size: int, num_classes: int) -> None:
     """Check that a model has a head to train anew and takes images of a size; the default model does.
+
+    Asked twice of a command line, one that can be trained is built once.
 
     Raises:
         BadInputError: With an image size that it takes, if one is found.
