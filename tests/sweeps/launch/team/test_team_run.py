@@ -25,7 +25,7 @@ pytestmark = [
 WHO = "rank 1 of 2"
 PLAIN = ("--device", "cpu", "--min-s", "0.01", "--max-s", "0.1", "--no-report", "--no-recheck", "--output", "out")
 TRAINING = ("finetune", "--device", "cpu", "--n-devices", "2", "--model", "squeezenet1_1", "--image-size", "32", "--batch-size",
-            "16", "--precision", "fp32", "--parallel", "fsdp", "ddp", "--max-train-s", "1", "--pruner", "none",
+            "16", "--precision", "fp32", "--parallel", "fsdp", "ddp", "--max-train-s", "0.5", "--max-s", "0.1", "--pruner", "none",
             "--no-recheck", "--no-report", "--output", "out")  # fmt: skip
 
 
