@@ -17,8 +17,6 @@ from workloads.base import BadInputError
 from workloads.images.classes import find_classes
 from workloads.images.files import MAX_PIXEL_BYTES, Encoded, Skipped, those_that_decode, to_jpeg
 from workloads.images.folders import Listing, folder_name, together
-from workloads.images.photographs import shipped
-from workloads.images.splitting import split
 from workloads.runtime.without_compiler import import_torchvision
 
 MAX_LABELLED = 10_000
@@ -54,6 +52,18 @@ class LabelledImages:
     train_encoded: tuple[Encoded, ...] = ()
 
 
+def _split(labels: torch.Tensor, seed: int) -> tuple[Any, Any]:
+    """Indices of the training and of the held-out items; every class is in both where it has enough items."""
+    from sklearn.model_selection import train_test_split
+
+    counts = np.bincount(labels.numpy())
+    stratify = labels.numpy() if counts[counts > 0].min() >= 2 and len(labels) * HELD_OUT_SHARE >= len(counts) else None
+    train, heldout = train_test_split(
+        np.arange(len(labels)), test_size=HELD_OUT_SHARE, stratify=stratify, random_state=seed
+    )
+    return train, heldout
+
+
 N_DIGITS_IMAGES = 1797
 """Of scikit-learn's data set (its documentation)."""
 
@@ -61,17 +71,18 @@ N_DIGITS_IMAGES = 1797
 def load_digits(size: int, seed: int, *, is_encoded: bool = False) -> LabelledImages:
     """scikit-learn's 1,797 handwritten digits (8 x 8 pixels, 17 greys), enlarged to size x size in three channels."""
     import_torchvision()
+    from sklearn.datasets import load_digits as load
     from torchvision.transforms.v2 import functional as F  # noqa: N812 (the field's usual name)
 
-    table = np.loadtxt(shipped("data/digits.csv.gz"), delimiter=",", dtype=np.float32)  # a row an image, its class last
-    pixels = torch.from_numpy(table[:, :-1]).reshape(-1, 1, 8, 8) * (255 / 16)
+    digits = load()
+    pixels = torch.from_numpy(digits.images).float()[:, None] * (255 / 16)
     images = F.resize(pixels, [size, size], antialias=True).round().clamp(0, 255).to(torch.uint8).expand(-1, 3, -1, -1)
-    images, labels = images.contiguous(), torch.from_numpy(table[:, -1]).long()
-    train, heldout = split(labels.numpy(), HELD_OUT_SHARE, seed)
+    images, labels = images.contiguous(), torch.from_numpy(digits.target).long()
+    train, heldout = _split(labels, seed)
     jpegs = (to_jpeg(Image.fromarray(images[i].permute(1, 2, 0).numpy())) for i in (train if is_encoded else ()))
     return LabelledImages(
         train=images[train], train_labels=labels[train], heldout=images[heldout], heldout_labels=labels[heldout],
-        classes=tuple(map(str, range(10))), source=DIGITS_SOURCE, train_encoded=tuple(jpegs),
+        classes=tuple(str(c) for c in digits.target_names), source=DIGITS_SOURCE, train_encoded=tuple(jpegs),
     )  # fmt: skip
 
 
@@ -133,9 +144,9 @@ def load_image_folder(folder: Path, size: int, seed: int) -> LabelledImages:
                 raise BadInputError(f"--data: no image of class {name!r} in {folder_of_part.name!r} decodes{reason}")
         parts.append(part)
     train, heldout = parts[0], parts[-1]
-    indices: tuple[Any, Any] = (range(len(train.labels)), range(len(heldout.labels)))
+    indices = (range(len(train.labels)), range(len(heldout.labels)))
     if found.heldout is None:
-        indices = split(np.array(train.labels), HELD_OUT_SHARE, seed)
+        indices = _split(torch.tensor(train.labels), seed)
     pixels, labels, used = train.at(indices[0])
     heldout_pixels, heldout_labels, _ = heldout.at(indices[1])
     n_used = sum(len(part.images) for part in parts)

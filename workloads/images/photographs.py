@@ -47,16 +47,11 @@ class Photographs:
     left_out: str | None = None
 
 
-def shipped(name: str) -> Path:
-    """A file or folder of scikit-learn's data sets."""
+def _sample_paths() -> list[Path]:
     package = importlib.util.find_spec("sklearn")  # importing it takes half a second, and only its files are wanted
     assert package is not None
     assert package.origin is not None
-    return Path(package.origin).parent / "datasets" / name
-
-
-def _sample_paths() -> list[Path]:
-    return sorted(shipped("images").glob("*.jpg"))
+    return sorted((Path(package.origin).parent / "datasets" / "images").glob("*.jpg"))
 
 
 def _few(paths: Iterable[Path], skipped: Skipped) -> Iterator[tuple[torch.Tensor, bytes]]:
