@@ -112,7 +112,7 @@ class Inference(SteadyWork):
         context.check_fits(
             "the batch", on_host=n_bytes, on_device=n_bytes * self._held.itemsize // torch.float32.itemsize
         )
-        own = (reference.identity_of(options.weights), str(options.images), make.shape, loaded.code)
+        own = (models.identity_of(options.weights), str(options.images), make.shape, loaded.code)
         self._network = (context.model, loaded.weights, *own, context.seed)
         self._host = make(context.batch_size)
         self._reference_module = copy.deepcopy(loaded.module)

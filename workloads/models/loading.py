@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,16 @@ from workloads.runtime.memory import parts_of
 
 MAX_KEPT_BYTES = 256 * 2**20
 """A larger model is built anew each time, for a copy beside it would be a burden on the host's memory."""
-_kept: dict[tuple[str, int | None, bool, bytes], tuple[LoadedModel, torch.Tensor]] = {}
+_kept: dict[Hashable, tuple[LoadedModel, torch.Tensor]] = {}
 """The last model by all that decides its weights, the random numbers included, and the generator's state after it."""
+
+
+def identity_of(file: Path | None) -> Hashable:
+    """What tells a file of weights from another, and from itself once it was written anew."""
+    if file is None or not file.is_file():
+        return file
+    found = file.stat()
+    return str(file.resolve()), found.st_mtime_ns, found.st_size
 
 
 def build_model(
@@ -51,12 +59,11 @@ def build_model(
     Raises:
         BadInputError: For an unknown name or unusable weights.
     """
-    if weights_file is not None:
-        return _build(name, num_classes, pretrained, weights_file)
-    key = (name, num_classes, pretrained, torch.random.get_rng_state().numpy().tobytes())
+    generator_before = torch.random.get_rng_state().numpy().tobytes()
+    key = (name, num_classes, pretrained, identity_of(weights_file), generator_before)
     if key not in _kept:
         _kept.clear()
-        loaded = _build(name, num_classes, pretrained, None)
+        loaded = _build(name, num_classes, pretrained, weights_file)
         if is_lazy(loaded.module) or static_bytes(loaded.module) > MAX_KEPT_BYTES:
             return loaded
         _kept[key] = loaded, torch.random.get_rng_state()

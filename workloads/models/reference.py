@@ -126,14 +126,6 @@ def outputs_in_single(module: torch.nn.Module, inputs: Inputs, layout: Layout) -
     return {name: output.float() for name, output in found.items()}
 
 
-def identity_of(path: Path | None) -> Hashable:
-    """What tells a file of weights from another, and from itself once it was written anew."""
-    if path is None:
-        return None
-    found = path.stat()
-    return str(path.resolve()), found.st_mtime_ns, found.st_size
-
-
 @dataclass(frozen=True, kw_only=True)
 class Reference:
     """What a network should answer.

@@ -82,13 +82,30 @@ def test_each_model_is_fresh_though_the_last_one_is_kept() -> None:
     assert not torch.equal(state["conv1.weight"], weights["conv1.weight"])
 
 
-def test_neither_large_models_nor_the_users_weights_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    models._kept.clear()
+def test_the_users_weights_are_read_again_once_their_file_is_another(tmp_path: Path) -> None:
     module = build_model("resnet18", pretrained=False).module
-    torch.save(module.state_dict(), tmp_path / "mine.pt")
+    file = tmp_path / "mine.pt"
+    torch.save(module.state_dict(), file)
+    torch.manual_seed(7)
+    one = build_model("resnet18", weights_file=file)
+    with torch.no_grad():
+        one.module.conv1.weight.zero_()
+    torch.manual_seed(7)
+    two = build_model("resnet18", weights_file=file)
+    assert len(models._kept) == 1
+    assert two.weights == "mine.pt"
+    assert torch.equal(two.module.conv1.weight, module.conv1.weight)
+    torch.save(one.module.state_dict(), file)
+    torch.manual_seed(7)
+    assert not build_model("resnet18", weights_file=file).module.conv1.weight.any()
+    file.unlink()
+    torch.manual_seed(7)
+    with pytest.raises(BadInputError, match=r"--weights: '.*mine\.pt' is not a file"):
+        build_model("resnet18", weights_file=file)
+
+
+def test_large_models_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     models._kept.clear()
-    build_model("resnet18", weights_file=tmp_path / "mine.pt")
-    assert not models._kept
     monkeypatch.setattr(models, "MAX_KEPT_BYTES", 1000)
     build_model("resnet18", pretrained=False)
     assert not models._kept

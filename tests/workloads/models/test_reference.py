@@ -14,7 +14,8 @@ from torch.nn import functional as F  # noqa: N812 (the field's usual name)
 
 from tests.workloads.conftest import prepared
 from workloads.models import reference as reference_module
-from workloads.models.reference import N_ROUNDED, grouped_conv2d, identity_of, reference_of
+from workloads.models.loading import identity_of
+from workloads.models.reference import N_ROUNDED, grouped_conv2d, reference_of
 from workloads.runtime import kept as keeping
 
 
