@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import os
 from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ _kept: dict[Hashable, tuple[LoadedModel, torch.Tensor]] = {}
 
 def identity_of(file: Path | None) -> Hashable:
     """What tells a file of weights from another, and from itself once it was written anew."""
-    if file is None or not file.is_file():
+    if file is None or not os.path.isfile(file):  # which says no of any name
         return file
     found = file.stat()
     return str(file.resolve()), found.st_mtime_ns, found.st_size
