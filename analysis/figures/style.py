@@ -83,7 +83,7 @@ def _shorten_texts(drawn: Figure) -> None:
         for label in legend.get_texts():
             if len(label.get_text()) > LEGEND_CHARACTERS:
                 label.set_text(_wrapped(label.get_text()))
-    for text in _texts(drawn):
+    for text in drawn.findobj(mpl.text.Text):
         lines = [visible(line) for line in text.get_text().split("\n")[:MAX_LINES]]
         shown = "\n".join(line if len(line) <= MAX_CHARACTERS else f"{line[:MAX_CHARACTERS]}..." for line in lines)
         if shown != text.get_text():
@@ -92,17 +92,6 @@ def _shorten_texts(drawn: Figure) -> None:
             if too_wide > 1:
                 n = int(MAX_CHARACTERS / too_wide)
                 text.set_text("\n".join(f"{line[:n]}..." if len(line) > n else line for line in lines))
-
-
-def _texts(drawn: Figure) -> list[mpl.text.Text]:
-    """All texts of a figure; ``findobj`` joins a list for each artist above them, which takes twice as long."""
-    found, waiting = [], [drawn]
-    while waiting:
-        artist = waiting.pop()
-        waiting += artist.get_children()
-        if isinstance(artist, mpl.text.Text):
-            found.append(artist)
-    return found
 
 
 def lay_out(drawn: Figure) -> None:
