@@ -116,8 +116,8 @@ def _serve(pipe: Connection) -> None:
     from workloads.models.origins.own_code import give_sent
     from workloads.runtime.late import wait_for_imports
 
-    # By name: a cell that is measured asks for processes of its own, too.
     wait_for_imports("sweeps.cell.cell_run")
+    # By name: a cell that is measured asks for processes of its own, too.
     kind = importlib.import_module("sweeps.cell.cell_run").CellRun
     run: Any = None
     while True:

@@ -62,10 +62,10 @@ def check_library(artefact: Path) -> None:
 
     Beside PyTorch's, which is in the same process, it ends that by SIGSEGV, throws, or answers wrongly.
     """
+    if sys.platform != "linux":
+        return
     with zipfile.ZipFile(artefact) as parts:
-        for name in parts.namelist():
-            if sys.platform != "linux" or not name.endswith(".so"):
-                continue
+        for name in (one for one in parts.namelist() if one.endswith(".so")):
             with parts.open(name) as code:
                 start = code.read(1 << 24)  # the names of the libraries that it loads are near its beginning
             if b"libstdc++.so" not in start and b"libc++.so" not in start:
