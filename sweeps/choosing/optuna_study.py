@@ -157,7 +157,7 @@ class StudyBook:
     def __init__(self, folder: Path) -> None:
         file = folder / STUDY_FILE
         with _opening():
-            # Whether another Optuna made the file takes a third of the time, and is known of one that is not there yet.
+            # Checking which Optuna release made the file takes a third of the time; a new file needs no such check.
             self._storage = optuna.storages.RDBStorage(
                 sqlite_url(file), {"connect_args": {"timeout": LOCKED_S}}, skip_compatibility_check=not file.exists()
             )

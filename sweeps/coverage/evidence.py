@@ -16,7 +16,7 @@ _NAMED = re.compile(r"aten::\w+(?:\.\w+)?")
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """What is known of one dispatched operation in one type on one device, from ``coverage`` or ``executed`` now."""
+    """The evidence on one dispatched operation in one type on one device: from ``coverage``, or ``executed`` now."""
 
     verdict: str
     reason: str | None

@@ -148,7 +148,7 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 def free_by_node() -> Mapping[str, Mapping[str, float]]:
     """What is free of each node's resources, by its id.
 
-    Without the name: nothing is known of any node, and what a trial waits for is told without what is free.
+    Where Ray has no such function: empty, and the message about a waiting trial omits the free resources.
     """
     try:
         return cast("Mapping[str, Mapping[str, float]]", ray._private.state.available_resources_per_node())

@@ -205,7 +205,7 @@ def that_can_fail(agreement: Agreement, reference: torch.Tensor) -> Agreement:
 def nearest_type(rms_rel_diff: float, rounding_rel_diff: float, precision: str) -> str | None:
     """The type whose rounding explains a difference best; None if it is too large for any.
 
-    Types with as many bits are not told apart this way: the precision's own is taken where it is one of them.
+    This cannot distinguish types with equally many bits: where the precision's own is one of them, it is returned.
 
     Args:
         rms_rel_diff: Of the outputs.

@@ -30,8 +30,9 @@ META = torch.device("meta")
 class Watched(TorchDispatchMode):
     """Notes the operations that reach the dispatcher below autograd with tensors of one device, and types they give.
 
-    On the meta device, which computes shapes and no values, what stays on the CPU is told apart from what runs on the
-    device. Where values decide what follows the CPU stands in for the device, and types are not noted.
+    On the meta device, which computes shapes and no values, operations that stay on the CPU are distinguished from
+    those that run on the device. Where values decide what follows, the CPU stands in for the device, and types are not
+    noted.
 
     Attributes:
         names: Operations, in the order they were first seen.

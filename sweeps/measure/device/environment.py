@@ -31,7 +31,7 @@ _DEVICE_SETTINGS = re.compile(
     "|CUDA_(LAUNCH_BLOCKING|DEVICE_MAX_CONNECTIONS|MODULE_LOADING)$|CUBLAS|CUDNN_|TORCH_CUDNN|(TORCH_)?NCCL_|GLOO_|HIPBLASLT|MIOPEN_"
     "|ATEN_CPU_CAPABILITY$|(ONE)?DNN(L|)_|MKL_(CBWR|ENABLE_INSTRUCTIONS)$|KMP_|GOMP_CPU_AFFINITY$|OMP_(PROC_BIND|PLACES)$"
 )
-"""What changes how or where a device computes; what changes its memory is told apart."""
+"""Variables that change how or where a device computes; those that change its memory are listed separately."""
 
 
 @functools.cache
